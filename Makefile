@@ -1,0 +1,72 @@
+# Each target does all of its set-up from a bare checkout. The environments are .venv and .venv-<version>; a stamp file
+# in them tells which extras are installed, and goes stale with pyproject.toml or constraints.txt.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+NEWER := 3.12 3.13
+ARGS ?=
+
+RUNS = -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python $(RUNS) && { echo $$python; break; }; done)
+
+.PHONY: help demo test test-all bench lint pytest clean
+
+help:  ## say what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+demo: $(VENV)/.has-demo  ## serve a digit reader to hundreds of sessions and kill a worker half-way (under a minute)
+	@$(VENV)/bin/millpond demo $(ARGS)
+
+test: lint pytest  ## check style and types, then run all tests on this Python
+
+test-all: test  ## the same, then the tests on each newer Python found on the machine
+	@for version in $(NEWER); do \
+		found=; \
+		for python in python$$version $(HOME)/.pyenv/versions/$$version*/bin/python$$version; do \
+			if $$python $(RUNS); then found=$$python; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then echo "Python $$version is not on this machine: not tested"; continue; fi; \
+		$(MAKE) pytest VENV=.venv-$$version PYTHON=$$found; \
+	done
+
+bench: $(VENV)/.has-bench  ## measure Millpond and other process pools side by side (ARGS=--quick for a short run)
+	@echo "Measuring; leave the machine alone meanwhile"
+	@$(VENV)/bin/python -m benchmarks.run $(ARGS)
+
+lint: $(VENV)/.has-test  ## check style and types
+	@echo "Checking style (ruff) and types (mypy --strict)"
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+pytest: $(VENV)/.has-test
+	@echo "Running the tests on $$($(VENV)/bin/python -V)"
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+clean:  ## remove the environments and every cache
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Millpond needs Python 3.11 or newer, and none is on the PATH."; \
+		echo "On Debian 12 or newer: apt-get install python3 python3-venv. Or name one: make ... PYTHON=/path/to/python3"; \
+		exit 1; \
+	fi
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$(PYTHON) cannot make virtual environments here. On Debian: apt-get install python3-venv"; exit 1; \
+	fi
+	@echo "Making $(VENV) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.has-%: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing Millpond and what '$*' needs into $(VENV)"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[$*]' -c constraints.txt
+	@touch $@

@@ -1,0 +1,189 @@
+"""The seams: what the pool needs from an engine, a clock and a session store, as protocols.
+
+The core decides, an `Engine` makes workers exist and carries frames; neither knows the other. What goes up through
+`EngineEvents` are facts, what comes down are orders. Part of the vocabulary: no implementation here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+OperationKind = Literal["plain", "async", "stream", "async_stream"]
+AnswerKind = Literal["ok", "failed", "interrupted", "expired", "skipped"]
+
+FUNCTION = 0
+EXPORT_SESSION = 65_534
+CLOSE_SESSION = 65_535
+
+
+class Clock(Protocol):
+    """Where time comes from: monotonic seconds, the same in every process of the machine."""
+
+    def now(self) -> float:
+        """The time, in seconds."""
+        ...
+
+
+class Chance(Protocol):
+    """Where randomness comes from; a `random.Random` is one."""
+
+    def random(self) -> float:
+        """A number from 0 up to, not including, 1."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OperationFacts:
+    """What the handler's side reports of one operation: enough to check arguments without importing the handler.
+
+    `positional` are the parameters that may be given by position, in order, `self` and `session` left out;
+    `required` of them have no default. `keyword_only` and `required_keywords` are names. `more_positional` and
+    `more_keywords` say that there is a `*args` or a `**kwargs`.
+    """
+
+    name: str
+    kind: OperationKind
+    session: bool
+    positional: tuple[str, ...]
+    positional_only: int
+    required: int
+    keyword_only: tuple[str, ...]
+    required_keywords: tuple[str, ...]
+    more_positional: bool
+    more_keywords: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerFacts:
+    """A handler's name, its operations in the order of their numbers (from 1), and the hooks it defines."""
+
+    name: str
+    operations: tuple[OperationFacts, ...]
+    hooks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a process ended: by `signal` or with `exit_code`, and the end of what it wrote to stderr."""
+
+    signal: int | None
+    exit_code: int | None
+    stderr_tail: str = ""
+
+    def __str__(self) -> str:
+        return f"signal {self.signal}" if self.signal is not None else f"exit code {self.exit_code}"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """What an engine needs to make workers: the handler, its constructor's arguments, and the pool's settings."""
+
+    handler: type | str | None
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    settings: Any
+    run_id: str
+    pool_name: str
+
+
+class EngineEvents(Protocol):
+    """What an engine tells; called on the loop's thread only, `worker` being the record given to `start`."""
+
+    def warming(self, worker: Any, pid: int) -> None:
+        """The worker's handler exists; its warm-up runs."""
+
+    def ready(self, worker: Any, pid: int) -> None:
+        """The worker answered its handshake."""
+
+    def start_failed(self, worker: Any, message: str) -> None:
+        """The worker said why it cannot start (the user's traceback last); `gone` follows."""
+
+    def gone(self, worker: Any, death: Death, started: Iterable[int]) -> None:
+        """The worker is dead and reaped, all it answered was delivered; `started` are call ids that had begun."""
+
+    def stopped(self, worker: Any, is_stopped: bool) -> None:
+        """The process was stopped (SIGSTOP) or continued."""
+
+    def answered(
+        self, worker: Any, call_id: int, kind: AnswerKind, value: Any, started: float, ended: float, flags: int
+    ) -> None:
+        """An answer: `value` is the decoded result (`ok`) or exception (`failed`); times are the worker's."""
+
+    def item(self, worker: Any, call_id: int, value: Any) -> None:
+        """One item of a stream."""
+
+    def ponged(self, worker: Any) -> None:
+        """The answer to a ping."""
+
+    def logged(self, worker: Any, call_id: int, level: int, logger: str, message: str) -> None:
+        """A record of the worker's `logging`."""
+
+    def engine_failed(self, message: str) -> None:
+        """The engine itself cannot go on (its warden cannot be started)."""
+
+
+class Engine(Protocol):
+    """Makes workers and carries calls to them. All methods are called on the loop's thread; only two are async."""
+
+    async def open(self, spec: EngineSpec, events: EngineEvents) -> HandlerFacts | None:
+        """Prepare the image and return the handler's facts, or `None` if the first worker has to tell them.
+
+        Raises `StartFailed` with the user's traceback last. Cancelling leaves nothing running.
+        """
+
+    async def close(self) -> None:
+        """End every worker and helper process, whatever they do, and free every file descriptor. Idempotent."""
+
+    def facts(self) -> HandlerFacts | None:
+        """The handler's facts once they are known."""
+
+    def start(self, worker: Any) -> None:
+        """Begin to make a worker; `warming`, `ready` or `start_failed` and `gone` follow."""
+
+    def send(self, worker: Any, call: Any) -> None:
+        """Give a call to a worker; its buffers are copied out before this returns."""
+
+    def withdraw(self, worker: Any, call: Any) -> bool:
+        """Take back a call that was sent. True: proven that it did not and will not start."""
+
+    def interrupt(self, worker: Any, call: Any) -> None:
+        """Ask the operation to stop; may be repeated."""
+
+    def credit(self, worker: Any, call_id: int, items: int) -> None:
+        """Let a stream go on by so many items."""
+
+    def forget_session(self, worker: Any, number: int) -> None:
+        """Drop a session's record in the worker, without its closing hook."""
+
+    def ping(self, worker: Any) -> None:
+        """Ask an idle worker for a sign; `ponged` follows."""
+
+    def stop(self, worker: Any) -> None:
+        """Let an idle worker say goodbye (its `teardown`) and exit."""
+
+    def kill(self, worker: Any) -> None:
+        """End a worker and everything it started, at once."""
+
+    def heartbeat(self, worker: Any) -> float:
+        """When the worker's interpreter last gave a sign (monotonic seconds): stale while native code holds the GIL."""
+
+    def memory(self, worker: Any) -> int | None:
+        """Private memory of the worker, in bytes, or `None` if it cannot be read."""
+
+    def logs(self, worker: Any | None = None) -> str:
+        """What workers wrote (the kept end of it), of one or of all."""
+
+
+EngineFactory = Callable[[], Engine]
+
+
+class SessionStore(Protocol):
+    """Where the state of sessions that have no worker is kept."""
+
+    def put(self, session_id: str, state: bytes) -> None:
+        """Keep a state, replacing the one before."""
+
+    def take(self, session_id: str) -> bytes | None:
+        """Give the state back and forget it."""

@@ -1,0 +1,184 @@
+"""Every setting of a pool: unit, default, bounds, and whether it can change while the pool runs.
+
+A `Settings` is frozen and checked when made; what is unknown or out of range raises, naming the nearest known key, and
+nothing is corrected in silence. The table in `docs/settings.md` is printed from here. Part of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_type_hints
+
+StartMethod = Literal["fork", "spawn"]
+CodecName = Literal["pickle", "msgpack"]
+Affinity = Literal["strict", "fail_fast", "hint"]
+Isolation = Literal["shared", "process"]
+OnInterrupt = Literal["keep", "replace"]
+OnCancel = Literal["interrupt", "abandon"]
+
+KiB, MiB = 1024, 1024 * 1024
+
+
+def _cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def _setting(
+    default: Any, what: str, unit: str = "", low: float | None = None, high: float | None = None, live: bool = False
+) -> Any:
+    """Declare one setting; `low` and `high` are inclusive, `live` ones may change while the pool runs."""
+    facts = {"what": what, "unit": unit, "low": low, "high": high, "live": live}
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata=facts)
+    return dataclasses.field(default=default, metadata=facts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The settings of one pool. Every field is a keyword of `Pool`, `SyncPool` and `Executor`."""
+
+    # Size
+    min_workers: int = _setting(1, "workers kept alive at least", low=0, high=1024, live=True)
+    max_workers: int = _setting(_cores, "workers alive at most (default: the cores)", low=1, high=1024, live=True)
+    concurrency: int = _setting(
+        1, "calls one worker runs at a time: threads for plain operations, tasks for async ones", low=1, high=256
+    )
+    idle_timeout: float = _setting(
+        60.0, "idle time after which a worker above `min_workers` goes", "s", 0.05, live=True
+    )
+
+    # Calls
+    deadline: float | None = _setting(60.0, "default deadline of a call, queueing included; None for none", "s", 0.0)
+    max_queued: int | None = _setting(
+        20_000, "calls waiting beyond workers x concurrency; None for no bound", low=0, live=True
+    )
+    max_queued_bytes: int | None = _setting(256 * MiB, "bytes of waiting arguments; None for no bound", "bytes", 0)
+    max_payload: int = _setting(256 * MiB, "bytes of one call's arguments, or of its result", "bytes", 1, 2**31)
+    codec: CodecName = _setting("pickle", "how arguments and results travel")
+    cancel_grace: float = _setting(
+        1.0, "time an interrupted call has to come back before its worker is killed", "s", 0.0
+    )
+    on_interrupt: OnInterrupt = _setting("keep", "whether a worker that came back from an interrupt is trusted")
+    priority_age: float = _setting(1.0, "waiting time that outweighs one step of priority", "s", 0.001)
+    max_attempts: int = _setting(3, "times a call may be given to a worker, retries included", low=1, high=10)
+    retry_backoff: float = _setting(0.05, "first pause before a retry; doubles, with jitter", "s", 0.0)
+    breaker_faults: int = _setting(5, "deaths or running deadlines in the window that open a breaker", low=1)
+    breaker_share: float = _setting(0.8, "their share of the operation's endings in the window", "share", 0.0, 1.0)
+    breaker_window: float = _setting(10.0, "the window breakers look at", "s", 0.1)
+    breaker_reset: float = _setting(5.0, "time until an open breaker lets one probe through; doubles", "s", 0.01)
+    stream_window: int = _setting(16, "items a stream may be ahead of its reader", low=1, high=4096)
+
+    # Sessions
+    affinity: Affinity = _setting("strict", "what a session's call does when its worker is busy")
+    isolation: Isolation = _setting("shared", "whether sessions share workers or each has a process of its own")
+    max_sessions: int = _setting(20_000, "open sessions at most", low=1)
+    session_ttl: float | None = _setting(1800.0, "idle time after which a session is closed; None for never", "s", 0.01)
+
+    # Workers
+    start_method: StartMethod = _setting("fork", "fork from the warden's warm image, or spawn a fresh interpreter")
+    start_timeout: float = _setting(60.0, "time a worker has to become ready", "s", 0.05)
+    preload: Sequence[str] = _setting((), "modules the warden imports before it forks")
+    max_calls: int | None = _setting(None, "calls after which a worker is replaced", low=1)
+    max_lifetime: float | None = _setting(None, "age at which a worker is replaced, jittered by 10 %", "s", 0.1)
+    max_memory: int | None = _setting(None, "private memory above which a worker is replaced", "bytes", MiB)
+    restart_backoff: float = _setting(1.0, "pause after a failed start; doubles, with jitter", "s", 0.01)
+    restart_backoff_max: float = _setting(30.0, "longest pause between failing starts", "s", 0.01)
+    health_interval: float = _setting(30.0, "time between pings of an idle worker", "s", 0.05)
+    stopped_timeout: float = _setting(2.0, "time after which a stopped (SIGSTOP) worker is replaced", "s", 0.05)
+    drain: float = _setting(10.0, "time running calls have when the pool closes", "s", 0.0)
+    handle_signals: bool = _setting(False, "whether SIGINT and SIGTERM close the pool")
+
+    # Surroundings
+    worker_env: Mapping[str, str] = _setting(dict, "environment variables set in each worker")
+    cwd: str | None = _setting(None, "working directory of the workers (default: the parent's)")
+    nice: int = _setting(0, "added to the niceness of the workers", low=-20, high=19)
+    rlimits: Mapping[str, int] = _setting(dict, "resource limits by name, such as {'AS': bytes, 'NOFILE': 256}")
+    cpu_affinity: Sequence[int] | None = _setting(None, "cores the workers may run on; None for all")
+    threads_per_worker: int | None = _setting(
+        None, "OpenMP and BLAS threads (default: cores / max_workers, at least 1)", low=1, high=1024
+    )
+    log_ring_bytes: int = _setting(64 * KiB, "what is kept of each worker's output", "bytes", 0)
+
+    # Buffers
+    buffer_threshold: int = _setting(64 * KiB, "buffers above this leave the pickle stream", "bytes", 1024)
+    buffer_bytes: int = _setting(
+        64 * MiB, "shared memory for buffers, each way and worker (touched pages only)", "bytes", 0, 2**40
+    )
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name), _HINTS[field.name])
+        if self.min_workers > self.max_workers:
+            raise ValueError(f"min_workers ({self.min_workers}) is above max_workers ({self.max_workers})")
+
+    @property
+    def threads(self) -> int:
+        """OpenMP and BLAS threads of one worker."""
+        return self.threads_per_worker or max(1, _cores() // self.max_workers)
+
+    def changed(self, **changes: Any) -> Settings:
+        """A copy with `changes`; raises `TypeError` on an unknown name and `ValueError` out of range."""
+        check_names(changes)
+        return dataclasses.replace(self, **changes)
+
+
+_HINTS = get_type_hints(Settings)
+FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+
+
+def make_settings(base: Settings | None, overrides: Mapping[str, Any]) -> Settings:
+    """`base` (or the defaults) with `overrides`; where only `max_workers` is given, it also bounds `min_workers`."""
+    return (base or Settings()).changed(**overrides)
+
+
+def check_names(names: Mapping[str, Any]) -> None:
+    """Raise `TypeError` for the first name that is no setting, with the nearest one that is."""
+    for name in names:
+        if name not in FIELDS:
+            near = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.0)
+            raise TypeError(f"unknown setting {name!r}; did you mean {near[0]!r}?")
+
+
+def _check(field: dataclasses.Field[Any], value: Any, hint: Any) -> None:
+    """Raise `TypeError` or `ValueError` if `value` does not fit what the field declares."""
+    accepted = _accepted(hint)
+    if accepted.choices and value in accepted.choices:
+        return
+    if accepted.choices:
+        raise ValueError(f"{field.name} must be one of {', '.join(map(repr, accepted.choices))}, not {value!r}")
+    if value is None and type(None) in accepted.kinds:
+        return
+    if not isinstance(value, accepted.kinds) or (isinstance(value, bool) and bool not in accepted.kinds):
+        raise TypeError(f"{field.name} must be {hint}, not {value!r}")
+    if isinstance(value, int | float):
+        _check_range(field, value)
+
+
+def _check_range(field: dataclasses.Field[Any], value: float) -> None:
+    low, high, unit = field.metadata["low"], field.metadata["high"], field.metadata["unit"]
+    if math.isnan(value) or (low is not None and value < low) or (high is not None and value > high):
+        bounds = f"from {low} " + (f"to {high}" if high is not None else "up")
+        raise ValueError(f"{field.name} must be {bounds} {unit}".rstrip() + f", not {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    choices: tuple[str, ...]
+    kinds: tuple[type, ...]
+
+
+def _accepted(hint: Any) -> _Accepted:
+    """What a field's type hint lets in: literal choices, or classes for `isinstance`."""
+    if getattr(hint, "__origin__", None) is Literal:
+        return _Accepted(get_args(hint), ())
+    kinds: list[type] = []
+    for part in get_args(hint) if getattr(hint, "__origin__", None) is None and get_args(hint) else (hint,):
+        origin = getattr(part, "__origin__", part)
+        kinds += [int, float] if origin is float else [origin]
+    return _Accepted((), tuple(kinds))

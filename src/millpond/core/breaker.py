@@ -1,0 +1,107 @@
+"""A breaker: stops an operation that keeps killing or hanging its workers, and lets one probe find out when it is well.
+
+Counts worker deaths and deadlines that passed while running; handler errors, cancels, refusals and expiry in the queue
+never count. Asked before a call is admitted, told at each ending.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from millpond.core.transitions import Table, move
+
+CLOSED, OPEN, HALF_OPEN = "closed", "open", "half_open"
+
+TRANSITIONS: Table = {
+    (CLOSED, OPEN): "enough faults in the window, and they are most of the operation's endings",
+    (OPEN, HALF_OPEN): "the reset time passed and one call was let through",
+    (HALF_OPEN, CLOSED): "the probe succeeded",
+    (HALF_OPEN, OPEN): "the probe failed; the reset time doubles",
+}
+LONGEST_RESET = 300.0  # seconds; doubling stops here
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRule:
+    """When a breaker opens and for how long; seconds and shares as in the settings of the same names."""
+
+    faults: int
+    share: float
+    window: float
+    reset: float
+
+
+class Breaker:
+    """One operation's breaker. `ended` is counted by the operation and handed in, so that success costs nothing."""
+
+    __slots__ = ("_baseline", "_faults", "_reset", "open_until", "probe", "rule", "state")
+
+    def __init__(self, rule: BreakerRule) -> None:
+        self.rule = rule
+        self.state = CLOSED
+        self.open_until = 0.0
+        self.probe: int | None = None  # id of the call let through while half open
+        self._reset = rule.reset
+        self._faults: deque[float] = deque()  # times of the faults in the window, oldest first
+        self._baseline: deque[tuple[float, int]] = deque()  # (time, endings until then), a sample a second at most
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until a call may be tried again, or `None` if it may pass now."""
+        if self.state == CLOSED:
+            return None
+        if self.state == HALF_OPEN:
+            return self._reset
+        return self.open_until - now if now < self.open_until else None
+
+    def admitted(self, call_id: int, now: float) -> None:
+        """A call was let through: the first one after the reset time is the probe."""
+        if self.state == OPEN and now >= self.open_until:
+            move(self, HALF_OPEN, TRANSITIONS)
+            self.probe = call_id
+
+    def sample(self, now: float, ended: int) -> None:
+        """Note how many calls had ended by now; once a second is enough."""
+        if self._baseline and now - self._baseline[-1][0] < 1.0:
+            return
+        self._baseline.append((now, ended))
+        while len(self._baseline) > 1 and self._baseline[1][0] <= now - self.rule.window:
+            self._baseline.popleft()
+
+    def fault(self, call_id: int, now: float, ended: int) -> bool:
+        """A death or a running deadline. Returns whether the breaker opened by it."""
+        if self.state == HALF_OPEN and call_id == self.probe:
+            self._open(now, min(self._reset * 2, LONGEST_RESET))
+            return True
+        self._faults.append(now)
+        while self._faults[0] < now - self.rule.window:
+            self._faults.popleft()
+        endings = ended - (self._baseline[0][1] if self._baseline else 0)
+        if self.state != CLOSED or len(self._faults) < self.rule.faults:
+            return False
+        if len(self._faults) < self.rule.share * max(endings, len(self._faults)):
+            return False
+        self._open(now, self.rule.reset)
+        return True
+
+    def probe_ended(self, call_id: int, now: float, success: bool) -> bool:
+        """The call came to an end that was no fault. Returns whether the breaker closed by it.
+
+        A probe that neither succeeded nor failed (cancelled, expired in the queue) proves nothing: the next call is the
+        next probe.
+        """
+        if self.state != HALF_OPEN or call_id != self.probe:
+            return False
+        if success:
+            move(self, CLOSED, TRANSITIONS)
+            self._faults.clear()
+            self._reset, self.probe = self.rule.reset, None
+            return True
+        self._open(now, self._reset)
+        self.open_until = now
+        return False
+
+    def _open(self, now: float, reset: float) -> None:
+        move(self, OPEN, TRANSITIONS)
+        self._reset, self.open_until, self.probe = reset, now + reset, None
+        self._faults.clear()

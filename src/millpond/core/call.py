@@ -1,0 +1,119 @@
+"""A call: one request to run one operation, from its submission to its only ending.
+
+The record says where the call is and what became of it; deciding is the machine's. Comes before the queue, ends in the
+one reporting step of `machine.Machine._finish`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from millpond.core.transitions import Table
+
+if TYPE_CHECKING:
+    from millpond.core.operation import Operation
+    from millpond.core.session import Session
+    from millpond.core.worker import Worker
+    from millpond.errors import Ending
+    from millpond.settings import OnCancel
+
+QUEUED, RUNNING, ENDED = "queued", "running", "ended"
+
+TRANSITIONS: Table = {
+    (QUEUED, RUNNING): "sent to a worker",
+    (RUNNING, QUEUED): "withdrawn before it started, or to be retried after its worker died",
+    (QUEUED, ENDED): "cancelled, expired or refused while it waited",
+    (RUNNING, ENDED): "answered, given up, expired, or lost with its worker",
+}
+
+ENDINGS: tuple[Ending, ...] = ("ok", "failed", "cancelled", "expired", "rejected", "lost")
+
+
+class Place(Protocol):
+    """Where a queued call waits; a call is in exactly one place."""
+
+    def remove(self, call: Call) -> None:
+        """Take the call out, wherever in the order it stands."""
+        ...
+
+
+class Call:
+    """One call. `ticket` is the caller's, opaque here: whoever waits for the ending."""
+
+    __slots__ = (
+        "attempts",
+        "deadline",
+        "deaths",
+        "ending",
+        "expected",
+        "id",
+        "idempotent",
+        "is_chore",
+        "is_stream",
+        "key",
+        "leaving",
+        "nbytes",
+        "on_cancel",
+        "op",
+        "operation",
+        "payload",
+        "place",
+        "position",
+        "priority",
+        "retry_at",
+        "sent_at",
+        "session",
+        "state",
+        "submitted_at",
+        "ticket",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        call_id: int,
+        op: Operation,
+        payload: Any,
+        deadline: float,
+        ticket: Any = None,
+        session: Session | None = None,
+        priority: int = 0,
+        idempotent: bool = False,
+        on_cancel: OnCancel = "interrupt",
+        is_chore: bool = False,
+    ) -> None:
+        self.id = call_id
+        self.op = op
+        self.operation = op.number
+        self.payload = payload
+        self.nbytes: int = len(payload) if type(payload) is bytes else payload.nbytes
+        self.deadline = deadline  # absolute, monotonic seconds; inf for none
+        self.ticket = ticket
+        self.session = session
+        self.priority = priority
+        self.idempotent = idempotent
+        self.on_cancel = on_cancel
+        self.is_chore = is_chore  # the pool's own errand on a session; not in the ledger of calls
+        self.is_stream = op.is_stream
+        self.state = QUEUED
+        self.ending: Ending | None = None
+        self.worker: Worker | None = None
+        self.place: Place | None = None
+        self.leaving = ""  # code of the ending asked for while it runs: cancelled, deadline_exceeded, pool_closing
+        self.position = 0  # the engine's: which line of the worker's logbook
+        self.attempts = 0
+        self.deaths = 0
+        self.key = 0.0  # order of service: time of submission less what the priority is worth
+        self.expected = 0.0  # seconds of work, as far as known when it was sent
+        self.submitted_at = 0.0
+        self.sent_at = 0.0
+        self.retry_at = 0.0
+
+    def own_payload(self) -> None:
+        """Copy what its caller could still change of the arguments."""
+        if type(self.payload) is not bytes:
+            self.payload.own()
+
+    def __repr__(self) -> str:
+        where = f" on worker {self.worker.id}" if self.worker is not None else ""
+        return f"<Call {self.id} {self.op.name} {self.ending or self.state}{where}, attempt {self.attempts}>"

@@ -1,0 +1,85 @@
+"""When what must happen: deadlines of calls in a wheel, everything rarer on an agenda.
+
+A wheel adds and forgets a deadline in constant time, which every call does; the agenda is a heap for chores, retries,
+graces and restarts. Neither reads a clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from millpond.core.call import Call
+
+TICKS = 128  # a second; a deadline is noticed at most 1/128 s late
+
+
+class Wheel:
+    """Calls by the tick in which their deadline has passed."""
+
+    __slots__ = ("_due", "_slots")
+
+    def __init__(self) -> None:
+        self._slots: dict[int, dict[int, Call]] = {}  # tick -> call id -> call
+        self._due: list[int] = []  # heap of the ticks that have a slot
+
+    def add(self, call: Call) -> None:
+        """Watch a call's deadline (not infinite)."""
+        tick = int(call.deadline * TICKS) + 1
+        slot = self._slots.get(tick)
+        if slot is None:
+            slot = self._slots[tick] = {}
+            heapq.heappush(self._due, tick)
+        slot[call.id] = call
+
+    def discard(self, call: Call) -> None:
+        """Watch it no more; slots that become empty stay until their time, so that each tick is on the heap once."""
+        slot = self._slots.get(int(call.deadline * TICKS) + 1)
+        if slot is not None:
+            slot.pop(call.id, None)
+
+    def next_at(self) -> float:
+        """The earliest time at which something may be due; infinite when nothing is watched."""
+        while self._due:
+            tick = self._due[0]
+            if self._slots[tick]:
+                return tick / TICKS
+            del self._slots[heapq.heappop(self._due)]
+        return math.inf
+
+    def due(self, now: float) -> list[Call]:
+        """Take out the calls whose deadline has passed."""
+        passed: list[Call] = []
+        while self._due and self._due[0] / TICKS <= now:
+            passed += self._slots.pop(heapq.heappop(self._due)).values()
+        return passed
+
+
+class Agenda:
+    """Things to do later, each a verb and its subject; whoever does them checks that they still matter."""
+
+    __slots__ = ("_entries", "_order")
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, int, str, Any]] = []
+        self._order = itertools.count()
+
+    def add(self, at: float, verb: str, subject: Any = None) -> None:
+        """Note that `verb` is to be done to `subject` at the time `at`."""
+        heapq.heappush(self._entries, (at, next(self._order), verb, subject))
+
+    def next_at(self) -> float:
+        """When the first entry is due; infinite when there is none."""
+        return self._entries[0][0] if self._entries else math.inf
+
+    def due(self, now: float) -> Iterator[tuple[str, Any]]:
+        """Take out what is due, in order of time; entries added meanwhile wait for the next look."""
+        last = next(self._order)
+        while self._entries and self._entries[0][0] <= now and self._entries[0][1] < last:
+            _, _, verb, subject = heapq.heappop(self._entries)
+            yield verb, subject

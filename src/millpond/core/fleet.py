@@ -1,0 +1,273 @@
+"""Workers' lives in the machine: start, ready, drain, goodbye, death, replacement, and the chores in between.
+
+Works on the machine's records and puts `start`, `stop`, `kill`, `ping` and `weigh` orders into the outbox. Every
+change of a worker's state carries its reason. How many there should be is `sizing`'s to say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond import events
+from millpond.core import affinity, dispatch
+from millpond.core.sizing import EARLY, GROW_AFTER
+from millpond.core.transitions import move
+from millpond.core.worker import DRAINING, GONE, READY, STARTING, TRANSITIONS, WARMING, Worker
+
+if TYPE_CHECKING:
+    from millpond.core.machine import Machine
+    from millpond.seams import Death
+
+__all__ = ["GROW_AFTER"]
+
+CHORES_S = 0.5  # seconds between rounds of chores
+GOODBYE_S = 2.0  # seconds a worker has for its teardown
+PINGS = 3  # missed pings after which an idle worker is replaced
+WEIGH_EVERY = 4  # rounds of chores between looks at a worker's memory
+LIFETIME_JITTER = 0.1
+START_TIMEOUT = "was not ready within start_timeout"
+
+
+def kept(m: Machine) -> list[Worker]:
+    """Workers that are there to stay: starting, warming or ready."""
+    return [w for w in m.workers.values() if w.state != DRAINING]
+
+
+def resize(m: Machine, workers: int, reason: str, now: float) -> None:
+    """Want another number of workers (within bounds), and act on it."""
+    before = m.sizing.wanted
+    if m.sizing.want(workers) != before:
+        m.say(events.PoolResized, before, m.sizing.wanted, reason)
+    reconcile(m, now)
+
+
+def reconcile(m: Machine, now: float) -> None:
+    """Start what is missing as the budget allows; let go of idle workers that are too many."""
+    if m.state not in ("opening", "ready", "draining"):
+        return
+    staying = kept(m)
+    missing = min(m.sizing.wanted - len(staying), m.sizing.high - len(m.workers))
+    starting = sum(w.state in (STARTING, WARMING) for w in staying)
+    if missing > 0:
+        for _ in range(m.sizing.allowed(missing, starting, now)):
+            _start(m, now)
+    surplus = len(staying) - m.sizing.wanted
+    if surplus > 0:
+        unused = [w for w in staying if not w.inflight and not w.sessions and not w.queue]
+        for worker in sorted(unused, key=_since_when_idle)[:surplus]:
+            drain(m, worker, "not wanted", now)
+
+
+def _since_when_idle(worker: Worker) -> tuple[bool, float]:
+    """Those that are not ready yet go first, then the ones idle longest."""
+    return worker.state == READY, worker.idle_since
+
+
+def _start(m: Machine, now: float) -> None:
+    worker = Worker(next(m.worker_ids), now)
+    m.workers[worker.id] = worker
+    m.starts += 1
+    m.say(events.WorkerStarting, worker.id)
+    m.outbox.append(("start", worker, None))
+
+
+def warming(m: Machine, worker: Worker, pid: int) -> None:
+    """The worker's handler exists."""
+    worker.pid = pid
+    if worker.state == STARTING:
+        move(worker, WARMING, TRANSITIONS)
+
+
+def ready(m: Machine, worker: Worker, pid: int, now: float) -> None:
+    """The worker answered its handshake: it may be given calls."""
+    worker.pid = pid
+    if worker.state not in (STARTING, WARMING):
+        return
+    move(worker, READY, TRANSITIONS)
+    worker.ready_at = worker.idle_since = worker.last_progress = now
+    m.ready_count += 1
+    m.sizing.start_succeeded(now - worker.started_at)
+    lifetime = m.settings.max_lifetime
+    if lifetime is not None:
+        worker.retire_at = now + lifetime * (1 + LIFETIME_JITTER * (2 * m.random.random() - 1))
+    m.say(events.WorkerReady, worker.id, pid, now - worker.started_at)
+    dispatch.settle(m, worker, now)
+    dispatch.pump(m, worker, now)
+
+
+def start_failed(m: Machine, worker: Worker, message: str) -> None:
+    """The worker said why it cannot start; its death follows."""
+    m.failure = message
+    m.say(events.WorkerStartFailed, worker.id, message)
+
+
+def drain(m: Machine, worker: Worker, reason: str, now: float) -> None:
+    """Give the worker no new work; it goes when what it holds is done and its sessions have left."""
+    if worker.state in (DRAINING, GONE):
+        return
+    _leave_service(m, worker, reason)
+    m.say(events.WorkerDraining, worker.id, worker.pid, reason)
+    for session in list(worker.sessions.values()):
+        affinity.maybe_export(m, session, now)
+    maybe_stop(m, worker, now)
+    reconcile(m, now)
+
+
+def _leave_service(m: Machine, worker: Worker, reason: str) -> None:
+    was_ready = worker.state == READY
+    move(worker, DRAINING, TRANSITIONS)
+    worker.reason = worker.reason or reason
+    m.ready_count -= was_ready
+    m.idle.pop(worker.id, None)
+    m.open_windows.pop(worker.id, None)
+
+
+def maybe_stop(m: Machine, worker: Worker, now: float) -> None:
+    """Let a draining worker say goodbye once it holds nothing."""
+    holds = worker.inflight or worker.queue or (worker.sessions and m.state not in ("closing", "closed"))
+    if worker.state == DRAINING and not holds and not worker.is_leaving:
+        worker.is_leaving = True
+        m.outbox.append(("stop", worker, None))
+        m.agenda.add(now + GOODBYE_S, "kill", (worker, "did not say goodbye in time"))
+
+
+def kill(m: Machine, worker: Worker, reason: str) -> None:
+    """End a worker now, whatever it does."""
+    worker.reason = worker.reason or reason
+    if worker.state not in (DRAINING, GONE):
+        _leave_service(m, worker, reason)
+    m.outbox.append(("kill", worker, None))
+
+
+def kill_if_there(m: Machine, worker: Worker, reason: str) -> None:
+    """Kill a worker that should have gone by itself."""
+    if worker.state != GONE:
+        kill(m, worker, reason)
+
+
+def stopped(m: Machine, worker: Worker, is_stopped: bool, now: float) -> None:
+    """The process was stopped or goes on."""
+    worker.stopped_since = now if is_stopped else None
+    if is_stopped:
+        m.say(events.WorkerUnhealthy, worker.id, worker.pid, "stopped")
+        m.agenda.add(now + m.settings.stopped_timeout, "stopped", worker)
+
+
+def kill_if_stopped(m: Machine, worker: Worker, now: float) -> None:
+    """Replace a worker that was stopped for `stopped_timeout`."""
+    since = worker.stopped_since
+    if worker.state != GONE and since is not None and now - since >= m.settings.stopped_timeout:
+        kill(m, worker, "was stopped (SIGSTOP)")
+
+
+def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> None:
+    """Take a dead worker off the books and learn from how it died."""
+    was_starting = worker.state in (STARTING, WARMING)
+    was_early = worker.state == READY and not worker.answered and now - worker.ready_at < EARLY
+    m.ready_count -= worker.state == READY
+    move(worker, GONE, TRANSITIONS)
+    del m.workers[worker.id]
+    m.idle.pop(worker.id, None)
+    m.open_windows.pop(worker.id, None)
+    reason = worker.reason or "died"
+    alive_s, sessions = now - worker.started_at, len(worker.sessions)
+    how = (death.signal, death.exit_code)
+    m.say(events.WorkerGone, worker.id, worker.pid, reason, *how, lost, sessions, alive_s)
+    if was_starting or was_early or worker.reason == START_TIMEOUT:
+        m.failure = m.failure or f"a worker ended with {death} before it answered anything. {death.stderr_tail[-2000:]}"
+        m.failed_at = now
+        m.agenda.add(m.sizing.start_failed(now, m.random.random()), "reconcile")
+
+
+def after_answer(m: Machine, worker: Worker, now: float) -> None:
+    """An answer came: the worker has proved itself, may have served long enough, or may be free to go."""
+    if worker.answered == 1 and m.sizing.fails:
+        proved_well(m)
+    if worker.state == DRAINING:
+        maybe_stop(m, worker, now)
+    elif m.state == "closing" and not worker.inflight:
+        drain(m, worker, "the pool closed", now)
+    elif m.settings.max_calls is not None and worker.answered >= m.settings.max_calls:
+        drain(m, worker, "max_calls", now)
+
+
+def proved_well(m: Machine) -> None:
+    """Starts do not fail any more."""
+    m.sizing.proved_well()
+    m.failure = ""
+
+
+def say_goodbye(m: Machine, now: float) -> None:
+    """The pool closes: idle workers may go at once, the others when they have answered."""
+    for worker in list(m.workers.values()):
+        if not worker.inflight:
+            drain(m, worker, "the pool closed", now)
+
+
+def ponged(worker: Worker) -> None:
+    """An idle worker gave a sign."""
+    worker.pings_missed = 0
+
+
+def weighed(m: Machine, worker: Worker, memory_bytes: int | None, now: float) -> None:
+    """Replace a worker whose private memory outgrew `max_memory`."""
+    bound = m.settings.max_memory
+    if bound is not None and memory_bytes is not None and memory_bytes > bound and worker.state == READY:
+        m.say(events.WorkerUnhealthy, worker.id, worker.pid, f"holds {memory_bytes} bytes, max_memory is {bound}")
+        drain(m, worker, "max_memory", now)
+
+
+def chores(m: Machine, now: float) -> None:
+    """What is looked at twice a second: slow starts, idle workers, age, memory, breakers' windows.
+
+    Nobody is judged in the round after the judge itself slept (a suspended machine, a blocked loop).
+    """
+    m.chores_done += 1
+    may_judge = now - m.chores_at < 3 * CHORES_S
+    m.chores_at = now
+    m.agenda.add(now + CHORES_S, "chores")
+    for operation in m.operations.values():
+        operation.breaker.sample(now, operation.ended)
+    for worker in list(m.workers.values()):
+        if worker.state in (STARTING, WARMING):
+            if may_judge and now - worker.started_at > m.settings.start_timeout:
+                kill(m, worker, START_TIMEOUT)
+        elif worker.state == READY:
+            _look_after(m, worker, now, may_judge)
+    reconcile(m, now)
+
+
+def _look_after(m: Machine, worker: Worker, now: float, may_judge: bool) -> None:
+    if m.sizing.fails and now - worker.ready_at > EARLY and worker.ready_at > m.failed_at:
+        proved_well(m)
+    if worker.retire_at is not None and now >= worker.retire_at:
+        drain(m, worker, "max_lifetime", now)
+        return
+    if m.settings.max_memory is not None and m.chores_done % WEIGH_EVERY == 0:
+        m.outbox.append(("weigh", worker, None))
+    if worker.inflight:
+        worker.pings_missed = 0
+    elif now - worker.idle_since >= m.settings.idle_timeout and len(kept(m)) > m.sizing.low and not worker.sessions:
+        resize(m, m.sizing.wanted - 1, "idle_timeout", now)
+    elif may_judge and now - max(worker.pinged_at, worker.idle_since) >= m.settings.health_interval:
+        _ping(m, worker, now)
+
+
+def _ping(m: Machine, worker: Worker, now: float) -> None:
+    if worker.pings_missed >= PINGS:
+        kill(m, worker, f"missed {PINGS} pings")
+        return
+    if worker.pings_missed:
+        m.say(events.WorkerUnhealthy, worker.id, worker.pid, f"missed {worker.pings_missed} pings")
+    worker.pings_missed += 1  # until it answers
+    worker.pinged_at = now
+    m.outbox.append(("ping", worker, None))
+
+
+def make_fresh(m: Machine, now: float) -> None:
+    """With private processes: let go of one idle worker that was used, so that a waiting session gets a fresh one."""
+    if not m.openers or any(m.may_open(w) or w.state in (STARTING, WARMING) for w in kept(m)):
+        return
+    used = [w for w in m.idle.values() if not w.sessions and not w.inflight]
+    if used and len(m.workers) >= m.sizing.high:
+        drain(m, used[0], "a session needs a fresh process", now)

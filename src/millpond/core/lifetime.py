@@ -1,0 +1,111 @@
+"""The pool's own states: opening, serving, draining, closing, closed.
+
+`close` refuses what waits at once and gives what runs its drain time; what is over by then is ended in `due`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond import events
+from millpond.core import fleet
+from millpond.core.call import QUEUED
+from millpond.core.transitions import Table, move
+from millpond.errors import CLASSES
+
+if TYPE_CHECKING:
+    from millpond.core.call import Call
+    from millpond.core.machine import Machine
+    from millpond.errors import PoolError
+
+NEW, OPENING, SERVING, DRAINING, CLOSING, CLOSED = "new", "opening", "ready", "draining", "closing", "closed"
+FORKED = "forked"  # in a forked child of the pool's program: not a state of the pool, but of this copy of it
+
+TRANSITIONS: Table = {
+    (NEW, OPENING): "open() was called",
+    (NEW, CLOSED): "close() before open()",
+    (OPENING, SERVING): "min_workers are ready",
+    (OPENING, CLOSING): "opening failed or was cancelled",
+    (SERVING, DRAINING): "drain() was called: what is there is finished, nothing more is taken",
+    (SERVING, CLOSING): "close() was called: the queued are refused, the running have the drain time",
+    (DRAINING, CLOSING): "close() was called",
+    (CLOSING, CLOSED): "every worker is gone",
+}
+
+
+def change(m: Machine, state: str) -> None:
+    """Put the pool into another state."""
+    before = m.state
+    move(m, state, TRANSITIONS)
+    m.say(events.PoolStateChanged, before, state)
+
+
+def open_pool(m: Machine) -> None:
+    """Begin to open: the engine is being prepared."""
+    change(m, OPENING)
+
+
+def start_workers(m: Machine, now: float) -> None:
+    """The engine is there: start the wanted workers."""
+    m.chores_at = now
+    m.agenda.add(now + fleet.CHORES_S, "chores")
+    fleet.reconcile(m, now)
+
+
+def serve(m: Machine) -> None:
+    """Enough workers are ready: calls are taken."""
+    change(m, SERVING)
+
+
+def drain_pool(m: Machine) -> None:
+    """Take no more calls; finish what is queued and running."""
+    if m.state == SERVING:
+        change(m, DRAINING)
+
+
+def closed(m: Machine) -> None:
+    """Every worker is gone."""
+    if m.state != CLOSED:
+        change(m, CLOSED)
+
+
+def close_pool(m: Machine, now: float, drain_s: float) -> None:
+    """Refuse the queued at once, give the running `drain_s` seconds."""
+    if m.state in (CLOSING, CLOSED):
+        return
+    change(m, CLOSED if m.state == NEW else CLOSING)
+    for call in _waiting(m):
+        if call.state == QUEUED:
+            m.end_queued(call, "rejected", closed_error(m), now)
+    m.agenda.add(now + drain_s, "close")
+    fleet.say_goodbye(m, now)
+
+
+def _waiting(m: Machine) -> list[Call]:
+    """Every call that waits, sessions' lines first so that none is moved up while the list is worked off."""
+    calls: list[Call] = []
+    for session in m.book:
+        calls += (session.waiting or {}).values()
+    for worker in m.workers.values():
+        calls += worker.queue
+    return [*calls, *m.queue, *m.openers, *m.shelf.values()]
+
+
+def health(m: Machine) -> tuple[str, str]:
+    """The pool's state as people see it, with the reason if it is degraded."""
+    if m.state == SERVING and m.sizing.fails:
+        return "degraded", m.failure
+    return m.state, ""
+
+
+def closed_error(m: Machine) -> PoolError:
+    """Why a pool that does not serve refuses a call."""
+    if m.state == DRAINING:
+        return CLASSES["pool_closing"]("the pool is draining and takes no more calls")
+    if m.state in (NEW, OPENING):
+        return CLASSES["pool_closed"]("the pool was never opened; use `async with` or `await pool.open()`")
+    if m.state == FORKED:
+        return CLASSES["pool_closed"](
+            "the pool belongs to the process that this one was forked from; make another here"
+        )
+    return CLASSES["pool_closed"]("the pool is closed")

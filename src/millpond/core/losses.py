@@ -1,0 +1,106 @@
+"""A worker is dead: what becomes of each call it held.
+
+What it had not begun goes to another worker, silently; what it had begun is lost, unless its caller declared it
+idempotent; what killed two workers is poison. Its sessions' calls are told that the session is gone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond import events
+from millpond.core import affinity, dispatch, fleet, lifetime
+from millpond.core.call import QUEUED, RUNNING, TRANSITIONS
+from millpond.core.leaving import farewell
+from millpond.core.retry import POISON, backoff, may_retry
+from millpond.core.transitions import move
+from millpond.errors import CLASSES, TABLE, WorkerDied
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from millpond.core.call import Call
+    from millpond.core.machine import Machine
+    from millpond.core.worker import Worker
+    from millpond.errors import Outcome
+    from millpond.seams import Death
+
+
+def worker_gone(m: Machine, worker: Worker, death: Death, started: Collection[int], now: float) -> None:
+    """A worker is dead and all its answers were taken: judge what it held, and see to its replacement."""
+    held = list(worker.inflight.values())
+    worker.inflight.clear()
+    fleet.bury(m, worker, death, sum(c.id in started and c.state == RUNNING for c in held), now)
+    for call in reversed(held):  # youngest first, so that put back in front they keep their order
+        if call.state == RUNNING:
+            _judge(m, worker, call, death, call.id in started, now)
+    affinity.worker_gone(m, worker, str(death), now)
+    fleet.reconcile(m, now)
+    dispatch.pump_idle(m, now)
+
+
+def _judge(m: Machine, worker: Worker, call: Call, death: Death, has_started: bool, now: float) -> None:
+    if has_started:
+        call.deaths += 1
+        if not call.is_chore:
+            m.breaker_fault(call, now)
+    if call.leaving:
+        outcome: Outcome = "unknown" if has_started else "not_started"
+        m.finish(call, TABLE[call.leaving].ending, farewell(m, call, call.leaving, outcome, now), now)
+    elif has_started:
+        _judge_started(m, worker, call, death, now)
+    elif call.session is not None:
+        m.finish(call, "rejected", affinity.lost(call.session, f"its worker died ({death})"), now)
+    elif m.state == lifetime.CLOSING:
+        m.finish(call, "rejected", lifetime.closed_error(m), now)
+    else:
+        _resend(m, call, now)
+
+
+def _judge_started(m: Machine, worker: Worker, call: Call, death: Death, now: float) -> None:
+    if call.deaths >= POISON:
+        told = f"{call.deaths} workers died of this call, the last ({worker.id}) with {death}; it is not tried again"
+        m.finish(call, "lost", CLASSES["poison_call"](told), now)
+    elif m.state == lifetime.CLOSING or not _retry(m, call, now):
+        m.finish(call, "lost", _death_error(worker, call, death), now)
+
+
+def _death_error(worker: Worker, call: Call, death: Death) -> WorkerDied:
+    why = f" ({worker.reason})" if worker.reason else ""
+    return WorkerDied(
+        f"worker {worker.id} (pid {worker.pid}) ended with {death}{why} while it ran {call.op.name!r}; "
+        "declare the call idempotent if it may be tried again",
+        signal=death.signal,
+        exit_code=death.exit_code,
+        stderr_tail=death.stderr_tail,
+    )
+
+
+def _resend(m: Machine, call: Call, now: float) -> None:
+    """It never started: given to another worker, silently."""
+    dispatch.put_back(m, call)
+    call.attempts -= 1
+    m.say(events.CallRetried, call.id, call.op.name, call.attempts, True)
+    m.backlog_seen(now)
+
+
+def _retry(m: Machine, call: Call, now: float) -> bool:
+    """Shelve the call until its pause is over, if it may be tried again."""
+    at = now + backoff(m.settings.retry_backoff, call.attempts, m.random.random())
+    if not may_retry(call, m.settings.max_attempts, at):
+        return False
+    move(call, QUEUED, TRANSITIONS)
+    call.worker = None
+    m.queued += 1
+    m.queued_bytes += call.nbytes
+    m.retries += 1
+    m.shelf[call.id] = call
+    m.agenda.add(at, "retry", call)
+    m.say(events.CallRetried, call.id, call.op.name, call.attempts, False)
+    return True
+
+
+def retry_now(m: Machine, call: Call, now: float) -> None:
+    """The pause is over."""
+    if m.shelf.pop(call.id, None) is not None:
+        dispatch.place(m, call, now)

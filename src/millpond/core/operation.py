@@ -1,0 +1,43 @@
+"""An operation as the core knows it: how long it takes, how it ends, and its breaker.
+
+One record an operation of the handler, and one for each function given to `run` (at most 64, then one for the rest).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond.core.breaker import Breaker
+
+if TYPE_CHECKING:
+    from millpond.seams import OperationFacts
+
+UNKNOWN = 1.0  # seconds assumed of an operation never seen: far above the millisecond a window may hold
+WEIGHT = 0.2  # of the newest sample in the moving average
+OVERHEAD = 1e-5  # seconds a worker spends on a call beside the operation; keeps windows finite
+
+
+class Operation:
+    """One operation: `number` on the wire, `expected` seconds a call (a moving average), `ended` calls."""
+
+    __slots__ = ("breaker", "ended", "expected", "facts", "is_stream", "name", "number", "session_required")
+
+    def __init__(self, name: str, number: int, facts: OperationFacts | None, breaker: Breaker) -> None:
+        self.name = name
+        self.number = number
+        self.facts = facts
+        self.breaker = breaker
+        self.is_stream = facts is not None and facts.kind in ("stream", "async_stream")
+        self.session_required = facts is not None and facts.session
+        self.expected = UNKNOWN
+        self.ended = 0
+
+    def learn(self, seconds: float) -> None:
+        """Take one more measured duration into the moving average."""
+        if self.expected == UNKNOWN:
+            self.expected = seconds + OVERHEAD
+        else:
+            self.expected += (seconds + OVERHEAD - self.expected) * WEIGHT
+
+    def __repr__(self) -> str:
+        return f"<Operation {self.name}, {self.expected * 1e3:.3f} ms, breaker {self.breaker.state}>"

@@ -1,0 +1,157 @@
+"""A session: a caller's state in the pool, its binding to a worker, and the order of its calls.
+
+At most one call of a session is anywhere but in the session's own line: `current` is in a queue or at a worker, the
+rest wait behind it. The book keeps who is open and remembers who was lost.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from millpond.core.transitions import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from millpond.core.call import Call
+    from millpond.core.worker import Worker
+
+OPEN, CLOSING, CLOSED, LOST = "open", "closing", "closed", "lost"
+
+TRANSITIONS: Table = {
+    (OPEN, CLOSING): "close was asked for; calls already made come first",
+    (OPEN, LOST): "its worker died, or it was idle longer than session_ttl",
+    (CLOSING, CLOSED): "the closing hook ran, or there was nothing to close",
+    (CLOSING, LOST): "its worker died first",
+}
+
+
+class Session:
+    """One open session of one generation; a reopened session is a new record."""
+
+    __slots__ = (
+        "affinity",
+        "baggage",
+        "current",
+        "exporting",
+        "generation",
+        "id",
+        "introduced",
+        "last_used",
+        "lease",
+        "lost_because",
+        "number",
+        "pinned",
+        "state",
+        "waiting",
+        "worker",
+    )
+
+    def __init__(self, session_id: str, number: int, generation: int, affinity: str, now: float) -> None:
+        self.id = session_id
+        self.number = number
+        self.generation = generation
+        self.affinity = affinity
+        self.state = OPEN
+        self.worker: Worker | None = None
+        self.lease = 0  # rises with every binding; an answer under an older lease binds nobody
+        self.introduced = False  # whether the bound worker was told of it; the engine sets it
+        self.baggage: Any = None  # exported state on its way to the next worker
+        self.exporting = False
+        self.pinned = ""  # why its state cannot be taken out of its worker
+        self.current: Call | None = None
+        self.waiting: OrderedDict[int, Call] | None = None  # call id -> call, in the order they were made
+        self.last_used = now
+        self.lost_because = ""
+
+    def __repr__(self) -> str:
+        where = f"worker {self.worker.id}" if self.worker is not None else "no worker"
+        return f"<Session {self.number} {self.state}, generation {self.generation}, {where}>"
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call of it is anywhere."""
+        return self.current is None and not self.waiting
+
+    def wait_behind(self, call: Call) -> None:
+        """Put a call behind the session's current one."""
+        if self.waiting is None:
+            self.waiting = OrderedDict()
+        self.waiting[call.id] = call
+        call.place = self
+
+    def remove(self, call: Call) -> None:
+        """Take a waiting call out (the session is a `Place`)."""
+        assert self.waiting is not None
+        del self.waiting[call.id]
+        call.place = None
+
+    def next_waiting(self) -> Call | None:
+        """Take the next call out of the line, or `None`."""
+        if not self.waiting:
+            return None
+        _, call = self.waiting.popitem(last=False)
+        call.place = None
+        return call
+
+    def bind(self, worker: Worker) -> None:
+        """Bind to a worker under a new lease; the worker has to be told before the next call."""
+        self.worker = worker
+        self.lease += 1
+        self.introduced = False
+        worker.sessions[self.number] = self
+
+    def unbind(self) -> None:
+        """Leave the worker; the state is in `baggage`, or gone."""
+        if self.worker is not None:
+            del self.worker.sessions[self.number]
+            self.worker = None
+        self.introduced = False
+
+
+class SessionBook:
+    """Who is open, by id and number, and who was lost and has not been told yet.
+
+    Lost sessions are remembered until they are reopened, at most `remembered` of them: beyond, the oldest are forgotten
+    and answer as sessions that never were.
+    """
+
+    __slots__ = ("_by_id", "_lost", "_next_number", "_remembered")
+
+    def __init__(self, remembered: int) -> None:
+        self._by_id: dict[str, Session] = {}
+        self._lost: OrderedDict[str, Session] = OrderedDict()
+        self._next_number = 1
+        self._remembered = remembered
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._by_id.values())
+
+    def find(self, session_id: str) -> Session | None:
+        """The open session of that id, or the lost one, or `None`."""
+        return self._by_id.get(session_id) or self._lost.get(session_id)
+
+    def open(self, session_id: str, affinity: str, now: float) -> Session:
+        """A new record; its generation is one above that of the session it replaces."""
+        before = self._lost.pop(session_id, None)
+        generation = before.generation + 1 if before is not None else 1
+        session = Session(session_id, self._next_number, generation, affinity, now)
+        self._next_number += 1
+        self._by_id[session_id] = session
+        return session
+
+    def remove(self, session: Session) -> None:
+        """Forget a closed session."""
+        if self._by_id.get(session.id) is session:
+            del self._by_id[session.id]
+
+    def bury(self, session: Session) -> None:
+        """Remember a lost session instead of an open one."""
+        self.remove(session)
+        self._lost[session.id] = session
+        if len(self._lost) > self._remembered:
+            self._lost.popitem(last=False)

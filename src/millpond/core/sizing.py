@@ -1,0 +1,87 @@
+"""How many workers: wanted, asked for, alive; when to grow for a backlog, and how fast to start again after failures.
+
+Pure arithmetic on values; the fleet carries it out. Whoever wants another size (a person, an optimizer) goes through
+`Sizing.want`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from millpond.core.retry import backoff
+
+EARLY = 1.0  # seconds of being ready within which a death without an answer counts as a failed start
+SHORTEST_START = 0.05  # seconds; a backlog that drains sooner is not worth a worker
+GROW_AFTER = 0.05  # seconds a call may wait before growth is considered
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits and who is there to serve it. `expected_s` is all waiting work, infinite while unknown."""
+
+    calls: int
+    expected_s: float
+    serving: int
+    starting: int
+    concurrency: int
+
+
+class Sizing:
+    """The three numbers' first: `wanted`, kept within bounds; and the budget of starts."""
+
+    __slots__ = ("fails", "first_pause", "high", "longest_pause", "low", "next_start_at", "start_s", "wanted")
+
+    def __init__(self, low: int, high: int, first_pause: float, longest_pause: float) -> None:
+        self.low = low
+        self.high = high
+        self.wanted = low
+        self.first_pause = first_pause
+        self.longest_pause = longest_pause
+        self.fails = 0  # starts that failed since the last that did not
+        self.next_start_at = 0.0
+        self.start_s = 0.0  # how long starting takes, a moving average; 0 while unknown
+
+    def want(self, workers: int) -> int:
+        """Set the wanted number, within bounds, and return it."""
+        self.wanted = min(max(workers, self.low), self.high)
+        return self.wanted
+
+    def bounds(self, low: int, high: int) -> None:
+        """Set new bounds and bring what is wanted within them."""
+        self.low, self.high = low, high
+        self.want(self.wanted)
+
+    def grow_for(self, backlog: Backlog) -> int:
+        """How many more workers the backlog is worth: none if it drains before a worker could start.
+
+        The policy of not starting workers for a backlog that drains first is the largest single saving known for
+        short cold starts.
+        """
+        start_s = max(self.start_s, SHORTEST_START)
+        serving = max(1, backlog.serving * backlog.concurrency)
+        if backlog.serving and backlog.expected_s / serving <= start_s:
+            return 0
+        by_work = math.ceil(min(backlog.expected_s / start_s, backlog.calls))
+        by_calls = math.ceil(backlog.calls / backlog.concurrency)
+        return max(0, min(by_work, by_calls) - backlog.starting)
+
+    def allowed(self, missing: int, starting: int, now: float) -> int:
+        """How many starts may begin now: all that are missing, or one at a time while starts fail."""
+        if not self.fails:
+            return missing
+        return 1 if not starting and now >= self.next_start_at and missing else 0
+
+    def start_failed(self, now: float, chance: float) -> float:
+        """Note a failed start; returns when the next may begin."""
+        self.fails += 1
+        self.next_start_at = now + backoff(self.first_pause, self.fails, chance, self.longest_pause)
+        return self.next_start_at
+
+    def start_succeeded(self, seconds: float) -> None:
+        """Learn how long a start takes."""
+        self.start_s = seconds if not self.start_s else self.start_s + 0.3 * (seconds - self.start_s)
+
+    def proved_well(self) -> None:
+        """A worker answered, or lived long enough: starts are not failing any more."""
+        self.fails = 0

@@ -1,0 +1,100 @@
+"""A worker as the core knows it: its state, what it holds, and why it goes.
+
+Counts and sets only; the process behind it is the engine's (`link`). Whether a ready worker is busy is derived from
+what it holds, so that sending a call changes one thing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from millpond.core.queue import CallQueue
+from millpond.core.transitions import Table
+
+if TYPE_CHECKING:
+    from millpond.core.call import Call
+    from millpond.core.session import Session
+
+STARTING, WARMING, READY, BUSY, DRAINING, GONE = "starting", "warming", "ready", "busy", "draining", "gone"
+
+TRANSITIONS: Table = {
+    (STARTING, WARMING): "the handler was made; setup and warm-up run",
+    (STARTING, READY): "answered the handshake, nothing to warm up",
+    (WARMING, READY): "warm-up ended and it answered the handshake",
+    (READY, DRAINING): "not wanted any more, to be recycled, replaced, or no longer trusted",
+    (STARTING, DRAINING): "not wanted any more before it was ready",
+    (WARMING, DRAINING): "not wanted any more before it was ready",
+    (STARTING, GONE): "could not start, or was killed",
+    (WARMING, GONE): "could not warm up, or was killed",
+    (READY, GONE): "died, or was killed",
+    (DRAINING, GONE): "said goodbye, or was killed",
+}
+# What the diagram adds to the table: derived from the calls a ready worker holds.
+DERIVED: Table = {(READY, BUSY): "a call was sent", (BUSY, READY): "the last call was answered"}
+
+
+class Worker:
+    """One worker; `id` is its incarnation and never used again."""
+
+    __slots__ = (
+        "answered",
+        "expected_s",
+        "id",
+        "idle_since",
+        "inflight",
+        "is_leaving",
+        "is_stalled",
+        "last_progress",
+        "link",
+        "pid",
+        "pinged_at",
+        "pings_missed",
+        "queue",
+        "ready_at",
+        "reason",
+        "retire_at",
+        "sessions",
+        "skips",
+        "started_at",
+        "state",
+        "stopped_since",
+    )
+
+    def __init__(self, worker_id: int, now: float) -> None:
+        self.id = worker_id
+        self.link: Any = None  # the engine's
+        self.state = STARTING
+        self.reason = ""  # why it drains or is killed; the first reason stands
+        self.pid = 0
+        self.inflight: dict[int, Call] = {}  # call id -> call: sent and not answered, given-up ones included
+        self.skips = 0  # calls withdrawn in time which the worker has yet to pass over
+        self.expected_s = 0.0  # work in flight, as far as known
+        self.queue = CallQueue()  # calls of its sessions
+        self.sessions: dict[int, Session] = {}  # number -> session bound here
+        self.answered = 0
+        self.started_at = now
+        self.ready_at = 0.0
+        self.idle_since = now
+        self.last_progress = now
+        self.is_stalled = False  # the call at its head proved slow: nothing is sent ahead until it answers
+        self.is_leaving = False  # was told to go; only its death is awaited
+        self.pinged_at = 0.0
+        self.pings_missed = 0
+        self.stopped_since: float | None = None
+        self.retire_at: float | None = None  # end of its life, by max_lifetime
+
+    @property
+    def load(self) -> int:
+        """Places taken in its window."""
+        return len(self.inflight) + self.skips
+
+    @property
+    def shown_state(self) -> str:
+        """The state as people see it: a ready worker that holds calls is busy."""
+        return BUSY if self.state == READY and self.inflight else self.state
+
+    def __repr__(self) -> str:
+        return (
+            f"<Worker {self.id} {self.shown_state}, pid {self.pid}, {len(self.inflight)} in flight, "
+            f"{len(self.sessions)} sessions>"
+        )

@@ -1,0 +1,160 @@
+"""Shared memory for large buffers: one arena each way and worker, written by one side and read by the other.
+
+The first page holds a byte per slot (0 free, 1 in use), the rest is data. The writer alone decides where a slot lies
+and sets its byte; the reader copies the buffer out and clears the byte. No locks, nothing named in a file system.
+What does not fit goes through the socket instead, which `segments` sees to.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from bisect import insort
+
+from millpond.wire.frames import ProtocolError
+from millpond.wire.memory import PAGE_BYTES, create_memory, map_memory
+
+SLOTS = 256
+_FREE, _IN_USE = 0, 1
+_ALIGN = 64  # a cache line: slots share none
+
+
+class Arena:
+    """The memory of one direction. Make one with `create` or, at the other end, `attach`; `close` is idempotent."""
+
+    __slots__ = ("_map", "data", "fd", "nbytes", "states")
+
+    def __init__(self, fd: int, nbytes: int) -> None:
+        self.fd = fd
+        self.nbytes = nbytes
+        self._map = map_memory(fd, PAGE_BYTES + nbytes)
+        whole = memoryview(self._map)
+        self.states = whole[:SLOTS]
+        self.data = whole[PAGE_BYTES:]
+
+    @classmethod
+    def create(cls, nbytes: int) -> Arena:
+        """A new arena with room for `nbytes`; memory is taken as it is first touched."""
+        fd = create_memory("arena", PAGE_BYTES + nbytes)
+        try:
+            return cls(fd, nbytes)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @classmethod
+    def attach(cls, fd: int, nbytes: int) -> Arena:
+        """The arena behind `fd`, which it owns from now on; `nbytes` as given to `create`."""
+        return cls(fd, nbytes)
+
+    def close_fd(self) -> None:
+        """Give up the descriptor but keep the memory: for once the other end has it."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def close(self) -> None:
+        """Give up descriptor and memory."""
+        self.close_fd()
+        self.states.release()
+        self.data.release()
+        self._map.close()
+
+
+class SlotWriter:
+    """The writing end of an arena. `overflows` counts the buffers that found no room."""
+
+    __slots__ = ("_arena", "_live", "_lock", "_unused", "overflows")
+
+    def __init__(self, arena: Arena) -> None:
+        self._arena = arena
+        self._lock = threading.Lock()  # several threads of a worker may answer at once
+        self._live: list[tuple[int, int, int]] = []  # (offset, end, index) of the slots in use, by offset
+        self._unused = list(range(SLOTS - 1, -1, -1))  # a stack: the index freed last is taken first
+        self.overflows = 0
+
+    def put(self, buffer: bytes | bytearray | memoryview) -> tuple[int, int, int] | None:
+        """Copy `buffer` into a slot: its (index, offset, length), or `None` if there is no room."""
+        length = len(buffer)
+        with self._lock:
+            self._reclaim()
+            offset = self._find_gap(length)
+            if offset is None or not self._unused:
+                self.overflows += 1
+                return None
+            self._arena.data[offset : offset + length] = buffer
+            index = self._unused.pop()
+            self._arena.states[index] = _IN_USE
+            insort(self._live, (offset, offset + length, index))
+        return index, offset, length
+
+    def in_use(self) -> int:
+        """Slots the reader has not given back."""
+        with self._lock:
+            self._reclaim()
+            return len(self._live)
+
+    def _reclaim(self) -> None:
+        """Take back the slots whose byte the reader cleared."""
+        states = self._arena.states
+        kept = []
+        for slot in self._live:
+            if states[slot[2]] == _FREE:
+                self._unused.append(slot[2])
+            else:
+                kept.append(slot)
+        self._live = kept
+
+    def _find_gap(self, length: int) -> int | None:
+        """The lowest offset with room, so that the pages touched last are used again."""
+        start = 0
+        for offset, end, _ in self._live:
+            if offset - start >= length:
+                return start
+            start = -(-end // _ALIGN) * _ALIGN
+        return start if self._arena.nbytes - start >= length else None
+
+
+class SlotReader:
+    """The reading end of an arena. Trusts nothing the other end says: what makes no sense is a `ProtocolError`."""
+
+    __slots__ = ("_arena", "_fence")
+
+    def __init__(self, arena: Arena) -> None:
+        self._arena = arena
+        self._fence = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes the arena holds: what the slots of one body can come to at most."""
+        return self._arena.nbytes
+
+    def take(self, index: int, offset: int, length: int) -> bytearray:
+        """A private copy of a slot's bytes; the slot is free afterwards."""
+        copy = bytearray(self._view(index, offset, length))
+        self.drop(index)
+        return copy
+
+    def take_bytes(self, index: int, offset: int, length: int) -> bytes:
+        """Like `take`, for what arrives as `bytes`."""
+        copy = bytes(self._view(index, offset, length))
+        self.drop(index)
+        return copy
+
+    def drop(self, index: int) -> None:
+        """Free a slot unread."""
+        self._check_index(index)
+        # The copy must be complete before the writer can see the slot free.
+        with self._fence:
+            pass
+        self._arena.states[index] = _FREE
+
+    def _view(self, index: int, offset: int, length: int) -> memoryview:
+        self._check_index(index)
+        if offset < 0 or length < 0 or offset + length > self._arena.nbytes:
+            raise ProtocolError(f"a slot at {offset} of {length} bytes lies outside of {self._arena.nbytes} bytes")
+        return self._arena.data[offset : offset + length]
+
+    def _check_index(self, index: int) -> None:
+        if not 0 <= index < SLOTS or self._arena.states[index] != _IN_USE:
+            raise ProtocolError(f"slot {index} is not in use")

@@ -1,0 +1,51 @@
+"""Classes and functions that the other end cannot import, pickled by value: cloudpickle with one change.
+
+A class that was received and now travels back is not set up again at an end that has it complete: cloudpickle would
+replace the methods of the class in the caller's script by copies with other globals. Imported by `codec` and
+`functions` when first needed, because importing cloudpickle takes longer than a worker's start should.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any
+
+import cloudpickle
+
+PROTOCOL = 5
+
+
+class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """A cloudpickle pickler that updates a class at the other end only if the class is at home at this one."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """What cloudpickle does, but a class that is a guest here is set up at the other end once only."""
+        reduced = super().reducer_override(value)
+        if not isinstance(value, type) or not isinstance(reduced, tuple) or len(reduced) != 6 or _is_at_home(value):
+            return reduced
+        make, arguments, state, items, pairs, set_up = reduced
+        return make, arguments, (set_up, state), items, pairs, set_up_once
+
+
+def dumps(value: Any) -> bytes:
+    """The value as one stream, buffers included."""
+    file = io.BytesIO()
+    ByValuePickler(file, protocol=PROTOCOL).dump(value)
+    return file.getvalue()
+
+
+def set_up_once(kind: type, recipe: tuple[Any, Any]) -> None:
+    """Give a class its attributes unless it has them all: part of what is pickled, called while unpickling."""
+    set_up, state = recipe
+    attributes = state[0] if isinstance(state, tuple) else state
+    if not all(name in vars(kind) for name in attributes):
+        set_up(kind, state)
+
+
+def _is_at_home(kind: type) -> bool:
+    """Whether this process defined the class where its name says; a received one has the name without the place."""
+    found: Any = sys.modules.get(kind.__module__)
+    for name in kind.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is kind

@@ -1,0 +1,272 @@
+"""Codecs: how values become bytes. `pickle` for a program and its own children, `msgpack` for data only.
+
+Large buffers leave the stream un-copied and travel beside it (`Frozen`); `segments` then decides how. A codec never
+looks at frames. Both are thread-safe.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
+
+import msgspec
+
+from millpond.errors import Interrupted
+from millpond.wire.wording import error_text, type_name
+
+Part = bytes | bytearray | memoryview
+
+PROTOCOL = 5
+# A pickler's memo keeps the size it grew to, and clearing it costs that much each time: after a longer stream than
+# this (bytes; at most half as many entries) making a new pickler, 1 us, is cheaper.
+_REUSE_UP_TO = 512
+_NO_BUFFERS: list[Part] = []
+
+
+class CodecError(Exception):
+    """A value that cannot be encoded, or bytes that cannot be decoded; the reason is the `__cause__`."""
+
+
+class Frozen:
+    """A value in parts: the stream, and the buffers it refers to in order.
+
+    A buffer that is `bytes` arrives as `bytes`; any other arrives as a writable `bytearray`. Buffers are views of the
+    caller's objects until `own` is called.
+    """
+
+    __slots__ = ("buffers", "nbytes", "streams")
+
+    def __init__(self, streams: list[bytes | memoryview], buffers: list[Part]) -> None:
+        self.streams = streams
+        self.buffers = buffers
+        self.nbytes = sum(map(len, streams)) + sum(map(len, buffers))
+
+    def __len__(self) -> int:
+        return self.nbytes
+
+    def __repr__(self) -> str:
+        return f"<Frozen {self.nbytes} bytes in {len(self.streams)} streams and {len(self.buffers)} buffers>"
+
+    def own(self) -> Frozen:
+        """Copy what the caller could still change, so that the value stays as it is now; returns itself."""
+        self.buffers = [part if type(part) is bytes else bytearray(part) for part in self.buffers]
+        self.streams = [part if type(part) is bytes else bytes(part) for part in self.streams]
+        return self
+
+
+class Codec(Protocol):
+    """What carries values. `freeze` and `thaw` raise `CodecError`, whatever the value's own methods do."""
+
+    @property
+    def name(self) -> str:
+        """The setting's value that chooses this codec."""
+        ...
+
+    def freeze(self, value: Any) -> bytes | Frozen:
+        """The value as bytes, or in parts if it is larger than the threshold."""
+        ...
+
+    def thaw(self, stream: bytes | memoryview) -> Any:
+        """The value of a stream that came without buffers."""
+        ...
+
+    def thaw_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
+        """The value of `Frozen` parts; the buffers become part of the value without another copy."""
+        ...
+
+
+class MsgpackCodec:
+    """Data only: numbers, text, bytes, lists, mappings, dates, dataclasses. Never pickles, never unpickles.
+
+    What arrives is plain: tuples and sets as lists, dataclasses as dictionaries. Nesting is bounded by Python's
+    recursion limit.
+    """
+
+    name = "msgpack"
+
+    def __init__(self, threshold: int = 64 * 1024) -> None:
+        self._threshold = threshold
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder().decode
+
+    def freeze(self, value: Any) -> bytes | Frozen:
+        """The value as bytes, or in parts if it is larger than the threshold; `CodecError` for what is no data."""
+        try:
+            stream = self._encode(value)
+        except BaseException as error:
+            refuse("msgpack cannot carry this value", error)
+        return stream if len(stream) <= self._threshold else Frozen([stream], [])
+
+    def thaw(self, stream: bytes | memoryview) -> Any:
+        """The value of a stream; `CodecError` if it is no msgpack."""
+        try:
+            return self._decode(stream)
+        except BaseException as error:
+            refuse("these bytes are no msgpack", error)
+
+    def thaw_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
+        """The value of one stream; msgpack has no buffers beside it."""
+        if buffers:
+            raise CodecError("a msgpack payload came with buffers")
+        return self.thaw(streams[0] if len(streams) == 1 else b"".join(streams))
+
+
+class PickleCodec:
+    """Pickle protocol 5, with cloudpickle for what cannot be imported by name. For peers that trust each other.
+
+    Buffers above the threshold (arrays, and `bytes` and `bytearray` above 64 KiB) leave the stream un-copied; they
+    arrive private, and writable unless they were `bytes` or read-only.
+    """
+
+    name = "pickle"
+
+    def __init__(self, threshold: int = 64 * 1024) -> None:
+        self._threshold = threshold
+        # Idle scribes. A list's pop and append are atomic, so that two threads, or a `__reduce__` that freezes
+        # something itself, never share one.
+        self._idle: list[_Scribe] = []
+
+    def freeze(self, value: Any) -> bytes | Frozen:
+        """The value as bytes, or in parts if it is larger than the threshold; `CodecError` if nothing carries it."""
+        idle = self._idle
+        try:
+            scribe = idle.pop()
+        except IndexError:
+            scribe = _scribe(pickle.Pickler, self._threshold)
+        dump, clear_memo, parts = scribe
+        try:
+            dump(value)
+        except _UNPICKLABLE:
+            return self._freeze_by_value(value)
+        except BaseException as error:
+            refuse("this value cannot be pickled", error)
+        stream, buffers = (parts.pop(), _NO_BUFFERS) if len(parts) == 1 else _gather(parts, self._threshold)
+        if len(stream) <= _REUSE_UP_TO:
+            clear_memo()
+            idle.append(scribe)
+        # What `__main__` names is another module at the other end. Text that merely says so costs time, not truth.
+        if stream.find(b"__main__") >= 0:
+            return self._freeze_by_value(value)
+        return Frozen([stream], buffers) if buffers or len(stream) > self._threshold else stream
+
+    def thaw(self, stream: bytes | memoryview) -> Any:
+        """The value of a stream that came without buffers. Runs whatever the stream asks for."""
+        try:
+            return pickle.loads(stream)
+        except BaseException as error:
+            refuse("this value cannot be unpickled", error)
+
+    def thaw_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
+        """The value of `Frozen` parts; the buffers become part of it without another copy."""
+        try:
+            return pickle.loads(streams[0] if len(streams) == 1 else b"".join(streams), buffers=buffers)
+        except BaseException as error:
+            refuse("this value cannot be unpickled", error)
+
+    def _freeze_by_value(self, value: Any) -> bytes | Frozen:
+        """Classes and functions that the other end cannot import travel by value."""
+        from millpond.wire.byvalue import ByValuePickler
+
+        dump, _, parts = _scribe(ByValuePickler, self._threshold)
+        try:
+            dump(value)
+        except BaseException as error:
+            refuse("this value cannot be pickled", error)
+        stream, buffers = _gather(parts, self._threshold)
+        return Frozen([stream], buffers) if buffers or len(stream) > self._threshold else stream
+
+
+def make_codec(name: str, threshold: int) -> Codec:
+    """The codec of the setting `codec`; buffers above `threshold` bytes travel beside the stream."""
+    return PickleCodec(threshold) if name == "pickle" else MsgpackCodec(threshold)
+
+
+# What a pickler says of a value that cloudpickle may still carry.
+_UNPICKLABLE = (pickle.PicklingError, AttributeError, TypeError)
+
+_FRAME, _NEXT_BUFFER = b"\x95", b"\x97"
+_FRAME_HEAD_BYTES = 9
+# No opcodes but the head of a large object stand outside of a frame, save for frames of less than 4 bytes.
+_SHORTEST_HEAD_BYTES = 5
+
+_Scribe = tuple[Callable[[Any], Any], Callable[[], None], list[Any]]  # dump, clear_memo, and what dump wrote
+
+
+class _Sink:
+    """A file to a pickler. C picklers hand large objects to `write` as they are: a list keeps them un-copied."""
+
+    __slots__ = ("write",)
+
+    def __init__(self, write: Callable[[Any], None]) -> None:
+        self.write = write
+
+
+def _scribe(pickler: Any, threshold: int) -> _Scribe:
+    """A pickler that writes chunks of stream, large payloads and out-of-band buffers into one list, in order."""
+    parts: list[Any] = []
+
+    def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes <= threshold:
+            return True
+        parts.append(raw)
+        return False
+
+    made = pickler(_Sink(parts.append), protocol=PROTOCOL, buffer_callback=keep_in_band)
+    return made.dump, made.clear_memo, parts
+
+
+def _gather(parts: list[Any], threshold: int) -> tuple[bytes, list[Part]]:
+    """One stream and its buffers: large `bytes` and `bytearray` become buffers too, which saves a copy at each end.
+
+    Empties `parts`. Must run before the memo is cleared: a long `str` is written as a view of memory that only the
+    memo keeps alive.
+    """
+    stream: list[Any] = []
+    buffers: list[Part] = []
+    payload_follows = False
+    for part in parts:
+        if payload_follows:
+            payload_follows = False
+            head = _payload_head(part)
+            if head and len(part) > threshold and stream[-1].endswith(head):
+                stream[-1] = stream[-1][: -len(head)] + _NEXT_BUFFER
+                buffers.append(part)
+            else:
+                stream.append(part)
+        elif type(part) is memoryview:
+            buffers.append(part)
+        else:
+            payload_follows = _ends_with_head(part, 0 if stream else 2)
+            stream.append(part)
+    parts.clear()
+    return b"".join(stream), buffers
+
+
+def _ends_with_head(chunk: bytes, at: int) -> bool:
+    """Whether a chunk of stream ends with the head of an object whose payload is the next part.
+
+    A chunk is whole frames (from `at`; the first chunk starts with two bytes of protocol), then what is outside.
+    """
+    while chunk[at : at + 1] == _FRAME:
+        at += _FRAME_HEAD_BYTES + int.from_bytes(chunk[at + 1 : at + _FRAME_HEAD_BYTES], "little")
+    return len(chunk) - at >= _SHORTEST_HEAD_BYTES
+
+
+def _payload_head(part: Any) -> bytes:
+    """What stands in the stream before this payload, if it can become a buffer."""
+    size = len(part) if type(part) in (bytes, bytearray) else 0
+    if type(part) is bytearray:
+        return struct.pack("<cQ", b"\x96", size)
+    if type(part) is bytes:
+        return struct.pack("<cI", b"B", size) if size < 2**32 else struct.pack("<cQ", b"\x8e", size)
+    return b""
+
+
+def refuse(what: str, error: BaseException) -> NoReturn:
+    """Turn whatever a value's methods raised, `SystemExit` too, into a `CodecError`; let true interrupts pass."""
+    if isinstance(error, KeyboardInterrupt | Interrupted):
+        raise error
+    raise CodecError(f"{what}: {type_name(type(error))}: {error_text(error)}") from error

@@ -1,0 +1,120 @@
+"""The logbook: a page of memory where a worker claims and ends its calls, and the parent withdraws or interrupts them.
+
+The worker stores its claim, fences, then reads the request; the parent stores the request, fences, then reads the
+claim: so a call withdrawn with the claim still clear did not run and never will. Says nothing about sockets or calls
+beyond a position, which the engine hands out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import struct
+import threading
+
+from millpond.wire.memory import PAGE_BYTES, create_memory, map_memory
+
+POSITIONS = 256
+
+NOT_CLAIMED, CLAIMED, ENDED = 0, 1, 2
+NO_REQUEST, WITHDRAWN, INTERRUPT = 0, 1, 2
+
+_REQUESTS = 256  # offset of the request bytes; the claim bytes start at 0
+_HEARTBEAT = struct.Struct("=d")
+_HEARTBEAT_AT = 512
+_ENDED = struct.Struct("=Q")
+_ENDED_AT = 520
+
+
+class Logbook:
+    """One worker's page. The worker's methods: `claim`, `end`, `beat`; the others are the parent's."""
+
+    __slots__ = ("_acquire", "_ended", "_page", "_release", "fd")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._page = map_memory(fd, PAGE_BYTES)
+        fence = threading.Lock()  # taken for its memory barrier only, and never held
+        self._acquire, self._release = fence.acquire, fence.release
+        self._ended = itertools.count(1)
+
+    @classmethod
+    def create(cls) -> Logbook:
+        """A new page of zeros."""
+        fd = create_memory("logbook", PAGE_BYTES)
+        try:
+            return cls(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @classmethod
+    def attach(cls, fd: int) -> Logbook:
+        """The page behind `fd`, which it owns from now on."""
+        return cls(fd)
+
+    def close_fd(self) -> None:
+        """Give up the descriptor but keep the page: for once the other end has it."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def close(self) -> None:
+        """Give up descriptor and page. Idempotent."""
+        self.close_fd()
+        self._page.close()
+
+    def claim(self, position: int) -> int:
+        """Say that the call may run from here on; what the parent had asked before (`WITHDRAWN`: do not run it)."""
+        page = self._page
+        page[position] = CLAIMED
+        self._acquire()
+        self._release()
+        return page[_REQUESTS + position]
+
+    def request(self, position: int) -> int:
+        """What the parent asks of this call now."""
+        return self._page[_REQUESTS + position]
+
+    def end(self, position: int) -> None:
+        """Say that the call's operation is over."""
+        self._page[position] = ENDED
+        _ENDED.pack_into(self._page, _ENDED_AT, next(self._ended))
+
+    def beat(self, now: float) -> None:
+        """Say that the interpreter runs (`now`: monotonic seconds)."""
+        _HEARTBEAT.pack_into(self._page, _HEARTBEAT_AT, now)
+
+    def reset(self, position: int) -> None:
+        """Clear a position for its next call: before the call is sent, after the last one was answered."""
+        page = self._page
+        page[position] = NOT_CLAIMED
+        page[_REQUESTS + position] = NO_REQUEST
+
+    def withdraw(self, position: int) -> bool:
+        """Take a call back. True: proven that it did not start and will not; False: it may have."""
+        page = self._page
+        page[_REQUESTS + position] = WITHDRAWN
+        self._acquire()
+        self._release()
+        claim: int = page[position]
+        return claim == NOT_CLAIMED
+
+    def request_interrupt(self, position: int) -> None:
+        """Ask the running operation to stop; a signal has to follow."""
+        self._page[_REQUESTS + position] = INTERRUPT
+
+    def is_claimed(self, position: int) -> bool:
+        """Whether the call may have run."""
+        claim: int = self._page[position]
+        return claim != NOT_CLAIMED
+
+    def heartbeat(self) -> float:
+        """When the worker's interpreter last gave a sign (monotonic seconds; 0.0 for never)."""
+        beat: float = _HEARTBEAT.unpack_from(self._page, _HEARTBEAT_AT)[0]
+        return beat
+
+    def ended(self) -> int:
+        """Calls the worker has ended."""
+        count: int = _ENDED.unpack_from(self._page, _ENDED_AT)[0]
+        return count

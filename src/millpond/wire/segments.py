@@ -1,0 +1,127 @@
+"""Segments: how the parts of one payload lie in a frame's body and in the slots of an arena.
+
+A body is a count, a table with one row a segment, then the inline bytes in order. Used at both ends, after `codec`
+has frozen a value and before it thaws one; the receiver gets private copies and the slots are free again.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from millpond.wire.buffers import SLOTS, SlotReader, SlotWriter
+from millpond.wire.codec import Frozen
+from millpond.wire.frames import ProtocolError
+
+STREAM_INLINE, BUFFER_INLINE, STREAM_IN_SLOT, BUFFER_IN_SLOT, BYTES_INLINE, BYTES_IN_SLOT = range(6)
+
+_COUNT = struct.Struct("<I")
+_ROW = struct.Struct("<BxxxIQQ")  # place, slot index, offset, length
+_IN_SLOT = frozenset((STREAM_IN_SLOT, BUFFER_IN_SLOT, BYTES_IN_SLOT))
+_SLOT_OF = {STREAM_INLINE: STREAM_IN_SLOT, BUFFER_INLINE: BUFFER_IN_SLOT, BYTES_INLINE: BYTES_IN_SLOT}
+
+Part = bytes | bytearray | memoryview
+
+
+def pack(frozen: Frozen, writer: SlotWriter | None, threshold: int) -> list[bytes | memoryview]:
+    """The body of a segmented frame, in parts to be written one after the other.
+
+    Parts above `threshold` bytes go into slots while there is room; the others are views of what `frozen` holds.
+    """
+    rows: list[bytes] = []
+    inline: list[bytes | memoryview] = []
+    for place, part in _places(frozen):
+        length = len(part)
+        slot = writer.put(part) if writer is not None and length > threshold else None
+        if slot is not None:
+            rows.append(_ROW.pack(_SLOT_OF[place], *slot))
+        else:
+            rows.append(_ROW.pack(place, 0, 0, length))
+            inline.append(memoryview(part) if isinstance(part, bytearray) else part)
+    return _merged([_COUNT.pack(len(rows)), *rows, *inline])
+
+
+def unpack(body: bytes | memoryview, reader: SlotReader | None) -> tuple[list[Part], list[Part]]:
+    """The streams and the buffers of a body, for `Codec.thaw_parts`; frees the slots.
+
+    Raises `ProtocolError` on what no correct peer sends. Buffers are private; streams may be views of `body`.
+    """
+    rows, at = _rows(body, reader)
+    whole = memoryview(body)
+    streams: list[Part] = []
+    buffers: list[Part] = []
+    for place, index, offset, length in rows:
+        into = streams if place in (STREAM_INLINE, STREAM_IN_SLOT) else buffers
+        if place in _IN_SLOT:
+            assert reader is not None
+            take = reader.take_bytes if place == BYTES_IN_SLOT else reader.take
+            into.append(take(index, offset, length))
+        else:
+            into.append(_private(place, whole[at : at + length]))
+            at += length
+    return streams, buffers
+
+
+def release(body: bytes | memoryview, reader: SlotReader | None) -> None:
+    """Free the slots of a body that nobody will read; raises `ProtocolError` like `unpack`."""
+    for place, index, _, _ in _rows(body, reader)[0]:
+        if place in _IN_SLOT:
+            assert reader is not None
+            reader.drop(index)
+
+
+def _places(frozen: Frozen) -> list[tuple[int, Part]]:
+    places: list[tuple[int, Part]] = [(STREAM_INLINE, stream) for stream in frozen.streams]
+    for buffer in frozen.buffers:
+        places.append((BYTES_INLINE if type(buffer) is bytes else BUFFER_INLINE, buffer))
+    return places
+
+
+def _merged(parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
+    """Small neighbours joined, so that the table and a short stream make one write."""
+    merged: list[bytes | memoryview] = []
+    small: list[bytes | memoryview] = []
+    for part in parts:
+        if len(part) <= 4096:
+            small.append(part)
+            continue
+        if small:
+            merged.append(b"".join(small))
+            small = []
+        merged.append(part)
+    if small:
+        merged.append(b"".join(small))
+    return merged
+
+
+def _rows(body: bytes | memoryview, reader: SlotReader | None) -> tuple[list[tuple[int, int, int, int]], int]:
+    """The checked table of a body, and where its inline bytes start."""
+    size = len(body)
+    count = _COUNT.unpack_from(body)[0] if size >= _COUNT.size else -1
+    start = _COUNT.size + count * _ROW.size
+    if count < 0 or start > size:
+        raise ProtocolError(f"a segment table of {count} rows does not fit in {size} bytes")
+    rows: list[tuple[int, int, int, int]] = list(_ROW.iter_unpack(memoryview(body)[_COUNT.size : start]))
+    if any(row[0] > BYTES_IN_SLOT for row in rows):
+        raise ProtocolError("a segment lies in no known place")
+    if sum(row[3] for row in rows if row[0] not in _IN_SLOT) != size - start:
+        raise ProtocolError("the inline segments do not fill the body")
+    slots = [row for row in rows if row[0] in _IN_SLOT]
+    if slots:
+        _check_slots(slots, reader)
+    return rows, start
+
+
+def _check_slots(slots: list[tuple[int, int, int, int]], reader: SlotReader | None) -> None:
+    """The slots of one body are distinct and together no more than the arena: bounds what copying them can cost."""
+    if reader is None:
+        raise ProtocolError("a segment lies in a slot, but there is no arena")
+    if len(slots) > SLOTS or len({row[1] for row in slots}) != len(slots):
+        raise ProtocolError("a slot is named twice")
+    if sum(row[3] for row in slots) > reader.nbytes:
+        raise ProtocolError(f"the slots of one body come to more than {reader.nbytes} bytes")
+
+
+def _private(place: int, view: memoryview) -> Part:
+    if place == STREAM_INLINE:
+        return view
+    return bytes(view) if place == BYTES_INLINE else bytearray(view)

@@ -1,0 +1,206 @@
+"""What a worker's frames mean: each becomes one fact for whoever decides, with its value decoded.
+
+A worker runs foreign code and is not believed: a frame that no correct worker sends raises `ProtocolError`, and under
+msgpack nothing it sent is unpickled. Reading comes before (`inbox`), deciding after (`EngineEvents`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from millpond.engine.link import Link
+from millpond.errors import CLASSES, HandlerError, PoolError, ResultNotSerializable
+from millpond.seams import AnswerKind, EngineEvents, HandlerFacts
+from millpond.wire import frames, segments
+from millpond.wire.codec import Codec, CodecError
+from millpond.wire.exceptions import RemoteTraceback, restore
+from millpond.wire.frames import Body, Fields, ProtocolError
+from millpond.wire.logbook import POSITIONS
+
+T = TypeVar("T")
+
+_WITHOUT_VALUE: dict[int, AnswerKind] = {
+    frames.INTERRUPTED: "interrupted",
+    frames.EXPIRED: "expired",
+    frames.SKIPPED: "skipped",
+}
+
+
+class _Fault(msgspec.Struct):
+    code: str
+    outcome: str
+    message: str
+    type: str = ""
+    text: str = ""
+    traceback: str = ""
+
+
+class _Ready(msgspec.Struct):
+    pid: int
+
+
+class _StartFailure(msgspec.Struct):
+    type: str
+    text: str
+    traceback: str
+
+
+class Answers:
+    """Decodes and tells. `strays` counts answers nobody here was waiting for; `facts` are what a worker reported."""
+
+    def __init__(self, codec: Codec, events: EngineEvents) -> None:
+        self.strays = 0
+        self.facts: HandlerFacts | None = None
+        self._codec = codec
+        self._events = events
+        self._notices = {
+            frames.ITEM: self._item,
+            frames.PONG: self._pong,
+            frames.LOG: self._log,
+            frames.WARMING: self._warming,
+            frames.READY: self._ready,
+            frames.START_FAILED: self._start_failed,
+        }
+
+    def tell(self, link: Link, got: list[tuple[Fields, Body]]) -> None:
+        """Tell of every frame, in order; raises `ProtocolError` at the first that is wrong."""
+        calls, free, worker, incarnation = link.calls, link.free, link.worker, link.id
+        thaw, answered = self._codec.thaw, self._events.answered
+        ok, positions = frames.OK, POSITIONS
+        for fields, body in got:
+            _, kind, flags, position, _, _, sender, call_id, _, began, ended = fields
+            # The way of nearly every frame; what is anything else or in any doubt goes the long way.
+            if (
+                kind == ok
+                and not flags
+                and sender == incarnation
+                and position < positions
+                and calls[position] == call_id
+            ):
+                try:
+                    value = thaw(body)
+                except CodecError:
+                    self._tell_other(link, fields, body)
+                    continue
+                calls[position] = None
+                free.append(position)
+                answered(worker, call_id, "ok", value, began, ended, 0)
+            else:
+                self._tell_other(link, fields, body)
+
+    def _tell_other(self, link: Link, fields: Fields, body: Body) -> None:
+        kind, sender = fields[1], fields[6]
+        if sender != link.id:
+            raise ProtocolError(f"a frame came from incarnation {sender}")
+        if frames.OK <= kind <= frames.SKIPPED:
+            self._answer(link, fields, body)
+        elif kind in self._notices:
+            self._notices[kind](link, fields, body)
+        else:
+            raise ProtocolError(f"a frame came of the unknown kind {kind}")
+
+    def _answer(self, link: Link, fields: Fields, body: Body) -> None:
+        _, kind, flags, position, _, _, _, call_id, _, began, ended = fields
+        held = link.calls[position] if position < POSITIONS else None
+        if held is None or abs(held) != call_id:
+            self._drop_stray(link, flags, body)
+            return
+        told, value = self._verdict(link, kind, flags, body)
+        link.settle(position)
+        # Nobody waits for the answer of a call that was taken back, but that the worker passed over it is news.
+        if held > 0 or told == "skipped":
+            # It names no call: the same call may have been sent here again meanwhile, under another position.
+            self._events.answered(link.worker, call_id if held > 0 else 0, told, value, began, ended, flags)
+
+    def _verdict(self, link: Link, kind: int, flags: int, body: Body) -> tuple[AnswerKind, Any]:
+        if kind == frames.OK:
+            try:
+                return "ok", self._thaw(link, flags, body)
+            except CodecError as error:
+                return "failed", ResultNotSerializable(f"the result came, but {error}", outcome="completed")
+        if kind == frames.RAISED:
+            return "failed", restore(body, self._codec.name)
+        if kind == frames.FAULT:
+            return "failed", _fault(body)
+        return _WITHOUT_VALUE[kind], None
+
+    def _thaw(self, link: Link, flags: int, body: Body) -> Any:
+        """The value; what under msgpack cannot be decoded is no worker's honest answer."""
+        try:
+            if flags & frames.SEGMENTED:
+                return self._codec.thaw_parts(*segments.unpack(body, link.replies))
+            return self._codec.thaw(body)
+        except CodecError as error:
+            if self._codec.name == "msgpack":
+                raise ProtocolError(str(error)) from error
+            raise
+
+    def _drop_stray(self, link: Link, flags: int, body: Body) -> None:
+        self.strays += 1
+        if flags & frames.SEGMENTED:
+            segments.release(body, link.replies)
+
+    def _item(self, link: Link, fields: Fields, body: Body) -> None:
+        _, _, flags, position, _, _, _, call_id, _, began, ended = fields
+        if position >= POSITIONS or link.calls[position] != call_id:
+            self._drop_stray(link, flags, body)
+            return
+        try:
+            value = self._thaw(link, flags, body)
+        except CodecError as error:
+            # The stream ends here for its caller; the worker is told to end it too, and its last word is dropped.
+            link.calls[position] = -call_id
+            link.write(frames.CANCEL, call_id, position=position)
+            failure = ResultNotSerializable(f"an item came, but {error}", outcome="unknown")
+            self._events.answered(link.worker, call_id, "failed", failure, began, ended, 0)
+            return
+        self._events.item(link.worker, call_id, value)
+
+    def _pong(self, link: Link, fields: Fields, body: Body) -> None:
+        self._events.ponged(link.worker)
+
+    def _log(self, link: Link, fields: Fields, body: Body) -> None:
+        level, logger, message, call_id = _decoded(body, tuple[int, str, str, int])
+        self._events.logged(link.worker, call_id, level, logger, message)
+
+    def _warming(self, link: Link, fields: Fields, body: Body) -> None:
+        self._events.warming(link.worker, link.pid or _decoded(body, _Ready).pid)
+
+    def _ready(self, link: Link, fields: Fields, body: Body) -> None:
+        pid = link.pid or _decoded(body, _Ready).pid
+        if self.facts is None:
+            self.facts = _decoded(body, HandlerFacts)
+        self._events.ready(link.worker, pid)
+
+    def _start_failed(self, link: Link, fields: Fields, body: Body) -> None:
+        failure = _decoded(body, _StartFailure)
+        self._events.start_failed(link.worker, f"{failure.type}: {failure.text}\n\n{failure.traceback.rstrip()}")
+
+
+def decode_facts(body: bytes) -> HandlerFacts | None:
+    """The facts as the warden reports them; it too runs foreign code. Empty: a worker will tell."""
+    return _decoded(body, HandlerFacts) if body else None
+
+
+def _decoded(body: Body, kind: type[T]) -> T:
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ProtocolError(f"the body of a frame cannot be read: {error}") from error
+
+
+def _fault(body: Body) -> PoolError:
+    """The failure that the worker found in its own doing, with its traceback as the cause."""
+    fault = _decoded(body, _Fault)
+    kind = CLASSES.get(fault.code)
+    if kind is None or fault.outcome not in ("not_started", "unknown", "completed"):
+        raise ProtocolError(f"a failure came with the unknown code {fault.code!r} or outcome {fault.outcome!r}")
+    facts: dict[str, Any] = {"outcome": fault.outcome}
+    if kind is HandlerError:
+        facts |= {"type_name": fault.type, "text": fault.text, "traceback": fault.traceback}
+    error = kind(fault.message, **facts)
+    if fault.traceback:
+        error.__cause__ = RemoteTraceback(fault.traceback)
+    return error

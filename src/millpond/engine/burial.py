@@ -1,0 +1,107 @@
+"""The warden's children: told when one stops, continues or dies, reaped, and buried with everything they started.
+
+A worker adopts the orphans of its own descendants, so what appears among the warden's children and is no worker was a
+dead worker's: it is killed. Knows nothing of sockets; the warden sends on what is returned here.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+from millpond.engine import control, kernel
+
+_ENDED = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
+_ANY_CHANGE = os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOHANG
+_PATIENCE_S = 2.0  # for processes that cannot die yet, such as those in an uninterruptible wait
+_STEP_S = 0.002
+
+Report = tuple[int, int, int]  # kind, worker id, number
+
+
+class Family:
+    """Workers by pid, and which other children are to be left alone (those that `preload()` started)."""
+
+    def __init__(self, kept: list[int]) -> None:
+        self._kept = set(kept)
+        self._workers: dict[int, int] = {}  # pid -> worker id
+        self._pids: dict[int, int] = {}  # worker id -> pid
+
+    def add(self, pid: int, worker_id: int) -> None:
+        """Know a worker that was just started."""
+        self._workers[pid] = worker_id
+        self._pids[worker_id] = pid
+
+    def signal(self, worker_id: int, signo: int) -> None:
+        """Send a signal to a worker, unless it is dead: its pid stays its own until it is reaped here."""
+        if worker_id in self._pids:
+            kernel.kill(self._pids[worker_id], signo)
+
+    def kill(self, worker_id: int) -> None:
+        """Kill a worker and its group; what left the group dies when the worker's end is seen."""
+        if worker_id in self._pids:
+            kernel.kill_group(self._pids[worker_id])
+
+    def changes(self) -> Iterator[Report]:
+        """Reap what died, and say what became of the workers."""
+        has_buried = False
+        while (seen := _peek()) is not None:
+            if seen.si_code not in _ENDED:
+                yield from self._state_changed(seen)
+                continue
+            # Still a zombie here, so that neither its pid nor its group can be another's yet.
+            if seen.si_pid in self._workers:
+                kernel.kill_group(seen.si_pid)
+            os.waitid(os.P_PID, seen.si_pid, os.WEXITED | os.WNOHANG)
+            has_buried = True
+            yield from self._buried(seen)
+        if has_buried:
+            self._kill_strangers()
+
+    def end(self) -> Iterator[Report]:
+        """Kill everything and reap it; gives up on what cannot die."""
+        until = time.monotonic() + _PATIENCE_S
+        while _has_children() and time.monotonic() < until:
+            for pid in self._workers:
+                kernel.kill_group(pid)
+            for pid in kernel.children():
+                kernel.kill(pid)
+            yield from self.changes()
+            time.sleep(_STEP_S)
+
+    def _state_changed(self, seen: os.waitid_result) -> Iterator[Report]:
+        os.waitid(os.P_PID, seen.si_pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+        if seen.si_pid in self._workers:
+            kind = control.CONTINUED if seen.si_code == os.CLD_CONTINUED else control.STOPPED
+            yield kind, self._workers[seen.si_pid], 0
+
+    def _buried(self, seen: os.waitid_result) -> Iterator[Report]:
+        self._kept.discard(seen.si_pid)
+        worker_id = self._workers.pop(seen.si_pid, None)
+        if worker_id is not None:
+            del self._pids[worker_id]
+            yield control.GONE, worker_id, seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
+
+    def _kill_strangers(self) -> None:
+        """Each stranger's own children come here when it dies, and its death brings us back: until none appear."""
+        for pid in kernel.children():
+            if pid not in self._workers and pid not in self._kept:
+                kernel.kill(pid, signal.SIGKILL)
+
+
+def _peek() -> os.waitid_result | None:
+    """A child with something new to tell, which is left to be collected."""
+    try:
+        return os.waitid(os.P_ALL, 0, _ANY_CHANGE | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, _ANY_CHANGE | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True

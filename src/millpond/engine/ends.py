@@ -1,0 +1,72 @@
+"""The two ends of what joins parent and worker: the data socket, two output pipes, the logbook, the arenas.
+
+Made in the parent before a start; the worker's ends travel to the warden and are closed here afterwards. All of them
+are closed on exec, so that nothing a worker starts inherits its socket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+
+from millpond.wire.buffers import Arena
+from millpond.wire.logbook import Logbook
+
+
+class Ends:
+    """The parent's ends as attributes, the worker's as descriptors; all or none: raises `OSError` when one is missing.
+
+    `outputs` are stdout and stderr; `inbound` carries the parent's buffers, `outbound` the worker's.
+    """
+
+    __slots__ = ("_closing", "_shared", "_theirs", "inbound", "logbook", "outbound", "outputs", "socket")
+
+    def __init__(self, buffer_bytes: int) -> None:
+        self._theirs: list[int] = []
+        self._shared: list[Logbook | Arena] = []
+        with contextlib.ExitStack() as made:
+            made.callback(self.close_theirs)
+            self.outputs = (self._pipe(made), self._pipe(made))
+            self.socket, theirs = socket.socketpair()
+            made.callback(self.socket.close)
+            self._theirs.append(theirs.detach())
+            self.socket.setblocking(False)
+            self.logbook = Logbook.create()
+            self._share(made, self.logbook)
+            self.inbound = self._arena(made, buffer_bytes)
+            self.outbound = self._arena(made, buffer_bytes)
+            self._closing = made.pop_all()
+
+    def theirs(self) -> list[int]:
+        """The descriptors that an order to start carries, in the order that `birth` names."""
+        return [*self._theirs, *(shared.fd for shared in self._shared)]
+
+    def close_theirs(self) -> None:
+        """Close what the warden has by now; the memory stays mapped. Idempotent."""
+        while self._theirs:
+            os.close(self._theirs.pop())
+        for shared in self._shared:
+            shared.close_fd()
+
+    def close(self) -> None:
+        """Close everything. Idempotent."""
+        self._closing.close()
+
+    def _pipe(self, made: contextlib.ExitStack) -> int:
+        ours, theirs = os.pipe()
+        made.callback(os.close, ours)
+        self._theirs.append(theirs)
+        os.set_blocking(ours, False)
+        return ours
+
+    def _share(self, made: contextlib.ExitStack, memory: Logbook | Arena) -> None:
+        made.callback(memory.close)
+        self._shared.append(memory)
+
+    def _arena(self, made: contextlib.ExitStack, nbytes: int) -> Arena | None:
+        if not nbytes:
+            return None
+        arena = Arena.create(nbytes)
+        self._share(made, arena)
+        return arena

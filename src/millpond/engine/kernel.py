@@ -1,0 +1,157 @@
+"""What the engine asks of the operating system, in one place: prctl, process trees, the run id's carriers.
+
+Linux in full. Elsewhere what does not exist is skipped (a worker then outlives a killed warden until the run id finds
+it). Decides nothing; called by the warden, by its workers, and by the parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+RUN_ID = "MILLPOND_RUN_ID"
+IS_LINUX = sys.platform == "linux"
+# One message, one order: only Linux has ordered, reliable packets with an end-of-file between processes.
+CONTROL_KIND = socket.SOCK_SEQPACKET if IS_LINUX else socket.SOCK_DGRAM
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
+
+
+def _prctl(option: int, value: int | bytes) -> None:
+    if IS_LINUX:
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def die_with_parent(signo: int) -> None:
+    """Be sent `signo` when the thread that forked this process ends (0: not any more).
+
+    The parent may have died before: compare `os.getppid()` afterwards.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signo)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent dies."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def set_name(name: str) -> None:
+    """Show this name in process lists (15 bytes)."""
+    _prctl(_PR_SET_NAME, name.encode())
+
+
+def flush_c_streams() -> None:
+    """Write out what C code printed and the C library still holds."""
+    ctypes.CDLL(None).fflush(None)
+
+
+def watch(pid: int) -> int | None:
+    """A descriptor that becomes readable when the process ends, or `None` where there is no such thing (any more)."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:  # gone, and reaped by somebody else
+        return None
+
+
+def threads() -> list[str]:
+    """The names of this process's native threads, the main one first."""
+    try:
+        ids = sorted(map(int, os.listdir("/proc/self/task")))
+    except OSError:
+        return ["main"]
+    names = []
+    for tid in ids:
+        with contextlib.suppress(OSError):
+            names.append(_read(f"/proc/self/task/{tid}/comm").decode(errors="replace").strip())
+    return names
+
+
+def children() -> list[int]:
+    """The living and dead children of this process, adopted ones included. For a process of one thread."""
+    pid = os.getpid()
+    try:
+        return list(map(int, _read(f"/proc/self/task/{pid}/children").split()))
+    except OSError:  # the kernel was built without that file
+        return [child for child in _pids() if _parent_of(child) == pid]
+
+
+def carriers(run_id: str) -> list[int]:
+    """Living processes, this one excepted, whose environment carries the run id."""
+    mark = f"{RUN_ID}={run_id}".encode()
+    return [pid for pid in _pids() if pid != os.getpid() and mark in _environment(pid)]
+
+
+def kill(pid: int, signo: int = signal.SIGKILL) -> None:
+    """Signal a process that may be gone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signo)
+
+
+def kill_group(leader: int) -> None:
+    """Kill a process, its group, and nothing if neither exists."""
+    kill(leader)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def kill_carrier(pid: int, run_id: str) -> None:
+    """Kill the process if it still is one that carries the run id: the number may be another's by now."""
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            if f"{RUN_ID}={run_id}".encode() in _environment(pid):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)
+
+
+def private_memory(pid: int) -> int | None:
+    """Bytes of memory that only this process uses, or `None` if they cannot be read."""
+    try:
+        lines = _read(f"/proc/{pid}/smaps_rollup").splitlines()
+    except OSError:
+        return None
+    return sum(int(line.split()[1]) for line in lines if line.startswith(b"Private_")) * 1024
+
+
+def _pids() -> Iterator[int]:
+    if not os.path.isdir("/proc/self"):
+        import psutil
+
+        return iter(psutil.pids())
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        # The name in parentheses may hold anything; the state and the parent follow the last one.
+        return int(_read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return _read(f"/proc/{pid}/environ").split(b"\0")
+    except OSError:
+        return []
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def sweep(run_id: str) -> Iterator[None]:
+    """Kill what carries the run id, round after round until none is left; pause briefly at each step."""
+    while found := carriers(run_id):
+        for pid in found:
+            kill_carrier(pid, run_id)
+        yield

@@ -1,0 +1,153 @@
+"""One worker as the parent holds it: what joins the two, and which call has which position of the logbook.
+
+Writes calls and the small requests about them; what comes back is read in `inbox` and told by `answers`. Decides
+nothing: it keeps the record that tells, after a death, which calls had started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from millpond.engine.ends import Ends
+from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
+from millpond.engine.outbox import LARGE_BYTES, Outbox
+from millpond.wire import frames, segments
+from millpond.wire.buffers import SlotReader, SlotWriter
+from millpond.wire.codec import Frozen
+from millpond.wire.logbook import POSITIONS
+
+_pack = frames.pack
+_NO_DEADLINE = float("inf")
+
+
+class Link:
+    """Everything that belongs to one worker and is freed with it; raises `OSError` when it cannot be made."""
+
+    def __init__(self, worker: Any, settings: Any, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.worker = worker
+        self.id: int = worker.id
+        self.pid = 0  # until the warden says
+        self.is_distrusted = False  # it broke the protocol: nothing more is read
+        self.is_at_end = False  # its socket is closed
+        self.is_gone = False
+        # Per position: the id of the call there, negated when nobody waits for its answer any more.
+        self.calls: list[int | None] = [None] * POSITIONS
+        self.free = list(range(POSITIONS - 1, -1, -1))  # a stack: the positions used last are warm
+        self.ends = Ends(settings.buffer_bytes)
+        self.logbook = self.ends.logbook
+        self.outbox = Outbox(loop, self.ends.socket)
+        self.reader = frames.FrameReader(limit)
+        self.room = 64 * 1024  # bytes of the next read
+        self.replies = SlotReader(self.ends.outbound) if self.ends.outbound is not None else None
+        self.ring = Ring(settings.log_ring_bytes)
+        self.stderr = Ring(STDERR_TAIL_BYTES)
+        self._slots = SlotWriter(self.ends.inbound) if self.ends.inbound is not None else None
+        self._threshold: int = settings.buffer_threshold
+
+    def send(self, call: Any) -> None:
+        """Give a call a position and write it: at once if the worker has nothing else, or with this turn's others."""
+        session = call.session
+        number = 0
+        if session is not None:
+            number = session.number
+            if not session.introduced:
+                self._introduce(session)
+        free = self.free
+        is_idle = len(free) == POSITIONS
+        position = free.pop()
+        self.logbook.reset(position)
+        self.calls[position] = call.id
+        call.position = position
+        body = call.payload
+        if type(body) is bytes and len(body) <= LARGE_BYTES:
+            header = _pack(
+                len(body), frames.CALL, 0, position, call.operation, 0, self.id, call.id, number, call.deadline, 0.0
+            )
+            self.outbox.parts.append(header)
+            self.outbox.parts.append(body)
+        else:
+            self._add_large(call, position, number)
+        if is_idle:
+            self.outbox.flush()
+        else:
+            self.outbox.schedule()
+
+    def holds(self, call: Any) -> bool:
+        """Whether this call is here and not answered."""
+        held: bool = self.calls[call.position] == call.id
+        return held
+
+    def withdraw(self, call: Any) -> bool:
+        """Ask for a call back; its position stays taken until the worker says that it passed over it."""
+        if not self.logbook.withdraw(call.position):
+            return False
+        self.calls[call.position] = -call.id
+        return True
+
+    def request_interrupt(self, call: Any) -> None:
+        """Mark the call and tell a worker that listens; the signal for one that does not is the warden's to send."""
+        self.logbook.request_interrupt(call.position)
+        self.write(frames.CANCEL, call.id, position=call.position)
+
+    def write(self, kind: int, call_id: int = 0, number: int = 0, amount: int = 0, position: int = 0) -> None:
+        """Write a frame without a body."""
+        self.outbox.write(_pack(0, kind, 0, position, 0, amount, self.id, call_id, number, _NO_DEADLINE, 0.0))
+
+    def settle(self, position: int) -> None:
+        """Free a position: its call was answered."""
+        self.calls[position] = None
+        self.free.append(position)
+
+    def started_calls(self) -> list[int]:
+        """The unanswered calls that may have run, by what the worker wrote into the logbook."""
+        is_claimed = self.logbook.is_claimed
+        return [
+            held for position, held in enumerate(self.calls) if held is not None and held > 0 and is_claimed(position)
+        ]
+
+    def close(self) -> None:
+        """Free everything; the rings stay readable."""
+        self.outbox.close()
+        self.ends.close()
+
+    def _add_large(self, call: Any, position: int, number: int) -> None:
+        parts, flags = self._parts(call.payload)
+        length = sum(map(len, parts))
+        header = _pack(
+            length, frames.CALL, flags, position, call.operation, 0, self.id, call.id, number, call.deadline, 0.0
+        )
+        self._add(header, parts, length)
+
+    def _parts(self, payload: bytes | Frozen) -> tuple[list[bytes | memoryview], int]:
+        if isinstance(payload, Frozen):
+            return segments.pack(payload, self._slots, self._threshold), frames.SEGMENTED
+        return [payload], 0
+
+    def _add(self, header: bytes, parts: list[bytes | memoryview], length: int) -> None:
+        if length <= LARGE_BYTES:
+            self.outbox.parts += [header, *(bytes(part) for part in parts)]
+        else:
+            self.outbox.write_large([header, *parts])
+
+    def _introduce(self, session: Any) -> None:
+        """Tell the worker of a session before its first call there, with the state it had elsewhere, if any."""
+        head = msgspec.msgpack.encode([session.id, session.generation])
+        parts: list[bytes | memoryview] = [head]
+        flags = 0
+        if session.baggage is not None:
+            baggage, flags = (
+                (segments.pack(session.baggage, None, self._threshold), frames.SEGMENTED)
+                if isinstance(session.baggage, Frozen)
+                else ([session.baggage], 0)
+            )
+            parts += baggage
+            flags |= frames.HAS_BAGGAGE
+        length = sum(map(len, parts))
+        header = _pack(
+            length, frames.OPEN_SESSION, flags, 0, len(head), 0, self.id, 0, session.number, _NO_DEADLINE, 0.0
+        )
+        self._add(header, parts, length)
+        session.introduced = True

@@ -1,0 +1,283 @@
+"""The local engine: workers as processes of this machine, forked from a warden's warm image or spawned afresh.
+
+Carries out orders and tells facts (`seams.Engine`, `seams.EngineEvents`); decides nothing about calls. A worker's death
+is told when it is reaped and everything it had answered was read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections import deque
+from typing import Any
+
+from millpond.engine import control, kernel
+from millpond.engine.answers import Answers, decode_facts
+from millpond.engine.inbox import Inbox
+from millpond.engine.link import Link
+from millpond.engine.logs import Ring
+from millpond.engine.succession import Notices, Succession
+from millpond.errors import StartFailed
+from millpond.seams import Death, EngineEvents, EngineSpec, HandlerFacts
+from millpond.wire import frames
+from millpond.wire.codec import Codec, MsgpackCodec, PickleCodec
+
+log = logging.getLogger("millpond.engine")
+
+WORKER_PROGRAM = "millpond.worker.main"
+_FRAME_EXTRA = 1024 * 1024  # a frame may exceed `max_payload` by what surrounds the payload
+_PATIENCE_S = 1.0  # for the warden to report the death of a worker whose socket closed, or that was to be killed
+_PAST_LOGS = 8  # dead workers whose output is kept
+
+
+class LocalEngine:
+    """`program` names the module that workers run. Opened once; everything on one loop's thread."""
+
+    def __init__(self, program: str = WORKER_PROGRAM) -> None:
+        self._program = program
+        self._links: dict[int, Link] = {}  # worker id -> link, until its death is told
+        self._lost: list[Link] = []  # those whose warden died, until they are known to be dead
+        self._past: deque[Ring] = deque(maxlen=_PAST_LOGS)
+        self._wardens: Succession | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._facts: HandlerFacts | None = None
+        self.protocol_errors = 0
+
+    async def open(self, spec: EngineSpec, events: EngineEvents) -> HandlerFacts | None:
+        """Start the warden and wait for its image; `StartFailed` ends with the user's traceback."""
+        if self._is_closed or self._wardens is not None:
+            raise RuntimeError("an engine is opened once; make another")
+        self._loop = asyncio.get_running_loop()
+        self._spec = spec
+        self._events = events
+        self._answers = Answers(_codec(spec.settings), events)
+        self._inbox = Inbox(self._loop, self._answers.tell, self._socket_ended, self._distrust)
+        try:
+            self._wardens = self._found()
+            self._facts = await self._image(self._wardens)
+        except BaseException:
+            self._end_now()
+            raise
+        return self._facts
+
+    async def close(self) -> None:
+        """End every process and free every descriptor; a second close waits for the first."""
+        self._is_closed = True
+        if self._wardens is None:
+            return
+        if self._ending is None:
+            self._ending = self._loop.create_task(self._end(self._wardens))
+        await asyncio.shield(self._ending)
+
+    def facts(self) -> HandlerFacts | None:
+        """The handler's facts, from the image or from the first worker that was ready."""
+        return self._facts or self._answers.facts
+
+    def start(self, worker: Any) -> None:
+        """Begin to make a worker."""
+        assert self._wardens is not None
+        limit = self._spec.settings.max_payload + _FRAME_EXTRA
+        try:
+            if self._is_closed or self._wardens.failure:
+                raise OSError(self._wardens.failure or "the engine is closed")
+            link = Link(worker, self._spec.settings, limit, self._loop)
+        except OSError as error:
+            self._loop.call_soon(self._refuse, worker, f"no worker could be started: {error}")
+            return
+        worker.link = link
+        self._links[link.id] = link
+        self._inbox.watch(link)
+        self._wardens.order(control.START, link.id, ends=link.ends)
+
+    def send(self, worker: Any, call: Any) -> None:
+        """Give a call to a worker; one that died meanwhile was told of and takes none."""
+        link = worker.link
+        if not link.is_gone:
+            link.send(call)
+
+    def withdraw(self, worker: Any, call: Any) -> bool:
+        """Take back a call that was sent. True: proven that it did not start, and will not."""
+        link = _live(worker)
+        return link is not None and link.holds(call) and link.withdraw(call)
+
+    def interrupt(self, worker: Any, call: Any) -> None:
+        """Ask the operation to stop, by signal and by frame: which of them is heard depends on what it is doing."""
+        link = _live(worker)
+        if link is not None and link.holds(call):
+            link.request_interrupt(call)
+            self._order(control.SIGNAL, link, signal.SIGURG)
+
+    def credit(self, worker: Any, call_id: int, items: int) -> None:
+        """Let a stream go on by so many items."""
+        self._write(worker, frames.CREDIT, call_id=call_id, amount=items)
+
+    def forget_session(self, worker: Any, number: int) -> None:
+        """Drop a session's record in the worker."""
+        self._write(worker, frames.FORGET_SESSION, number=number)
+
+    def ping(self, worker: Any) -> None:
+        """Ask for a sign."""
+        self._write(worker, frames.PING)
+
+    def stop(self, worker: Any) -> None:
+        """Let the worker finish what it has, tear down and exit."""
+        self._write(worker, frames.BYE)
+
+    def kill(self, worker: Any) -> None:
+        """End a worker and everything it started."""
+        link = _live(worker)
+        if link is not None:
+            self._order(control.KILL, link)
+            self._loop.call_later(_PATIENCE_S, self._insist, link)
+
+    def heartbeat(self, worker: Any) -> float:
+        """When its interpreter last gave a sign (monotonic seconds, 0.0 for never)."""
+        link = _live(worker)
+        return link.logbook.heartbeat() if link is not None else 0.0
+
+    def memory(self, worker: Any) -> int | None:
+        """Its private memory in bytes, if that can be read."""
+        link = _live(worker)
+        return kernel.private_memory(link.pid) if link is not None and link.pid else None
+
+    def logs(self, worker: Any | None = None) -> str:
+        """What a worker wrote; of all, what the warden and the last dead ones wrote comes first."""
+        if worker is not None:
+            return worker.link.ring.text() if worker.link is not None else ""
+        living = [link.ring for link in self._links.values()]
+        image = [self._wardens.output] if self._wardens is not None else []
+        return "".join(ring.text() for ring in (*image, *self._past, *living))
+
+    def _found(self) -> Succession:
+        notices = Notices(self._reported, self._warden_lost, self._warden_swept, self._events.engine_failed)
+        try:
+            return Succession(self._loop, self._spec, self._program, notices)
+        except OSError as error:
+            raise StartFailed(f"the warden could not be started: {error}") from error
+        except Exception as error:
+            raise StartFailed(f"the handler or its arguments cannot be sent to a worker: {error}") from error
+
+    async def _image(self, wardens: Succession) -> HandlerFacts | None:
+        timeout: float = self._spec.settings.start_timeout
+        try:
+            async with asyncio.timeout(timeout):
+                facts, failure = await wardens.begin()
+        except TimeoutError:
+            facts, failure = b"", f"the handler was not imported within start_timeout ({timeout} s); it wrote: "
+            failure += repr(wardens.output.tail())
+        except OSError as error:
+            facts, failure = b"", str(error)
+        if failure:
+            raise StartFailed(f"no worker can be started: {failure}")
+        return decode_facts(facts)
+
+    async def _end(self, wardens: Succession) -> None:
+        try:
+            with contextlib.suppress(TimeoutError):
+                await wardens.quit()
+        finally:
+            self._end_now()
+
+    def _end_now(self) -> None:
+        """What is left of a closing when there is no time: kill, reap, free. Does not wait for the loop."""
+        self._is_closed = True
+        if self._wardens is not None:
+            self._wardens.end_now()
+        for link in list(self._links.values()):
+            self._bury(link, -signal.SIGKILL)
+
+    def _reported(self, record: control.Record) -> None:
+        kind, worker_id, number, text = record
+        link = self._links.get(worker_id)
+        if link is None:
+            return
+        if kind == control.STARTED:
+            link.pid = number
+        elif kind == control.GONE:
+            self._bury(link, number)
+        elif kind in (control.STOPPED, control.CONTINUED):
+            self._events.stopped(link.worker, kind == control.STOPPED)
+        elif kind == control.START_FAILED:
+            self._events.start_failed(link.worker, text.decode(errors="replace"))
+            self._bury(link, None)
+
+    def _bury(self, link: Link, status: int | None) -> None:
+        """Tell of a death, after everything the worker had said; `status`: exit code, or signal negated."""
+        if link.is_gone:
+            return
+        self._inbox.drain(link)
+        started = link.started_calls()
+        link.is_gone = True
+        self._inbox.unwatch(link)
+        link.close()
+        del self._links[link.id]
+        self._past.append(link.ring)
+        self._events.gone(link.worker, _death(status, link.stderr.tail()), started)
+
+    def _refuse(self, worker: Any, message: str) -> None:
+        self._events.start_failed(worker, message)
+        self._events.gone(worker, Death(None, None), ())
+
+    def _socket_ended(self, link: Link) -> None:
+        """Usually it died and the warden is about to say how; else it closed its socket and is of no use."""
+        link.is_at_end = True
+        self._loop.call_later(_PATIENCE_S, self._insist, link)
+
+    def _insist(self, link: Link) -> None:
+        """The worker should be dead by now: kill it without the warden's help as well."""
+        if link.is_gone:
+            return
+        self._order(control.KILL, link)
+        if link.pid:
+            kernel.kill_carrier(link.pid, self._spec.run_id)
+        self._loop.call_later(2 * _PATIENCE_S, self._suspect, link)
+
+    def _suspect(self, link: Link) -> None:
+        """Dead, or never started, and not a word from the warden: then it is the warden that hangs."""
+        if not link.is_gone and (link.is_at_end or not link.pid) and self._wardens is not None:
+            log.error("the warden does not answer; it is replaced, and with it all workers")
+            self._wardens.replace()
+
+    def _distrust(self, link: Link, error: Exception) -> None:
+        """Nothing more is believed of a worker that broke the protocol."""
+        link.is_distrusted = True
+        self.protocol_errors += 1
+        log.error("worker %d (pid %d) broke the protocol and is killed: %s", link.id, link.pid, error)
+        self.kill(link.worker)
+
+    def _warden_lost(self) -> None:
+        self._lost += self._links.values()
+
+    def _warden_swept(self) -> None:
+        lost, self._lost = self._lost, []
+        for link in lost:
+            self._bury(link, -signal.SIGKILL)
+
+    def _order(self, kind: int, link: Link, number: int = 0) -> None:
+        if self._wardens is not None:
+            self._wardens.order(kind, link.id, number)
+
+    def _write(self, worker: Any, kind: int, call_id: int = 0, number: int = 0, amount: int = 0) -> None:
+        link = _live(worker)
+        if link is not None:
+            link.write(kind, call_id, number, amount)
+
+
+def _live(worker: Any) -> Link | None:
+    """The worker's link, if it has one and its death was not told."""
+    link: Link | None = worker.link
+    return link if link is not None and not link.is_gone else None
+
+
+def _death(status: int | None, stderr_tail: str) -> Death:
+    if status is not None and status < 0:
+        return Death(-status, None, stderr_tail)
+    return Death(None, status, stderr_tail)
+
+
+def _codec(settings: Any) -> Codec:
+    threshold = settings.buffer_threshold
+    return PickleCodec(threshold) if settings.codec == "pickle" else MsgpackCodec(threshold)

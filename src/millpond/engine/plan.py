@@ -1,0 +1,98 @@
+"""What the parent tells its warden once: where code is found, which handler, what each worker is to be like.
+
+Made in the parent, written to a memfd, read by the warden and by each worker that is started by exec. Loads nothing
+itself; `image` and `birth` carry it out.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from millpond.engine import kernel
+from millpond.wire.handlerspec import HandlerSpec, freeze_arguments, freeze_handler
+
+if TYPE_CHECKING:
+    from millpond.seams import EngineSpec
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_SAME = ("codec", "max_payload", "concurrency", "buffer_threshold", "buffer_bytes", "stream_window", "threads")
+_LAUNCH = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from millpond.engine.{} import main; main()"
+
+
+class Plan(TypedDict):
+    """`config` is what the worker program is given, with `incarnation` added."""
+
+    parent: int
+    sys_path: list[str]
+    start_method: str
+    program: str
+    preload: list[str]
+    handler: HandlerSpec
+    config: dict[str, Any]
+
+
+def make_plan(spec: EngineSpec, program: str) -> Plan:
+    """The plan of a pool; raises what pickling the handler or its arguments raises."""
+    handler = freeze_handler(spec.handler)
+    return {
+        "parent": os.getpid(),
+        "sys_path": [os.path.abspath(entry) for entry in sys.path],
+        "start_method": spec.settings.start_method,
+        "program": program,
+        "preload": list(spec.settings.preload),
+        "handler": handler,
+        "config": _config(spec) | {"handler": handler, "arguments": freeze_arguments(spec.args, spec.kwargs)},
+    }
+
+
+def _config(spec: EngineSpec) -> dict[str, Any]:
+    settings = spec.settings
+    return {name: getattr(settings, name) for name in _SAME} | {
+        "pool": spec.pool_name,
+        "forked": settings.start_method == "fork",
+        "worker_env": dict(settings.worker_env),
+        "cwd": settings.cwd,
+        "nice": settings.nice,
+        "rlimits": dict(settings.rlimits),
+        "cpu_affinity": None if settings.cpu_affinity is None else list(settings.cpu_affinity),
+        "log_level": 0,
+    }
+
+
+def write(plan: Plan) -> int:
+    """A memfd that holds the plan."""
+    fd = os.memfd_create("millpond-plan")
+    with open(fd, "wb", closefd=False) as file:
+        pickle.dump(plan, file, 5)
+    return fd
+
+
+def read(fd: int) -> Plan:
+    """The plan in a memfd. Several processes read the same one: the offset they share is left alone."""
+    size, done, chunks = os.fstat(fd).st_size, 0, []
+    while done < size:
+        chunks.append(os.pread(fd, size - done, done))
+        done += len(chunks[-1])
+    plan: Plan = pickle.loads(b"".join(chunks))
+    return plan
+
+
+def environment(spec: EngineSpec) -> dict[str, str]:
+    """The warden's: the parent's, what workers are to have (modules look at it at import), one thread, the run id.
+
+    One thread, because a library that made its threads before the fork hangs in the child.
+    """
+    return {**os.environ, **spec.settings.worker_env, **threads_environment(1), kernel.RUN_ID: spec.run_id}
+
+
+def threads_environment(count: int) -> dict[str, str]:
+    """What tells OpenMP and BLAS how many threads to make."""
+    return dict.fromkeys(_THREADS, str(count))
+
+
+def command(module: str, flags: list[str], path: list[str], *arguments: int) -> list[str]:
+    """The command line of a fresh interpreter that finds code where the parent does and runs `engine.<module>`."""
+    return [sys.executable, *flags, "-c", _LAUNCH.format(module), "\n".join(path), *map(str, arguments)]

@@ -1,0 +1,204 @@
+"""The warden: a single-threaded process that makes the warm image, forks workers from it, and buries them.
+
+It takes orders on one socket and reports on it, and ends, killing all it started, when that socket closes or the parent
+dies. It carries no calls and judges no worker: that is the parent's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+from collections import deque
+from typing import Any
+
+from millpond.engine import birth, control, kernel, plan
+from millpond.engine.burial import Family
+from millpond.engine.image import Image, explain, make_image
+
+_FDS_LIMIT = 16
+
+
+class Warden:
+    """The loop, its socket, and its children. `image` is `None` where workers are spawned."""
+
+    def __init__(
+        self, the_plan: plan.Plan, plan_fd: int, link: socket.socket, parent: int | None, image: Image | None
+    ) -> None:
+        self._plan = the_plan
+        self._plan_fd = plan_fd
+        self._link = link
+        self._parent = parent
+        self._image = image
+        self._family = Family(kernel.children())
+        self._unsent: deque[bytes] = deque()
+        self._is_leaving = False
+        link.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(link, select.POLLIN)
+        self._wake, self._woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._signals: dict[int, Any] = {}  # what the workers get back
+        self._wakeup_before = -1
+
+    def run(self) -> None:
+        """Serve until told to quit, or until the parent is gone; then kill everything and return."""
+        self._listen()
+        while not self._is_leaving:
+            for fd, _ in self._poll.poll():
+                self._attend(fd)
+        self.end()
+
+    def end(self) -> None:
+        """Kill and reap everything this process started."""
+        for report in self._family.end():
+            self.report(*report)
+
+    def report(self, kind: int, worker_id: int = 0, number: int = 0, text: bytes = b"") -> None:
+        """Tell the parent; what it is too busy to take waits here, in order."""
+        self._unsent.append(control.pack(kind, worker_id, number, text))
+        self._send()
+
+    def _listen(self) -> None:
+        self._signals = {
+            signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda *_: None),
+            signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        }
+        self._wakeup_before = signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+        for fd in (self._wake, self._parent):
+            if fd is not None:
+                self._poll.register(fd, select.POLLIN)
+        self._reap()  # what ended before anybody listened
+
+    def _attend(self, fd: int) -> None:
+        if fd == self._wake:
+            self._reap()
+        elif fd == self._link.fileno():
+            self._send()
+            self._take_order()
+        else:
+            self._is_leaving = True  # the parent died
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake, 4096)
+        for report in self._family.changes():
+            self.report(*report)
+
+    def _take_order(self) -> None:
+        try:
+            packet, fds, flags, _ = socket.recv_fds(
+                self._link, control.PACKET_LIMIT, _FDS_LIMIT, getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+            )
+        except BlockingIOError:
+            return
+        except OSError:
+            packet, fds, flags = b"", [], 0
+        if not packet:  # the parent closed the socket
+            self._is_leaving = True
+            return
+        kind, worker_id, number, _ = control.unpack(packet)
+        try:
+            self._carry_out(kind, worker_id, number, fds, bool(flags & socket.MSG_CTRUNC))
+        finally:
+            for fd in fds:  # the worker has its own; the next one must not inherit them
+                os.close(fd)
+
+    def _carry_out(self, kind: int, worker_id: int, number: int, fds: list[int], is_cut: bool) -> None:
+        if kind == control.START:
+            self._start(worker_id, fds, is_cut)
+        elif kind == control.SIGNAL:
+            self._family.signal(worker_id, number)
+        elif kind == control.KILL:
+            self._family.kill(worker_id)
+        elif kind == control.QUIT:
+            self._is_leaving = True
+
+    def _start(self, worker_id: int, fds: list[int], is_cut: bool) -> None:
+        try:
+            if is_cut:
+                raise OSError("the warden has no file descriptors left to take a worker's")
+            pid = self._make_worker(worker_id, fds)
+        except OSError as error:
+            self.report(control.START_FAILED, worker_id, text=f"the worker could not be started: {error}".encode())
+            return
+        self._family.add(pid, worker_id)
+        self.report(control.STARTED, worker_id, pid)
+
+    def _make_worker(self, worker_id: int, fds: list[int]) -> int:
+        if self._image is None:
+            return birth.spawn(self._plan, self._plan_fd, worker_id, fds)
+        config = self._plan["config"] | {"incarnation": worker_id}
+        return birth.fork(self._image, config, fds, self._leave_to_the_child)
+
+    def _leave_to_the_child(self) -> None:
+        """In a forked worker: give back the signals and close what is the warden's."""
+        signal.set_wakeup_fd(self._wakeup_before)
+        for signo, handler in self._signals.items():
+            signal.signal(signo, signal.SIG_DFL if handler is None else handler)
+        self._link.close()
+        for fd in (self._wake, self._woken, self._plan_fd, self._parent):
+            if fd is not None:
+                os.close(fd)
+
+    def _send(self) -> None:
+        try:
+            while self._unsent:
+                self._link.send(self._unsent[0])
+                self._unsent.popleft()
+        except BlockingIOError:
+            self._poll.modify(self._link, select.POLLIN | select.POLLOUT)
+            return
+        except OSError:  # nobody listens any more: noticed where orders are read
+            self._unsent.clear()
+        self._poll.modify(self._link, select.POLLIN)
+
+
+def main() -> None:
+    """The program; the numbers of its control socket and of the plan's memfd are on the command line."""
+    control_fd, plan_fd = map(int, sys.argv[2:])
+    for fd in (control_fd, plan_fd):
+        os.set_inheritable(fd, False)
+    the_plan = plan.read(plan_fd)
+    # Only while user code is imported and nobody looks at the socket: later the parent's thread may end and we live on.
+    kernel.die_with_parent(signal.SIGKILL)
+    watch = kernel.watch(the_plan["parent"])
+    if os.getppid() != the_plan["parent"]:
+        return
+    kernel.set_name("millpond-warden")
+    kernel.adopt_orphans()
+    link = socket.socket(socket.AF_UNIX, kernel.CONTROL_KIND, 0, control_fd)
+    _serve(the_plan, plan_fd, link, watch)
+    os._exit(0)  # what user code registered to run at exit could hang, and all it started is dead
+
+
+def _serve(the_plan: plan.Plan, plan_fd: int, link: socket.socket, watch: int | None) -> None:
+    image, error = _prepare(the_plan)
+    kernel.die_with_parent(0)
+    warden = Warden(the_plan, plan_fd, link, watch, image)
+    if error is not None:
+        warden.report(control.IMAGE_FAILED, text=error.encode(errors="replace"))
+        warden.end()
+        return
+    warden.report(control.IMAGE_READY, text=_encoded(image.facts) if image is not None else b"")
+    warden.run()
+
+
+def _prepare(the_plan: plan.Plan) -> tuple[Image | None, str | None]:
+    """The image (none where workers are spawned), or why there is none."""
+    if the_plan["start_method"] != "fork":
+        return None, None
+    try:
+        return make_image(the_plan), None
+    except BaseException as error:  # user code may raise anything, and the parent is to be told
+        return None, explain(error)
+
+
+def _encoded(facts: dict[str, Any] | None) -> bytes:
+    """The handler's facts; too many to fit a packet are left to the first worker to tell."""
+    import msgspec
+
+    encoded = b"" if facts is None else msgspec.msgpack.encode(facts)
+    return encoded if len(encoded) <= control.TEXT_LIMIT else b""

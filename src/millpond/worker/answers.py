@@ -1,0 +1,150 @@
+"""Answers: turns what came of a call into the one frame that tells the parent.
+
+Encodes and sends, decides nothing about the call. What cannot be sent raises `Unsendable`, and the runner sends that
+instead. Used from any thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from millpond.wire import segments
+from millpond.wire.codec import CodecError, Frozen
+from millpond.wire.exceptions import describe
+from millpond.wire.frames import FAULT, RAISED, SEGMENTED, pack
+from millpond.wire.wording import error_text, traceback_text, type_name
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from millpond.errors import Outcome
+    from millpond.wire.buffers import SlotWriter
+    from millpond.wire.codec import Codec
+    from millpond.wire.frames import Fields
+    from millpond.worker.channel import Channel
+
+_JOIN_BYTES = 32 * 1024  # bodies up to here are copied behind their header
+_OUR_FRAMES = os.path.dirname(__file__) + os.sep
+
+
+class Unsendable(Exception):
+    """A result that cannot reach the caller: `code` says why, the codec's error is the `__cause__`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Answers:
+    """Sends answers for one worker. Times are CLOCK_MONOTONIC seconds: start and end of the operation."""
+
+    __slots__ = (
+        "_channel",
+        "_codec",
+        "_freeze",
+        "_incarnation",
+        "_limit",
+        "_packing",
+        "_quick",
+        "_threshold",
+        "_writer",
+    )
+
+    def __init__(
+        self,
+        channel: Channel,
+        codec: Codec,
+        incarnation: int,
+        max_payload: int,
+        writer: SlotWriter | None,
+        threshold: int,
+    ) -> None:
+        self._channel = channel
+        self._codec = codec
+        self._freeze = codec.freeze
+        self._incarnation = incarnation
+        self._limit = max_payload
+        self._quick = min(max_payload, _JOIN_BYTES)
+        self._writer = writer
+        self._threshold = threshold
+        self._packing = threading.Lock()  # the arena has one writer: one thread at a time
+
+    def value(self, kind: int, fields: Fields, started: float, ended: float, value: Any) -> None:
+        """Send a result (`OK`) or an item (`ITEM`), or raise `Unsendable`."""
+        try:
+            body = self._freeze(value)
+        except CodecError as error:
+            raise Unsendable("result_not_serializable", _why(error)) from error
+        if len(body) > self._quick or type(body) is not bytes:
+            self._large(kind, fields, started, ended, body)
+            return
+        self._channel.send(self._header(len(body), kind, 0, fields, started, ended) + body)
+
+    def bare(self, kind: int, fields: Fields, started: float = 0.0, ended: float = 0.0) -> None:
+        """Send an answer without a body."""
+        self._send(kind, 0, fields, started, ended, b"")
+
+    def as_it_came(self, kind: int, flags: int, fields: Fields, started: float, ended: float, body: bytes) -> None:
+        """Send a body that is encoded already."""
+        self._send(kind, flags, fields, started, ended, body)
+
+    def raised(self, fields: Fields, started: float, ended: float, error: BaseException, flags: int = 0) -> None:
+        """Send the handler's exception; what describes it is bounded, and never fails."""
+        body = describe(without_our_frames(error), self._codec.name)
+        self._send(RAISED, flags, fields, started, ended, body)
+
+    def fault(
+        self,
+        fields: Fields,
+        started: float,
+        ended: float,
+        code: str,
+        outcome: Outcome,
+        message: str,
+        error: BaseException | None = None,
+        flags: int = 0,
+    ) -> None:
+        """Send a failure that is Millpond's to report; `error` is what it came from."""
+        told = {"code": code, "outcome": outcome, "message": message, "type": "", "text": "", "traceback": ""}
+        if error is not None:
+            told |= {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
+        self._send(FAULT, flags, fields, started, ended, msgspec.msgpack.encode(told))
+
+    def _send(self, kind: int, flags: int, fields: Fields, started: float, ended: float, body: bytes) -> None:
+        self._channel.send_parts([self._header(len(body), kind, flags, fields, started, ended), body])
+
+    def _large(self, kind: int, fields: Fields, started: float, ended: float, body: bytes | Frozen) -> None:
+        nbytes = len(body)
+        if nbytes > self._limit:
+            raise Unsendable("payload_too_large", f"the result is {nbytes} bytes large, max_payload is {self._limit}")
+        if type(body) is bytes:
+            self._send(kind, 0, fields, started, ended, body)
+            return
+        assert isinstance(body, Frozen)
+        with self._packing:
+            parts = segments.pack(body, self._writer, self._threshold)
+        header = self._header(sum(map(len, parts)), kind, SEGMENTED, fields, started, ended)
+        self._channel.send_parts([header, *parts])
+
+    def _header(self, nbytes: int, kind: int, flags: int, fields: Fields, started: float, ended: float) -> bytes:
+        return pack(
+            nbytes, kind, flags, fields[3], fields[4], 0, self._incarnation, fields[7], fields[8], started, ended
+        )
+
+
+def without_our_frames(error: BaseException) -> BaseException:
+    """The exception with a traceback that begins in the handler's code."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OUR_FRAMES):
+        trace = trace.tb_next
+    # Not by assignment: the class may have a __setattr__ of its own.
+    return BaseException.with_traceback(error, trace)
+
+
+def _why(error: CodecError) -> str:
+    cause = error.__cause__
+    return f"{error}: {type_name(type(cause))}: {error_text(cause)}" if cause is not None else str(error)

@@ -1,0 +1,161 @@
+"""What a handler offers: its operations with their signatures, and the hooks it defines.
+
+`facts_of` reads a class and makes no instance; `Operation` is one operation of the instance, ready to be run. Comes
+before the loop: a call's operation number is an index into `operations_of`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from millpond.seams import FUNCTION, HandlerFacts, OperationFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from millpond.seams import OperationKind
+
+HOOKS = (
+    "setup",
+    "teardown",
+    "preload",
+    "warmup",
+    "open_session",
+    "close_session",
+    "export_session",
+    "import_session",
+)
+SESSION = "session"  # the parameter that receives the call's session
+
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_NO_OPERATION = (type, property, functools.cached_property)
+
+
+def facts_of(handler: type | None) -> HandlerFacts:
+    """The handler's facts; `None` is the handler of pools that run functions only.
+
+    Operations are in the order of their names, so that every process that loads the class numbers them alike.
+    """
+    if handler is None:
+        return HandlerFacts("functions", (), ())
+    names = [name for name in sorted(dir(handler)) if _is_operation(handler, name)]
+    hooks = tuple(name for name in HOOKS if callable(getattr(handler, name, None)))
+    return HandlerFacts(handler.__qualname__, tuple(_operation_facts(handler, name) for name in names), hooks)
+
+
+def _is_operation(handler: type, name: str) -> bool:
+    if name.startswith("_") or name in HOOKS:
+        return False
+    # Static look-up: a property of a metaclass or a descriptor with side effects is not run for being listed.
+    attribute = inspect.getattr_static(handler, name)
+    return not isinstance(attribute, _NO_OPERATION) and callable(getattr(handler, name, None))
+
+
+def _operation_facts(handler: type, name: str) -> OperationFacts:
+    parameters = _parameters(handler, name)
+    by_position = [p for p in parameters if p.kind in _BY_POSITION and not _is_session(p)]
+    by_keyword = [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY and not _is_session(p)]
+    kinds = {p.kind for p in parameters}
+    return OperationFacts(
+        name=name,
+        kind=kind_of(getattr(handler, name)),
+        session=any(_is_session(p) for p in parameters),
+        positional=tuple(p.name for p in by_position),
+        positional_only=sum(p.kind is inspect.Parameter.POSITIONAL_ONLY for p in by_position),
+        required=sum(p.default is p.empty for p in by_position),
+        keyword_only=tuple(p.name for p in by_keyword),
+        required_keywords=tuple(p.name for p in by_keyword if p.default is p.empty),
+        more_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
+        more_keywords=inspect.Parameter.VAR_KEYWORD in kinds,
+    )
+
+
+def _parameters(handler: type, name: str) -> list[inspect.Parameter]:
+    """The parameters a caller sees; anything at all where native code tells nothing."""
+    try:
+        parameters = list(inspect.signature(getattr(handler, name)).parameters.values())
+    except (TypeError, ValueError):
+        return [
+            inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+            inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+        ]
+    is_bound = isinstance(inspect.getattr_static(handler, name), staticmethod | classmethod)
+    takes_self = not is_bound and parameters and parameters[0].kind in _BY_POSITION
+    return parameters[1:] if takes_self else parameters
+
+
+def _is_session(parameter: inspect.Parameter) -> bool:
+    return parameter.name == SESSION and parameter.kind in _BY_KEYWORD
+
+
+def kind_of(function: Any) -> OperationKind:
+    """How the operation runs; a callable object is what its `__call__` is."""
+    for candidate in (function, getattr(function, "__call__", None)):  # noqa: B004 - its kind, not whether it has one
+        if inspect.isasyncgenfunction(candidate):
+            return "async_stream"
+        if inspect.iscoroutinefunction(candidate):
+            return "async"
+        if inspect.isgeneratorfunction(candidate):
+            return "stream"
+    return "plain"
+
+
+def is_async(handler: type | None, facts: HandlerFacts) -> bool:
+    """Whether workers of this handler need an event loop: for an async operation or an async hook."""
+    return any(operation.kind.startswith("async") for operation in facts.operations) or any(
+        kind_of(getattr(handler, hook)) == "async" for hook in facts.hooks
+    )
+
+
+class Operation:
+    """One operation of the handler's instance.
+
+    `session_at` says where the session goes: `None` nowhere, -1 as keyword, else before the argument of that index
+    (callers do not see the parameter, so their positional arguments close up over it).
+    """
+
+    __slots__ = ("function", "is_plain", "kind", "name", "session_at")
+
+    def __init__(self, name: str, kind: OperationKind, function: Callable[..., Any], session_at: int | None) -> None:
+        self.name = name
+        self.kind = kind
+        self.is_plain = kind == "plain"
+        self.function = function
+        self.session_at = session_at
+
+    def with_session(
+        self, session: Any, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[Sequence[Any], dict[str, Any]]:
+        """The arguments with the session put in its place, if the operation takes one."""
+        at = self.session_at
+        if at is None:
+            return args, kwargs
+        if 0 <= at < len(args):
+            return [*args[:at], session, *args[at:]], kwargs
+        kwargs[SESSION] = session  # the dictionary was decoded for this call: nobody else holds it
+        return args, kwargs
+
+
+def operations_of(instance: Any, facts: HandlerFacts) -> list[Operation]:
+    """The operations by number; the first place is that of plain functions, whose function comes with each call."""
+    functions = Operation("function", "plain", _no_function, None)
+    found = [functions]
+    assert FUNCTION == 0
+    for operation in facts.operations:
+        at = _session_index(type(instance), operation.name) if operation.session else None
+        found.append(Operation(operation.name, operation.kind, getattr(instance, operation.name), at))
+    return found
+
+
+def _session_index(handler: type, name: str) -> int:
+    for index, parameter in enumerate(_parameters(handler, name)):
+        if parameter.name == SESSION and parameter.kind in _BY_POSITION:
+            return index
+    return -1
+
+
+def _no_function() -> None:
+    raise AssertionError("a function's call brings its function along")

@@ -1,0 +1,102 @@
+"""The blocking loop: one call after the other in the main thread, for handlers without async code.
+
+Reads, runs each call in order, and each answer is on its way before the next operation starts. Frames that come while
+a stream waits for its reader are kept in order. `parallel` is the loop for everything else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from millpond.wire.frames import (
+    BYE,
+    CALL,
+    CANCEL,
+    CREDIT,
+    FORGET_SESSION,
+    OPEN_SESSION,
+    PING,
+    PONG,
+    ProtocolError,
+)
+from millpond.worker.plan import drive, plan
+from millpond.worker.running import Running
+from millpond.worker.session import seat_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from millpond.wire.frames import Body, Fields
+    from millpond.worker.channel import Channel
+    from millpond.worker.interrupts import Interrupts
+    from millpond.worker.runner import Runner
+
+
+class BlockingLoop:
+    """Serves one worker until it is told goodbye; `Disconnected` if the parent goes without a word."""
+
+    def __init__(self, channel: Channel, interrupts: Interrupts, window: int) -> None:
+        self._channel = channel
+        self._interrupts = interrupts
+        self._window = window
+        self._inbox: deque[tuple[Fields, Body]] = deque()  # frames that were read and not acted upon
+
+    def run_hook(self, hook: Callable[[], Any]) -> None:
+        """Run `setup`, `warmup` or `teardown`."""
+        hook()
+
+    def serve(self, runner: Runner) -> None:
+        """Run calls until BYE."""
+        inbox = self._inbox
+        while True:
+            while not inbox:
+                inbox.extend(self._channel.receive())
+                self._interrupts.reinstall()
+            fields, body = inbox.popleft()
+            if fields[1] == CALL:
+                started = runner.run(fields, body)
+                if started is not None:
+                    running = Running(fields, self._window)
+                    drive(plan(runner, running, body, started), running, self._wait_for_credit)
+            elif fields[1] == BYE:
+                return
+            else:
+                note(runner, fields, body)
+            body = b""  # a large one would stay in memory while the worker is idle
+
+    def _wait_for_credit(self, running: Running) -> None:
+        """Read until the stream is granted items or told to stop; what is not for it stays in the inbox, in order."""
+        inbox = self._inbox
+        while True:
+            for _ in range(len(inbox)):
+                frame = inbox.popleft()
+                if not hear(running, frame[0]):
+                    inbox.append(frame)
+            if running.may_go_on():
+                return
+            inbox.extend(self._channel.receive())
+
+
+def hear(running: Running, fields: Fields) -> bool:
+    """Act upon a frame that is for a running call; whether it was."""
+    if fields[1] not in (CREDIT, CANCEL) or fields[7] != running.fields[7]:
+        return False
+    if fields[1] == CREDIT:
+        running.grant(fields[5])
+    else:
+        running.stop()
+    return True
+
+
+def note(runner: Runner, fields: Fields, body: Body) -> None:
+    """Act upon a frame that is for no call; CREDIT and CANCEL are for one that has ended."""
+    kind = fields[1]
+    if kind == OPEN_SESSION:
+        runner.seats[fields[8]] = seat_of(fields, body)
+    elif kind == FORGET_SESSION:
+        runner.seats.pop(fields[8], None)
+    elif kind == PING:
+        runner.answers.bare(PONG, fields)
+    elif kind not in (CREDIT, CANCEL):
+        raise ProtocolError(f"no frame of kind {kind} comes from a parent")

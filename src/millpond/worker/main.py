@@ -1,0 +1,172 @@
+"""The program of a worker: from a configuration and some file descriptors to a handler that serves, and out again.
+
+Called in a freshly forked or executed process whose session, standard streams and death signal are seen to already.
+Never returns. `facts_of` and `describe` tell whoever holds the image what the handler offers.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from millpond.wire.buffers import Arena, SlotReader, SlotWriter
+from millpond.wire.codec import Codec, MsgpackCodec, PickleCodec
+from millpond.wire.exceptions import describe as describe_error
+from millpond.wire.frames import READY, START_FAILED, WARMING, pack
+from millpond.wire.handlerspec import load_arguments, load_handler
+from millpond.wire.logbook import Logbook
+from millpond.worker import handler as handlers
+from millpond.worker.answers import Answers, without_our_frames
+from millpond.worker.channel import Channel, Disconnected
+from millpond.worker.forks import disown_in_children
+from millpond.worker.heartbeat import start_heartbeat
+from millpond.worker.interrupts import Interrupts
+from millpond.worker.logs import forward_logging
+from millpond.worker.loop import BlockingLoop
+from millpond.worker.runner import Runner
+from millpond.worker.surroundings import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NoReturn
+
+    from millpond.seams import HandlerFacts
+    from millpond.worker.parallel import ParallelLoop
+
+FRAME_ROOM_BYTES = 1024 * 1024  # what a frame may have beyond `max_payload`
+GOODBYE, NO_START, ORPHANED, BROKEN = 0, 1, 1, 70  # exit codes
+
+
+def main(config: Mapping[str, Any], fds: Mapping[str, int], image: type | None = None) -> NoReturn:
+    """Be a worker until the parent says goodbye (exit code 0) or closes the socket (1), or the start fails (1).
+
+    `fds` are `data`, `logbook` and, with buffers, `inbound` and `outbound`; `image` is the handler's class if it was
+    loaded before the fork. Leaves by `os._exit`, so that no thread of the handler's can hold the process.
+    """
+    code = BROKEN
+    try:
+        worker = Worker(config, fds)
+        disown_in_children(worker.channel)
+        start_heartbeat(worker.logbook)
+        forward_logging(worker.channel, config["incarnation"], config.get("log_level"))
+        code = worker.live(image)
+    except Disconnected:
+        code = ORPHANED
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        _leave(code)
+
+
+def facts_of(handler: type | None) -> HandlerFacts:
+    """The handler's facts; imports what its workers will need, so that those forked from here share it."""
+    facts = handlers.facts_of(handler)
+    if handlers.is_async(handler, facts):
+        import millpond.worker.parallel  # noqa: F401
+    return facts
+
+
+def describe(handler: type | None) -> dict[str, Any]:
+    """The facts as they stand in the READY frame."""
+    told: dict[str, Any] = msgspec.to_builtins(facts_of(handler))
+    return told
+
+
+class Worker:
+    """What one worker holds: its end of the socket, its logbook, its memory, and the life it leads with them."""
+
+    def __init__(self, config: Mapping[str, Any], fds: Mapping[str, int]) -> None:
+        self._config = config
+        self.logbook = Logbook.attach(fds["logbook"])
+        self.channel = Channel(socket.socket(fileno=fds["data"]), config["max_payload"] + FRAME_ROOM_BYTES)
+        self._interrupts = Interrupts(self.logbook)
+        threshold = config["buffer_threshold"]
+        self._codec: Codec = MsgpackCodec(threshold) if config["codec"] == "msgpack" else PickleCodec(threshold)
+        inbound, outbound = (_arena(fds.get(name), config["buffer_bytes"]) for name in ("inbound", "outbound"))
+        self._reader = SlotReader(inbound) if inbound is not None else None
+        writer = SlotWriter(outbound) if outbound is not None else None
+        self._answers = Answers(
+            self.channel, self._codec, config["incarnation"], config["max_payload"], writer, threshold
+        )
+
+    def live(self, image: type | None) -> int:
+        """Start, serve, say goodbye; the exit code. What fails the start is told to the parent."""
+        try:
+            settle(self._config)
+            handler = image if image is not None else load_handler(self._config["handler"])
+            loop, runner, facts = self.make(handler)
+            self._interrupts.install()
+            self._tell(WARMING, {"pid": os.getpid()})
+            _run_hook(loop, runner, "warmup")
+            self._tell(READY, {**msgspec.to_builtins(facts), "pid": os.getpid()})
+        except BaseException as error:
+            self._send(START_FAILED, describe_error(without_our_frames(error), "msgpack"))
+            return NO_START
+        loop.serve(runner)
+        self._say_goodbye(loop, runner)
+        return GOODBYE
+
+    def make(self, handler: type | None) -> tuple[BlockingLoop | ParallelLoop, Runner, HandlerFacts]:
+        """The handler's instance, set up, in the runner of its calls, and the loop that fits it."""
+        facts = handlers.facts_of(handler)
+        loop = self._loop_for(handlers.is_async(handler, facts))
+        args, kwargs = load_arguments(self._config["arguments"])
+        instance = handler(*args, **kwargs) if handler is not None else None
+        runner = Runner(
+            self.channel,
+            self.logbook,
+            self._codec,
+            self._reader,
+            self._answers,
+            handlers.operations_of(instance, facts),
+            {name: getattr(instance, name) for name in facts.hooks},
+        )
+        _run_hook(loop, runner, "setup")
+        return loop, runner, facts
+
+    def _loop_for(self, is_async: bool) -> BlockingLoop | ParallelLoop:
+        window, concurrency = self._config["stream_window"], self._config["concurrency"]
+        if not is_async and concurrency == 1:
+            return BlockingLoop(self.channel, self._interrupts, window)
+        from millpond.worker.parallel import ParallelLoop
+
+        return ParallelLoop(self.channel, self._interrupts, window, concurrency)
+
+    def _say_goodbye(self, loop: BlockingLoop | ParallelLoop, runner: Runner) -> None:
+        """A teardown that fails is told, and changes nothing: every call was answered."""
+        try:
+            _run_hook(loop, runner, "teardown")
+        except BaseException as error:
+            logging.getLogger(__name__).error("teardown failed", exc_info=error)
+
+    def _tell(self, kind: int, told: dict[str, Any]) -> None:
+        self._send(kind, msgspec.msgpack.encode(told))
+
+    def _send(self, kind: int, body: bytes) -> None:
+        header = pack(len(body), kind, 0, 0, 0, 0, self._config["incarnation"], 0, 0, 0.0, 0.0)
+        self.channel.send(header + body)
+
+
+def _arena(fd: int | None, nbytes: int) -> Arena | None:
+    return Arena.attach(fd, nbytes) if fd is not None and nbytes else None
+
+
+def _run_hook(loop: BlockingLoop | ParallelLoop, runner: Runner, name: str) -> None:
+    if name in runner.hooks:
+        loop.run_hook(runner.hooks[name])
+
+
+def _leave(code: int) -> NoReturn:
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        pass  # closed, replaced, or full: there is nobody left to tell
+    finally:
+        os._exit(code)

@@ -1,0 +1,228 @@
+"""What a call takes beyond the fast path, as a plan: sessions that have to be opened, streams, the pool's errands.
+
+A plan yields steps of the handler's code to be run, and is sent what came of each, value or exception; `None` asks to
+wait until the stream may go on. So the order of things is written once, and `drive` (in this thread), or the loop of
+tasks, carries it out. A plan ends its call with exactly one answer.
+"""
+
+from __future__ import annotations
+
+import inspect
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from millpond.errors import Interrupted
+from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
+from millpond.wire.frames import INTERRUPTED, ITEM, OK, SESSION_FAILED
+from millpond.worker import session as sessions
+from millpond.worker.answers import Unsendable
+from millpond.worker.stack import invoke
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+    from millpond.wire.frames import Body, Fields
+    from millpond.worker.runner import Runner
+    from millpond.worker.running import Running
+    from millpond.worker.session import Seat
+
+    Outcome = tuple[Any, BaseException | None]
+    Plan = Generator["Step | None", Outcome, None]
+
+
+class Step(NamedTuple):
+    """A piece of the handler's code; what an async one returns has to be awaited."""
+
+    function: Callable[..., Any]
+    args: Iterable[Any] = ()
+    kwargs: dict[str, Any] = {}
+    is_async: bool = False
+
+
+def plan(runner: Runner, running: Running, body: Body, started: float) -> Plan:
+    """The plan of a claimed call."""
+    fields = running.fields
+    seat = runner.seats.get(fields[8])
+    if seat is None:
+        _session_lost(runner, fields, started, "is not known to its worker")
+    elif fields[4] == CLOSE_SESSION:
+        yield from _closing(runner, running, seat, started)
+    elif fields[4] == EXPORT_SESSION:
+        yield from _exporting(runner, running, seat, started)
+    else:
+        yield from _operation(runner, running, seat, body, started)
+
+
+def drive(steps: Plan, running: Running, wait: Callable[[Running], None]) -> None:
+    """Carry out a plan in this thread; `wait` blocks until the call's stream may go on."""
+    outcome: Outcome | None = None
+    while True:
+        try:
+            step = next(steps) if outcome is None else steps.send(outcome)
+        except StopIteration:
+            return
+        if step is None:
+            wait(running)
+            outcome = (None, None)
+        else:
+            outcome = perform(running.fields, step)
+
+
+def perform(fields: Fields, step: Step) -> Outcome:
+    """Run one step; an exception is an outcome, too. (Thrown into the plan, a `GeneratorExit` would end that.)"""
+    try:
+        return invoke(fields, step.function, step.args, step.kwargs), None
+    except BaseException as error:
+        return None, error
+
+
+def _operation(runner: Runner, running: Running, seat: Seat, body: Body, started: float) -> Plan:
+    fields = running.fields
+    try:
+        operation = runner.operations[fields[4]]
+        function, args, kwargs = runner.decode(operation, fields, body, seat)
+    except BaseException as error:
+        runner.unreadable(fields, started, error)
+        return
+    if not (yield from _opened(runner, running, seat, started)):
+        return
+    step = Step(function, args, kwargs, operation.kind == "async")
+    if running.is_stopped:
+        runner.failed(fields, started, Interrupted(), is_stopped=True)
+    elif operation.kind in ("stream", "async_stream"):
+        yield from _streaming(runner, running, step, started)
+    else:
+        yield from _once(runner, running, step, started)
+
+
+def _once(runner: Runner, running: Running, step: Step, started: float) -> Plan:
+    value, error = yield step
+    if error is None:
+        runner.succeeded(running.fields, started, value)
+    else:
+        runner.failed(running.fields, started, error, running.is_stopped)
+
+
+def _streaming(runner: Runner, running: Running, step: Step, started: float) -> Plan:
+    """Items go out while there is credit; the generator is always closed before the last answer."""
+    fields = running.fields
+    items, error = yield step
+    if error is not None:
+        runner.failed(fields, started, error, running.is_stopped)
+        return
+    advance, close = _ends_of(items)
+    while True:
+        while not running.may_go_on():
+            yield None
+        if running.is_stopped or runner.is_asked_to_stop(fields):
+            _, error = yield close
+            runner.failed(fields, started, error or Interrupted(), is_stopped=True)
+            return
+        item, error = yield advance
+        if error is not None:
+            _stream_over(runner, running, error, started)
+            return
+        runner.check_not_forked()
+        try:
+            runner.answers.value(ITEM, fields, started, monotonic(), item)
+        except Unsendable as unsendable:
+            yield close
+            runner.end(fields)
+            runner.unsendable(fields, started, monotonic(), unsendable)
+            return
+        running.sent += 1
+
+
+def _ends_of(items: Any) -> tuple[Step, Step]:
+    """How to get the next item of a generator, and how to close it."""
+    if inspect.isasyncgen(items):
+        return Step(items.__anext__, is_async=True), Step(items.aclose, is_async=True)
+    return Step(items.__next__), Step(items.close)
+
+
+def _stream_over(runner: Runner, running: Running, error: BaseException, started: float) -> None:
+    # A generator cannot raise these two by mistake: Python turns them into RuntimeError.
+    if isinstance(error, StopIteration | StopAsyncIteration):
+        runner.succeeded(running.fields, started, getattr(error, "value", None))
+    else:
+        runner.failed(running.fields, started, error, running.is_stopped)
+
+
+def _opened(runner: Runner, running: Running, seat: Seat, started: float) -> Generator[Step | None, Outcome, bool]:
+    """Open the session if it is not; false if that failed and the call is answered."""
+    if seat.is_open:
+        return True
+    try:
+        hook = sessions.opening(seat, runner.hooks, runner.thaw)
+    except BaseException as error:
+        _session_lost(runner, running.fields, started, "came in a state that cannot be read", error, SESSION_FAILED)
+        return False
+    if hook is not None:
+        _, failure = yield _step_of(hook)
+        if failure is not None:
+            _not_opened(runner, running, seat, failure, started)
+            return False
+    seat.opened()
+    return True
+
+
+def _not_opened(runner: Runner, running: Running, seat: Seat, error: BaseException, started: float) -> None:
+    """The opening hook failed, or was interrupted: then the session stays, and its next call tries again.
+
+    A parent that has left the call does not look at the flag: only one that waits for the answer unbinds the session.
+    """
+    fields = running.fields
+    ended = monotonic()
+    is_left = running.is_stopped or runner.is_asked_to_stop(fields)
+    runner.end(fields, error)
+    if is_left:
+        seat.renew()
+    else:
+        del runner.seats[seat.number]
+    if is_left and isinstance(error, runner.interruptions):
+        runner.answers.bare(INTERRUPTED, fields, started, ended)
+    else:
+        runner.answers.raised(fields, started, ended, error, SESSION_FAILED)
+
+
+def _closing(runner: Runner, running: Running, seat: Seat, started: float) -> Plan:
+    """Run the closing hook; the session is forgotten whatever comes of it."""
+    hook = sessions.closing(seat, runner.hooks)
+    _, error = (yield _step_of(hook)) if hook is not None else (None, None)
+    del runner.seats[seat.number]
+    if error is None:
+        runner.succeeded(running.fields, started, None)
+    else:
+        runner.failed(running.fields, started, error, running.is_stopped)
+
+
+def _exporting(runner: Runner, running: Running, seat: Seat, started: float) -> Plan:
+    """Answer with the session's state and forget it; on failure it stays."""
+    fields = running.fields
+    if seat.baggage is not None:  # never unpacked here: goes on as it came
+        runner.end(fields)
+        del runner.seats[seat.number]
+        runner.answers.as_it_came(OK, seat.baggage_flags, fields, started, monotonic(), seat.baggage)
+        return
+    if not (yield from _opened(runner, running, seat, started)):
+        return
+    state, error = yield _step_of(sessions.exporting(seat, runner.hooks))
+    if error is not None:
+        runner.failed(fields, started, error, running.is_stopped)
+        return
+    # By identity: with threads the session may be back before this one gets to forget it.
+    if runner.succeeded(fields, started, state) and runner.seats.get(seat.number) is seat:
+        del runner.seats[seat.number]
+
+
+def _step_of(hook: sessions.Hook) -> Step:
+    function, args = hook
+    return Step(function, args, is_async=inspect.iscoroutinefunction(function))
+
+
+def _session_lost(
+    runner: Runner, fields: Fields, started: float, why: str, error: BaseException | None = None, flags: int = 0
+) -> None:
+    runner.end(fields, error)
+    message = f"session {fields[8]} {why}; open it anew"
+    runner.answers.fault(fields, started, monotonic(), "session_lost", "not_started", message, error, flags)

@@ -1,0 +1,197 @@
+"""Runs calls: claims, checks, decodes, runs the operation, and has the answer sent before anything else.
+
+The fast path is here: a plain operation, a session that is open or none. All else is `plan`'s, which ends its calls
+with the same methods. Reads no socket and knows no loop.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from millpond.errors import Interrupted
+from millpond.seams import FUNCTION
+from millpond.wire import segments
+from millpond.wire.frames import EXPIRED, INTERRUPTED, OK, SEGMENTED, SKIPPED
+from millpond.wire.functions import thaw_function
+from millpond.wire.logbook import INTERRUPT
+from millpond.wire.wording import error_text, type_name
+from millpond.worker.answers import Unsendable
+from millpond.worker.forks import leave_forked_child
+from millpond.worker.session import NO_SEAT
+from millpond.worker.stack import invoke
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from millpond.wire.buffers import SlotReader
+    from millpond.wire.codec import Codec
+    from millpond.wire.frames import Body, Fields
+    from millpond.wire.logbook import Logbook
+    from millpond.worker.answers import Answers
+    from millpond.worker.channel import Channel
+    from millpond.worker.handler import Operation
+    from millpond.worker.session import Hooks, Seat
+
+
+class Runner:
+    """Runs the calls of one worker, each in the thread that gives it; `plan` uses the same steps for the rest.
+
+    `interruptions` are the exception types that an asked-for stop may come back as.
+    """
+
+    __slots__ = (
+        "_channel",
+        "_claim",
+        "_codec",
+        "_plain",
+        "_reader",
+        "answers",
+        "hooks",
+        "interruptions",
+        "logbook",
+        "operations",
+        "seats",
+    )
+
+    def __init__(
+        self,
+        channel: Channel,
+        logbook: Logbook,
+        codec: Codec,
+        reader: SlotReader | None,
+        answers: Answers,
+        operations: list[Operation],
+        hooks: Hooks,
+    ) -> None:
+        self._channel = channel
+        self._claim = logbook.claim
+        self._codec = codec
+        self._plain = {n: operation for n, operation in enumerate(operations) if operation.kind == "plain"}
+        self._reader = reader
+        self.answers = answers
+        self.hooks = hooks
+        self.interruptions: tuple[type[BaseException], ...] = (Interrupted,)
+        self.logbook = logbook
+        self.operations = operations
+        self.seats: dict[int, Seat] = {0: NO_SEAT}  # session number -> seat; calls without a session have number 0
+
+    def run(self, fields: Fields, body: Body) -> float | None:
+        """Run one call on the fast path; if it takes more than that, return its start, claimed: it is for `plan`."""
+        started = self.admit(fields, body)
+        if started is None:
+            return None
+        operation = self._plain.get(fields[4])
+        seat = self.seats.get(fields[8])
+        if operation is None or seat is None or not seat.is_open:
+            return started
+        try:
+            function, args, kwargs = self.decode(operation, fields, body, seat)
+        except BaseException as error:
+            self.unreadable(fields, started, error)
+            return None
+        try:
+            value = invoke(fields, function, args, kwargs)
+        except BaseException as error:
+            self.failed(fields, started, error)
+        else:
+            self.succeeded(fields, started, value)
+        return None
+
+    def admit(self, fields: Fields, body: Body) -> float | None:
+        """Claim the call and return the time; `None` if it must not run, which is then answered.
+
+        The claim comes first: a parent that withdraws a call and finds no claim knows that it will not run.
+        """
+        request = self._claim(fields[3])
+        started = monotonic()
+        if not request and started < fields[9]:
+            return started
+        # A withdrawn call is awaited as skipped, even if its deadline has passed meanwhile.
+        self._refuse(SKIPPED if request else EXPIRED, fields, body)
+        return None
+
+    def skip(self, fields: Fields, body: Body) -> None:
+        """Answer a call that was given up while it waited in this process."""
+        self._claim(fields[3])
+        self._refuse(SKIPPED, fields, body)
+
+    def _refuse(self, kind: int, fields: Fields, body: Body) -> None:
+        if fields[2] & SEGMENTED:
+            segments.release(body, self._reader)
+        self.end(fields)
+        self.answers.bare(kind, fields)
+
+    def decode(
+        self, operation: Operation, fields: Fields, body: Body, seat: Seat
+    ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
+        """What to call with what; raises whatever is wrong with the payload."""
+        content = self.thaw(body, fields[2])
+        if fields[4] == FUNCTION:
+            blob, args, kwargs = content
+            return thaw_function(blob), args, kwargs
+        args, kwargs = content
+        if operation.session_at is not None and seat is not NO_SEAT:
+            args, kwargs = operation.with_session(seat.session, args, kwargs)
+        return operation.function, args, kwargs
+
+    def thaw(self, body: Body, flags: int) -> Any:
+        """The value of a payload."""
+        if not flags & SEGMENTED:
+            return self._codec.thaw(body)
+        return self._codec.thaw_parts(*segments.unpack(body, self._reader))
+
+    def succeeded(self, fields: Fields, started: float, value: Any) -> bool:
+        """The operation returned; whether its value could be sent."""
+        ended = monotonic()
+        self.end(fields)
+        if fields[8]:
+            self._leave_seat(fields, is_interrupted=self.is_asked_to_stop(fields))
+        try:
+            self.answers.value(OK, fields, started, ended, value)
+        except Unsendable as error:
+            self.unsendable(fields, started, ended, error)
+            return False
+        return True
+
+    def failed(self, fields: Fields, started: float, error: BaseException, is_stopped: bool = False) -> None:
+        """The operation raised, or came back from an interrupt: `is_stopped` if a frame asked for that."""
+        ended = monotonic()
+        is_stopped = is_stopped or self.is_asked_to_stop(fields)
+        self.end(fields, error)
+        if fields[8]:
+            self._leave_seat(fields, is_stopped)
+        if is_stopped and isinstance(error, self.interruptions):
+            self.answers.bare(INTERRUPTED, fields, started, ended)
+        else:
+            self.answers.raised(fields, started, ended, error)
+
+    def unsendable(self, fields: Fields, started: float, ended: float, error: Unsendable) -> None:
+        """The operation ended, and the caller learns why its result cannot come."""
+        self.answers.fault(fields, started, ended, error.code, "completed", str(error), error.__cause__)
+
+    def unreadable(self, fields: Fields, started: float, error: BaseException) -> None:
+        """The payload could not be decoded."""
+        ended = monotonic()
+        self.end(fields, error)
+        message = f"the arguments cannot be read in the worker: {type_name(type(error))}: {error_text(error)}"
+        self.answers.fault(fields, started, ended, "bad_argument", "not_started", message, error)
+
+    def is_asked_to_stop(self, fields: Fields) -> bool:
+        """Whether the logbook asks this call to stop. Only before its answer: then the position is another call's."""
+        return self.logbook.request(fields[3]) == INTERRUPT
+
+    def end(self, fields: Fields, error: BaseException | None = None) -> None:
+        """Note in the logbook that the operation is over. `error` is what it raised."""
+        self.check_not_forked(error)
+        self.logbook.end(fields[3])
+
+    def check_not_forked(self, error: BaseException | None = None) -> None:
+        """Leave, if the operation forked and this is the child: answering, and the shared memory, are its parent's."""
+        if self._channel.is_disowned:
+            leave_forked_child(error)
+
+    def _leave_seat(self, fields: Fields, is_interrupted: bool) -> None:
+        seat = self.seats.get(fields[8])
+        if seat is not None:
+            seat.session.interrupted = is_interrupted

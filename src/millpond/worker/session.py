@@ -1,0 +1,109 @@
+"""Sessions in the worker: what the handler sees of one, and which of them are here.
+
+Being told of a session only records it. It is opened by its first call, under that call's claim, so that the call's
+deadline covers the opening hook. Runs no hook itself: `opening` says what there is to run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from millpond.wire.frames import HAS_BAGGAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from millpond.wire.frames import Body, Fields
+
+
+class Session:
+    """A caller's state, as an operation with a `session` parameter receives it.
+
+    `id` is what the caller named it; `generation` rises when a lost session is opened anew; `state` is a dictionary of
+    the handler's, which lives as long as the session and may move to another worker with it; `interrupted` is true if
+    the session's last call was interrupted, so that its state may be half changed.
+    """
+
+    __slots__ = ("__weakref__", "generation", "id", "interrupted", "state")
+
+    def __init__(self, session_id: str, generation: int) -> None:
+        self.id = session_id
+        self.generation = generation
+        self.state: dict[str, Any] = {}
+        self.interrupted = False
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id!r}, generation {self.generation}>"
+
+
+class Seat:
+    """A session's place in this worker: the session, whether it is open, and the state it brought from elsewhere."""
+
+    __slots__ = ("baggage", "baggage_flags", "is_open", "number", "session")
+
+    def __init__(self, number: int, session: Session, baggage: bytes | None, baggage_flags: int) -> None:
+        self.number = number
+        self.session = session
+        self.baggage = baggage
+        self.baggage_flags = baggage_flags
+        self.is_open = False
+
+    def opened(self) -> None:
+        """The opening hook, if there is one, came back."""
+        self.is_open = True
+        self.baggage = None
+
+    def renew(self) -> None:
+        """The opening hook did not come back: what it has put into the session is not to be found by the next try."""
+        self.session = Session(self.session.id, self.session.generation)
+
+
+NO_SEAT = Seat(0, Session("", 0), None, 0)  # where calls without a session sit
+NO_SEAT.is_open = True
+
+Hooks = dict[str, "Callable[..., Any]"]
+Hook = tuple["Callable[..., Any]", tuple[Any, ...]]  # a function of the handler's, and its arguments
+
+
+def seat_of(fields: Fields, body: Body) -> Seat:
+    """What an OPEN_SESSION frame tells."""
+    flags, head_bytes = fields[2], fields[4]
+    if not flags & HAS_BAGGAGE:
+        head_bytes = len(body)
+    session_id, generation = msgspec.msgpack.decode(body[:head_bytes])
+    baggage = bytes(body[head_bytes:]) if flags & HAS_BAGGAGE else None
+    return Seat(fields[8], Session(session_id, generation), baggage, flags & ~HAS_BAGGAGE)
+
+
+def opening(seat: Seat, hooks: Hooks, thaw: Callable[[Body, int], Any]) -> Hook | None:
+    """What has to run before the session is open: `import_session`, `open_session`, or nothing."""
+    session = seat.session
+    if seat.baggage is not None:
+        state = thaw(seat.baggage, seat.baggage_flags)
+        if "import_session" in hooks:
+            return hooks["import_session"], (session, state)
+        session.state = state
+    elif "open_session" in hooks:
+        return hooks["open_session"], (session,)
+    return None
+
+
+def exporting(seat: Seat, hooks: Hooks) -> Hook:
+    """What gives the state to be taken elsewhere."""
+    session = seat.session
+    if "export_session" in hooks:
+        return hooks["export_session"], (session,)
+    return _state_of, (session,)
+
+
+def closing(seat: Seat, hooks: Hooks) -> Hook | None:
+    """What has to run before the session is forgotten, if it was ever open."""
+    if seat.is_open and "close_session" in hooks:
+        return hooks["close_session"], (seat.session,)
+    return None
+
+
+def _state_of(session: Session) -> dict[str, Any]:
+    return session.state

@@ -1,0 +1,78 @@
+"""What surrounds a handler: directory, environment, priority, limits, cores, threads of libraries, random seeds.
+
+Applied once, before the handler's instance is made; what cannot be applied raises and fails the start. Sessions,
+process groups and death signals are the affair of whoever started the process.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import resource
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# Modules that bring OpenMP or BLAS: threadpoolctl (10 ms to import) is asked only if one of them is here already.
+THREADED_MODULES = ("numpy", "scipy", "sklearn", "torch")
+
+
+def settle(config: Mapping[str, Any]) -> None:
+    """Apply the surroundings that `config` asks for."""
+    _write_by_lines()
+    with suppress(OSError, ValueError):  # the handler's image may have closed fd 2
+        faulthandler.enable(file=2)
+    os.environ.update(config.get("worker_env") or {})
+    if config.get("cwd"):
+        os.chdir(config["cwd"])
+    if config.get("nice"):
+        os.nice(config["nice"])
+    for name, limit in (config.get("rlimits") or {}).items():
+        set_limit(name, limit)
+    if config.get("cpu_affinity"):
+        os.sched_setaffinity(0, config["cpu_affinity"])
+    limit_threads(config.get("threads") or 1, config.get("worker_env") or {})
+    reseed()
+
+
+def _write_by_lines() -> None:
+    """Both streams are pipes here, which Python would fill by the block."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not if the handler's image put something else there
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+
+
+def set_limit(name: str, limit: int) -> None:
+    """Set one resource limit, soft and hard; `ValueError` for a name the system does not know."""
+    known = getattr(resource, f"RLIMIT_{name}", None)
+    if known is None:
+        names = ", ".join(sorted(n.removeprefix("RLIMIT_") for n in dir(resource) if n.startswith("RLIMIT_")))
+        raise ValueError(f"rlimits names {name!r}, which is no limit here; known are {names}")
+    resource.setrlimit(known, (limit, limit))
+
+
+def limit_threads(threads: int, chosen: Mapping[str, str]) -> None:
+    """Give OpenMP and BLAS so many threads, those loaded and those to come; variables in `chosen` are the user's."""
+    for name in THREAD_VARIABLES:
+        if name not in chosen:
+            os.environ[name] = str(threads)
+    if not any(module in sys.modules for module in THREADED_MODULES):
+        return
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    with suppress(ImportError):
+        import threadpoolctl
+
+        threadpoolctl.threadpool_limits(limits=threads)
+
+
+def reseed() -> None:
+    """Let workers of one image draw different numbers."""
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()

@@ -1,0 +1,189 @@
+"""Where calls are made out: the operation is found, its arguments checked and frozen, the deadline fixed.
+
+Shared by all faces of a pool. Refusals cost nothing: the bounds are asked before anything is serialized. The call then
+goes to the driver; comes after `calls`, before `runtime/driver`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from millpond.arguments import Check, compile_check
+from millpond.core.affinity import lost
+from millpond.core.call import QUEUED, Call
+from millpond.errors import BadArgument, PayloadTooLarge, PoolError, SessionLost
+from millpond.seams import HandlerFacts
+from millpond.wire.codec import Codec, CodecError
+from millpond.wire.functions import freeze_function, function_name
+
+if TYPE_CHECKING:
+    from millpond.core.operation import Operation
+    from millpond.core.session import Session
+    from millpond.runtime.driver import Driver
+    from millpond.settings import OnCancel, Settings
+
+_UNSET = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a call is to be treated; never mixed with its arguments."""
+
+    deadline: float | None = _UNSET  # seconds from now; None for none; unset for the pool's default
+    session: Session | str | None = None
+    idempotent: bool = False
+    priority: int = 0
+    on_cancel: OnCancel = "interrupt"
+
+    def changed(self, changes: dict[str, Any]) -> Options:
+        """A copy with `changes`; raises `TypeError` or `ValueError` for what no call can have."""
+        for name, value in changes.items():
+            if name not in _CHECKS:
+                near = difflib.get_close_matches(name, _CHECKS, n=1, cutoff=0.0)
+                raise TypeError(f"unknown option {name!r}; did you mean {near[0]!r}?")
+            if not _CHECKS[name](value):
+                raise ValueError(f"option {name} cannot be {value!r}")
+        return replace(self, **changes)
+
+
+def _is_duration(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0)
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "deadline": _is_duration,
+    "session": lambda value: value is None or isinstance(value, str),
+    "idempotent": lambda value: isinstance(value, bool),
+    "priority": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "on_cancel": lambda value: value in ("interrupt", "abandon"),
+}
+DEFAULT = Options()
+
+
+class Desk:
+    """Makes out the calls of one pool; safe to use from any thread, except for `refuse`."""
+
+    def __init__(self, driver: Driver, settings: Settings, codec: Codec) -> None:
+        self.driver = driver
+        self.looks_first = True  # whether bounds are asked before serializing; an executor's calls may precede its pool
+        self._machine = driver.machine
+        self._codec = codec
+        self._max_payload = settings.max_payload
+        self._deadline = math.inf if settings.deadline is None else float(settings.deadline)
+        self._operations: dict[str, tuple[Operation, Check]] = {}
+        self._handler_name = "no handler"
+
+    def knows(self, facts: HandlerFacts | None) -> None:
+        """Take note of the operations there are."""
+        if facts is not None:
+            self._handler_name = facts.name
+            self._operations = {
+                one.name: (self._machine.operations[one.name], compile_check(one)) for one in facts.operations
+            }
+
+    def operation_call(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: Options,
+        ticket: Any,
+        stream: bool = False,
+    ) -> Call:
+        """A call of an operation. Raises `BadArgument`, `PayloadTooLarge`, and whatever the pool refuses it for."""
+        known = self._operations.get(name)
+        if known is None:
+            raise self._unknown(name)
+        operation, check = known
+        wrong = check(args, kwargs)
+        if wrong is not None:
+            raise BadArgument(wrong)
+        if operation.is_stream is not stream:
+            verb = "stream" if operation.is_stream else "call"
+            raise BadArgument(f"{name!r} is {'' if operation.is_stream else 'not '}a generator; use pool.{verb}()")
+        session = None if options.session is None else self._session(options.session)
+        if session is None and operation.session_required:
+            raise BadArgument(f"{name}() needs a session; use pool.session(id) or pool.options(session=id)")
+        return self._made_out(operation, (args, kwargs), session, options, ticket)
+
+    def function_call(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: Options, ticket: Any
+    ) -> Call:
+        """A call of a plain function. Raises as `operation_call`."""
+        if not callable(function):
+            raise BadArgument(f"run() takes a function, not {function!r}")
+        try:
+            blob = freeze_function(function)
+        except CodecError as error:
+            raise BadArgument(f"{function_name(function)} cannot be sent to a worker: {error}") from error
+        operation = self._machine.function(function_name(function))
+        session = None if options.session is None else self._session(options.session)
+        return self._made_out(operation, (blob, args, kwargs), session, options, ticket)
+
+    def refuse(self, error: PoolError) -> None:
+        """Count a refusal; on the loop's thread only."""
+        self._machine.reject(error)
+
+    def _made_out(
+        self, operation: Operation, arguments: tuple[Any, ...], session: Session | None, options: Options, ticket: Any
+    ) -> Call:
+        now = self.driver.now()
+        if self.looks_first:
+            refused = self._machine.refusal(operation, session, now)
+            if refused is not None:
+                raise refused
+        try:
+            payload = self._codec.freeze(arguments)
+        except CodecError as error:
+            raise BadArgument(f"the arguments of {operation.name!r} cannot be sent: {error}") from error
+        if len(payload) > self._max_payload:
+            raise PayloadTooLarge(
+                f"the arguments of {operation.name!r} are {len(payload)} bytes, max_payload is {self._max_payload}"
+            )
+        deadline = self._deadline if options.deadline == _UNSET else options.deadline
+        return Call(
+            next(self._machine.call_ids),
+            operation,
+            payload,
+            math.inf if deadline is None else now + deadline,
+            ticket,
+            session,
+            options.priority,
+            options.idempotent,
+            options.on_cancel,
+        )
+
+    def submit(self, call: Call) -> None:
+        """Hand a call over; on the loop's thread. What the caller could still change is copied if it has to wait."""
+        self.driver.submit(call)
+        if call.state == QUEUED:
+            call.own_payload()
+
+    def submit_or_fail(self, call: Call) -> None:
+        """Hand a call over; a refusal is told by its ticket. On the loop's thread."""
+        try:
+            self.driver.submit(call)
+        except PoolError as error:
+            if not call.ticket.done():
+                call.ticket.set_exception(error)
+
+    def _session(self, session: Session | str) -> Session:
+        if not isinstance(session, str):
+            return session
+        found = self._machine.book.find(session)
+        if found is None:
+            raise SessionLost("no such session is open; options(session=id) never opens one, pool.session(id) does")
+        if found.state == "lost":
+            raise lost(found, found.lost_because)
+        return found
+
+    def _unknown(self, name: object) -> BadArgument:
+        if not isinstance(name, str):
+            return BadArgument(f"the first argument is the operation's name, not {name!r}; functions go to pool.run()")
+        near = difflib.get_close_matches(name, self._operations, n=1)
+        told = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(self._operations) or 'no operations'}"
+        return BadArgument(f"{self._handler_name} has no operation {name!r}{told}")

@@ -1,0 +1,290 @@
+"""The pool: the asyncio face of Millpond, and the only part that knows all the others.
+
+Puts settings, engine, driver and desk together, opens and closes them, and answers questions about them. Calling is in
+`calls`, the desk makes calls out, the driver carries out what the core decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from random import Random
+from types import TracebackType
+from typing import Any
+
+from millpond.calls import Calls
+from millpond.clock import MonotonicClock
+from millpond.core import lifetime
+from millpond.desk import DEFAULT, Desk
+from millpond.errors import ReentrantCall
+from millpond.handles import SessionHandle
+from millpond.leftovers import LEFT_OPEN
+from millpond.runtime import shutdown
+from millpond.runtime.driver import Driver
+from millpond.runtime.signals import ClosingOnSignals
+from millpond.seams import Clock, Engine, EngineSpec
+from millpond.settings import Affinity, Settings, make_settings
+from millpond.statistics import Statistics, collect
+from millpond.telemetry.bus import Bus
+from millpond.wire.codec import make_codec
+from millpond.wire.handlerspec import freeze_handler
+
+MAP_AHEAD = 64  # calls `map` keeps in flight beyond two for each place
+
+
+class Pool(Calls):
+    """A pool of warm, stateful worker processes for one handler, on the running asyncio loop.
+
+    `handler` is a class, a `"module:Class"` string, or `None` for functions only; `args` and `kwargs` are its
+    constructor's. Nothing starts here: use `async with`, or `await open()` and `await close()`. Unknown settings raise
+    `TypeError`, values out of range `ValueError`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_bus",
+        "_closing",
+        "_driver",
+        "_loop",
+        "_opening",
+        "_signals",
+        "_spec",
+        "desk",
+        "map_window",
+        "name",
+        "run_id",
+        "settings",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        handler: type | str | None,
+        *,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        name: str = "default",
+        profile: str = "balanced",
+        settings: Settings | None = None,
+        engine: str | Engine = "local",
+        clock: Clock | None = None,
+        random: Random | None = None,
+        **overrides: Any,
+    ) -> None:
+        super().__init__(self, DEFAULT)
+        if profile != "balanced":
+            raise ValueError(f"unknown profile {profile!r}; there is 'balanced'")
+        self.name = name
+        self.settings = make_settings(settings, overrides)
+        self.run_id = uuid.uuid4().hex
+        self._spec = EngineSpec(
+            check_handler(handler), tuple(args), dict(kwargs or {}), self.settings, self.run_id, name
+        )
+        self._bus = Bus()
+        made = make_engine(engine) if isinstance(engine, str) else engine
+        self._driver = Driver(self.settings, made, clock or MonotonicClock(), random or Random(), self._bus)
+        codec = make_codec(self.settings.codec, self.settings.buffer_threshold)
+        self.desk = Desk(self._driver, self.settings, codec)
+        self.map_window = 2 * self.settings.max_workers * self.settings.concurrency + MAP_AHEAD
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._signals = ClosingOnSignals(self.close)
+
+    # Opening and closing
+
+    async def open(self) -> Pool:
+        """Start the pool and wait until `min_workers` are ready; returns itself.
+
+        Raises `StartFailed` with the user's own traceback last, `PoolClosed` if it was closed before. Cancelling, like
+        failing, leaves nothing running.
+        """
+        if self._driver.machine.state != lifetime.NEW:
+            if self._opening is None or self._driver.machine.state in (lifetime.CLOSING, lifetime.CLOSED):
+                raise lifetime.closed_error(self._driver.machine)
+            await asyncio.shield(self._opening)
+            return self
+        self._loop = asyncio.get_running_loop()
+        LEFT_OPEN.add(self)
+        self._opening = asyncio.create_task(self._open())
+        try:
+            await asyncio.shield(self._opening)
+        except asyncio.CancelledError:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+            raise
+        return self
+
+    async def _open(self) -> None:
+        try:
+            await shutdown.bring_up(self._driver, self._spec)
+        except BaseException:
+            LEFT_OPEN.discard(self)
+            raise
+        self.desk.knows(self._driver.engine.facts())
+        if self.settings.handle_signals:
+            self._signals.install()
+
+    async def close(self, drain: float | None = None) -> None:
+        """Close the pool: the queued are refused at once, the running have `drain` seconds (default: the setting).
+
+        Then every process is ended, whatever it does. May be called any number of times, also while opening.
+        """
+        machine = self._driver.machine
+        if machine.state == lifetime.NEW:
+            lifetime.close_pool(machine, self._driver.now(), 0.0)
+        if machine.state == lifetime.CLOSED:
+            return
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(self.settings.drain if drain is None else drain))
+        await asyncio.shield(self._closing)
+
+    async def _close(self, drain_s: float) -> None:
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+        if self._driver.machine.state != lifetime.CLOSED:
+            await shutdown.bring_down(self._driver, drain_s)
+        LEFT_OPEN.discard(self)
+        self._signals.remove()
+
+    async def drain(self) -> None:
+        """Take no more calls, and wait until what is queued and running has ended."""
+        machine = self._driver.machine
+        lifetime.drain_pool(machine)
+        self._driver.carry_out()
+        await shutdown.until(self._driver, lambda: not machine.unended)
+
+    async def __aenter__(self) -> Pool:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # Running it
+
+    def session(self, session_id: str, *, reopen: bool = False, affinity: Affinity | None = None) -> SessionHandle:
+        """A handle that opens the session, or joins the open one, when it is entered or awaited.
+
+        `reopen` starts a lost session anew, one generation higher; `affinity` overrides the pool's setting.
+        """
+        if not isinstance(session_id, str) or not session_id:
+            raise TypeError(f"a session id is a string that is not empty, not {session_id!r}")
+        return SessionHandle(self, session_id, affinity, reopen)
+
+    async def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:
+        """Set new bounds, and wait until the floor is ready. Busy workers and workers with sessions are never ended."""
+        asked = {"min_workers": min_workers, "max_workers": max_workers}
+        self.settings = self.settings.changed(**{name: n for name, n in asked.items() if n is not None})
+        self.at_desk()
+        self._driver.resize(self.settings.min_workers, self.settings.max_workers)
+        machine = self._driver.machine
+        floor = self.settings.min_workers
+        await shutdown.until(
+            self._driver,
+            lambda: machine.ready_count >= floor or machine.state != lifetime.SERVING or bool(machine.failure),
+        )
+
+    async def replace_workers(self) -> None:
+        """Replace every worker there is now, one after another; sessions move to the new ones."""
+        machine = self._driver.machine
+        self.at_desk()
+        for worker in list(machine.workers.values()):
+            self._driver.replace(worker)
+            await shutdown.until(
+                self._driver,
+                lambda gone=worker: (
+                    machine.state != lifetime.SERVING  # type: ignore[misc]
+                    or (gone.id not in machine.workers and machine.ready_count >= machine.sizing.low)
+                ),
+            )
+
+    # Asking it
+
+    @property
+    def telemetry(self) -> Bus:
+        """Where listeners attach."""
+        return self._bus
+
+    def statistics(self) -> Statistics:
+        """The pool at this moment."""
+        return collect(self._driver, self.name, self.run_id)
+
+    def logs(self, worker: int | None = None) -> str:
+        """What workers wrote to stdout and stderr (the kept end of it): of one worker, or of all."""
+        workers = self._driver.machine.workers
+        if worker is not None and worker not in workers:
+            raise ValueError(f"no worker {worker} is there; there are {sorted(workers)}")
+        return self._driver.engine.logs(None if worker is None else workers[worker])
+
+    def at_desk(self) -> tuple[Desk, asyncio.AbstractEventLoop]:
+        """The desk, for a caller on the pool's loop; anyone else gets a `RuntimeError`."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            if self._loop is None:
+                raise lifetime.closed_error(self._driver.machine)
+            raise RuntimeError("this pool belongs to another event loop; use SyncPool to share one between threads")
+        return self.desk, loop
+
+    def check_open(self) -> None:
+        """Raise `PoolClosed` unless the pool serves or drains."""
+        machine = self._driver.machine
+        if machine.state not in (lifetime.SERVING, lifetime.DRAINING):
+            raise lifetime.closed_error(machine)
+
+    def mark_futures(self) -> None:
+        """Tell `concurrent.futures` tickets when their call is given to a worker; before opening."""
+        self._driver.mark_futures()
+
+    def disown(self) -> None:
+        """In a forked child: this pool is the parent's, and every verb raises `PoolClosed`."""
+        self._driver.machine.state = lifetime.FORKED
+        self._loop = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (PoolStub, (self.name,))
+
+    def __repr__(self) -> str:
+        said = self.statistics()
+        return (
+            f"<Pool {self.name!r} {said.state}: {said.alive} of {said.wanted} workers, {said.running} running, "
+            f"{said.queued} queued, {said.sessions_open} sessions>"
+        )
+
+
+class PoolStub:
+    """What a pool becomes when it is sent to a worker: every verb raises `ReentrantCall`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, verb: str) -> Any:
+        if verb.startswith("__"):
+            raise AttributeError(verb)
+
+        def refuse(*_args: Any, **_kwargs: Any) -> Any:
+            raise ReentrantCall(
+                f"pool {self._name!r} was called from one of its own workers; its workers would wait for themselves. "
+                "Call from the program that owns the pool, or give the handler a pool of its own"
+            )
+
+        return refuse
+
+
+def make_engine(name: str) -> Engine:
+    """The engine of that name. Raises `ValueError` for an unknown one, `OSError` where the system cannot carry it."""
+    if name != "local":
+        raise ValueError(f"unknown engine {name!r}; there is 'local'")
+    from millpond.engine.local import LocalEngine
+
+    return LocalEngine()
+
+
+def check_handler(handler: Any) -> type | str | None:
+    """Raise `TypeError` or `ValueError` for what can be no handler; strings are looked up in the workers only."""
+    if isinstance(handler, type):
+        return handler
+    freeze_handler(handler)
+    return None if handler is None else str(handler)

@@ -1,0 +1,1 @@
+"""Carries out the core's orders on an asyncio loop."""

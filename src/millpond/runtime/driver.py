@@ -1,0 +1,267 @@
+"""Carries out the core's orders on an asyncio loop and tells the core what the engine and the clock say.
+
+One driver a pool; everything here happens on the loop's thread. It decides nothing: each stimulus goes to the machine,
+each order in the outbox to the engine, a caller's ticket, or the bus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from millpond.core import affinity, fleet
+from millpond.core.machine import Machine
+from millpond.core.session import Session
+from millpond.core.worker import Worker
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from millpond.core.call import Call
+    from millpond.seams import AnswerKind, Clock, Death, Engine
+    from millpond.settings import Settings
+    from millpond.telemetry.bus import Bus
+
+log = logging.getLogger("millpond")
+
+
+class Ticket(Protocol):
+    """Where a call's ending goes: an asyncio future, a `concurrent.futures` one, or a stream."""
+
+    def done(self) -> bool:
+        """Whether the caller has left or was told."""
+        ...
+
+    def set_result(self, value: Any, /) -> None:
+        """The result."""
+        ...
+
+    def set_exception(self, error: Any, /) -> None:
+        """The failure."""
+        ...
+
+
+class Driver:
+    """The hands of one machine: an `EngineEvents` upwards, an order book downwards."""
+
+    def __init__(self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus) -> None:
+        self.machine = Machine(settings, random)
+        self.machine.hears = bus.hears
+        self.engine = engine
+        self.now = clock.now
+        self.bus = bus
+        self.watchers: set[Callable[[], None]] = set()  # called after anything happened, while somebody waits for it
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+        self._is_carrying = False
+        self._closing_sessions: dict[Session, list[asyncio.Future[None]]] = {}
+        self._orders: dict[str, Callable[[Any, Any], None]] = {
+            "send": engine.send,
+            "withdraw": self._withdraw,
+            "interrupt": self._while_there(engine.interrupt),
+            "finish": self._finish,
+            "start": lambda worker, _: engine.start(worker),
+            "stop": lambda worker, _: engine.stop(worker),
+            "kill": lambda worker, _: engine.kill(worker),
+            "ping": lambda worker, _: engine.ping(worker),
+            "forget": engine.forget_session,
+            "weigh": self._weigh,
+            "say": lambda event, _: bus.execute(event),
+            "session_closed": self._session_closed,
+        }
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Belong to a loop: timers are set on it from now on."""
+        self._loop = loop
+
+    def detach(self) -> None:
+        """Set no more timers."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at, self._loop = None, math.inf, None
+
+    def mark_futures(self) -> None:
+        """From now on tickets are `concurrent.futures` futures, to be told when their call begins."""
+        self._orders["send"] = self._send_marked
+
+    # What callers do
+
+    def submit(self, call: Call) -> None:
+        """Admit a call, or raise the `PoolError` that refuses it."""
+        try:
+            self.machine.submit(call, self.now())
+        finally:
+            self.carry_out()
+
+    def cancel(self, call: Call) -> None:
+        """The caller gives the call up; its ticket must be done already."""
+        self.machine.cancel(call, self.now())
+        self.carry_out()
+
+    def resize(self, low: int, high: int) -> None:
+        """New bounds for the number of workers."""
+        self.machine.sizing.bounds(low, high)
+        fleet.resize(self.machine, self.machine.sizing.wanted, "resize()", self.now())
+        self.carry_out()
+
+    def replace(self, worker: Worker) -> None:
+        """Drain a worker, its sessions taken along."""
+        fleet.drain(self.machine, worker, "replace_workers()", self.now())
+        self.carry_out()
+
+    def open_session(self, session_id: str, affinity_mode: str | None, reopen: bool) -> Session:
+        """Open or join a session."""
+        session = affinity.open_session(self.machine, session_id, affinity_mode, reopen, self.now())
+        self.carry_out()
+        return session
+
+    def close_session(self, session: Session) -> asyncio.Future[None]:
+        """Begin to end a session; the future is done when it is closed or lost."""
+        assert self._loop is not None
+        closed: asyncio.Future[None] = self._loop.create_future()
+        self._closing_sessions.setdefault(session, []).append(closed)
+        affinity.close_session(self.machine, session, self.now())
+        if session.state in ("closed", "lost"):
+            self._session_closed(session, None)
+        self.carry_out()
+        return closed
+
+    # What the engine tells
+
+    def warming(self, worker: Worker, pid: int) -> None:
+        """See `EngineEvents`."""
+        fleet.warming(self.machine, worker, pid)
+        self.carry_out()
+
+    def ready(self, worker: Worker, pid: int) -> None:
+        """See `EngineEvents`."""
+        if not self.machine.operations:
+            facts = self.engine.facts()
+            if facts is not None:
+                self.machine.knows(facts)
+        fleet.ready(self.machine, worker, pid, self.now())
+        self.carry_out()
+
+    def start_failed(self, worker: Worker, message: str) -> None:
+        """See `EngineEvents`."""
+        log.warning("worker %d could not start: %s", worker.id, message)
+        fleet.start_failed(self.machine, worker, message)
+        self.carry_out()
+
+    def gone(self, worker: Worker, death: Death, started: Iterable[int]) -> None:
+        """See `EngineEvents`."""
+        self.machine.worker_gone(worker, death, set(started), self.now())
+        self.carry_out()
+
+    def stopped(self, worker: Worker, is_stopped: bool) -> None:
+        """See `EngineEvents`."""
+        fleet.stopped(self.machine, worker, is_stopped, self.now())
+        self.carry_out()
+
+    def answered(
+        self, worker: Worker, call_id: int, kind: AnswerKind, value: Any, started: float, ended: float, flags: int
+    ) -> None:
+        """See `EngineEvents`."""
+        self.machine.answered(worker, call_id, kind, value, started, ended, flags, self.now())
+        self.carry_out()
+
+    def item(self, worker: Worker, call_id: int, value: Any) -> None:
+        """See `EngineEvents`. Items of a stream nobody reads any more are dropped."""
+        call = worker.inflight.get(call_id)
+        if call is not None and call.is_stream and call.ending is None:
+            call.ticket.item(value)
+        worker.last_progress = self.now()
+
+    def ponged(self, worker: Worker) -> None:
+        """See `EngineEvents`."""
+        fleet.ponged(worker)
+
+    def logged(self, worker: Worker, call_id: int, level: int, logger: str, message: str) -> None:
+        """See `EngineEvents`. The record carries `worker`, `worker_pid` and `call` as attributes."""
+        target = logging.getLogger(logger)
+        if target.isEnabledFor(level):
+            extra = {"worker": worker.id, "worker_pid": worker.pid, "call": call_id or None}
+            target.log(level, "%s", message, extra=extra)
+
+    def engine_failed(self, message: str) -> None:
+        """See `EngineEvents`."""
+        log.error("%s", message)
+        self.machine.failure = message
+        self.carry_out()
+
+    # Orders
+
+    def carry_out(self) -> None:
+        """Do what the machine ordered, and what comes of that, until nothing is left; then look at the clock."""
+        machine = self.machine
+        if self._is_carrying:  # an order's consequence: the loop below takes its orders too
+            return
+        self._is_carrying = True
+        try:
+            orders = self._orders
+            while machine.outbox:
+                outbox, machine.outbox = machine.outbox, []
+                for verb, subject, detail in outbox:
+                    orders[verb](subject, detail)
+        finally:
+            self._is_carrying = False
+        self._set_timer()
+        if self.watchers:
+            for look in list(self.watchers):
+                look()
+
+    def _set_timer(self) -> None:
+        at = self.machine.next_at()
+        if at < self._timer_at and self._loop is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = at
+            self._timer = self._loop.call_later(max(0.0, at - self.now()), self._tick)
+
+    def _tick(self) -> None:
+        self._timer, self._timer_at = None, math.inf
+        self.machine.tick(self.now())
+        self.carry_out()
+
+    def _finish(self, call: Call, value: Any) -> None:
+        ticket: Ticket | None = call.ticket
+        call.payload = None
+        if ticket is None or ticket.done():
+            return
+        if call.ending == "ok":
+            ticket.set_result(value)
+        else:
+            ticket.set_exception(value)
+
+    def _send_marked(self, worker: Worker, call: Call) -> None:
+        """A future that was cancelled before its call was sent keeps its word: the call never runs."""
+        if call.ticket.running() or call.ticket.set_running_or_notify_cancel():
+            self.engine.send(worker, call)
+            return
+        now = self.now()
+        call.leaving = "cancelled"
+        self.machine.withdrawn(worker, call, True, now)
+        self.machine.answered(worker, 0, "skipped", None, now, now, 0, now)
+
+    def _withdraw(self, worker: Worker, call: Call) -> None:
+        is_proven = worker.state == "gone" or self.engine.withdraw(worker, call)
+        self.machine.withdrawn(worker, call, is_proven, self.now())
+
+    def _while_there(self, order: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+        def carry(worker: Worker, call: Call) -> None:
+            if worker.inflight.get(call.id) is call:
+                order(worker, call)
+
+        return carry
+
+    def _weigh(self, worker: Worker, _detail: None) -> None:
+        fleet.weighed(self.machine, worker, self.engine.memory(worker), self.now())
+
+    def _session_closed(self, session: Session, _detail: None) -> None:
+        for waiting in self._closing_sessions.pop(session, ()):
+            if not waiting.done():
+                waiting.set_result(None)

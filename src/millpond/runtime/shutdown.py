@@ -1,0 +1,82 @@
+"""The beginning and the end of a pool, as two sequences of steps.
+
+Opening waits until the floor of workers answers; closing refuses, drains, says goodbye, and ends what is left. Both may
+be cancelled at any await and leave nothing running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from millpond.core import lifetime
+from millpond.errors import StartFailed
+
+if TYPE_CHECKING:
+    from millpond.runtime.driver import Driver
+    from millpond.seams import EngineSpec
+
+GOODBYE_S = 1.0  # seconds beyond the drain that workers have for their teardown
+
+
+async def bring_up(driver: Driver, spec: EngineSpec) -> None:
+    """Open the engine and wait for `min_workers` ready ones (one, if only a worker can tell the handler's operations).
+
+    Raises `StartFailed` with the first failure; then, and when cancelled, everything started is ended.
+    """
+    machine = driver.machine
+    driver.attach(asyncio.get_running_loop())
+    try:
+        lifetime.open_pool(machine)
+        facts = await driver.engine.open(spec, driver)
+        if facts is not None:
+            machine.knows(facts)
+        elif spec.handler is not None:
+            machine.sizing.want(max(1, machine.sizing.wanted))
+        lifetime.start_workers(machine, driver.now())
+        driver.carry_out()
+        floor = machine.sizing.wanted
+        await until(driver, lambda: machine.ready_count >= floor or bool(machine.failure))
+        if machine.failure and machine.ready_count < floor:
+            raise StartFailed(f"no worker could be started: {machine.failure}")
+        lifetime.serve(machine)
+        driver.carry_out()
+    except BaseException:
+        await bring_down(driver, 0.0)
+        raise
+
+
+async def bring_down(driver: Driver, drain_s: float) -> None:
+    """Close: refuse the queued, give the running `drain_s` seconds, then end every process."""
+    machine = driver.machine
+    lifetime.close_pool(machine, driver.now(), drain_s)
+    driver.carry_out()
+    try:
+        async with asyncio.timeout(drain_s + GOODBYE_S):
+            await until(driver, lambda: not machine.unended)
+            await until(driver, lambda: not machine.workers)
+    except TimeoutError:
+        pass  # what is left is ended below
+    finally:
+        await driver.engine.close()
+        lifetime.closed(machine)
+        driver.carry_out()
+        driver.detach()
+
+
+async def until(driver: Driver, holds: Callable[[], bool]) -> None:
+    """Wait until something holds that only the driver's doings can change."""
+    if holds():
+        return
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def look() -> None:
+        if not done.done() and holds():
+            done.set_result(None)
+
+    driver.watchers.add(look)
+    try:
+        await done
+    finally:
+        driver.watchers.discard(look)

@@ -1,0 +1,113 @@
+"""What a pool says of itself when asked: one frozen record, all fields always there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from millpond.core import lifetime
+from millpond.core.worker import BUSY, DRAINING, GONE, READY, STARTING, WARMING
+
+if TYPE_CHECKING:
+    from millpond.core.worker import Worker
+    from millpond.runtime.driver import Driver
+
+UNRESPONSIVE_S = 1.0  # seconds without a sign of the interpreter after which a busy worker is called unresponsive
+
+
+@dataclass(frozen=True, slots=True)
+class BusyWorker:
+    """A worker at work: for how long (seconds) with its oldest call, and since when its interpreter gives no sign."""
+
+    worker: int
+    operation: str
+    seconds: float
+    unresponsive_s: float
+
+    def __str__(self) -> str:
+        silent = f", unresponsive {self.unresponsive_s:.0f} s" if self.unresponsive_s else ""
+        return f"worker {self.worker}: busy with {self.operation} for {self.seconds:.1f} s{silent}"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A pool at one moment; counts are since it opened, and `submitted` is the sum of `endings` and `in_flight`."""
+
+    name: str
+    run_id: str
+    state: str
+    reason: str
+    is_ready: bool
+    is_live: bool
+    workers: Mapping[str, int]
+    wanted: int
+    asked_for: int
+    alive: int
+    pids: Mapping[int, int]
+    busy: tuple[BusyWorker, ...]
+    submitted: int
+    in_flight: int
+    queued: int
+    queued_bytes: int
+    running: int
+    endings: Mapping[str, int]
+    codes: Mapping[str, int]
+    sessions_open: int
+    sessions_asleep: int
+    starts: int
+    retries: int
+    late_answers: int
+    breakers: Mapping[str, str]
+
+
+def collect(driver: Driver, name: str, run_id: str) -> Statistics:
+    """Read the machine's records; nothing is kept or changed."""
+    m = driver.machine
+    state, reason = lifetime.health(m)
+    workers = Counter(w.shown_state for w in m.workers.values())
+    operations = [*m.operations.values(), *m.functions.values()]
+    return Statistics(
+        name=name,
+        run_id=run_id,
+        state=state,
+        reason=reason,
+        is_ready=m.state == lifetime.SERVING and m.ready_count > 0,
+        is_live=m.state not in (lifetime.NEW, lifetime.CLOSED),
+        workers=MappingProxyType(
+            {state: workers[state] for state in (STARTING, WARMING, READY, BUSY, DRAINING)}
+            | {GONE: m.starts - len(m.workers)}
+        ),
+        wanted=m.sizing.wanted,
+        asked_for=len(m.workers),
+        alive=sum(w.pid > 0 for w in m.workers.values()),
+        pids=MappingProxyType({w.id: w.pid for w in m.workers.values() if w.pid}),
+        busy=tuple(_busy(driver, w) for w in m.workers.values() if w.inflight),
+        submitted=m.submitted,
+        in_flight=m.unended,
+        queued=m.queued,
+        queued_bytes=m.queued_bytes,
+        running=m.unended - m.queued,
+        endings=MappingProxyType(dict(m.counts)),
+        codes=MappingProxyType(dict(m.codes)),
+        sessions_open=len(m.book),
+        sessions_asleep=0,
+        starts=m.starts,
+        retries=m.retries,
+        late_answers=m.late_answers,
+        breakers=MappingProxyType({one.name: one.breaker.state for one in operations}),
+    )
+
+
+def _busy(driver: Driver, worker: Worker) -> BusyWorker:
+    now = driver.now()
+    oldest = next(iter(worker.inflight.values()))
+    silent = now - driver.engine.heartbeat(worker)
+    return BusyWorker(
+        worker.id,
+        oldest.op.name,
+        now - max(oldest.sent_at, worker.last_progress),
+        silent if silent > UNRESPONSIVE_S else 0.0,
+    )

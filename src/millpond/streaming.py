@@ -1,0 +1,138 @@
+"""A stream at the caller's end: items come in, the reader takes them, and what it took is credited to the worker.
+
+The ticket of a stream's call: at most `stream_window` items are ahead of the reader, so a slow one slows its own
+generator and nothing else. Made by `calls`, filled by the driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from millpond.core.call import Call
+    from millpond.desk import Desk
+
+
+class Stream:
+    """The items of one call, as an async iterator and context manager.
+
+    Nothing is asked of the pool before the first item is wanted, or `async with` entered. Leaving early needs
+    `async with` or `aclose()`: a bare `break` leaves the worker's place taken as long as somebody names the stream.
+    Cancelling the reader ends the stream; one reader at a time.
+    """
+
+    def __init__(self, desk: Desk, make: Callable[[Stream], Call], window: int) -> None:
+        self._desk = desk
+        self._make = make
+        self._window = window
+        self._call: Call | None = None
+        self._items: deque[Any] = deque()
+        self._uncredited = 0
+        self._reader: asyncio.Future[None] | None = None
+        self._is_over = False
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> Any:
+        self._begin()
+        while not self._items:
+            if self._is_over:
+                self._raise_end()
+            await self._next_sign()
+        self._credit()
+        return self._items.popleft()
+
+    async def aclose(self) -> None:
+        """End the stream: its generator is closed in the worker. Idempotent."""
+        self._give_up()
+
+    async def __aenter__(self) -> Stream:
+        self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._give_up()
+
+    def __del__(self) -> None:
+        call, loop = self._call, self._loop
+        if call is not None and not self._is_over and loop is not None and not loop.is_closed():
+            self._is_over = True
+            loop.call_soon_threadsafe(self._desk.driver.cancel, call)
+
+    # The ticket's side
+
+    def done(self) -> bool:
+        """Whether nobody waits for the ending any more."""
+        return self._is_over
+
+    def item(self, value: Any) -> None:
+        """One more item came."""
+        if not self._is_over:
+            self._items.append(value)
+            self._wake()
+
+    def set_result(self, _value: Any) -> None:
+        """The generator came to its end."""
+        self._is_over = True
+        self._wake()
+
+    def set_exception(self, error: BaseException) -> None:
+        """The generator raised, or the call failed otherwise."""
+        self._is_over, self._error = True, error
+        self._wake()
+
+    # The reader's side
+
+    def _begin(self) -> None:
+        if self._call is None and not self._is_over:
+            self._loop = asyncio.get_running_loop()
+            call = self._make(self)
+            self._desk.submit(call)
+            self._call = call
+
+    async def _next_sign(self) -> None:
+        if self._reader is not None:
+            raise RuntimeError("this stream has a reader already; one task at a time may read it")
+        assert self._loop is not None
+        self._reader = self._loop.create_future()
+        try:
+            await self._reader
+        except asyncio.CancelledError:
+            self._give_up()
+            raise
+        finally:
+            self._reader = None
+
+    def _credit(self) -> None:
+        """Tell the worker in halves of the window, not item by item."""
+        self._uncredited += 1
+        call = self._call
+        if self._uncredited * 2 >= self._window and not self._is_over and call is not None and call.worker is not None:
+            self._desk.driver.engine.credit(call.worker, call.id, self._uncredited)
+            self._uncredited = 0
+
+    def _give_up(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._items.clear()
+            if self._call is not None:
+                self._desk.driver.cancel(self._call)
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _raise_end(self) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        raise StopAsyncIteration

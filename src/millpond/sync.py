@@ -1,0 +1,217 @@
+"""The blocking face: the pool's verbs for programs without asyncio, safe to share between threads.
+
+Owns a loop in a thread. Arguments are checked and serialized in the calling thread, so that the loop's thread only
+carries them; the calls then go the way of all others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from millpond.desk import DEFAULT, Options
+from millpond.errors import PoolError
+from millpond.loopthread import LoopThread
+from millpond.pool import Pool
+from millpond.settings import Affinity
+from millpond.statistics import Statistics
+
+if TYPE_CHECKING:
+    from millpond.calls import Calls
+    from millpond.core.call import Call
+    from millpond.handles import SessionHandle
+    from millpond.streaming import Stream
+    from millpond.telemetry.bus import Bus
+
+
+class SyncCalls:
+    """A pool's operations under certain options, blocking."""
+
+    def __init__(self, owner: SyncPool, options: Options, calls: Callable[[], Calls]) -> None:
+        self._owner = owner
+        self._options = options
+        self._calls = calls
+
+    def call(self, operation: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Run one operation and wait for its result.
+
+        Raises what the operation raised, or a `PoolError`. An interrupt of the waiting thread (Ctrl-C) interrupts the
+        operation too.
+        """
+        return self._wait(*self._begin("operation_call", operation, args, kwargs))
+
+    def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Run a plain function in a worker and wait for its result."""
+        return self._wait(*self._begin("function_call", function, args, kwargs))
+
+    def map(self, operation: str, items: Iterable[Any], /) -> Iterator[Any]:
+        """Run one operation over many arguments; results in their order, a bounded number ahead."""
+        ahead: deque[tuple[Future[Any], Call]] = deque()
+        try:
+            for item in items:
+                ahead.append(self._begin("operation_call", operation, (item,), {}))
+                if len(ahead) >= self._owner.pool.map_window:
+                    yield self._wait(*ahead.popleft())
+            while ahead:
+                yield self._wait(*ahead.popleft())
+        finally:
+            for future, call in ahead:
+                self._give_up(future, call)
+
+    def stream(self, operation: str, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Run a generator operation and iterate over its items; closing the iterator ends it in the worker."""
+        run = self._owner.thread.run
+        stream: Stream = self._calls().stream(operation, *args, **kwargs)
+        try:
+            while True:
+                try:
+                    item = run(stream.__anext__())
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            run(stream.aclose())
+
+    def options(self, **changes: Any) -> SyncCalls:
+        """The same operations under other options: deadline, session, idempotent, priority, on_cancel."""
+        changed = self._options.changed(changes)
+        return SyncCalls(self._owner, changed, lambda: self._calls().options(**changes))
+
+    def _begin(self, make: str, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Future[Any], Call]:
+        owner = self._owner
+        owner.check_thread()
+        desk, future = owner.pool.desk, Future[Any]()
+        try:
+            call: Call = getattr(desk, make)(what, args, kwargs, self._options, future)
+        except PoolError as error:
+            owner.thread.post(desk.refuse, error)
+            raise
+        call.own_payload()
+        owner.thread.post(desk.submit_or_fail, call)
+        return future, call
+
+    def _wait(self, future: Future[Any], call: Call) -> Any:
+        try:
+            return future.result()
+        except BaseException:
+            if not future.done():
+                self._give_up(future, call)
+            raise
+
+    def _give_up(self, future: Future[Any], call: Call) -> None:
+        future.cancel()
+        self._owner.thread.post(self._owner.pool.desk.driver.cancel, call)
+
+
+class SyncSession(SyncCalls):
+    """One session, blocking; see `SessionHandle`."""
+
+    def __init__(self, owner: SyncPool, handle: SessionHandle) -> None:
+        super().__init__(owner, handle.chosen, lambda: handle)
+        self._handle = handle
+
+    def __enter__(self) -> SyncSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release the handle; the session stays."""
+
+    def close(self) -> None:
+        """End the session: calls already made come first, then `close_session` runs in its worker."""
+        self._owner.thread.run(self._handle.close())
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self._handle.id
+
+    @property
+    def generation(self) -> int:
+        """How often it was reopened after a loss, plus one."""
+        return self._handle.generation
+
+
+class SyncPool(SyncCalls):
+    """A `Pool` for programs without asyncio: the same arguments, the same verbs, blocking and thread-safe."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.pool = Pool(*args, **kwargs)
+        self.thread = LoopThread(f"millpond-{self.pool.name}")
+        super().__init__(self, DEFAULT, lambda: self.pool)
+
+    def open(self) -> SyncPool:
+        """Start the pool and wait until `min_workers` are ready; returns itself. Raises as `Pool.open`."""
+        self.thread.start()
+        try:
+            self.thread.run(self.pool.open())
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def close(self, drain: float | None = None) -> None:
+        """Close the pool and end its thread; see `Pool.close`. Any number of times."""
+        if self.thread.is_running:
+            self.thread.run(self.pool.close(drain))
+            self.thread.stop()
+
+    def drain(self) -> None:
+        """Take no more calls, and wait until what is queued and running has ended."""
+        self.thread.run(self.pool.drain())
+
+    def __enter__(self) -> SyncPool:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def session(self, session_id: str, *, reopen: bool = False, affinity: Affinity | None = None) -> SyncSession:
+        """Open the session, or join the open one. Raises as `SessionHandle.open`."""
+        handle = self.pool.session(session_id, reopen=reopen, affinity=affinity)
+        self.check_thread()
+        return SyncSession(self, self.thread.run(handle.open()))
+
+    def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:
+        """Set new bounds, and wait until the floor is ready."""
+        self.thread.run(self.pool.resize(min_workers=min_workers, max_workers=max_workers))
+
+    def replace_workers(self) -> None:
+        """Replace every worker there is now, one after another; sessions move to the new ones."""
+        self.thread.run(self.pool.replace_workers())
+
+    def statistics(self) -> Statistics:
+        """The pool at this moment."""
+        return self.pool.statistics()
+
+    def logs(self, worker: int | None = None) -> str:
+        """What workers wrote to stdout and stderr (the kept end of it)."""
+        return self.pool.logs(worker)
+
+    @property
+    def telemetry(self) -> Bus:
+        """Where listeners attach; they are called on the pool's thread."""
+        return self.pool.telemetry
+
+    @property
+    def run_id(self) -> str:
+        """What the pool's processes carry in their environment as MILLPOND_RUN_ID."""
+        return self.pool.run_id
+
+    def check_thread(self) -> None:
+        """Raise `RuntimeError` on the pool's own thread, which would wait for itself; `PoolClosed` if it has none."""
+        if self.thread.is_current:
+            raise RuntimeError("a SyncPool cannot be called from its own thread (a listener or a done-callback)")
+        self.pool.check_open()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.pool.__reduce__()
+
+    def __repr__(self) -> str:
+        return f"<Sync{repr(self.pool)[1:]}"

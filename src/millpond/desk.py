@@ -158,8 +158,8 @@ class Desk:
         )
 
     def submit(self, call: Call) -> None:
-        """Hand a call over; on the loop's thread. What the caller could still change is copied if it has to wait."""
-        self.driver.submit(call)
+        """Hand over a call made out in this turn. What the caller could still change is copied if it has to wait."""
+        self.driver.submit(call, was_asked=True)
         if call.state == QUEUED:
             call.own_payload()
 

@@ -78,7 +78,7 @@ class Pool(Calls):
         self.settings = make_settings(settings, overrides)
         self.run_id = uuid.uuid4().hex
         self._spec = EngineSpec(
-            check_handler(handler), tuple(args), dict(kwargs or {}), self.settings, self.run_id, name
+            check_handler(handler), tuple(args), dict(kwargs or {}), self.settings, self.run_id, name, clock
         )
         self._bus = Bus()
         made = make_engine(engine) if isinstance(engine, str) else engine
@@ -223,10 +223,13 @@ class Pool(Calls):
         """The desk, for a caller on the pool's loop; anyone else gets a `RuntimeError`."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            if self._loop is None:
-                raise lifetime.closed_error(self._driver.machine)
-            raise RuntimeError("this pool belongs to another event loop; use SyncPool to share one between threads")
+            raise self._wrong_loop()
         return self.desk, loop
+
+    def _wrong_loop(self) -> Exception:
+        if self._loop is None:
+            return lifetime.closed_error(self._driver.machine)
+        return RuntimeError("this pool belongs to another event loop; use SyncPool to share one between threads")
 
     def check_open(self) -> None:
         """Raise `PoolClosed` unless the pool serves or drains."""

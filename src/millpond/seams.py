@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 OperationKind = Literal["plain", "async", "stream", "async_stream"]
 AnswerKind = Literal["ok", "failed", "interrupted", "expired", "skipped"]
@@ -18,11 +21,22 @@ EXPORT_SESSION = 65_534
 CLOSE_SESSION = 65_535
 
 
+class Timer(Protocol):
+    """Something that will happen unless it is cancelled."""
+
+    def cancel(self) -> None:
+        """Let it not happen."""
+
+
 class Clock(Protocol):
     """Where time comes from: monotonic seconds, the same in every process of the machine."""
 
     def now(self) -> float:
         """The time, in seconds."""
+        ...
+
+    def call_at(self, loop: AbstractEventLoop, at: float, callback: Callable[[], None]) -> Timer:
+        """Call back on the loop when the time is `at`, or in its next turn if that has passed."""
         ...
 
 
@@ -78,7 +92,10 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """What an engine needs to make workers: the handler, its constructor's arguments, and the pool's settings."""
+    """What an engine needs to make workers: the handler, its constructor's arguments, and the pool's settings.
+
+    `clock` is for engines whose workers share the pool's time because they have none of their own.
+    """
 
     handler: type | str | None
     args: tuple[Any, ...]
@@ -86,6 +103,7 @@ class EngineSpec:
     settings: Any
     run_id: str
     pool_name: str
+    clock: Clock | None = None
 
 
 class EngineEvents(Protocol):
@@ -109,7 +127,13 @@ class EngineEvents(Protocol):
     def answered(
         self, worker: Any, call_id: int, kind: AnswerKind, value: Any, started: float, ended: float, flags: int
     ) -> None:
-        """An answer: `value` is the decoded result (`ok`) or exception (`failed`); times are the worker's."""
+        """An answer: `value` is the decoded result (`ok`) or exception (`failed`); times are the worker's.
+
+        Nothing need come of it before `all_told`, so that answers which came together are worked off together.
+        """
+
+    def all_told(self) -> None:
+        """The answers that came together have been told."""
 
     def item(self, worker: Any, call_id: int, value: Any) -> None:
         """One item of a stream."""

@@ -6,15 +6,15 @@ Works on the machine's records; the order of one session's calls and its binding
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import dispatch, fleet, lifetime
-from millpond.core.call import Call
-from millpond.core.operation import Operation
+from millpond.core import dispatch, endings, fleet, lifetime
+from millpond.core.call import QUEUED, Call
 from millpond.core.session import CLOSED, CLOSING, LOST, OPEN, TRANSITIONS, Session
 from millpond.core.transitions import move
-from millpond.core.worker import DRAINING, GONE
+from millpond.core.worker import DRAINING, GONE, READY
 from millpond.errors import CLASSES
 from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from millpond.core.worker import Worker
     from millpond.errors import Ending, PoolError
 
-CHORE_S = 5.0  # seconds an errand on a session may take
+TTL_LOOKS = 16  # looks at idle sessions in one session_ttl
+SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.05, 60.0  # between two looks
 
 
 def open_session(m: Machine, session_id: str, affinity: str | None, reopen: bool, now: float) -> Session:
@@ -35,20 +36,24 @@ def open_session(m: Machine, session_id: str, affinity: str | None, reopen: bool
         raise lifetime.closed_error(m)
     before = m.book.find(session_id)
     if before is not None and before.state == OPEN:
+        before.last_used = now
         return before
-    if before is not None and before.state == LOST and not reopen:
+    if before is not None and not reopen:
         raise lost(before, before.lost_because)
+    _check_cap(m)
+    session = m.book.open(session_id, affinity or m.settings.affinity, now)
+    _watch_idle(m, now)
+    m.say(events.SessionOpened, session.number, session.generation)
+    return session
+
+
+def _check_cap(m: Machine) -> None:
     cap = min(m.settings.max_sessions, m.sizing.high) if m.is_private else m.settings.max_sessions
     if len(m.book) >= cap:
         raise CLASSES["too_many_sessions"](
             f"{len(m.book)} sessions are open, the cap is {cap}; close some, lower session_ttl, or raise max_sessions"
             + (" and max_workers" if m.is_private else "")
         )
-    session = m.book.open(session_id, affinity or m.settings.affinity, now)
-    if m.settings.session_ttl is not None:
-        m.agenda.add(now + m.settings.session_ttl, "ttl", session)
-    m.say(events.SessionOpened, session.number, session.generation)
-    return session
 
 
 def refusal(session: Session) -> PoolError:
@@ -77,24 +82,28 @@ def call_left(m: Machine, session: Session, call: Call, now: float) -> None:
         return
     session.current = None
     session.last_used = now
-    if session.introduced:
-        session.baggage = None
     if session.worker is not None and session.worker.state == DRAINING and maybe_export(m, session, now):
         return
     following = session.next_waiting()
-    if following is not None:
+    if following is None:
+        return
+    if following.is_chore and not _needs_closing(m, session):
+        endings.finish(m, following, "ok", None, now)
+    else:
         dispatch.place(m, following, now)
 
 
 def maybe_export(m: Machine, session: Session, now: float) -> bool:
-    """Take an idle session's state out of its worker. False if there is nothing to take, or it is pinned there."""
-    if session.current is not None or session.pinned or m.is_private or session.worker is None:
+    """Take an idle session's state out of its worker. False if there is none to take, or it has to stay to its end."""
+    if session.worker is None or m.state == lifetime.CLOSING:
         return False
-    if not session.introduced:
-        session.unbind()
+    if not session.has_begun:
+        _leave_unused(m, session, now)
+        return False
+    if session.current is not None or session.pinned or session.state != OPEN or m.is_private:
         return False
     session.exporting = True
-    _errand(m, session, "export_session", EXPORT_SESSION, now)
+    _errand(m, session, EXPORT_SESSION, now)
     return True
 
 
@@ -103,27 +112,38 @@ def close_session(m: Machine, session: Session, now: float) -> None:
     if session.state != OPEN:
         return
     move(session, CLOSING, TRANSITIONS)
-    if session.introduced and m.has_close_hook:
-        _errand(m, session, "close_session", CLOSE_SESSION, now)
-    elif session.is_idle:
+    m.book.closing(session)
+    if session.is_idle and not _needs_closing(m, session):
         _dismiss(m, session, now)
     else:
-        _errand(m, session, "close_session", CLOSE_SESSION, now)
+        _errand(m, session, CLOSE_SESSION, now)
 
 
-def expire_if_idle(m: Machine, session: Session, now: float) -> None:
-    """Close a session that was idle for `session_ttl`; one in use is looked at again later."""
+def _needs_closing(m: Machine, session: Session) -> bool:
+    """Whether there is a closing hook to run, and a worker that holds something to close."""
+    return m.has_close_hook and session.has_begun and m.state != lifetime.CLOSING
+
+
+def expire_idle(m: Machine, now: float) -> None:
+    """End the sessions nobody used for `session_ttl`; a session in use is never touched."""
+    m.is_watching_idle = False
     ttl = m.settings.session_ttl
-    if session.state != OPEN or ttl is None:
-        return
-    if not session.is_idle or session.last_used + ttl > now:
-        m.agenda.add(max(session.last_used + ttl, now + ttl / 16), "ttl", session)
-        return
-    _lose(m, session, f"it was idle longer than session_ttl ({ttl} s)")
-    if session.introduced and m.has_close_hook:
-        _errand(m, session, "close_session", CLOSE_SESSION, now)
-    else:
-        _dismiss(m, session, now)
+    assert ttl is not None
+    for session in [s for s in m.book if s.state == OPEN and s.is_idle and now >= s.last_used + ttl]:
+        _lose(m, session, f"it was idle longer than session_ttl ({ttl} s)")
+        if _needs_closing(m, session):
+            _errand(m, session, CLOSE_SESSION, now)
+        else:
+            _dismiss(m, session, now)
+    if len(m.book):
+        _watch_idle(m, now)
+
+
+def _watch_idle(m: Machine, now: float) -> None:
+    ttl = m.settings.session_ttl
+    if ttl is not None and not m.is_watching_idle:
+        m.is_watching_idle = True
+        m.agenda.add(now + min(max(ttl / TTL_LOOKS, SHORTEST_LOOK_S), LONGEST_LOOK_S), "ttl")
 
 
 def chore_ended(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> None:
@@ -132,17 +152,17 @@ def chore_ended(m: Machine, call: Call, ending: Ending, value: Any, now: float) 
     assert session is not None
     if call.operation == EXPORT_SESSION:
         _exported(m, session, ending, value)
-    elif session.state in (CLOSING, LOST):
+    else:
         _dismiss(m, session, now)
 
 
 def _exported(m: Machine, session: Session, ending: Ending, value: Any) -> None:
     session.exporting = False
     worker = session.worker
-    if worker is None or worker.state == GONE or session.state == LOST:
+    if worker is None or worker.state == GONE or not session.has_begun:
         return
     if ending == "ok":
-        session.unbind()
+        session.unbind()  # the worker forgot it when it answered
         session.baggage = value
         m.say(events.SessionMoved, session.number, worker.id)
     else:
@@ -153,60 +173,67 @@ def _exported(m: Machine, session: Session, ending: Ending, value: Any) -> None:
 def _dismiss(m: Machine, session: Session, now: float) -> None:
     """The session needs its worker no more; a private worker goes with it."""
     worker = session.worker
-    if worker is not None:
-        if session.introduced:
-            m.outbox.append(("forget", worker, session.number))
-        session.unbind()
-        if m.is_private and worker.state == "ready":
-            fleet.drain(m, worker, "its session ended", now)
-        else:
-            fleet.maybe_stop(m, worker, now)
+    had_begun = session.has_begun
+    dispatch.release(m, session)
     if session.state == CLOSING:
         move(session, CLOSED, TRANSITIONS)
         session.lost_because = "it was closed"
-        m.book.remove(session)
+        m.book.closed(session)
         m.say(events.SessionClosed, session.number, session.generation)
         m.outbox.append(("session_closed", session, None))
+    if worker is None:
+        return
+    if m.is_private and worker.state == READY and had_begun:
+        fleet.drain(m, worker, "its session ended", now)
+    else:
+        fleet.maybe_stop(m, worker, now)
 
 
 def worker_gone(m: Machine, worker: Worker, death: str, now: float) -> None:
-    """Its sessions are lost at once, and told to every call they have waiting."""
+    """Its sessions are lost at once, and told to every call they have waiting; one that never ran there goes on."""
     for session in list(worker.sessions.values()):
-        was_there = session.introduced
-        session.unbind()
-        if not was_there:
-            _rebind(m, session)
+        if not session.has_begun:
+            _leave_unused(m, session, now)
             continue
+        session.unbind()
         current = session.current
-        calls = [current] if current is not None and current.place is worker.queue else []
+        calls = [current] if current is not None and current.state == QUEUED else []
         calls += (session.waiting or {}).values()
         session.current = None
         if session.state in (OPEN, CLOSING):
-            _lose(m, session, f"its worker died ({death})")
+            _lose(m, session, f"its worker ended with {death}")
         for call in calls:
-            m.end_queued(call, "rejected", lost(session, session.lost_because), now)
+            endings.end_queued(m, call, "rejected", lost(session, session.lost_because), now)
 
 
-def _rebind(m: Machine, session: Session) -> None:
-    """Nothing of the session was in the dead worker: its call waits for another."""
-    call = session.current
-    if call is not None and call.place is not None:
-        call.place.remove(call)
-        m.openers.push_front(call)
+def _leave_unused(m: Machine, session: Session, now: float) -> None:
+    """Nothing of the session is in its worker: its call, unless it is being sent or given up, waits for another."""
+    current, worker = session.current, session.worker
+    assert worker is not None
+    if worker.state == GONE or current is None or current.state == QUEUED:
+        dispatch.release(m, session)
+    if current is not None and current.place is not None:
+        current.place.remove(current)
+        m.openers.put_back(current)
+        m.backlog_seen(now)
+    elif current is not None and worker.state == GONE:
+        call_left(m, session, current, now)
 
 
 def _lose(m: Machine, session: Session, because: str) -> None:
     was_closing = session.state == CLOSING
     move(session, LOST, TRANSITIONS)
-    session.lost_because = because
+    session.lost_because, session.baggage = because, None
     m.book.bury(session)
     m.say(events.SessionLost, session.number, session.generation, because)
     if was_closing:
         m.outbox.append(("session_closed", session, None))
 
 
-def _errand(m: Machine, session: Session, name: str, number: int, now: float) -> None:
-    """Make one of the pool's own calls on a session; it stands in the session's line like any other."""
-    operation = Operation(name, number, None, m.new_breaker())
-    chore = Call(next(m.call_ids), operation, b"", now + CHORE_S, session=session, is_chore=True)
-    m.submit_chore(chore, now)
+def _errand(m: Machine, session: Session, number: int, now: float) -> None:
+    """Make one of the pool's own calls on a session; it stands in the session's line like any other.
+
+    Its time begins when it is sent: waiting for a long call of the same session is no reason to give it up.
+    """
+    chore = Call(next(m.call_ids), m.errands[number], b"", math.inf, session=session, is_chore=True)
+    m.admit(chore, now)

@@ -16,8 +16,8 @@ CLOSED, OPEN, HALF_OPEN = "closed", "open", "half_open"
 TRANSITIONS: Table = {
     (CLOSED, OPEN): "enough faults in the window, and they are most of the operation's endings",
     (OPEN, HALF_OPEN): "the reset time passed and one call was let through",
-    (HALF_OPEN, CLOSED): "the probe succeeded",
-    (HALF_OPEN, OPEN): "the probe failed; the reset time doubles",
+    (HALF_OPEN, CLOSED): "the probe was answered",
+    (HALF_OPEN, OPEN): "the probe died or hung (the reset time doubles), or told nothing",
 }
 LONGEST_RESET = 300.0  # seconds; doubling stops here
 
@@ -33,7 +33,7 @@ class BreakerRule:
 
 
 class Breaker:
-    """One operation's breaker. `ended` is counted by the operation and handed in, so that success costs nothing."""
+    """One operation's breaker. Runs are counted by the operation and handed in as `ended`: a success costs nothing."""
 
     __slots__ = ("_baseline", "_faults", "_reset", "open_until", "probe", "rule", "state")
 
@@ -44,7 +44,7 @@ class Breaker:
         self.probe: int | None = None  # id of the call let through while half open
         self._reset = rule.reset
         self._faults: deque[float] = deque()  # times of the faults in the window, oldest first
-        self._baseline: deque[tuple[float, int]] = deque()  # (time, endings until then), a sample a second at most
+        self._baseline: deque[tuple[float, int]] = deque()  # (time, runs until then), a sample a second at most
 
     def wait(self, now: float) -> float | None:
         """Seconds until a call may be tried again, or `None` if it may pass now."""
@@ -61,45 +61,39 @@ class Breaker:
             self.probe = call_id
 
     def sample(self, now: float, ended: int) -> None:
-        """Note how many calls had ended by now; once a second is enough."""
+        """Note how many runs had ended by now; once a second is enough."""
         if self._baseline and now - self._baseline[-1][0] < 1.0:
             return
         self._baseline.append((now, ended))
         while len(self._baseline) > 1 and self._baseline[1][0] <= now - self.rule.window:
             self._baseline.popleft()
 
-    def fault(self, call_id: int, now: float, ended: int) -> bool:
-        """A death or a running deadline. Returns whether the breaker opened by it."""
+    def fault(self, call_id: int, now: float, ended: int) -> None:
+        """A death or a running deadline; `ended` includes it."""
         if self.state == HALF_OPEN and call_id == self.probe:
             self._open(now, min(self._reset * 2, LONGEST_RESET))
-            return True
-        self._faults.append(now)
-        while self._faults[0] < now - self.rule.window:
-            self._faults.popleft()
-        endings = ended - (self._baseline[0][1] if self._baseline else 0)
-        if self.state != CLOSED or len(self._faults) < self.rule.faults:
-            return False
-        if len(self._faults) < self.rule.share * max(endings, len(self._faults)):
-            return False
-        self._open(now, self.rule.reset)
-        return True
+        elif self.state == CLOSED:
+            self._faults.append(now)
+            while self._faults[0] < now - self.rule.window:
+                self._faults.popleft()
+            runs = ended - (self._baseline[0][1] if self._baseline else 0)
+            if len(self._faults) >= max(self.rule.faults, self.rule.share * runs):
+                self._open(now, self.rule.reset)
 
-    def probe_ended(self, call_id: int, now: float, success: bool) -> bool:
-        """The call came to an end that was no fault. Returns whether the breaker closed by it.
+    def probe_ended(self, call_id: int, now: float, success: bool) -> None:
+        """A call came to an end that was no fault.
 
         A probe that neither succeeded nor failed (cancelled, expired in the queue) proves nothing: the next call is the
         next probe.
         """
         if self.state != HALF_OPEN or call_id != self.probe:
-            return False
+            return
         if success:
             move(self, CLOSED, TRANSITIONS)
-            self._faults.clear()
             self._reset, self.probe = self.rule.reset, None
-            return True
-        self._open(now, self._reset)
-        self.open_until = now
-        return False
+        else:
+            self._open(now, self._reset)
+            self.open_until = now
 
     def _open(self, now: float, reset: float) -> None:
         move(self, OPEN, TRANSITIONS)

@@ -1,7 +1,7 @@
 """A call: one request to run one operation, from its submission to its only ending.
 
 The record says where the call is and what became of it; deciding is the machine's. Comes before the queue, ends in the
-one reporting step of `machine.Machine._finish`.
+one reporting step, `endings.finish`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ QUEUED, RUNNING, ENDED = "queued", "running", "ended"
 
 TRANSITIONS: Table = {
     (QUEUED, RUNNING): "sent to a worker",
-    (RUNNING, QUEUED): "withdrawn before it started, or to be retried after its worker died",
+    (RUNNING, QUEUED): "taken back before it began, or to be retried after its worker died",
     (QUEUED, ENDED): "cancelled, expired or refused while it waited",
     (RUNNING, ENDED): "answered, given up, expired, or lost with its worker",
 }
 
+TAKEN_BACK = "taken_back"  # why a call is withdrawn that nobody has left: to be served elsewhere
 ENDINGS: tuple[Ending, ...] = ("ok", "failed", "cancelled", "expired", "rejected", "lost")
 
 
@@ -49,6 +50,7 @@ class Call:
         "id",
         "idempotent",
         "is_chore",
+        "is_interrupted",
         "is_stream",
         "key",
         "leaving",
@@ -60,7 +62,6 @@ class Call:
         "place",
         "position",
         "priority",
-        "retry_at",
         "sent_at",
         "session",
         "state",
@@ -99,15 +100,17 @@ class Call:
         self.ending: Ending | None = None
         self.worker: Worker | None = None
         self.place: Place | None = None
-        self.leaving = ""  # code of the ending asked for while it runs: cancelled, deadline_exceeded, pool_closing
+        # Why it was asked back while it runs: the code of an ending (cancelled, deadline_exceeded, pool_closing), or
+        # TAKEN_BACK. Set from the order to withdraw until what came of it; an errand keeps it until it is answered.
+        self.leaving = ""
+        self.is_interrupted = False  # whether its worker was told to stop it
         self.position = 0  # the engine's: which line of the worker's logbook
-        self.attempts = 0
-        self.deaths = 0
+        self.attempts = 0  # times it was given to a worker, those not counted that gave it back not begun
+        self.deaths = 0  # workers that died of it, as far as can be told
         self.key = 0.0  # order of service: time of submission less what the priority is worth
         self.expected = 0.0  # seconds of work, as far as known when it was sent
         self.submitted_at = 0.0
         self.sent_at = 0.0
-        self.retry_at = 0.0
 
     def own_payload(self) -> None:
         """Copy what its caller could still change of the arguments."""

@@ -1,7 +1,7 @@
 """When what must happen: deadlines of calls in a wheel, everything rarer on an agenda.
 
 A wheel adds and forgets a deadline in constant time, which every call does; the agenda is a heap for chores, retries,
-graces and restarts. Neither reads a clock.
+graces and restarts. Neither reads a clock; both bring an alarm forward when something earlier is added.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,22 +19,32 @@ if TYPE_CHECKING:
 TICKS = 128  # a second; a deadline is noticed at most 1/128 s late
 
 
+class Sleeper(Protocol):
+    """Whoever is to be woken: at `wake_at` or earlier than that, never later."""
+
+    wake_at: float
+
+
 class Wheel:
     """Calls by the tick in which their deadline has passed."""
 
-    __slots__ = ("_due", "_slots")
+    __slots__ = ("_due", "_sleeper", "_slots")
 
-    def __init__(self) -> None:
+    def __init__(self, sleeper: Sleeper) -> None:
+        self._sleeper = sleeper
         self._slots: dict[int, dict[int, Call]] = {}  # tick -> call id -> call
         self._due: list[int] = []  # heap of the ticks that have a slot
+
+    def __iter__(self) -> Iterator[Call]:
+        for slot in self._slots.values():
+            yield from slot.values()
 
     def add(self, call: Call) -> None:
         """Watch a call's deadline (not infinite)."""
         tick = int(call.deadline * TICKS) + 1
         slot = self._slots.get(tick)
         if slot is None:
-            slot = self._slots[tick] = {}
-            heapq.heappush(self._due, tick)
+            slot = self._open(tick)
         slot[call.id] = call
 
     def discard(self, call: Call) -> None:
@@ -59,19 +69,29 @@ class Wheel:
             passed += self._slots.pop(heapq.heappop(self._due)).values()
         return passed
 
+    def _open(self, tick: int) -> dict[int, Call]:
+        slot = self._slots[tick] = {}
+        heapq.heappush(self._due, tick)
+        if tick / TICKS < self._sleeper.wake_at:
+            self._sleeper.wake_at = tick / TICKS
+        return slot
+
 
 class Agenda:
     """Things to do later, each a verb and its subject; whoever does them checks that they still matter."""
 
-    __slots__ = ("_entries", "_order")
+    __slots__ = ("_entries", "_order", "_sleeper")
 
-    def __init__(self) -> None:
+    def __init__(self, sleeper: Sleeper) -> None:
+        self._sleeper = sleeper
         self._entries: list[tuple[float, int, str, Any]] = []
         self._order = itertools.count()
 
     def add(self, at: float, verb: str, subject: Any = None) -> None:
         """Note that `verb` is to be done to `subject` at the time `at`."""
         heapq.heappush(self._entries, (at, next(self._order), verb, subject))
+        if at < self._sleeper.wake_at:
+            self._sleeper.wake_at = at
 
     def next_at(self) -> float:
         """When the first entry is due; infinite when there is none."""

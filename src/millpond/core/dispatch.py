@@ -1,28 +1,32 @@
 """Who gets what: pairs calls and workers, changing both in the same step.
 
 A call goes to a free place, or ahead into a worker's window while all the work there is about a millisecond; else it
-waits in exactly one queue. Called by the machine at each submission and answer; puts `send` and `withdraw` orders into
-the outbox.
+waits in exactly one queue. Nothing is sent past an older call that waits for the same worker. Called by the machine at
+each submission and answer; puts `send` and `withdraw` orders into the outbox.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from millpond.core.call import QUEUED, RUNNING, TRANSITIONS
+from millpond.core import lifetime
+from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.operation import UNKNOWN
 from millpond.core.transitions import move
-from millpond.core.worker import DRAINING, READY
+from millpond.core.worker import DRAINING, GONE, READY
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
     from millpond.core.machine import Machine
     from millpond.core.queue import CallQueue
+    from millpond.core.session import Session
     from millpond.core.worker import Worker
 
 WINDOW_S = 1e-3  # seconds of expected work that may be in flight to one worker beyond its free places
 WINDOW_CALLS = 100  # calls in flight to one worker at most; the logbook has 256 positions
 STALL_S = 0.01  # seconds without an answer after which calls sent ahead are taken back
+ERRAND_S = 5.0  # seconds an errand on a session may take, from when it is sent
 
 
 def place(m: Machine, call: Call, now: float) -> None:
@@ -34,33 +38,33 @@ def place(m: Machine, call: Call, now: float) -> None:
             m.backlog_seen(now)
         else:
             send(m, worker, call, now)
-        return
-    _place_in_session(m, call, now)
+    elif call.session.current is not None:
+        call.session.wait_behind(call)
+    else:
+        _place_current(m, call.session, call, now)
 
 
-def _place_in_session(m: Machine, call: Call, now: float) -> None:
-    session = call.session
-    assert session is not None
-    if session.current is not None:
-        session.wait_behind(call)
-        return
+def _place_current(m: Machine, session: Session, call: Call, now: float) -> None:
     session.current = call
     worker = session.worker
-    if worker is not None and session.affinity == "hint" and not session.introduced and not has_room(m, worker, call):
-        session.unbind()  # nothing of it is there yet: elsewhere is as good
+    if worker is not None and session.affinity == "hint" and not session.has_begun and not has_room(m, worker, call):
+        release(m, session)  # nothing of it is there yet: elsewhere is as good
         worker = None
     if worker is None:
-        _place_unbound(m, call, now)
-    elif not worker.queue and has_room(m, worker, call):
+        _place_unbound(m, session, call, now)
+    elif _is_next(m, worker) and has_room(m, worker, call):
         send(m, worker, call, now)
     else:
         worker.queue.push(call)
 
 
-def _place_unbound(m: Machine, call: Call, now: float) -> None:
+def _is_next(m: Machine, worker: Worker) -> bool:
+    """Whether nothing waits that the worker would have to serve before a new call of one of its sessions."""
+    return not worker.queue and (worker.load < m.concurrency or not (m.queue or m.openers))
+
+
+def _place_unbound(m: Machine, session: Session, call: Call, now: float) -> None:
     """Bind the session to the idle worker with the fewest sessions, or let the first free one take it."""
-    session = call.session
-    assert session is not None
     free = [] if m.openers else [w for w in m.idle.values() if m.may_open(w)]
     if free:
         worker = min(free, key=_sessions)
@@ -74,10 +78,12 @@ def _place_unbound(m: Machine, call: Call, now: float) -> None:
 def pick(m: Machine, call: Call) -> Worker | None:
     """The worker for a call without a session: the idle one used last, else the emptier of two windows with room."""
     if m.idle:
-        if not m.is_private:
-            return m.idle[next(reversed(m.idle))]
-        return next((w for w in reversed(m.idle.values()) if not w.sessions), None)
-    if not m.open_windows or call.op.expected > WINDOW_S or m.is_private:
+        if m.is_private:
+            return next((w for w in reversed(m.idle.values()) if not w.sessions), None)
+        if m.concurrency > 1:
+            return min(reversed(m.idle.values()), key=_load)
+        return m.idle[next(reversed(m.idle))]
+    if not m.open_windows or call.op.expected > WINDOW_S or m.openers or m.is_private:
         return None
     candidates = iter(m.open_windows.values())
     worker = next(candidates)
@@ -85,14 +91,14 @@ def pick(m: Machine, call: Call) -> Worker | None:
     if len(other.inflight) < len(worker.inflight):
         worker = other
     m.open_windows.move_to_end(worker.id)
-    return worker if has_room(m, worker, call) else None
+    return worker if not worker.queue and has_room(m, worker, call) else None
 
 
 def has_room(m: Machine, worker: Worker, call: Call) -> bool:
     """Whether the worker may be sent this call now."""
     load = len(worker.inflight) + worker.skips
     if load < m.concurrency:
-        return worker.state == READY or worker.state == DRAINING
+        return worker.state == READY or (worker.state == DRAINING and not worker.is_killed)
     expected = call.op.expected
     return (
         worker.expected_s + expected <= WINDOW_S
@@ -110,7 +116,10 @@ def send(m: Machine, worker: Worker, call: Call, now: float) -> None:
     call.attempts += 1
     call.sent_at = now
     call.expected = UNKNOWN if call.is_stream else call.op.expected
-    if not call.is_chore:
+    if call.is_chore:
+        call.deadline = now + ERRAND_S
+        m.wheel.add(call)
+    else:
         m.queued_bytes -= call.nbytes
         m.queued -= 1
     inflight = worker.inflight
@@ -129,19 +138,36 @@ def send(m: Machine, worker: Worker, call: Call, now: float) -> None:
 
 def pump(m: Machine, worker: Worker, now: float) -> None:
     """Fill a worker's places and window from its own queue and the shared ones, oldest key first."""
-    own = worker.queue
-    while own or m.queue or m.openers:
-        queue = _next_queue(m, worker)
-        if queue is None:
-            return
-        call = queue.head()
-        assert call is not None
-        if not has_room(m, worker, call):
-            return
-        queue.remove(call)
-        if call.session is not None and call.session.worker is None:
-            call.session.bind(worker)
-        send(m, worker, call, now)
+    while (worker.queue or m.queue or m.openers) and _serve_next(m, worker, now):
+        pass
+
+
+def pump_idle(m: Machine, now: float) -> None:
+    """Give waiting calls to workers with free places; the places are filled before any window is."""
+    if not (m.queue or m.openers):
+        return
+    free = list(reversed(m.idle.values()))
+    for worker in free:
+        while worker.load < m.concurrency and _serve_next(m, worker, now):
+            pass
+    for worker in free:
+        pump(m, worker, now)
+
+
+def _serve_next(m: Machine, worker: Worker, now: float) -> bool:
+    """Send the oldest call that waits for this worker, if there is one and it fits."""
+    queue = _next_queue(m, worker)
+    if queue is None:
+        return False
+    call = queue.head()
+    assert call is not None
+    if not has_room(m, worker, call):
+        return False
+    queue.remove(call)
+    if call.session is not None and call.session.worker is None:
+        call.session.bind(worker)
+    send(m, worker, call, now)
+    return True
 
 
 def _next_queue(m: Machine, worker: Worker) -> CallQueue | None:
@@ -159,24 +185,34 @@ def _next_queue(m: Machine, worker: Worker) -> CallQueue | None:
     return best
 
 
-def pump_idle(m: Machine, now: float) -> None:
-    """Give waiting calls to workers with free places."""
-    for worker in list(m.idle.values()):
-        if not (m.queue or m.openers or worker.queue):
-            continue
-        pump(m, worker, now)
-
-
 def settle(m: Machine, worker: Worker, now: float) -> None:
     """After a worker gave something back: note whether it is idle and which windows are open."""
     if worker.state != READY:
         return
     if len(worker.inflight) + worker.skips < m.concurrency:
+        if not worker.inflight:
+            worker.idle_since = now
         if worker.id not in m.idle:
             m.idle[worker.id] = worker
-            worker.idle_since = now
     if worker.id not in m.open_windows:
         m.open_windows[worker.id] = worker
+
+
+def release(m: Machine, session: Session) -> None:
+    """Take a session from its worker, which forgets what it was told of it."""
+    worker = session.worker
+    if worker is not None and worker.state != GONE and session.introduced:
+        m.outbox.append(("forget", worker, session.number))
+    session.unbind()
+
+
+def progress(m: Machine, worker: Worker, now: float) -> None:
+    """The worker gave a sign that it gets on with its calls."""
+    worker.last_progress = now
+    if worker.is_stalled:
+        worker.is_stalled = False
+        if worker.load > m.concurrency and not m.is_watching_stalls:
+            watch_stalls(m, now)
 
 
 def watch_stalls(m: Machine, now: float) -> None:
@@ -185,42 +221,58 @@ def watch_stalls(m: Machine, now: float) -> None:
     m.agenda.add(now + STALL_S, "stall")
 
 
-def take_back_stalled(m: Machine, now: float) -> bool:
-    """Withdraw calls sent ahead to workers that have not answered for `STALL_S`; whether any window is still in use.
-
-    Youngest first, so that put back at the front they stand in their old order. A pool with one worker gains nothing by
-    it unless another may be started.
-    """
-    in_use = False
+def look_for_stalls(m: Machine, now: float) -> None:
+    """Take back what was sent ahead to workers that have not answered for `STALL_S`; look again while any may stall."""
+    m.is_watching_stalls = False
     for worker in m.workers.values():
-        if worker.load <= m.concurrency:
+        if worker.load <= m.concurrency or worker.is_stalled:
             continue
-        in_use = True
-        if worker.is_stalled or now - worker.last_progress < STALL_S:
+        if now < worker.last_progress + STALL_S:
+            if not m.is_watching_stalls:
+                watch_stalls(m, now)
             continue
         worker.is_stalled = True
         m.open_windows.pop(worker.id, None)
-        if len(m.workers) > 1 or m.sizing.wanted < m.sizing.high:
-            ahead = [c for c in worker.inflight.values() if c.state == RUNNING and c.session is None and not c.leaving]
-            m.outbox.extend(("withdraw", worker, call) for call in reversed(ahead[m.concurrency :]))
-    return in_use
+        take_back(m, worker)
 
 
-def put_back(m: Machine, call: Call) -> None:
-    """A call that never started waits again, in front."""
+def take_back(m: Machine, worker: Worker) -> None:
+    """Ask for the calls that wait inside a stalled worker, if any other is there or may be started to serve them."""
+    if len(m.workers) == 1 and m.sizing.wanted >= m.sizing.high:
+        return
+    for call in list(worker.inflight.values())[m.concurrency :]:  # the first ones are, as far as can be told, at work
+        if call.state == RUNNING and call.session is None and not call.leaving:
+            call.leaving = TAKEN_BACK
+            m.outbox.append(("withdraw", worker, call))
+
+
+def put_back(m: Machine, call: Call, now: float) -> None:
+    """A call that never began waits again, where its age puts it; a pool that closes refuses it."""
     move(call, QUEUED, TRANSITIONS)
     call.worker = None
     call.leaving = ""
-    if not call.is_chore:
+    call.attempts -= 1
+    if call.is_chore:
+        m.wheel.discard(call)
+        call.deadline = math.inf
+    else:
         m.queued += 1
         m.queued_bytes += call.nbytes
     session = call.session
     if session is None:
-        m.queue.push_front(call)
+        m.queue.put_back(call)
     elif session.worker is not None:
-        session.worker.queue.push_front(call)
+        session.worker.queue.put_back(call)
     else:
-        m.openers.push_front(call)
+        m.openers.put_back(call)
+    if m.state == lifetime.CLOSING:
+        lifetime.refuse(m, call, now)
+    else:
+        m.backlog_seen(now)
+
+
+def _load(worker: Worker) -> int:
+    return worker.load
 
 
 def _sessions(worker: Worker) -> int:

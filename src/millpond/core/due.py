@@ -10,38 +10,45 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.core import affinity, dispatch, fleet, leaving, lifetime, losses
 from millpond.core.sizing import Backlog
+from millpond.core.worker import READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from millpond.core.machine import Machine
+    from millpond.core.queue import CallQueue
 
 GROW_AGAIN_S = 0.1  # seconds between looks at a backlog
 SAMPLED = 1000  # waiting calls whose expected work is added up; beyond, the rest is taken to be like them
 
 
-def _look_for_stalls(m: Machine, now: float) -> None:
-    m.is_watching_stalls = False
-    if dispatch.take_back_stalled(m, now):
-        dispatch.watch_stalls(m, now)
-
-
 def _look_at_backlog(m: Machine, now: float) -> None:
     """Grow for what waits, if that is worth it; look again while anything does."""
     m.is_watching_backlog = False
+    if not (m.queue or m.openers) or m.state not in (lifetime.SERVING, lifetime.DRAINING):
+        return
     if m.is_private:
         fleet.make_fresh(m, now)
-    waiting = len(m.queue) + len(m.openers)
-    if not waiting or m.state not in (lifetime.SERVING, lifetime.DRAINING):
-        return
-    sample = list(itertools.islice(itertools.chain(m.queue, m.openers), SAMPLED))
-    work = sum(call.op.expected for call in sample) * waiting / len(sample)
-    starting = sum(w.state in ("starting", "warming") for w in m.workers.values())
-    more = m.sizing.grow_for(Backlog(waiting, work, m.ready_count, starting, m.concurrency))
+        more = fleet.missing_fresh(m) + _worth_starting(m, [m.queue], now)
+    else:
+        more = _worth_starting(m, [m.queue, m.openers], now)
     if more:
-        fleet.resize(m, len(fleet.kept(m)) + more, f"{waiting} calls wait", now)
+        waiting = len(m.queue) + len(m.openers)
+        fleet.resize(m, max(m.sizing.wanted, len(fleet.kept(m)) + more), f"{waiting} calls wait", now)
     m.is_watching_backlog = True
     m.agenda.add(now + GROW_AGAIN_S, "backlog")
+
+
+def _worth_starting(m: Machine, queues: list[CallQueue], now: float) -> int:
+    """How many more workers the calls in these queues are worth."""
+    calls = sum(map(len, queues))
+    if not calls:
+        return 0
+    sample = list(itertools.islice(itertools.chain(*queues), SAMPLED))
+    work = sum(call.op.expected for call in sample) * calls / len(sample)
+    waited = now - min(call.submitted_at for call in sample)
+    serving = sum(w.state == READY and not (m.is_private and w.sessions) for w in m.workers.values())
+    return m.sizing.grow_for(Backlog(calls, work, waited, serving, len(fleet.starting(m)), m.concurrency))
 
 
 def _end_drain(m: Machine, now: float) -> None:
@@ -53,14 +60,15 @@ def _end_drain(m: Machine, now: float) -> None:
 
 DUE: dict[str, Callable[[Machine, Any, float], None]] = {
     "nag": leaving.nag,
+    "overdue": leaving.stop,
     "grace": lambda m, call, now: leaving.end_grace(m, call),
     "retry": losses.retry_now,
-    "stall": lambda m, _, now: _look_for_stalls(m, now),
+    "stall": lambda m, _, now: dispatch.look_for_stalls(m, now),
     "backlog": lambda m, _, now: _look_at_backlog(m, now),
     "chores": lambda m, _, now: fleet.chores(m, now),
     "reconcile": lambda m, _, now: fleet.reconcile(m, now),
     "kill": lambda m, whom, now: fleet.kill_if_there(m, *whom),
     "stopped": fleet.kill_if_stopped,
-    "ttl": affinity.expire_if_idle,
+    "ttl": lambda m, _, now: affinity.expire_idle(m, now),
     "close": lambda m, _, now: _end_drain(m, now),
 }

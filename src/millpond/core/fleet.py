@@ -6,19 +6,18 @@ change of a worker's state carries its reason. How many there should be is `sizi
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import affinity, dispatch
-from millpond.core.sizing import EARLY, GROW_AFTER
+from millpond.core import affinity, dispatch, lifetime
+from millpond.core.sizing import EARLY
 from millpond.core.transitions import move
 from millpond.core.worker import DRAINING, GONE, READY, STARTING, TRANSITIONS, WARMING, Worker
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
     from millpond.seams import Death
-
-__all__ = ["GROW_AFTER"]
 
 CHORES_S = 0.5  # seconds between rounds of chores
 GOODBYE_S = 2.0  # seconds a worker has for its teardown
@@ -33,6 +32,11 @@ def kept(m: Machine) -> list[Worker]:
     return [w for w in m.workers.values() if w.state != DRAINING]
 
 
+def starting(m: Machine) -> list[Worker]:
+    """Workers that are not ready yet, and to stay."""
+    return [w for w in m.workers.values() if w.state in (STARTING, WARMING)]
+
+
 def resize(m: Machine, workers: int, reason: str, now: float) -> None:
     """Want another number of workers (within bounds), and act on it."""
     before = m.sizing.wanted
@@ -43,19 +47,18 @@ def resize(m: Machine, workers: int, reason: str, now: float) -> None:
 
 def reconcile(m: Machine, now: float) -> None:
     """Start what is missing as the budget allows; let go of idle workers that are too many."""
-    if m.state not in ("opening", "ready", "draining"):
+    if m.state not in (lifetime.OPENING, lifetime.SERVING, lifetime.DRAINING):
         return
     staying = kept(m)
     missing = min(m.sizing.wanted - len(staying), m.sizing.high - len(m.workers))
-    starting = sum(w.state in (STARTING, WARMING) for w in staying)
     if missing > 0:
-        for _ in range(m.sizing.allowed(missing, starting, now)):
+        for _ in range(m.sizing.allowed(missing, len(starting(m)), now)):
             _start(m, now)
     surplus = len(staying) - m.sizing.wanted
     if surplus > 0:
-        unused = [w for w in staying if not w.inflight and not w.sessions and not w.queue]
+        unused = [w for w in staying if not w.inflight and not w.sessions]
         for worker in sorted(unused, key=_since_when_idle)[:surplus]:
-            drain(m, worker, "not wanted", now)
+            _retire(m, worker, "not wanted", now)
 
 
 def _since_when_idle(worker: Worker) -> tuple[bool, float]:
@@ -93,6 +96,9 @@ def ready(m: Machine, worker: Worker, pid: int, now: float) -> None:
     m.say(events.WorkerReady, worker.id, pid, now - worker.started_at)
     dispatch.settle(m, worker, now)
     dispatch.pump(m, worker, now)
+    for other in m.workers.values():
+        if other.is_stalled:
+            dispatch.take_back(m, other)
 
 
 def start_failed(m: Machine, worker: Worker, message: str) -> None:
@@ -105,18 +111,23 @@ def drain(m: Machine, worker: Worker, reason: str, now: float) -> None:
     """Give the worker no new work; it goes when what it holds is done and its sessions have left."""
     if worker.state in (DRAINING, GONE):
         return
+    _retire(m, worker, reason, now)
+    reconcile(m, now)
+    dispatch.pump_idle(m, now)
+
+
+def _retire(m: Machine, worker: Worker, reason: str, now: float) -> None:
     _leave_service(m, worker, reason)
     m.say(events.WorkerDraining, worker.id, worker.pid, reason)
     for session in list(worker.sessions.values()):
         affinity.maybe_export(m, session, now)
     maybe_stop(m, worker, now)
-    reconcile(m, now)
 
 
 def _leave_service(m: Machine, worker: Worker, reason: str) -> None:
     was_ready = worker.state == READY
     move(worker, DRAINING, TRANSITIONS)
-    worker.reason = worker.reason or reason
+    worker.reason = reason
     m.ready_count -= was_ready
     m.idle.pop(worker.id, None)
     m.open_windows.pop(worker.id, None)
@@ -124,8 +135,9 @@ def _leave_service(m: Machine, worker: Worker, reason: str) -> None:
 
 def maybe_stop(m: Machine, worker: Worker, now: float) -> None:
     """Let a draining worker say goodbye once it holds nothing."""
-    holds = worker.inflight or worker.queue or (worker.sessions and m.state not in ("closing", "closed"))
-    if worker.state == DRAINING and not holds and not worker.is_leaving:
+    if worker.state != DRAINING or worker.is_leaving or worker.is_killed:
+        return
+    if not (worker.inflight or worker.queue or (worker.sessions and m.state != lifetime.CLOSING)):
         worker.is_leaving = True
         m.outbox.append(("stop", worker, None))
         m.agenda.add(now + GOODBYE_S, "kill", (worker, "did not say goodbye in time"))
@@ -133,8 +145,12 @@ def maybe_stop(m: Machine, worker: Worker, now: float) -> None:
 
 def kill(m: Machine, worker: Worker, reason: str) -> None:
     """End a worker now, whatever it does."""
-    worker.reason = worker.reason or reason
-    if worker.state not in (DRAINING, GONE):
+    if worker.is_killed:
+        return
+    worker.is_killed = True
+    if worker.state == DRAINING:
+        worker.reason += f", then {reason}"
+    else:
         _leave_service(m, worker, reason)
     m.outbox.append(("kill", worker, None))
 
@@ -156,14 +172,14 @@ def stopped(m: Machine, worker: Worker, is_stopped: bool, now: float) -> None:
 def kill_if_stopped(m: Machine, worker: Worker, now: float) -> None:
     """Replace a worker that was stopped for `stopped_timeout`."""
     since = worker.stopped_since
-    if worker.state != GONE and since is not None and now - since >= m.settings.stopped_timeout:
+    if worker.state != GONE and since is not None and now >= since + m.settings.stopped_timeout:
         kill(m, worker, "was stopped (SIGSTOP)")
 
 
 def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> None:
     """Take a dead worker off the books and learn from how it died."""
     was_starting = worker.state in (STARTING, WARMING)
-    was_early = worker.state == READY and not worker.answered and now - worker.ready_at < EARLY
+    was_early = worker.state == READY and not worker.answered and now < worker.ready_at + EARLY
     m.ready_count -= worker.state == READY
     move(worker, GONE, TRANSITIONS)
     del m.workers[worker.id]
@@ -173,7 +189,7 @@ def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> Non
     alive_s, sessions = now - worker.started_at, len(worker.sessions)
     how = (death.signal, death.exit_code)
     m.say(events.WorkerGone, worker.id, worker.pid, reason, *how, lost, sessions, alive_s)
-    if was_starting or was_early or worker.reason == START_TIMEOUT:
+    if was_starting or was_early or worker.reason.endswith(START_TIMEOUT):
         m.failure = m.failure or f"a worker ended with {death} before it answered anything. {death.stderr_tail[-2000:]}"
         m.failed_at = now
         m.agenda.add(m.sizing.start_failed(now, m.random.random()), "reconcile")
@@ -181,11 +197,11 @@ def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> Non
 
 def after_answer(m: Machine, worker: Worker, now: float) -> None:
     """An answer came: the worker has proved itself, may have served long enough, or may be free to go."""
-    if worker.answered == 1 and m.sizing.fails:
+    if m.sizing.fails and worker.ready_at > m.failed_at:
         proved_well(m)
     if worker.state == DRAINING:
         maybe_stop(m, worker, now)
-    elif m.state == "closing" and not worker.inflight:
+    elif m.state == lifetime.CLOSING and not worker.inflight:
         drain(m, worker, "the pool closed", now)
     elif m.settings.max_calls is not None and worker.answered >= m.settings.max_calls:
         drain(m, worker, "max_calls", now)
@@ -226,7 +242,7 @@ def chores(m: Machine, now: float) -> None:
     may_judge = now - m.chores_at < 3 * CHORES_S
     m.chores_at = now
     m.agenda.add(now + CHORES_S, "chores")
-    for operation in m.operations.values():
+    for operation in itertools.chain(m.operations.values(), m.functions.values()):
         operation.breaker.sample(now, operation.ended)
     for worker in list(m.workers.values()):
         if worker.state in (STARTING, WARMING):
@@ -264,10 +280,14 @@ def _ping(m: Machine, worker: Worker, now: float) -> None:
     m.outbox.append(("ping", worker, None))
 
 
+def missing_fresh(m: Machine) -> int:
+    """With private processes: how many of the waiting sessions no fresh worker is there or on its way for."""
+    coming = sum(m.may_open(w) or w.state in (STARTING, WARMING) for w in m.workers.values())
+    return max(0, len(m.openers) - coming)
+
+
 def make_fresh(m: Machine, now: float) -> None:
     """With private processes: let go of one idle worker that was used, so that a waiting session gets a fresh one."""
-    if not m.openers or any(m.may_open(w) or w.state in (STARTING, WARMING) for w in kept(m)):
-        return
-    used = [w for w in m.idle.values() if not w.sessions and not w.inflight]
-    if used and len(m.workers) >= m.sizing.high:
+    used = [w for w in m.idle.values() if not w.sessions and not w.inflight and w.answered]
+    if used and missing_fresh(m) and len(m.workers) >= m.sizing.high:
         drain(m, used[0], "a session needs a fresh process", now)

@@ -6,10 +6,11 @@ A waiting call simply ends. One that was sent is withdrawn first; where that is 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from millpond.core import affinity, dispatch, fleet
-from millpond.core.call import QUEUED, RUNNING
+from millpond.core import affinity, dispatch, endings, fleet
+from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK
 from millpond.errors import CLASSES, TABLE
 
 if TYPE_CHECKING:
@@ -24,49 +25,81 @@ NAG_S = 0.1  # seconds between interrupts of an operation that swallows them
 def leave(m: Machine, call: Call, code: str, now: float) -> None:
     """The caller goes; `code` is cancelled, deadline_exceeded or pool_closing. Ended calls are left alone."""
     if call.state == QUEUED:
-        m.end_queued(call, TABLE[code].ending, farewell(m, call, code, "not_started", now), now)
-    elif call.state == RUNNING and not call.leaving:
+        endings.end_queued(m, call, TABLE[code].ending, farewell(m, call, code, unbegun(call.attempts), now), now)
+    elif call.state == RUNNING and call.leaving in ("", TAKEN_BACK):
+        if not call.leaving:
+            m.outbox.append(("withdraw", call.worker, call))
         call.leaving = code
-        m.outbox.append(("withdraw", call.worker, call))
+
+
+def unbegun(attempts: int) -> Outcome:
+    """The outcome of a call that is not with a worker: unknown if one it was given to before died with it."""
+    return "unknown" if attempts else "not_started"
 
 
 def withdrawn(m: Machine, worker: Worker, call: Call, is_proven: bool, now: float) -> None:
     """What came of an order to withdraw: proven that the call did not start, or not."""
     if call.state != RUNNING or worker.inflight.get(call.id) is not call:
         return
-    if not is_proven:
-        if call.leaving:
-            _leave_running(m, worker, call, now)
-        return
+    if is_proven:
+        _take_out(m, worker, call, now)
+    elif call.leaving == TAKEN_BACK:
+        call.leaving = ""
+    elif call.leaving:
+        _leave_running(m, call, now)
+
+
+def _take_out(m: Machine, worker: Worker, call: Call, now: float) -> None:
     del worker.inflight[call.id]
     worker.expected_s -= call.expected
     worker.skips += 1
-    if call.leaving:
-        code = call.leaving
-        m.finish(call, TABLE[code].ending, farewell(m, call, code, "not_started", now), now)
-        if call.session is not None:
-            affinity.call_left(m, call.session, call, now)
-    else:
-        dispatch.put_back(m, call)
+    give_up_or_put_back(m, call, now)
+    if call.state == QUEUED:
         dispatch.pump_idle(m, now)
-        m.backlog_seen(now)
 
 
-def _leave_running(m: Machine, worker: Worker, call: Call, now: float) -> None:
+def give_up_or_put_back(m: Machine, call: Call, now: float) -> None:
+    """A call came back from its worker not begun: it ends if its caller left, else it waits again.
+
+    An errand whose time was over before it began is not to blame either: it waits again, too.
+    """
     code = call.leaving
-    if code == "deadline_exceeded" and not call.is_chore:
-        m.breaker_fault(call, now)
-    m.finish(call, TABLE[code].ending, farewell(m, call, code, "unknown", now), now)
-    if call.on_cancel == "interrupt":
-        m.outbox.append(("interrupt", worker, call))
-        m.agenda.add(now + NAG_S, "nag", call)
+    if code in ("", TAKEN_BACK) or (call.is_chore and code == "deadline_exceeded"):
+        dispatch.put_back(m, call, now)
+        return
+    error = farewell(m, call, code, unbegun(call.attempts - 1), now)
+    endings.finish(m, call, TABLE[code].ending, error, now)
+    if call.session is not None:
+        affinity.call_left(m, call.session, call, now)
+
+
+def _leave_running(m: Machine, call: Call, now: float) -> None:
+    """The caller goes while the operation runs. An errand has no caller: its answer is awaited, late as it is."""
+    code = call.leaving
+    if not call.is_chore:
+        if code == "deadline_exceeded":
+            endings.fault(m, call, now)
+        endings.finish(m, call, TABLE[code].ending, farewell(m, call, code, "unknown", now), now)
+    if code == "cancelled" and call.on_cancel == "abandon":
+        if call.deadline != math.inf:
+            m.agenda.add(call.deadline, "overdue", call)
+    elif code != "pool_closing":  # then its worker is killed anyway
+        stop(m, call, now)
+
+
+def stop(m: Machine, call: Call, now: float) -> None:
+    """Interrupt an operation, again and again, and end its worker if that does not help."""
+    worker = call.worker
+    if worker is not None and worker.inflight.get(call.id) is call:
+        call.is_interrupted = True
         m.agenda.add(now + m.settings.cancel_grace, "grace", call)
+        nag(m, call, now)
 
 
 def nag(m: Machine, call: Call, now: float) -> None:
-    """Interrupt once more an operation that swallowed it."""
+    """Interrupt an operation, once more if it swallowed the first."""
     worker = call.worker
-    if worker is not None and worker.inflight.get(call.id) is call:
+    if worker is not None and worker.inflight.get(call.id) is call and not worker.is_killed:
         m.outbox.append(("interrupt", worker, call))
         m.agenda.add(now + NAG_S, "nag", call)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import fleet
+from millpond.core import endings, fleet, leaving
 from millpond.core.call import QUEUED
 from millpond.core.transitions import Table, move
 from millpond.errors import CLASSES
@@ -70,15 +70,24 @@ def closed(m: Machine) -> None:
 
 
 def close_pool(m: Machine, now: float, drain_s: float) -> None:
-    """Refuse the queued at once, give the running `drain_s` seconds."""
-    if m.state in (CLOSING, CLOSED):
+    """Refuse the queued at once, give the running `drain_s` seconds. A second, shorter close cuts the drain short."""
+    if m.state == CLOSED:
+        return
+    m.agenda.add(now + drain_s, "close")
+    if m.state == CLOSING:
         return
     change(m, CLOSED if m.state == NEW else CLOSING)
     for call in _waiting(m):
-        if call.state == QUEUED:
-            m.end_queued(call, "rejected", closed_error(m), now)
-    m.agenda.add(now + drain_s, "close")
+        refuse(m, call, now)
     fleet.say_goodbye(m, now)
+
+
+def refuse(m: Machine, call: Call, now: float) -> None:
+    """End a waiting call because the pool closes."""
+    if call.state == QUEUED:
+        error = closed_error(m)
+        error.outcome = leaving.unbegun(call.attempts)
+        endings.end_queued(m, call, "rejected", error, now)
 
 
 def _waiting(m: Machine) -> list[Call]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import affinity, dispatch, fleet, lifetime
-from millpond.core.call import QUEUED, RUNNING, TRANSITIONS
-from millpond.core.leaving import farewell
+from millpond.core import affinity, dispatch, endings, fleet, lifetime
+from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
+from millpond.core.leaving import farewell, unbegun
 from millpond.core.retry import POISON, backoff, may_retry
 from millpond.core.transitions import move
 from millpond.errors import CLASSES, TABLE, WorkerDied
@@ -31,7 +31,9 @@ def worker_gone(m: Machine, worker: Worker, death: Death, started: Collection[in
     held = list(worker.inflight.values())
     worker.inflight.clear()
     fleet.bury(m, worker, death, sum(c.id in started and c.state == RUNNING for c in held), now)
-    for call in reversed(held):  # youngest first, so that put back in front they keep their order
+    for call in held:
+        if call.session is not None and call.id in started:
+            call.session.has_begun = True
         if call.state == RUNNING:
             _judge(m, worker, call, death, call.id in started, now)
     affinity.worker_gone(m, worker, str(death), now)
@@ -40,19 +42,17 @@ def worker_gone(m: Machine, worker: Worker, death: Death, started: Collection[in
 
 
 def _judge(m: Machine, worker: Worker, call: Call, death: Death, has_started: bool, now: float) -> None:
-    if has_started:
+    if has_started and not worker.is_killed:
         call.deaths += 1
         if not call.is_chore:
-            m.breaker_fault(call, now)
-    if call.leaving:
-        outcome: Outcome = "unknown" if has_started else "not_started"
-        m.finish(call, TABLE[call.leaving].ending, farewell(m, call, call.leaving, outcome, now), now)
+            endings.fault(m, call, now)
+    if call.leaving not in ("", TAKEN_BACK):
+        outcome: Outcome = "unknown" if has_started else unbegun(call.attempts - 1)
+        endings.finish(m, call, TABLE[call.leaving].ending, farewell(m, call, call.leaving, outcome, now), now)
     elif has_started:
         _judge_started(m, worker, call, death, now)
-    elif call.session is not None:
-        m.finish(call, "rejected", affinity.lost(call.session, f"its worker died ({death})"), now)
-    elif m.state == lifetime.CLOSING:
-        m.finish(call, "rejected", lifetime.closed_error(m), now)
+    elif call.session is not None and call.session.has_begun:
+        endings.finish(m, call, "rejected", affinity.lost(call.session, f"its worker ended with {death}"), now)
     else:
         _resend(m, call, now)
 
@@ -60,9 +60,9 @@ def _judge(m: Machine, worker: Worker, call: Call, death: Death, has_started: bo
 def _judge_started(m: Machine, worker: Worker, call: Call, death: Death, now: float) -> None:
     if call.deaths >= POISON:
         told = f"{call.deaths} workers died of this call, the last ({worker.id}) with {death}; it is not tried again"
-        m.finish(call, "lost", CLASSES["poison_call"](told), now)
+        endings.finish(m, call, "lost", CLASSES["poison_call"](told), now)
     elif m.state == lifetime.CLOSING or not _retry(m, call, now):
-        m.finish(call, "lost", _death_error(worker, call, death), now)
+        endings.finish(m, call, "lost", _death_error(worker, call, death), now)
 
 
 def _death_error(worker: Worker, call: Call, death: Death) -> WorkerDied:
@@ -77,11 +77,10 @@ def _death_error(worker: Worker, call: Call, death: Death) -> WorkerDied:
 
 
 def _resend(m: Machine, call: Call, now: float) -> None:
-    """It never started: given to another worker, silently."""
-    dispatch.put_back(m, call)
-    call.attempts -= 1
-    m.say(events.CallRetried, call.id, call.op.name, call.attempts, True)
-    m.backlog_seen(now)
+    """It never began: given to another worker, silently."""
+    dispatch.put_back(m, call, now)
+    if call.state == QUEUED:
+        m.say(events.CallRetried, call.id, call.op.name, call.attempts, True)
 
 
 def _retry(m: Machine, call: Call, now: float) -> bool:
@@ -101,6 +100,8 @@ def _retry(m: Machine, call: Call, now: float) -> bool:
 
 
 def retry_now(m: Machine, call: Call, now: float) -> None:
-    """The pause is over."""
+    """The pause is over: the call stands where its age puts it."""
     if m.shelf.pop(call.id, None) is not None:
-        dispatch.place(m, call, now)
+        m.queue.put_back(call)
+        dispatch.pump_idle(m, now)
+        m.backlog_seen(now)

@@ -1,6 +1,7 @@
-"""An operation as the core knows it: how long it takes, how it ends, and its breaker.
+"""An operation as the core knows it: how long it takes, how its runs end, and its breaker.
 
-One record an operation of the handler, and one for each function given to `run` (at most 64, then one for the rest).
+One record an operation of the handler, one for each function given to `run` (at most 64, then one for the rest), and
+one for each kind of errand the pool has on sessions.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ OVERHEAD = 1e-5  # seconds a worker spends on a call beside the operation; keeps
 
 
 class Operation:
-    """One operation: `number` on the wire, `expected` seconds a call (a moving average), `ended` calls."""
+    """One operation: `number` on the wire, `expected` seconds a call (a moving average).
+
+    `ended` counts runs: answers, deaths and deadlines that passed while running. Calls that never began, and those
+    their callers gave up, say nothing about the operation and are not in it.
+    """
 
     __slots__ = ("breaker", "ended", "expected", "facts", "is_stream", "name", "number", "session_required")
 

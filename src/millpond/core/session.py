@@ -1,7 +1,7 @@
 """A session: a caller's state in the pool, its binding to a worker, and the order of its calls.
 
 At most one call of a session is anywhere but in the session's own line: `current` is in a queue or at a worker, the
-rest wait behind it. The book keeps who is open and remembers who was lost.
+rest wait behind it. The book keeps who is open or closing and remembers who was lost.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Session:
         "current",
         "exporting",
         "generation",
+        "has_begun",
         "id",
         "introduced",
         "last_used",
@@ -57,10 +58,11 @@ class Session:
         self.worker: Worker | None = None
         self.lease = 0  # rises with every binding; an answer under an older lease binds nobody
         self.introduced = False  # whether the bound worker was told of it; the engine sets it
+        self.has_begun = False  # whether a call of it may have run in the bound worker: then its state is there
         self.baggage: Any = None  # exported state on its way to the next worker
         self.exporting = False
         self.pinned = ""  # why its state cannot be taken out of its worker
-        self.current: Call | None = None
+        self.current: Call | None = None  # given up by its caller perhaps, and not back from its worker
         self.waiting: OrderedDict[int, Call] | None = None  # call id -> call, in the order they were made
         self.last_used = now
         self.lost_because = ""
@@ -99,7 +101,6 @@ class Session:
         """Bind to a worker under a new lease; the worker has to be told before the next call."""
         self.worker = worker
         self.lease += 1
-        self.introduced = False
         worker.sessions[self.number] = self
 
     def unbind(self) -> None:
@@ -107,36 +108,38 @@ class Session:
         if self.worker is not None:
             del self.worker.sessions[self.number]
             self.worker = None
-        self.introduced = False
+        self.introduced = self.has_begun = False
 
 
 class SessionBook:
-    """Who is open, by id and number, and who was lost and has not been told yet.
+    """Who is open, by id; who is closing; and who was lost and has not been told yet.
 
-    Lost sessions are remembered until they are reopened, at most `remembered` of them: beyond, the oldest are forgotten
-    and answer as sessions that never were.
+    A closing session has left its id to the next one of that name. Lost sessions are remembered until they are
+    reopened, at most `remembered` of them: beyond, the oldest are forgotten and answer as sessions that never were.
     """
 
-    __slots__ = ("_by_id", "_lost", "_next_number", "_remembered")
+    __slots__ = ("_by_id", "_closing", "_lost", "_next_number", "_remembered")
 
     def __init__(self, remembered: int) -> None:
         self._by_id: dict[str, Session] = {}
+        self._closing: dict[int, Session] = {}  # number -> session
         self._lost: OrderedDict[str, Session] = OrderedDict()
         self._next_number = 1
         self._remembered = remembered
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._by_id) + len(self._closing)
 
     def __iter__(self) -> Iterator[Session]:
-        return iter(self._by_id.values())
+        yield from self._by_id.values()
+        yield from self._closing.values()
 
     def find(self, session_id: str) -> Session | None:
         """The open session of that id, or the lost one, or `None`."""
         return self._by_id.get(session_id) or self._lost.get(session_id)
 
     def open(self, session_id: str, affinity: str, now: float) -> Session:
-        """A new record; its generation is one above that of the session it replaces."""
+        """A new record; its generation is one above that of the lost session it replaces."""
         before = self._lost.pop(session_id, None)
         generation = before.generation + 1 if before is not None else 1
         session = Session(session_id, self._next_number, generation, affinity, now)
@@ -144,14 +147,20 @@ class SessionBook:
         self._by_id[session_id] = session
         return session
 
-    def remove(self, session: Session) -> None:
-        """Forget a closed session."""
-        if self._by_id.get(session.id) is session:
-            del self._by_id[session.id]
+    def closing(self, session: Session) -> None:
+        """Its owner ended it: the id is free, the session is here until its calls are through."""
+        del self._by_id[session.id]
+        self._closing[session.number] = session
+
+    def closed(self, session: Session) -> None:
+        """Forget a session that is closed."""
+        del self._closing[session.number]
 
     def bury(self, session: Session) -> None:
-        """Remember a lost session instead of an open one."""
-        self.remove(session)
+        """Remember a lost session, unless its owner had ended it or its id is another's by now."""
+        if self._closing.pop(session.number, None) is not None:
+            return
+        del self._by_id[session.id]
         self._lost[session.id] = session
         if len(self._lost) > self._remembered:
             self._lost.popitem(last=False)

@@ -18,10 +18,11 @@ GROW_AFTER = 0.05  # seconds a call may wait before growth is considered
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits and who is there to serve it. `expected_s` is all waiting work, infinite while unknown."""
+    """What waits and who is there to serve it: all waiting work in seconds, and how long the oldest call has waited."""
 
     calls: int
     expected_s: float
+    waited_s: float
     serving: int
     starting: int
     concurrency: int
@@ -56,11 +57,11 @@ class Sizing:
         """How many more workers the backlog is worth: none if it drains before a worker could start.
 
         The policy of not starting workers for a backlog that drains first is the largest single saving known for
-        short cold starts.
+        short cold starts. A call that has waited as long as a start takes belies it: whoever serves is stuck.
         """
         start_s = max(self.start_s, SHORTEST_START)
-        serving = max(1, backlog.serving * backlog.concurrency)
-        if backlog.serving and backlog.expected_s / serving <= start_s:
+        places = backlog.serving * backlog.concurrency
+        if places and backlog.expected_s / places <= start_s and backlog.waited_s <= start_s:
             return 0
         by_work = math.ceil(min(backlog.expected_s / start_s, backlog.calls))
         by_calls = math.ceil(backlog.calls / backlog.concurrency)

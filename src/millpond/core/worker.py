@@ -42,6 +42,7 @@ class Worker:
         "id",
         "idle_since",
         "inflight",
+        "is_killed",
         "is_leaving",
         "is_stalled",
         "last_progress",
@@ -76,8 +77,9 @@ class Worker:
         self.ready_at = 0.0
         self.idle_since = now
         self.last_progress = now
-        self.is_stalled = False  # the call at its head proved slow: nothing is sent ahead until it answers
-        self.is_leaving = False  # was told to go; only its death is awaited
+        self.is_stalled = False  # the call at its head proved slow: nothing is sent ahead until something is answered
+        self.is_leaving = False  # was told to say goodbye; only its death is awaited
+        self.is_killed = False  # the pool ended it: no call it held is to blame
         self.pinged_at = 0.0
         self.pings_missed = 0
         self.stopped_since: float | None = None

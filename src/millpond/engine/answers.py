@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from millpond.engine.link import Link
+from millpond.engine.link import FAILED, READY, STARTING, WARMING, Link
 from millpond.errors import CLASSES, HandlerError, PoolError, ResultNotSerializable
 from millpond.seams import AnswerKind, EngineEvents, HandlerFacts
 from millpond.wire import frames, segments
-from millpond.wire.codec import Codec, CodecError
+from millpond.wire.codec import Codec, CodecError, Frozen
 from millpond.wire.exceptions import RemoteTraceback, restore
 from millpond.wire.frames import Body, Fields, ProtocolError
 from millpond.wire.logbook import POSITIONS
@@ -37,7 +37,7 @@ class _Fault(msgspec.Struct):
     traceback: str = ""
 
 
-class _Ready(msgspec.Struct):
+class _Hello(msgspec.Struct):
     pid: int
 
 
@@ -66,7 +66,13 @@ class Answers:
 
     def tell(self, link: Link, got: list[tuple[Fields, Body]]) -> None:
         """Tell of every frame, in order; raises `ProtocolError` at the first that is wrong."""
-        calls, free, worker, incarnation = link.calls, link.free, link.worker, link.id
+        try:
+            self._tell_each(link, got)
+        finally:
+            self._events.all_told()
+
+    def _tell_each(self, link: Link, got: list[tuple[Fields, Body]]) -> None:
+        calls, free, worker, incarnation, exports = link.calls, link.free, link.worker, link.id, link.exports
         thaw, answered = self._codec.thaw, self._events.answered
         ok, positions = frames.OK, POSITIONS
         for fields, body in got:
@@ -78,6 +84,7 @@ class Answers:
                 and sender == incarnation
                 and position < positions
                 and calls[position] == call_id
+                and not exports
             ):
                 try:
                     value = thaw(body)
@@ -107,7 +114,11 @@ class Answers:
         if held is None or abs(held) != call_id:
             self._drop_stray(link, flags, body)
             return
-        told, value = self._verdict(link, kind, flags, body)
+        if kind == frames.OK and call_id in link.exports:
+            told, value = self._exported(link, flags, body)
+        else:
+            told, value = self._verdict(link, kind, flags, body)
+        link.exports.discard(call_id)
         link.settle(position)
         # Nobody waits for the answer of a call that was taken back, but that the worker passed over it is news.
         if held > 0 or told == "skipped":
@@ -125,6 +136,13 @@ class Answers:
         if kind == frames.FAULT:
             return "failed", _fault(body)
         return _WITHOUT_VALUE[kind], None
+
+    def _exported(self, link: Link, flags: int, body: Body) -> tuple[AnswerKind, bytes | Frozen]:
+        """A session's state: never decoded here, it goes on to the next worker as it came."""
+        if flags & frames.SEGMENTED:
+            streams, buffers = segments.unpack(body, link.replies)
+            return "ok", Frozen([bytes(stream) for stream in streams], buffers).own()
+        return "ok", bytes(body)
 
     def _thaw(self, link: Link, flags: int, body: Body) -> Any:
         """The value; what under msgpack cannot be decoded is no worker's honest answer."""
@@ -166,17 +184,28 @@ class Answers:
         self._events.logged(link.worker, call_id, level, logger, message)
 
     def _warming(self, link: Link, fields: Fields, body: Body) -> None:
-        self._events.warming(link.worker, link.pid or _decoded(body, _Ready).pid)
+        pid = _decoded(body, _Hello).pid
+        _advance(link, WARMING, after=(STARTING,))
+        self._events.warming(link.worker, link.pid or pid)
 
     def _ready(self, link: Link, fields: Fields, body: Body) -> None:
-        pid = link.pid or _decoded(body, _Ready).pid
+        pid = _decoded(body, _Hello).pid
         if self.facts is None:
             self.facts = _decoded(body, HandlerFacts)
-        self._events.ready(link.worker, pid)
+        _advance(link, READY, after=(WARMING,))
+        self._events.ready(link.worker, link.pid or pid)
 
     def _start_failed(self, link: Link, fields: Fields, body: Body) -> None:
         failure = _decoded(body, _StartFailure)
+        _advance(link, FAILED, after=(STARTING, WARMING))
         self._events.start_failed(link.worker, f"{failure.type}: {failure.text}\n\n{failure.traceback.rstrip()}")
+
+
+def _advance(link: Link, stage: str, after: tuple[str, ...]) -> None:
+    """A worker says each of these once, and in order."""
+    if link.stage not in after:
+        raise ProtocolError(f"a worker that is {link.stage} said that it is {stage}")
+    link.stage = stage
 
 
 def decode_facts(body: bytes) -> HandlerFacts | None:

@@ -12,6 +12,8 @@ import os
 import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
 
 RUN_ID = "MILLPOND_RUN_ID"
@@ -19,6 +21,7 @@ IS_LINUX = sys.platform == "linux"
 # One message, one order: only Linux has ordered, reliable packets with an end-of-file between processes.
 CONTROL_KIND = socket.SOCK_SEQPACKET if IS_LINUX else socket.SOCK_DGRAM
 
+_SWEEP_S = 2.0
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 
 
@@ -61,15 +64,16 @@ def watch(pid: int) -> int | None:
 
 
 def threads() -> list[str]:
-    """The names of this process's native threads, the main one first."""
+    """The names of this process's native threads, the main one first; Python's own names for those it knows."""
     try:
         ids = sorted(map(int, os.listdir("/proc/self/task")))
     except OSError:
         return ["main"]
+    known = {thread.native_id: thread.name for thread in threading.enumerate()}
     names = []
     for tid in ids:
         with contextlib.suppress(OSError):
-            names.append(_read(f"/proc/self/task/{tid}/comm").decode(errors="replace").strip())
+            names.append(known.get(tid) or _read(f"/proc/self/task/{tid}/comm").decode(errors="replace").strip())
     return names
 
 
@@ -150,8 +154,12 @@ def _read(path: str) -> bytes:
 
 
 def sweep(run_id: str) -> Iterator[None]:
-    """Kill what carries the run id, round after round until none is left; pause briefly at each step."""
-    while found := carriers(run_id):
+    """Kill what carries the run id, round after round until none is left; pause briefly at each step.
+
+    Gives up on what cannot be killed, such as a program that became another user's.
+    """
+    until = time.monotonic() + _SWEEP_S
+    while (found := carriers(run_id)) and time.monotonic() < until:
         for pid in found:
             kill_carrier(pid, run_id)
         yield

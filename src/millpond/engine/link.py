@@ -14,6 +14,7 @@ import msgspec
 from millpond.engine.ends import Ends
 from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
 from millpond.engine.outbox import LARGE_BYTES, Outbox
+from millpond.seams import EXPORT_SESSION
 from millpond.wire import frames, segments
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Frozen
@@ -21,6 +22,8 @@ from millpond.wire.logbook import POSITIONS
 
 _pack = frames.pack
 _NO_DEADLINE = float("inf")
+
+STARTING, WARMING, READY, FAILED = "starting", "warming", "ready", "failed"
 
 
 class Link:
@@ -30,12 +33,14 @@ class Link:
         self.worker = worker
         self.id: int = worker.id
         self.pid = 0  # until the warden says
+        self.stage = STARTING  # what the worker last said of itself
         self.is_distrusted = False  # it broke the protocol: nothing more is read
         self.is_at_end = False  # its socket is closed
         self.is_gone = False
         # Per position: the id of the call there, negated when nobody waits for its answer any more.
         self.calls: list[int | None] = [None] * POSITIONS
         self.free = list(range(POSITIONS - 1, -1, -1))  # a stack: the positions used last are warm
+        self.exports: set[int] = set()  # ids of the calls that take a session's state out
         self.ends = Ends(settings.buffer_bytes)
         self.logbook = self.ends.logbook
         self.outbox = Outbox(loop, self.ends.socket)
@@ -55,6 +60,8 @@ class Link:
             number = session.number
             if not session.introduced:
                 self._introduce(session)
+            if call.operation == EXPORT_SESSION:
+                self.exports.add(call.id)
         free = self.free
         is_idle = len(free) == POSITIONS
         position = free.pop()

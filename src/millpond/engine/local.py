@@ -7,7 +7,6 @@ is told when it is reaped and everything it had answered was read.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 from collections import deque
@@ -69,12 +68,19 @@ class LocalEngine:
         if self._wardens is None:
             return
         if self._ending is None:
-            self._ending = self._loop.create_task(self._end(self._wardens))
-        await asyncio.shield(self._ending)
+            self._ending = self._loop.create_task(self._wardens.quit())
+            # Not in the task itself: one that is cancelled before its first step runs no line of it.
+            self._ending.add_done_callback(lambda _: self._end_now())
+        await asyncio.wait([self._ending])
 
     def facts(self) -> HandlerFacts | None:
         """The handler's facts, from the image or from the first worker that was ready."""
         return self._facts or self._answers.facts
+
+    @property
+    def strays(self) -> int:
+        """Answers that came for no call."""
+        return self._answers.strays
 
     def start(self, worker: Any) -> None:
         """Begin to make a worker."""
@@ -173,13 +179,6 @@ class LocalEngine:
         if failure:
             raise StartFailed(f"no worker can be started: {failure}")
         return decode_facts(facts)
-
-    async def _end(self, wardens: Succession) -> None:
-        try:
-            with contextlib.suppress(TimeoutError):
-                await wardens.quit()
-        finally:
-            self._end_now()
 
     def _end_now(self) -> None:
         """What is left of a closing when there is no time: kill, reap, free. Does not wait for the loop."""

@@ -7,6 +7,7 @@ first and buried by `local`, after nothing that carries the run id lives any mor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections import deque
@@ -16,13 +17,12 @@ from dataclasses import dataclass
 from millpond.engine import control, kernel, plan
 from millpond.engine.ends import Ends
 from millpond.engine.keeper import Keeper
-from millpond.engine.logs import Ring
+from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
 from millpond.seams import EngineSpec
 
 LOSSES, WINDOW_S = 3, 30.0  # as many in as long, and no other warden is started
 _PAUSE_S = 0.005  # between rounds of killing
 _QUIT_S = 2.5  # the warden itself gives up after 2 s on what cannot die
-_SWEEP_S = 1.0
 _RETRY_S = 0.5
 _TAIL = 2000  # characters of what a lost warden wrote
 
@@ -56,13 +56,13 @@ class Succession:
         self._reason = ""  # of the last loss
         self._recovery: asyncio.Task[None] | None = None
         self._is_over = False
-        self.output = Ring(spec.settings.log_ring_bytes)
+        self.output = Ring(max(spec.settings.log_ring_bytes, STDERR_TAIL_BYTES))
         self.failure = ""  # why there is no warden and will be none
 
     async def begin(self) -> tuple[bytes, str]:
         """Start the first warden; the facts of its image, or why there is none."""
         self._launch()
-        return await self._first
+        return await asyncio.shield(self._first)  # whoever gives up waiting takes it from nobody else
 
     def order(self, kind: int, worker_id: int, number: int = 0, ends: Ends | None = None) -> None:
         """Give an order to this warden, or to the next if there is none now."""
@@ -81,8 +81,8 @@ class Succession:
         self._is_over = True
         if self._keeper is not None and self._is_made:
             self._keeper.order(control.QUIT, 0)
-            async with asyncio.timeout(_QUIT_S):
-                await self._keeper.ended.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._keeper.ended.wait(), _QUIT_S)
 
     def end_now(self) -> None:
         """Kill and reap everything without the loop, and free everything. Idempotent."""
@@ -91,10 +91,7 @@ class Succession:
             self._recovery.cancel()
         if self._keeper is not None:
             self._keeper.finish_now()
-        until = time.monotonic() + _SWEEP_S
         for _ in kernel.sweep(self._run_id):
-            if time.monotonic() > until:
-                break
             time.sleep(_PAUSE_S)
         if self._plan_fd >= 0:
             os.close(self._plan_fd)

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
 from collections import deque
 from typing import Any
@@ -20,6 +21,8 @@ from millpond.engine.burial import Family
 from millpond.engine.image import Image, explain, make_image
 
 _FDS_LIMIT = 16
+_INT = struct.Struct("i")
+_RIGHTS = (socket.SOL_SOCKET, socket.SCM_RIGHTS)
 
 
 class Warden:
@@ -89,19 +92,17 @@ class Warden:
 
     def _take_order(self) -> None:
         try:
-            packet, fds, flags, _ = socket.recv_fds(
-                self._link, control.PACKET_LIMIT, _FDS_LIMIT, getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-            )
+            packet, fds, is_cut = _receive(self._link)
         except BlockingIOError:
             return
         except OSError:
-            packet, fds, flags = b"", [], 0
+            packet, fds, is_cut = b"", [], False
         if not packet:  # the parent closed the socket
             self._is_leaving = True
             return
         kind, worker_id, number, _ = control.unpack(packet)
         try:
-            self._carry_out(kind, worker_id, number, fds, bool(flags & socket.MSG_CTRUNC))
+            self._carry_out(kind, worker_id, number, fds, is_cut)
         finally:
             for fd in fds:  # the worker has its own; the next one must not inherit them
                 os.close(fd)
@@ -156,11 +157,23 @@ class Warden:
         self._poll.modify(self._link, select.POLLIN)
 
 
+def _receive(link: socket.socket) -> tuple[bytes, list[int], bool]:
+    """A packet, the descriptors that came with it (closed on exec), and whether some were lost for want of room.
+
+    `socket.recv_fds` would do, but it ignores its flags (in Python 3.11 at least).
+    """
+    room = socket.CMSG_SPACE(_FDS_LIMIT * _INT.size)
+    packet, ancillary, flags, _ = link.recvmsg(control.PACKET_LIMIT, room, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+    fds = [fd for level, kind, sent in ancillary if (level, kind) == _RIGHTS for (fd,) in _INT.iter_unpack(sent)]
+    return packet, fds, bool(flags & socket.MSG_CTRUNC)
+
+
 def main() -> None:
     """The program; the numbers of its control socket and of the plan's memfd are on the command line."""
     control_fd, plan_fd = map(int, sys.argv[2:])
     for fd in (control_fd, plan_fd):
         os.set_inheritable(fd, False)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent's thread may have blocked what is needed here
     the_plan = plan.read(plan_fd)
     # Only while user code is imported and nobody looks at the socket: later the parent's thread may end and we live on.
     kernel.die_with_parent(signal.SIGKILL)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from millpond.core.call import Call
-    from millpond.seams import AnswerKind, Clock, Death, Engine
+    from millpond.seams import AnswerKind, Clock, Death, Engine, Timer
     from millpond.settings import Settings
     from millpond.telemetry.bus import Bus
 
@@ -52,10 +52,11 @@ class Driver:
         self.machine.hears = bus.hears
         self.engine = engine
         self.now = clock.now
+        self._clock = clock
         self.bus = bus
         self.watchers: set[Callable[[], None]] = set()  # called after anything happened, while somebody waits for it
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._timer_at = math.inf
         self._is_carrying = False
         self._closing_sessions: dict[Session, list[asyncio.Future[None]]] = {}
@@ -90,12 +91,10 @@ class Driver:
 
     # What callers do
 
-    def submit(self, call: Call) -> None:
-        """Admit a call, or raise the `PoolError` that refuses it."""
-        try:
-            self.machine.submit(call, self.now())
-        finally:
-            self.carry_out()
+    def submit(self, call: Call, was_asked: bool = False) -> None:
+        """Admit a call, or raise the `PoolError` that refuses it; see `Machine.submit`."""
+        self.machine.submit(call, self.now(), was_asked)
+        self.carry_out()
 
     def cancel(self, call: Call) -> None:
         """The caller gives the call up; its ticket must be done already."""
@@ -167,6 +166,9 @@ class Driver:
     ) -> None:
         """See `EngineEvents`."""
         self.machine.answered(worker, call_id, kind, value, started, ended, flags, self.now())
+
+    def all_told(self) -> None:
+        """See `EngineEvents`."""
         self.carry_out()
 
     def item(self, worker: Worker, call_id: int, value: Any) -> None:
@@ -209,18 +211,18 @@ class Driver:
                     orders[verb](subject, detail)
         finally:
             self._is_carrying = False
-        self._set_timer()
+        if machine.wake_at < self._timer_at:
+            self._set_timer(machine.wake_at)
         if self.watchers:
             for look in list(self.watchers):
                 look()
 
-    def _set_timer(self) -> None:
-        at = self.machine.next_at()
-        if at < self._timer_at and self._loop is not None:
+    def _set_timer(self, at: float) -> None:
+        if self._loop is not None:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_at = at
-            self._timer = self._loop.call_later(max(0.0, at - self.now()), self._tick)
+            self._timer = self._clock.call_at(self._loop, at, self._tick)
 
     def _tick(self) -> None:
         self._timer, self._timer_at = None, math.inf

@@ -58,7 +58,8 @@ class Bus:
     def execute(self, event: Event) -> None:
         """Give an event to everyone who wants it."""
         for listener_id, one in list(self._attached.items()):
-            if one.wants(event.name):
+            # A listener may have taken this one off a moment ago.
+            if one.wants(event.name) and self._attached.get(listener_id) is one:
                 self._tell(listener_id, one, event)
 
     def _tell(self, listener_id: str, one: _Attached, event: Event) -> None:

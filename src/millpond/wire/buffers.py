@@ -7,58 +7,44 @@ What does not fit goes through the socket instead, which `segments` sees to.
 
 from __future__ import annotations
 
-import os
 import threading
 from bisect import insort
 
 from millpond.wire.frames import ProtocolError
-from millpond.wire.memory import PAGE_BYTES, create_memory, map_memory
+from millpond.wire.memory import PAGE_BYTES, SharedMemory, create_memory
 
 SLOTS = 256
 _FREE, _IN_USE = 0, 1
 _ALIGN = 64  # a cache line: slots share none
 
 
-class Arena:
-    """The memory of one direction. Make one with `create` or, at the other end, `attach`; `close` is idempotent."""
+class Arena(SharedMemory):
+    """The memory of one direction. Make one with `create` or, at the other end, `attach`."""
 
-    __slots__ = ("_map", "data", "fd", "nbytes", "states")
+    __slots__ = ("data", "nbytes", "states")
 
     def __init__(self, fd: int, nbytes: int) -> None:
-        self.fd = fd
+        super().__init__(fd, PAGE_BYTES + nbytes)
         self.nbytes = nbytes
-        self._map = map_memory(fd, PAGE_BYTES + nbytes)
-        whole = memoryview(self._map)
+        whole = memoryview(self.mapped)
         self.states = whole[:SLOTS]
         self.data = whole[PAGE_BYTES:]
 
     @classmethod
     def create(cls, nbytes: int) -> Arena:
         """A new arena with room for `nbytes`; memory is taken as it is first touched."""
-        fd = create_memory("arena", PAGE_BYTES + nbytes)
-        try:
-            return cls(fd, nbytes)
-        except BaseException:
-            os.close(fd)
-            raise
+        return cls(create_memory("arena", PAGE_BYTES + nbytes), nbytes)
 
     @classmethod
     def attach(cls, fd: int, nbytes: int) -> Arena:
         """The arena behind `fd`, which it owns from now on; `nbytes` as given to `create`."""
         return cls(fd, nbytes)
 
-    def close_fd(self) -> None:
-        """Give up the descriptor but keep the memory: for once the other end has it."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
     def close(self) -> None:
-        """Give up descriptor and memory."""
-        self.close_fd()
+        """Give up descriptor and memory. Idempotent."""
         self.states.release()
         self.data.release()
-        self._map.close()
+        super().close()
 
 
 class SlotWriter:
@@ -132,22 +118,19 @@ class SlotReader:
     def take(self, index: int, offset: int, length: int) -> bytearray:
         """A private copy of a slot's bytes; the slot is free afterwards."""
         copy = bytearray(self._view(index, offset, length))
-        self.drop(index)
+        self._free(index)
         return copy
 
     def take_bytes(self, index: int, offset: int, length: int) -> bytes:
         """Like `take`, for what arrives as `bytes`."""
         copy = bytes(self._view(index, offset, length))
-        self.drop(index)
+        self._free(index)
         return copy
 
     def drop(self, index: int) -> None:
         """Free a slot unread."""
         self._check_index(index)
-        # The copy must be complete before the writer can see the slot free.
-        with self._fence:
-            pass
-        self._arena.states[index] = _FREE
+        self._free(index)
 
     def _view(self, index: int, offset: int, length: int) -> memoryview:
         self._check_index(index)
@@ -158,3 +141,9 @@ class SlotReader:
     def _check_index(self, index: int) -> None:
         if not 0 <= index < SLOTS or self._arena.states[index] != _IN_USE:
             raise ProtocolError(f"slot {index} is not in use")
+
+    def _free(self, index: int) -> None:
+        # The copy must be complete before the writer can see the slot free.
+        with self._fence:
+            pass
+        self._arena.states[index] = _FREE

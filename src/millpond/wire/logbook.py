@@ -8,11 +8,10 @@ beyond a position, which the engine hands out.
 from __future__ import annotations
 
 import itertools
-import os
 import struct
 import threading
 
-from millpond.wire.memory import PAGE_BYTES, create_memory, map_memory
+from millpond.wire.memory import PAGE_BYTES, SharedMemory, create_memory
 
 POSITIONS = 256
 
@@ -26,14 +25,14 @@ _ENDED = struct.Struct("=Q")
 _ENDED_AT = 520
 
 
-class Logbook:
-    """One worker's page. The worker's methods: `claim`, `end`, `beat`; the others are the parent's."""
+class Logbook(SharedMemory):
+    """One worker's page. The worker's methods: `claim`, `request`, `end`, `beat`; the others are the parent's."""
 
-    __slots__ = ("_acquire", "_ended", "_page", "_release", "fd")
+    __slots__ = ("_acquire", "_ended", "_page", "_release")
 
     def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self._page = map_memory(fd, PAGE_BYTES)
+        super().__init__(fd, PAGE_BYTES)
+        self._page = self.mapped
         fence = threading.Lock()  # taken for its memory barrier only, and never held
         self._acquire, self._release = fence.acquire, fence.release
         self._ended = itertools.count(1)
@@ -41,28 +40,12 @@ class Logbook:
     @classmethod
     def create(cls) -> Logbook:
         """A new page of zeros."""
-        fd = create_memory("logbook", PAGE_BYTES)
-        try:
-            return cls(fd)
-        except BaseException:
-            os.close(fd)
-            raise
+        return cls(create_memory("logbook", PAGE_BYTES))
 
     @classmethod
     def attach(cls, fd: int) -> Logbook:
         """The page behind `fd`, which it owns from now on."""
         return cls(fd)
-
-    def close_fd(self) -> None:
-        """Give up the descriptor but keep the page: for once the other end has it."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-    def close(self) -> None:
-        """Give up descriptor and page. Idempotent."""
-        self.close_fd()
-        self._page.close()
 
     def claim(self, position: int) -> int:
         """Say that the call may run from here on; what the parent had asked before (`WITHDRAWN`: do not run it)."""

@@ -26,9 +26,30 @@ def create_memory(label: str, nbytes: int) -> int:
     return fd
 
 
-def map_memory(fd: int, nbytes: int) -> mmap.mmap:
-    """`fd` as shared, writable memory; raises `ValueError` if it holds less than `nbytes`."""
-    return mmap.mmap(fd, nbytes, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+class SharedMemory:
+    """Nameless memory mapped here: `fd` is what the other end needs (-1 once given up), `mapped` are the bytes."""
+
+    __slots__ = ("fd", "mapped")
+
+    def __init__(self, fd: int, nbytes: int) -> None:
+        """Map `fd`, which belongs to this object from now on; raises if it holds less than `nbytes`."""
+        try:
+            self.mapped = mmap.mmap(fd, nbytes, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        except BaseException:
+            os.close(fd)
+            raise
+        self.fd = fd
+
+    def close_fd(self) -> None:
+        """Give up the descriptor but keep the memory: for once the other end has it. Idempotent."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def close(self) -> None:
+        """Give up descriptor and memory. Idempotent."""
+        self.close_fd()
+        self.mapped.close()
 
 
 def _open_nameless(label: str) -> int:

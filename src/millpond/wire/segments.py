@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from millpond.wire.buffers import SLOTS, SlotReader, SlotWriter
+from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Frozen
 from millpond.wire.frames import ProtocolError
 
@@ -112,11 +112,9 @@ def _rows(body: bytes | memoryview, reader: SlotReader | None) -> tuple[list[tup
 
 
 def _check_slots(slots: list[tuple[int, int, int, int]], reader: SlotReader | None) -> None:
-    """The slots of one body are distinct and together no more than the arena: bounds what copying them can cost."""
+    """The slots of one body hold no more than the arena: bounds what copying them can cost."""
     if reader is None:
         raise ProtocolError("a segment lies in a slot, but there is no arena")
-    if len(slots) > SLOTS or len({row[1] for row in slots}) != len(slots):
-        raise ProtocolError("a slot is named twice")
     if sum(row[3] for row in slots) > reader.nbytes:
         raise ProtocolError(f"the slots of one body come to more than {reader.nbytes} bytes")
 

@@ -82,8 +82,9 @@ def _parameters(handler: type, name: str) -> list[inspect.Parameter]:
             inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
             inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
         ]
-    is_bound = isinstance(inspect.getattr_static(handler, name), staticmethod | classmethod)
-    takes_self = not is_bound and parameters and parameters[0].kind in _BY_POSITION
+    attribute = inspect.getattr_static(handler, name)
+    is_bound_later = hasattr(type(attribute), "__get__") and not isinstance(attribute, staticmethod | classmethod)
+    takes_self = is_bound_later and parameters and parameters[0].kind in _BY_POSITION
     return parameters[1:] if takes_self else parameters
 
 

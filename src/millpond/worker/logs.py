@@ -47,6 +47,13 @@ class Forwarder(logging.Handler):
         except BaseException:
             self.handleError(record)
 
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say on stderr what is wrong, if even that can be said."""
+        try:
+            super().handleError(record)
+        except BaseException:
+            pass  # its arguments refuse to be shown, too
+
 
 def forward_logging(channel: Channel, incarnation: int, level: int | str | None) -> None:
     """Send what reaches the root logger to the parent; `level` is the root logger's from now on, `None` leaves it."""

@@ -84,8 +84,9 @@ class Worker:
     def __init__(self, config: Mapping[str, Any], fds: Mapping[str, int]) -> None:
         self._config = config
         self.logbook = Logbook.attach(fds["logbook"])
+        self.logbook.close_fd()
         self.channel = Channel(socket.socket(fileno=fds["data"]), config["max_payload"] + FRAME_ROOM_BYTES)
-        self._interrupts = Interrupts(self.logbook)
+        self.interrupts = Interrupts(self.logbook)
         threshold = config["buffer_threshold"]
         self._codec: Codec = MsgpackCodec(threshold) if config["codec"] == "msgpack" else PickleCodec(threshold)
         inbound, outbound = (_arena(fds.get(name), config["buffer_bytes"]) for name in ("inbound", "outbound"))
@@ -101,7 +102,7 @@ class Worker:
             settle(self._config)
             handler = image if image is not None else load_handler(self._config["handler"])
             loop, runner, facts = self.make(handler)
-            self._interrupts.install()
+            self.interrupts.install()
             self._tell(WARMING, {"pid": os.getpid()})
             _run_hook(loop, runner, "warmup")
             self._tell(READY, {**msgspec.to_builtins(facts), "pid": os.getpid()})
@@ -133,10 +134,10 @@ class Worker:
     def _loop_for(self, is_async: bool) -> BlockingLoop | ParallelLoop:
         window, concurrency = self._config["stream_window"], self._config["concurrency"]
         if not is_async and concurrency == 1:
-            return BlockingLoop(self.channel, self._interrupts, window)
+            return BlockingLoop(self.channel, self.interrupts, window)
         from millpond.worker.parallel import ParallelLoop
 
-        return ParallelLoop(self.channel, self._interrupts, window, concurrency)
+        return ParallelLoop(self.channel, self.interrupts, window, concurrency)
 
     def _say_goodbye(self, loop: BlockingLoop | ParallelLoop, runner: Runner) -> None:
         """A teardown that fails is told, and changes nothing: every call was answered."""
@@ -154,7 +155,11 @@ class Worker:
 
 
 def _arena(fd: int | None, nbytes: int) -> Arena | None:
-    return Arena.attach(fd, nbytes) if fd is not None and nbytes else None
+    if fd is None or not nbytes:
+        return None
+    arena = Arena.attach(fd, nbytes)
+    arena.close_fd()  # the mapping stays; the handler's children need no descriptor of it
+    return arena
 
 
 def _run_hook(loop: BlockingLoop | ParallelLoop, runner: Runner, name: str) -> None:

@@ -146,9 +146,14 @@ class ParallelLoop:
             if started is not None:
                 drive(plan(self._runner, running, body, started), running, _wait_in_thread)
         except BaseException as error:
-            self._loop.call_soon_threadsafe(self._fail, error)
+            self._tell(self._fail, error)
         else:
-            self._loop.call_soon_threadsafe(self._safely, self._finished, running)
+            self._tell(self._safely, self._finished, running)
+
+    def _tell(self, callback: Callable[..., None], *args: Any) -> None:
+        """From a thread: have the loop's thread do something, if the loop is still there."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback, *args)
 
     # In a task
 
@@ -156,7 +161,13 @@ class ParallelLoop:
         running.bell = asyncio.Event()
         task = self._loop.create_task(self._run_in_task(running, body, started))
         self._tasks.add(task)  # the loop itself holds tasks weakly
-        task.add_done_callback(self._tasks.discard)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled():  # a handler cancelled every task it found, this one before its first step
+                self._start_task(running, body, started)
+
+        task.add_done_callback(done)
 
     async def _run_in_task(self, running: Running, body: Body, started: float | None) -> None:
         """Run a call; `started` if it was claimed already. One that is given up before it gets here never runs."""
@@ -194,7 +205,7 @@ class ParallelLoop:
         assert self._threads is not None
 
         def work() -> None:
-            self._loop.call_soon_threadsafe(future.set_result, perform(running.fields, step))
+            self._tell(future.set_result, perform(running.fields, step))
 
         self._threads.submit(work)
         while not future.done():

@@ -44,6 +44,7 @@ class Runner:
         "_channel",
         "_claim",
         "_codec",
+        "_end",
         "_plain",
         "_reader",
         "answers",
@@ -67,6 +68,7 @@ class Runner:
         self._channel = channel
         self._claim = logbook.claim
         self._codec = codec
+        self._end = logbook.end
         self._plain = {n: operation for n, operation in enumerate(operations) if operation.kind == "plain"}
         self._reader = reader
         self.answers = answers
@@ -182,14 +184,15 @@ class Runner:
         return self.logbook.request(fields[3]) == INTERRUPT
 
     def end(self, fields: Fields, error: BaseException | None = None) -> None:
-        """Note in the logbook that the operation is over. `error` is what it raised."""
-        self.check_not_forked(error)
-        self.logbook.end(fields[3])
-
-    def check_not_forked(self, error: BaseException | None = None) -> None:
-        """Leave, if the operation forked and this is the child: answering, and the shared memory, are its parent's."""
+        """Note in the logbook that the operation is over; in a forked child, leave. `error` is what it raised."""
         if self._channel.is_disowned:
             leave_forked_child(error)
+        self._end(fields[3])
+
+    def check_not_forked(self) -> None:
+        """Leave, if the operation forked and this is the child: answering, and the shared memory, are its parent's."""
+        if self._channel.is_disowned:
+            leave_forked_child(None)
 
     def _leave_seat(self, fields: Fields, is_interrupted: bool) -> None:
         seat = self.seats.get(fields[8])

@@ -60,8 +60,8 @@ def limit_threads(threads: int, chosen: Mapping[str, str]) -> None:
     for name in THREAD_VARIABLES:
         if name not in chosen:
             os.environ[name] = str(threads)
-    if not any(module in sys.modules for module in THREADED_MODULES):
-        return
+    if threads == 1 or not any(module in sys.modules for module in THREADED_MODULES):
+        return  # what an image loaded, it loaded with one thread
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     with suppress(ImportError):

@@ -1,0 +1,57 @@
+"""Who is let in: why a call would be refused, asked before anything is serialized or bound.
+
+Changes nothing; `machine.submit` asks it first. The order is: pool, session, queue, breaker.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond.core import affinity, lifetime
+from millpond.core.session import OPEN
+from millpond.errors import CLASSES
+
+if TYPE_CHECKING:
+    from millpond.core.machine import Machine
+    from millpond.core.operation import Operation
+    from millpond.core.session import Session
+    from millpond.errors import PoolError
+
+
+def refusal(m: Machine, op: Operation, session: Session | None, now: float, nbytes: int) -> PoolError | None:
+    """Why a call would be refused now, or `None`."""
+    if m.state != lifetime.SERVING:
+        return lifetime.closed_error(m)
+    if session is not None and (session.state != OPEN or (session.affinity == "fail_fast" and session.current)):
+        return affinity.refusal(session)
+    bound = m.settings.max_queued
+    if bound is not None and m.unended >= bound + m.ready_count * m.concurrency:
+        return _queue_full(m, f"{m.unended} calls are in the pool, max_queued is {bound}")
+    return too_many_bytes(m, nbytes) or _circuit_open(op, now)
+
+
+def too_many_bytes(m: Machine, nbytes: int) -> PoolError | None:
+    """Whether the arguments are too many bytes beside those that wait; with nothing waiting any size is let in."""
+    bound = m.settings.max_queued_bytes
+    if bound is not None and m.queued and m.queued_bytes + nbytes > bound:
+        return _queue_full(m, f"{m.queued_bytes} bytes wait, max_queued_bytes is {bound}")
+    return None
+
+
+def _circuit_open(op: Operation, now: float) -> PoolError | None:
+    wait_s = op.breaker.wait(now)
+    if wait_s is None:
+        return None
+    return CLASSES["circuit_open"](
+        f"operation {op.name!r} keeps killing or hanging its workers; its breaker is open for {wait_s:.2f} s",
+        retry_after=wait_s,
+    )
+
+
+def _queue_full(m: Machine, numbers: str) -> PoolError:
+    expected = sum(w.expected_s for w in m.workers.values()) / max(1, m.ready_count)
+    return CLASSES["queue_full"](
+        f"{numbers}; {m.ready_count} workers x {m.concurrency} are serving. "
+        "Try again later, raise the bound, or raise max_workers",
+        retry_after=round(max(0.05, min(expected, 30.0)), 3),
+    )

@@ -1,0 +1,81 @@
+"""How calls end: one step by which all of them leave, and what their operation's breaker is told.
+
+Comes after every decision that ends a call (an answer, a caller who leaves, a death, a refusal); puts the `finish`
+order into the outbox. Decides no ending itself.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from millpond import events
+from millpond.core import affinity
+from millpond.core.call import ENDED, TRANSITIONS
+from millpond.core.transitions import move
+from millpond.errors import PoolError
+
+if TYPE_CHECKING:
+    from millpond.core.call import Call
+    from millpond.core.machine import Machine
+    from millpond.core.operation import Operation
+    from millpond.errors import Ending
+
+
+def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> None:
+    """The one step by which every call ends; `value` is the result or the exception."""
+    move(call, ENDED, TRANSITIONS)
+    call.ending = ending
+    if call.deadline != math.inf:
+        m.wheel.discard(call)
+    if call.is_chore:
+        affinity.chore_ended(m, call, ending, value, now)
+        return
+    m.unended -= 1
+    m.counts[ending] += 1
+    op = call.op
+    if ending == "ok":
+        op.ended += 1
+    else:
+        _note_failure(m, call, value)
+        op.ended += ending == "failed"
+    if op.breaker.probe is not None:
+        before = op.breaker.state
+        op.breaker.probe_ended(call.id, now, success=ending in ("ok", "failed"))
+        say_if_changed(m, op, before)
+    m.outbox.append(("finish", call, value))
+
+
+def _note_failure(m: Machine, call: Call, error: BaseException) -> None:
+    code = "handler_error"
+    if isinstance(error, PoolError):
+        error.call_id, error.attempts, code = call.id, call.attempts, error.code
+    m.codes[code] = m.codes.get(code, 0) + 1
+
+
+def end_queued(m: Machine, call: Call, ending: Ending, error: PoolError, now: float) -> None:
+    """End a call that waits, wherever it does."""
+    if call.place is not None:
+        call.place.remove(call)
+    else:
+        del m.shelf[call.id]
+    if not call.is_chore:
+        m.queued -= 1
+        m.queued_bytes -= call.nbytes
+    finish(m, call, ending, error, now)
+    if call.session is not None:
+        affinity.call_left(m, call.session, call, now)
+
+
+def fault(m: Machine, call: Call, now: float) -> None:
+    """The call cost its worker, or outran its deadline while it ran: its breaker is told, before the call ends."""
+    op, before = call.op, call.op.breaker.state
+    op.ended += 1
+    op.breaker.fault(call.id, now, op.ended)
+    say_if_changed(m, op, before)
+
+
+def say_if_changed(m: Machine, op: Operation, before: str) -> None:
+    """Tell of a breaker's new state."""
+    if op.breaker.state != before:
+        m.say(events.BreakerChanged, op.name, before, op.breaker.state)

@@ -1,0 +1,108 @@
+"""What a fake worker's answers become: frozen and thawed by the codec like real ones, and told without a wire.
+
+Stands in for `millpond.worker.answers.Answers`: the calls are run by the worker's own code, which ends each of them
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from millpond.errors import CLASSES, ResultNotSerializable
+from millpond.seams import EXPORT_SESSION
+from millpond.wire.codec import Codec, CodecError, Frozen
+from millpond.wire.exceptions import RemoteTraceback, describe, restore
+from millpond.wire.frames import EXPIRED, INTERRUPTED, ITEM, SKIPPED
+from millpond.wire.wording import error_text, traceback_text, type_name
+from millpond.worker.answers import Unsendable, without_our_frames
+
+if TYPE_CHECKING:
+    from millpond.errors import Outcome
+    from millpond.seams import AnswerKind
+    from millpond.wire.frames import Fields
+
+Tell = Callable[["Fields", "AnswerKind", Any, int], None]
+TellItem = Callable[["Fields", Any], None]
+_BARE: dict[int, AnswerKind] = {INTERRUPTED: "interrupted", EXPIRED: "expired", SKIPPED: "skipped"}
+
+
+class DirectAnswers:
+    """Ends calls by calling back; the times a runner gives are the machine's and are ignored."""
+
+    def __init__(self, codec: Codec, limit: int, tell: Tell, tell_item: TellItem) -> None:
+        self._codec = codec
+        self._limit = limit
+        self._tell = tell
+        self._tell_item = tell_item
+
+    def value(self, kind: int, fields: Fields, started: float, ended: float, value: Any) -> None:
+        """Tell a result or an item, or raise `Unsendable`."""
+        try:
+            body = self._codec.freeze(value)
+        except CodecError as error:
+            raise Unsendable("result_not_serializable", _why(error)) from error
+        if len(body) > self._limit:
+            told = f"the result is {len(body)} bytes large, max_payload is {self._limit}"
+            raise Unsendable("payload_too_large", told)
+        if fields[4] == EXPORT_SESSION:
+            self._tell(fields, "ok", private(body), 0)
+            return
+        try:
+            arrived = thaw(self._codec, private(body))
+        except CodecError as error:
+            self._tell(fields, "failed", ResultNotSerializable(f"the result came, but {error}", outcome="completed"), 0)
+            return
+        if kind == ITEM:
+            self._tell_item(fields, arrived)
+        else:
+            self._tell(fields, "ok", arrived, 0)
+
+    def bare(self, kind: int, fields: Fields, started: float = 0.0, ended: float = 0.0) -> None:
+        """Tell an answer without a value."""
+        self._tell(fields, _BARE[kind], None, 0)
+
+    def as_it_came(self, kind: int, flags: int, fields: Fields, started: float, ended: float, body: Any) -> None:
+        """Tell a session's state that was never unpacked here."""
+        self._tell(fields, "ok", body, 0)
+
+    def raised(self, fields: Fields, started: float, ended: float, error: BaseException, flags: int = 0) -> None:
+        """Tell the handler's exception, as it would arrive."""
+        body = describe(without_our_frames(error), self._codec.name)
+        self._tell(fields, "failed", restore(body, self._codec.name), flags)
+
+    def fault(
+        self,
+        fields: Fields,
+        started: float,
+        ended: float,
+        code: str,
+        outcome: Outcome,
+        message: str,
+        error: BaseException | None = None,
+        flags: int = 0,
+    ) -> None:
+        """Tell a failure that is Millpond's to report."""
+        failure = CLASSES[code](message, outcome=outcome)
+        if error is not None:
+            failure.__cause__ = RemoteTraceback(traceback_text(error))
+        self._tell(fields, "failed", failure, flags)
+
+
+def private(payload: bytes | Frozen) -> bytes | Frozen:
+    """A copy that shares nothing which anybody could still change."""
+    if isinstance(payload, Frozen):
+        return Frozen(list(payload.streams), list(payload.buffers)).own()
+    return payload
+
+
+def thaw(codec: Codec, payload: bytes | Frozen) -> Any:
+    """The value of a payload."""
+    if isinstance(payload, Frozen):
+        return codec.thaw_parts(payload.streams, payload.buffers)
+    return codec.thaw(payload)
+
+
+def _why(error: CodecError) -> str:
+    cause = error.__cause__
+    return f"{error}: {type_name(type(cause))}: {error_text(cause)}" if cause is not None else str(error)

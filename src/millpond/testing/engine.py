@@ -1,0 +1,192 @@
+"""An engine without processes: its workers' handlers live in the test, and its failures come when the test says so.
+
+Given to a pool as `engine=`. Everything happens on the pool's loop and in the same order each time; with a
+`ManualClock`, at the time the test says, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections import deque
+from typing import Any
+
+from millpond.clock import MonotonicClock
+from millpond.errors import StartFailed
+from millpond.seams import Clock, EngineEvents, EngineSpec, HandlerFacts
+from millpond.testing.answers import private, thaw
+from millpond.testing.holding import Held, Holding
+from millpond.testing.worker import FakeWorker
+from millpond.wire.codec import Codec, Frozen, make_codec
+from millpond.wire.handlerspec import freeze_arguments, freeze_handler, load_handler
+from millpond.wire.wording import traceback_text
+from millpond.worker.handler import facts_of
+
+
+class Sent:
+    """A call as it was given to a worker: `worker` (id), `call_id`, `operation`, and `session` (id or `None`)."""
+
+    def __init__(self, worker: int, call: Any, codec: Codec) -> None:
+        self.worker = worker
+        self.call_id: int = call.id
+        self.operation: str = call.op.name
+        self.session: str | None = call.session.id if call.session is not None else None
+        self._payload: bytes | Frozen = private(call.payload)
+        self._codec = codec
+
+    def arguments(self) -> Any:
+        """What travelled: `(args, kwargs)`, of a function `(its frozen form, args, kwargs)`; empty for an errand."""
+        return thaw(self._codec, self._payload) if len(self._payload) else ()
+
+    def __repr__(self) -> str:
+        return f"<Sent call {self.call_id} {self.operation} to worker {self.worker}>"
+
+
+class FakeEngine:
+    """`workers` are those alive, by id; `sent` is every call that was given to one, in order."""
+
+    def __init__(self) -> None:
+        self.workers: dict[int, FakeWorker] = {}
+        self.sent: list[Sent] = []
+        self.holding = Holding()
+        self.clock: Clock = MonotonicClock()
+        self.handler: type | None = None
+        self.arguments = b""
+        self.handler_facts = HandlerFacts("functions", (), ())
+        self._facts: HandlerFacts | None = None
+        self._start_failures: deque[str] = deque()
+        self._starts_go_on = asyncio.Event()
+        self._starts_go_on.set()
+
+    # For tests
+
+    def hold(self, operation: str | None = None, *, is_stubborn: bool = False) -> None:
+        """Keep each call of this operation (of all) from now on: begun, and before its first line.
+
+        An interrupt ends a held call, unless it is stubborn: that one goes on until it is released or killed.
+        """
+        self.holding.hold(operation, is_stubborn)
+
+    def release(self, operation: str | None = None) -> None:
+        """Let go what is held of this operation (of all), and hold no more of it."""
+        self.holding.release(operation)
+
+    def held(self, operation: str | None = None) -> list[Held]:
+        """The calls held now, oldest first."""
+        return self.holding.of(operation)
+
+    async def wait_held(self, count: int = 1, operation: str | None = None, timeout: float = 10.0) -> list[Held]:
+        """Wait until so many are held, and return them; `TimeoutError` after `timeout` seconds of the machine's."""
+        async with asyncio.timeout(timeout):
+            return await self.holding.wait(count, operation)
+
+    def hold_starts(self) -> None:
+        """Let no worker become ready."""
+        self._starts_go_on.clear()
+
+    def release_starts(self) -> None:
+        """Let workers become ready again, first those that were kept."""
+        self._starts_go_on.set()
+
+    def fail_starts(self, message: str, count: int = 1) -> None:
+        """Let the next `count` workers fail to start, each saying `message`."""
+        self._start_failures.extend([message] * count)
+
+    # The workers' side
+
+    async def may_start(self) -> None:
+        """Wait while starts are held; raises `RuntimeError` if this one is to fail."""
+        await self._starts_go_on.wait()
+        if self._start_failures:
+            raise RuntimeError(self._start_failures.popleft())
+
+    def bury(self, worker: FakeWorker) -> None:
+        """Count a dead worker no more."""
+        self.workers.pop(worker.id, None)
+
+    # `millpond.seams.Engine`
+
+    async def open(self, spec: EngineSpec, events: EngineEvents) -> HandlerFacts | None:
+        """Look at the handler; `StartFailed` ends with the traceback of what its module or `preload` raised."""
+        self.events = events
+        self.settings = spec.settings
+        self.clock = spec.clock or MonotonicClock()
+        self._codec = make_codec(spec.settings.codec, spec.settings.buffer_threshold)
+        try:
+            self.handler = self._image(spec)
+            self.arguments = freeze_arguments(spec.args, spec.kwargs)
+        except Exception as error:
+            raise StartFailed(f"no worker can be started: {traceback_text(error).rstrip()}") from error
+        self._facts = self.handler_facts = facts_of(self.handler)
+        return self._facts
+
+    async def close(self) -> None:
+        """End every worker."""
+        for worker in list(self.workers.values()):
+            worker.die()
+
+    def facts(self) -> HandlerFacts | None:
+        """The handler's facts."""
+        return self._facts
+
+    def start(self, worker: Any) -> None:
+        """Begin to make a worker."""
+        made = self.workers[worker.id] = worker.link = FakeWorker(self, worker)
+        made.begin()
+
+    def send(self, worker: Any, call: Any) -> None:
+        """Give a call to a worker; one that died meanwhile takes none."""
+        if worker.link.is_alive:
+            self.sent.append(Sent(worker.id, call, self._codec))
+            worker.link.take(call)
+
+    def withdraw(self, worker: Any, call: Any) -> bool:
+        """Take back a call. True: it did not start, and will not."""
+        link: FakeWorker = worker.link
+        return link.is_alive and link.withdraw(call)
+
+    def interrupt(self, worker: Any, call: Any) -> None:
+        """Ask the operation to stop."""
+        worker.link.interrupt(call)
+
+    def credit(self, worker: Any, call_id: int, items: int) -> None:
+        """Let a stream go on by so many items."""
+        worker.link.credit(call_id, items)
+
+    def forget_session(self, worker: Any, number: int) -> None:
+        """Drop a session's record in the worker."""
+        worker.link.forget(number)
+
+    def ping(self, worker: Any) -> None:
+        """Ask for a sign."""
+        asyncio.get_running_loop().call_soon(worker.link.pong)
+
+    def stop(self, worker: Any) -> None:
+        """Let the worker tear down and go."""
+        worker.link.leave()
+
+    def kill(self, worker: Any) -> None:
+        """End a worker."""
+        asyncio.get_running_loop().call_soon(worker.link.die, 9)
+
+    def heartbeat(self, worker: Any) -> float:
+        """A frozen worker gives no sign; any other just did."""
+        return 0.0 if worker.link.is_frozen else self.clock.now()
+
+    def memory(self, worker: Any) -> int | None:
+        """What the test says."""
+        memory_bytes: int | None = worker.link.memory_bytes
+        return memory_bytes
+
+    def logs(self, worker: Any | None = None) -> str:
+        """Nothing: what handlers print goes where the test's own output goes."""
+        return ""
+
+    @staticmethod
+    def _image(spec: EngineSpec) -> type | None:
+        for name in spec.settings.preload:
+            importlib.import_module(name)
+        handler = spec.handler if isinstance(spec.handler, type) else load_handler(freeze_handler(spec.handler))
+        if handler is not None and hasattr(handler, "preload"):
+            handler.preload()
+        return handler

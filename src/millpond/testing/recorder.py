@@ -1,0 +1,100 @@
+"""Keeps every event a pool says, in order, and waits for the one a test needs."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from types import TracebackType
+from typing import Any, Protocol
+
+from millpond.events import Event
+from millpond.telemetry.bus import Bus
+
+_numbers = itertools.count(1)
+
+
+class HasTelemetry(Protocol):
+    """A `Pool` or a `SyncPool`."""
+
+    @property
+    def telemetry(self) -> Bus:
+        """Where listeners attach."""
+        ...
+
+
+class EventRecorder:
+    """Records from the moment it is made until `close`, or the end of its `with`."""
+
+    def __init__(self, pool: HasTelemetry) -> None:
+        self.events: list[Event] = []
+        self._bus = pool.telemetry
+        self._id = f"event-recorder-{next(_numbers)}"
+        self._waiting: set[_Watch] = set()
+        self._bus.attach(self._id, None, self._hear)
+
+    def names(self) -> list[str]:
+        """The events' names, in order."""
+        return [event.name for event in self.events]
+
+    def of(self, name: str, **fields: Any) -> list[Event]:
+        """The events of that name whose fields have these values."""
+        return [event for event in self.events if event.name == name and _has(event, fields)]
+
+    async def wait(self, name: str, count: int = 1, timeout: float = 10.0, **fields: Any) -> list[Any]:
+        """Wait until `count` such events were said, since the recorder was made, and return them.
+
+        Raises `TimeoutError` after `timeout` seconds (of the machine's clock), naming what was said instead. Works for
+        a `SyncPool` too, from any loop.
+        """
+        watch = _Watch()
+        self._waiting.add(watch)
+        try:
+            async with asyncio.timeout(timeout):
+                while len(found := self.of(name, **fields)) < count:
+                    await watch.something()
+                return found
+        except TimeoutError:
+            wanted = f"{count} x {name} {fields or ''}".rstrip()
+            said = ", ".join(self.names()) or "nothing"
+            raise TimeoutError(f"not within {timeout} s: {wanted}; said was {said}") from None
+        finally:
+            self._waiting.discard(watch)
+
+    def close(self) -> None:
+        """Record no more. Idempotent."""
+        self._bus.detach(self._id)
+
+    def __enter__(self) -> EventRecorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _hear(self, event: Event) -> None:
+        self.events.append(event)
+        for watch in list(self._waiting):
+            watch.wake()
+
+
+class _Watch:
+    """Wakes one waiting task, from whichever thread the event came."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bell = asyncio.Event()
+
+    async def something(self) -> None:
+        """Wait for one more event."""
+        await self._bell.wait()
+        self._bell.clear()
+
+    def wake(self) -> None:
+        """One more was recorded."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._bell.set)
+
+
+def _has(event: Event, fields: dict[str, Any]) -> bool:
+    return all(getattr(event, name, None) == value for name, value in fields.items())

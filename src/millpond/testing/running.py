@@ -1,0 +1,76 @@
+"""The worker's own runner of calls, fed from memory, and its plans carried out as tasks of the test's loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from millpond.testing.answers import DirectAnswers, thaw
+from millpond.wire.codec import Codec
+from millpond.wire.logbook import Logbook
+from millpond.worker.plan import Step, perform
+from millpond.worker.runner import Runner
+from millpond.worker.running import Running
+
+if TYPE_CHECKING:
+    from millpond.worker.answers import Answers
+    from millpond.worker.channel import Channel
+    from millpond.worker.plan import Outcome, Plan
+
+
+class _NoChannel:
+    """The runner's socket: there is none, and it is not in a forked child."""
+
+    is_disowned = False
+
+
+class MemoryRunner(Runner):
+    """The worker's runner of calls, whose payloads never were on a wire."""
+
+    __slots__ = ("_thawing",)
+
+    def __init__(
+        self, logbook: Logbook, codec: Codec, answers: DirectAnswers, operations: list[Any], hooks: dict[str, Any]
+    ) -> None:
+        self._thawing = codec
+        channel = cast("Channel", _NoChannel())
+        super().__init__(channel, logbook, codec, None, cast("Answers", answers), operations, hooks)
+        self.interruptions += (asyncio.CancelledError,)
+
+    def thaw(self, body: Any, flags: int) -> Any:
+        """The value of a payload."""
+        return thaw(self._thawing, body)
+
+
+async def carry_out(steps: Plan, running: Running) -> None:
+    """What `millpond.worker.parallel` does with a plan, in the test's loop."""
+    outcome: Outcome | None = None
+    while True:
+        try:
+            step = next(steps) if outcome is None else steps.send(outcome)
+        except StopIteration:
+            return
+        if step is None:
+            await _credit(running)
+            outcome = (None, None)
+        elif step.is_async:
+            outcome = await _perform_async(running, step)
+        else:
+            outcome = perform(running.fields, step)
+
+
+async def _credit(running: Running) -> None:
+    running.bell = bell = asyncio.Event()
+    while not running.may_go_on():
+        bell.clear()
+        await bell.wait()
+
+
+async def _perform_async(running: Running, step: Step) -> Outcome:
+    running.task = asyncio.current_task()
+    try:
+        return await step.function(*step.args, **step.kwargs), None
+    except BaseException as error:
+        return None, error
+    finally:
+        running.task = None

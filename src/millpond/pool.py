@@ -99,21 +99,40 @@ class Pool(Calls):
         Raises `StartFailed` with the user's own traceback last, `PoolClosed` if it was closed before. Cancelling, like
         failing, leaves nothing running.
         """
-        if self._driver.machine.state != lifetime.NEW:
-            if self._opening is None or self._driver.machine.state in (lifetime.CLOSING, lifetime.CLOSED):
-                raise lifetime.closed_error(self._driver.machine)
-            await asyncio.shield(self._opening)
-            return self
-        self._loop = asyncio.get_running_loop()
+        machine = self._driver.machine
+        if self._opening is not None:
+            return await self._join_opening(self._opening)
+        if machine.state != lifetime.NEW:
+            raise lifetime.closed_error(machine)
+        self._loop = running_loop()
         LEFT_OPEN.add(self)
         self._opening = asyncio.create_task(self._open())
         try:
             await asyncio.shield(self._opening)
         except asyncio.CancelledError:
-            self._opening.cancel()
-            await asyncio.gather(self._opening, return_exceptions=True)
+            await self._end_opening()
             raise
         return self
+
+    async def _join_opening(self, opening: asyncio.Task[None]) -> Pool:
+        """Wait with whoever opens the pool; cancelling this waiter is no reason to end the opening."""
+        machine = self._driver.machine
+        if machine.state not in (lifetime.CLOSING, lifetime.CLOSED):
+            self.at_desk()
+            await asyncio.wait([opening])
+        if opening.cancelled() or machine.state in (lifetime.CLOSING, lifetime.CLOSED):
+            raise lifetime.closed_error(machine)
+        opening.result()
+        return self
+
+    async def _end_opening(self) -> None:
+        """Give up an opening that may not even have begun."""
+        assert self._opening is not None
+        self._opening.cancel()
+        await asyncio.gather(self._opening, return_exceptions=True)
+        if self._driver.machine.state == lifetime.NEW:
+            lifetime.close_pool(self._driver.machine, self._driver.now(), 0.0)
+        LEFT_OPEN.discard(self)
 
     async def _open(self) -> None:
         try:
@@ -131,18 +150,18 @@ class Pool(Calls):
         Then every process is ended, whatever it does. May be called any number of times, also while opening.
         """
         machine = self._driver.machine
-        if machine.state == lifetime.NEW:
+        if machine.state == lifetime.NEW and self._opening is None:
             lifetime.close_pool(machine, self._driver.now(), 0.0)
         if machine.state == lifetime.CLOSED:
             return
+        self.at_desk()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(self.settings.drain if drain is None else drain))
         await asyncio.shield(self._closing)
 
     async def _close(self, drain_s: float) -> None:
         if self._opening is not None and not self._opening.done():
-            self._opening.cancel()
-            await asyncio.gather(self._opening, return_exceptions=True)
+            await self._end_opening()
         if self._driver.machine.state != lifetime.CLOSED:
             await shutdown.bring_down(self._driver, drain_s)
         LEFT_OPEN.discard(self)
@@ -151,6 +170,7 @@ class Pool(Calls):
     async def drain(self) -> None:
         """Take no more calls, and wait until what is queued and running has ended."""
         machine = self._driver.machine
+        self.at_desk()
         lifetime.drain_pool(machine)
         self._driver.carry_out()
         await shutdown.until(self._driver, lambda: not machine.unended)
@@ -283,6 +303,17 @@ def make_engine(name: str) -> Engine:
     from millpond.engine.local import LocalEngine
 
     return LocalEngine()
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The loop a pool is opened on. Raises `RuntimeError` where there is none, under trio for instance."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "Pool needs a running asyncio event loop (uvloop's will do, trio's will not); "
+            "programs without one use SyncPool or Executor"
+        ) from None
 
 
 def check_handler(handler: Any) -> type | str | None:

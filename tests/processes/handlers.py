@@ -1,0 +1,94 @@
+"""Handlers for tests of real processes; importable, so that they travel by name."""
+
+import logging
+import os
+import random
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+
+class Adder:
+    """Small operations, and ways to be slow or dead."""
+
+    def add(self, a: int, b: int) -> int:
+        return a + b
+
+    def give(self, value: Any) -> Any:
+        return value
+
+    def sleep(self, seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
+    def leave(self, code: int) -> None:
+        os._exit(code)
+
+    def count(self, n: int) -> Iterator[int]:
+        yield from range(n)
+
+
+class Surroundings:
+    """Tells what its worker is surrounded by."""
+
+    def about(self, variable: str) -> dict[str, Any]:
+        return {
+            "variable": os.environ.get(variable),
+            "cwd": os.getcwd(),
+            "nice": os.nice(0),
+            "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            "cores": sorted(os.sched_getaffinity(0)),
+            "omp": os.environ.get("OMP_NUM_THREADS"),
+            "stdin": os.readlink("/proc/self/fd/0"),
+        }
+
+    def draw(self) -> tuple[float, float]:
+        import numpy
+
+        return random.random(), float(numpy.random.random())
+
+    def say(self, text: str) -> None:
+        print(text)
+        print(text, file=sys.stderr)
+
+    def log(self, text: str) -> None:
+        logging.getLogger("tests.handler").warning("%s", text)
+
+
+class Forest:
+    """A model fitted with OpenMP in the warden, which every worker forked from it predicts with."""
+
+    model: Any = None
+
+    @classmethod
+    def preload(cls) -> None:
+        from sklearn.datasets import load_digits
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        images, digits = load_digits(return_X_y=True)
+        cls.model = HistGradientBoostingClassifier(max_iter=5).fit(images[:300], digits[:300])
+
+    def predict(self) -> int:
+        from sklearn.datasets import load_digits
+
+        images, _ = load_digits(return_X_y=True)
+        return len(self.model.predict(images[:100]))
+
+
+class Threaded:
+    """Starts a thread where none may be."""
+
+    @classmethod
+    def preload(cls) -> None:
+        import threading
+
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+
+
+class FailsToStart:
+    """Its constructor raises."""
+
+    def __init__(self) -> None:
+        raise LookupError("no model here")

@@ -1,0 +1,160 @@
+"""Where a pool may be used: a notebook, a script's `__main__`, uvloop, threads, a forked child, trio."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+import trio
+import uvloop
+
+import millpond
+from tests.processes.handlers import Adder
+
+
+def script(tmp_path: Path, source: str, timeout: float = 60.0) -> str:
+    """What a program prints that is run as `python file.py`; its exit code must be 0."""
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(source))
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_class_of_a_script_travels_both_ways(tmp_path: Path) -> None:
+    """A handler, a function, an argument and a result whose classes live in `__main__` work as imported ones do."""
+    said = script(
+        tmp_path,
+        """
+        import asyncio, millpond
+
+        class Point:
+            def __init__(self, x): self.x = x
+
+        class Mover:
+            def move(self, point, by): return Point(point.x + by)
+
+        class Lost(Exception):
+            pass
+
+        def twice(x): return 2 * x
+
+        async def main():
+            async with millpond.Pool(Mover, max_workers=1) as pool:
+                moved = await pool.call("move", Point(1), 2)
+                print(type(moved) is Point, moved.x)
+                print(await pool.run(twice, 4), await pool.run(lambda x: twice(x) + 1, 4))
+
+        if __name__ == "__main__":
+            asyncio.run(main())
+        """,
+    )
+    assert said == "True 3\n8 9\n"
+
+
+def test_a_script_without_a_main_guard_is_not_run_again_in_the_workers(tmp_path: Path) -> None:
+    """Neither warden nor workers execute the program's own file."""
+    said = script(
+        tmp_path,
+        """
+        import millpond
+        print("once")
+        with millpond.Executor(2) as executor:
+            print(list(executor.map(lambda x: x * x, range(4))))
+        """,
+    )
+    assert said == "once\n[0, 1, 4, 9]\n"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
+def test_a_pool_works_in_a_notebook() -> None:
+    """Cells define the handler and await its calls on the notebook's own loop; a redefined function is the new one."""
+    cells = [
+        "import millpond\nclass Echo:\n    def echo(self, x):\n        return x\n"
+        "pool = millpond.Pool(Echo, max_workers=1)\nawait pool.open()",
+        "def f(): return 1\nprint(await pool.call('echo', 5), await pool.run(f))",
+        "def f(): return 2\nprint(await pool.run(f))",
+        "await pool.close()\nprint(pool.statistics().state)",
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(book, timeout=60, kernel_name="python3").execute()
+    printed = "".join(out["text"] for cell in book.cells for out in cell.outputs if out["output_type"] == "stream")
+    assert printed == "5 1\n2\nclosed\n"
+
+
+def test_uvloop_serves_as_asyncio_does() -> None:
+    """Calls, large payloads, deadlines and deaths work under uvloop."""
+
+    async def main() -> None:
+        async with millpond.Pool(Adder, max_workers=2) as pool:
+            assert await asyncio.gather(*(pool.call("add", n, 1) for n in range(200))) == list(range(1, 201))
+            assert await pool.call("give", b"x" * 3_000_000) == b"x" * 3_000_000
+            with pytest.raises(millpond.DeadlineExceeded):
+                await pool.options(deadline=0.1).call("sleep", 5.0)
+            with pytest.raises(millpond.WorkerDied):
+                await pool.call("leave", 3)
+
+    uvloop.run(main())
+
+
+def test_threads_share_a_sync_pool_and_each_gets_its_own_answers() -> None:
+    """A SyncPool is thread-safe: eight threads, no answer to the wrong one."""
+    wrong: list[tuple[int, int]] = []
+
+    def ask(pool: millpond.SyncPool, who: int) -> None:
+        for n in range(100):
+            if pool.call("add", who * 1000, n) != who * 1000 + n:
+                wrong.append((who, n))
+
+    with millpond.SyncPool(Adder, max_workers=2) as pool:
+        threads = [threading.Thread(target=ask, args=(pool, who)) for who in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert pool.statistics().endings["ok"] == 800
+    assert wrong == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_cannot_use_its_parents_pool() -> None:
+    """The workers belong to the parent: a call in the child raises, and the parent's pool goes on."""
+    with millpond.SyncPool(Adder, max_workers=1) as pool:
+        pid = os.fork()
+        if not pid:
+            try:
+                pool.call("add", 1, 2)
+            except millpond.PoolClosed as error:
+                os._exit(0 if "forked" in str(error) else 2)
+            except BaseException:
+                os._exit(3)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert pool.call("add", 1, 2) == 3
+
+
+def test_trio_is_refused_with_a_sentence() -> None:
+    """The async face needs asyncio, and says so."""
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="asyncio"):
+            await millpond.Pool(Adder).open()
+
+    trio.run(main)
+
+
+def test_another_loop_is_refused_with_a_sentence() -> None:
+    """A pool belongs to the loop it was opened on."""
+    with millpond.SyncPool(Adder, max_workers=1) as pool:
+
+        async def main() -> None:
+            with pytest.raises(RuntimeError, match="another event loop"):
+                await pool.pool.call("add", 1, 2)
+
+        asyncio.run(main())

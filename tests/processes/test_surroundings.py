@@ -1,0 +1,120 @@
+"""What surrounds a worker: environment, directory, limits, cores, threads, seeds, output, and what may be preloaded."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import millpond
+from tests.processes.handlers import FailsToStart, Forest, Surroundings, Threaded
+
+both = pytest.mark.parametrize("start_method", ["fork", "spawn"])
+
+
+def with_pool(body: Callable[[millpond.Pool], Awaitable[Any]], handler: Any, **settings: Any) -> Any:
+    """Run `body` with an open pool."""
+
+    async def main() -> Any:
+        async with millpond.Pool(handler, **{"max_workers": 1, **settings}) as pool:
+            return await body(pool)
+
+    return asyncio.run(main())
+
+
+@both
+def test_a_worker_is_surrounded_as_the_settings_say(start_method: str, tmp_path: Path) -> None:
+    """Environment, directory, niceness, limits, cores and library threads are the settings'; stdin is empty."""
+    core = min(os.sched_getaffinity(0))
+    about = with_pool(
+        lambda pool: pool.call("about", "MILLPOND_TEST"),
+        Surroundings,
+        start_method=start_method,
+        worker_env={"MILLPOND_TEST": "yes"},
+        cwd=str(tmp_path),
+        nice=3,
+        rlimits={"NOFILE": 200},
+        cpu_affinity=[core],
+        threads_per_worker=2,
+    )
+    assert about == {
+        "variable": "yes",
+        "cwd": str(tmp_path),
+        "nice": os.nice(0) + 3,
+        "files": 200,
+        "cores": [core],
+        "omp": "2",
+        "stdin": "/dev/null",
+    }
+
+
+def test_forked_workers_draw_different_numbers() -> None:
+    """`random` and numpy's global generator are seeded anew in each worker of one image."""
+
+    async def body(pool: millpond.Pool) -> list[tuple[float, float]]:
+        first = await pool.call("draw")
+        await pool.replace_workers()
+        return [first, await pool.call("draw")]
+
+    drawn = with_pool(body, Surroundings, preload=["random", "numpy"])
+    assert len({number for pair in drawn for number in pair}) == 4
+
+
+@both
+def test_what_a_worker_writes_is_kept_and_not_shown(start_method: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Output goes to the worker's ring, which `logs` reads; nothing reaches the program's own streams."""
+
+    async def body(pool: millpond.Pool) -> str:
+        await pool.call("say", "hello from within")
+        for _ in range(500):
+            if pool.logs().count("hello from within") == 2:
+                break
+            await asyncio.sleep(0.01)
+        return pool.logs()
+
+    assert with_pool(body, Surroundings, start_method=start_method).count("hello from within") == 2
+    assert "hello from within" not in "".join(capfd.readouterr())
+
+
+@both
+def test_log_records_reach_the_programs_logging(start_method: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker's records arrive under their logger's name with worker and call attached."""
+    with caplog.at_level(logging.INFO):
+        with_pool(lambda pool: pool.call("log", "a word"), Surroundings, start_method=start_method)
+    (record,) = [record for record in caplog.records if record.name == "tests.handler"]
+    assert record.getMessage() == "a word"
+    assert record.levelno == logging.WARNING
+    assert getattr(record, "worker") == 1  # noqa: B009
+    assert getattr(record, "call") == 1  # noqa: B009
+
+
+def test_a_model_fitted_before_the_fork_predicts_after_it() -> None:
+    """OpenMP has one thread while the image is made, so that a forked worker's OpenMP does not wait for ghosts."""
+    for threads in (1, 2):
+        assert with_pool(lambda pool: pool.call("predict"), Forest, threads_per_worker=threads) == 100
+
+
+def test_an_image_with_threads_is_refused_by_name() -> None:
+    """A process with threads cannot be forked safely: opening fails and recommends the way out."""
+    with pytest.raises(millpond.StartFailed, match="spawn"):
+        with_pool(lambda pool: pool.call("x"), Threaded)
+
+
+@both
+def test_a_constructor_that_raises_fails_the_opening_with_its_traceback(start_method: str) -> None:
+    """`open()` raises StartFailed, and the user's own traceback ends the message."""
+    with pytest.raises(millpond.StartFailed) as caught:
+        with_pool(lambda pool: pool.call("x"), FailsToStart, start_method=start_method)
+    assert str(caught.value).rstrip().endswith("LookupError: no model here")
+    assert "raise LookupError" in str(caught.value)
+
+
+@both
+def test_a_handler_that_cannot_be_imported_fails_the_opening_with_its_traceback(start_method: str) -> None:
+    """The name of what is missing is the last word."""
+    with pytest.raises(millpond.StartFailed) as caught:
+        with_pool(lambda pool: pool.call("x"), "no_such_module:Reader", start_method=start_method)
+    assert str(caught.value).rstrip().endswith("ModuleNotFoundError: No module named 'no_such_module'")

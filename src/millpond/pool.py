@@ -7,6 +7,7 @@ Puts settings, engine, driver and desk together, opens and closes them, and answ
 from __future__ import annotations
 
 import asyncio
+import sys
 import uuid
 from collections.abc import Mapping
 from random import Random
@@ -81,7 +82,7 @@ class Pool(Calls):
             check_handler(handler), tuple(args), dict(kwargs or {}), self.settings, self.run_id, name, clock
         )
         self._bus = Bus()
-        made = make_engine(engine) if isinstance(engine, str) else engine
+        made = make_engine(engine, self.settings.start_method) if isinstance(engine, str) else engine
         self._driver = Driver(self.settings, made, clock or MonotonicClock(), random or Random(), self._bus)
         codec = make_codec(self.settings.codec, self.settings.buffer_threshold)
         self.desk = Desk(self._driver, self.settings, codec)
@@ -116,13 +117,13 @@ class Pool(Calls):
 
     async def _join_opening(self, opening: asyncio.Task[None]) -> Pool:
         """Wait with whoever opens the pool; cancelling this waiter is no reason to end the opening."""
-        machine = self._driver.machine
-        if machine.state not in (lifetime.CLOSING, lifetime.CLOSED):
+        if not opening.done():
             self.at_desk()
             await asyncio.wait([opening])
-        if opening.cancelled() or machine.state in (lifetime.CLOSING, lifetime.CLOSED):
-            raise lifetime.closed_error(machine)
-        opening.result()
+        if not opening.cancelled():
+            opening.result()
+        if opening.cancelled() or self._driver.machine.state in (lifetime.CLOSING, lifetime.CLOSED):
+            raise lifetime.closed_error(self._driver.machine)
         return self
 
     async def _end_opening(self) -> None:
@@ -296,13 +297,22 @@ class PoolStub:
         return refuse
 
 
-def make_engine(name: str) -> Engine:
+def make_engine(name: str, start_method: str) -> Engine:
     """The engine of that name. Raises `ValueError` for an unknown one, `OSError` where the system cannot carry it."""
     if name != "local":
         raise ValueError(f"unknown engine {name!r}; there is 'local'")
+    check_platform(sys.platform, start_method)
     from millpond.engine.local import LocalEngine
 
     return LocalEngine()
+
+
+def check_platform(platform: str, start_method: str) -> None:
+    """Raise `OSError` where local workers cannot be made in this way."""
+    if platform == "win32":
+        raise OSError("Millpond needs Linux, or macOS with start_method='spawn'; it does not run on Windows")
+    if platform == "darwin" and start_method == "fork":
+        raise OSError("on macOS forked workers are not safe; use start_method='spawn'")
 
 
 def running_loop() -> asyncio.AbstractEventLoop:

@@ -15,6 +15,7 @@ import trio
 import uvloop
 
 import millpond
+from millpond.pool import check_platform
 from tests.processes.handlers import Adder
 
 
@@ -158,3 +159,13 @@ def test_another_loop_is_refused_with_a_sentence() -> None:
                 await pool.pool.call("add", 1, 2)
 
         asyncio.run(main())
+
+
+def test_other_systems_are_refused_with_a_sentence() -> None:
+    """Windows has no local engine, and macOS only the spawning one."""
+    with pytest.raises(OSError, match="Windows"):
+        check_platform("win32", "spawn")
+    with pytest.raises(OSError, match="spawn"):
+        check_platform("darwin", "fork")
+    check_platform("darwin", "spawn")
+    check_platform("linux", "fork")

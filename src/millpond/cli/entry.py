@@ -11,15 +11,18 @@ from importlib.util import find_spec
 
 APP_NEEDS = {"cyclopts": "cyclopts", "rich": "rich"}  # what is imported -> what is installed
 DEMO_NEEDS = {**APP_NEEDS, "sklearn": "scikit-learn"}
+INTERRUPTED = 130  # the exit code shells give for SIGINT
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     demand(APP_NEEDS)
-    from millpond.cli.app import app
-
     try:
+        from millpond.cli.app import app
+
         app()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

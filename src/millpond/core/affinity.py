@@ -85,12 +85,10 @@ def call_left(m: Machine, session: Session, call: Call, now: float) -> None:
     if session.worker is not None and session.worker.state == DRAINING and maybe_export(m, session, now):
         return
     following = session.next_waiting()
-    if following is None:
-        return
-    if following.is_chore and not _needs_closing(m, session):
-        endings.finish(m, following, "ok", None, now)
-    else:
+    if following is not None:
         dispatch.place(m, following, now)
+    elif session.state == CLOSING:
+        _end(m, session, now)
 
 
 def maybe_export(m: Machine, session: Session, now: float) -> bool:
@@ -109,19 +107,19 @@ def maybe_export(m: Machine, session: Session, now: float) -> bool:
 
 def close_session(m: Machine, session: Session, now: float) -> None:
     """End a session: calls already made come first, then its closing hook, then it is forgotten."""
-    if session.state != OPEN:
-        return
-    move(session, CLOSING, TRANSITIONS)
-    m.book.closing(session)
-    if session.is_idle and not _needs_closing(m, session):
-        _dismiss(m, session, now)
-    else:
+    if session.state == OPEN:
+        move(session, CLOSING, TRANSITIONS)
+        m.book.closing(session)
+        if session.is_idle:
+            _end(m, session, now)
+
+
+def _end(m: Machine, session: Session, now: float) -> None:
+    """Nothing of the session runs or waits: run its closing hook where its state is, or let it go at once."""
+    if m.has_close_hook and session.has_begun and m.state != lifetime.CLOSING:
         _errand(m, session, CLOSE_SESSION, now)
-
-
-def _needs_closing(m: Machine, session: Session) -> bool:
-    """Whether there is a closing hook to run, and a worker that holds something to close."""
-    return m.has_close_hook and session.has_begun and m.state != lifetime.CLOSING
+    else:
+        _dismiss(m, session, now)
 
 
 def expire_idle(m: Machine, now: float) -> None:
@@ -131,10 +129,7 @@ def expire_idle(m: Machine, now: float) -> None:
     assert ttl is not None
     for session in [s for s in m.book if s.state == OPEN and s.is_idle and now >= s.last_used + ttl]:
         _lose(m, session, f"it was idle longer than session_ttl ({ttl} s)")
-        if _needs_closing(m, session):
-            _errand(m, session, CLOSE_SESSION, now)
-        else:
-            _dismiss(m, session, now)
+        _end(m, session, now)
     if len(m.book):
         _watch_idle(m, now)
 
@@ -187,6 +182,7 @@ def _dismiss(m: Machine, session: Session, now: float) -> None:
         fleet.drain(m, worker, "its session ended", now)
     else:
         fleet.maybe_stop(m, worker, now)
+        dispatch.pump(m, worker, now)
 
 
 def worker_gone(m: Machine, worker: Worker, death: str, now: float) -> None:
@@ -214,7 +210,7 @@ def _leave_unused(m: Machine, session: Session, now: float) -> None:
         dispatch.release(m, session)
     if current is not None and current.place is not None:
         current.place.remove(current)
-        m.openers.put_back(current)
+        m.openers.push(current)
         m.backlog_seen(now)
     elif current is not None and worker.state == GONE:
         call_left(m, session, current, now)
@@ -231,9 +227,6 @@ def _lose(m: Machine, session: Session, because: str) -> None:
 
 
 def _errand(m: Machine, session: Session, number: int, now: float) -> None:
-    """Make one of the pool's own calls on a session; it stands in the session's line like any other.
-
-    Its time begins when it is sent: waiting for a long call of the same session is no reason to give it up.
-    """
+    """Make one of the pool's own calls on an idle session. Its time begins when it is sent."""
     chore = Call(next(m.call_ids), m.errands[number], b"", math.inf, session=session, is_chore=True)
     m.admit(chore, now)

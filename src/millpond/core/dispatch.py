@@ -206,13 +206,11 @@ def release(m: Machine, session: Session) -> None:
     session.unbind()
 
 
-def progress(m: Machine, worker: Worker, now: float) -> None:
-    """The worker gave a sign that it gets on with its calls."""
-    worker.last_progress = now
-    if worker.is_stalled:
-        worker.is_stalled = False
-        if worker.load > m.concurrency and not m.is_watching_stalls:
-            watch_stalls(m, now)
+def unstall(m: Machine, worker: Worker, now: float) -> None:
+    """A stalled worker answered; what it still holds ahead may stall again."""
+    worker.is_stalled = False
+    if worker.load > m.concurrency and not m.is_watching_stalls:
+        watch_stalls(m, now)
 
 
 def watch_stalls(m: Machine, now: float) -> None:
@@ -260,11 +258,11 @@ def put_back(m: Machine, call: Call, now: float) -> None:
         m.queued_bytes += call.nbytes
     session = call.session
     if session is None:
-        m.queue.put_back(call)
+        m.queue.push(call)
     elif session.worker is not None:
-        session.worker.queue.put_back(call)
+        session.worker.queue.push(call)
     else:
-        m.openers.put_back(call)
+        m.openers.push(call)
     if m.state == lifetime.CLOSING:
         lifetime.refuse(m, call, now)
     else:

@@ -90,9 +90,9 @@ def ready(m: Machine, worker: Worker, pid: int, now: float) -> None:
     worker.ready_at = worker.idle_since = worker.last_progress = now
     m.ready_count += 1
     m.sizing.start_succeeded(now - worker.started_at)
-    lifetime = m.settings.max_lifetime
-    if lifetime is not None:
-        worker.retire_at = now + lifetime * (1 + LIFETIME_JITTER * (2 * m.random.random() - 1))
+    longest = m.settings.max_lifetime
+    if longest is not None:
+        worker.retire_at = now + longest * (1 + LIFETIME_JITTER * (2 * m.random.random() - 1))
     m.say(events.WorkerReady, worker.id, pid, now - worker.started_at)
     dispatch.settle(m, worker, now)
     dispatch.pump(m, worker, now)

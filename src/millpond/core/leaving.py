@@ -54,8 +54,6 @@ def _take_out(m: Machine, worker: Worker, call: Call, now: float) -> None:
     worker.expected_s -= call.expected
     worker.skips += 1
     give_up_or_put_back(m, call, now)
-    if call.state == QUEUED:
-        dispatch.pump_idle(m, now)
 
 
 def give_up_or_put_back(m: Machine, call: Call, now: float) -> None:
@@ -66,6 +64,7 @@ def give_up_or_put_back(m: Machine, call: Call, now: float) -> None:
     code = call.leaving
     if code in ("", TAKEN_BACK) or (call.is_chore and code == "deadline_exceeded"):
         dispatch.put_back(m, call, now)
+        dispatch.pump_idle(m, now)
         return
     error = farewell(m, call, code, unbegun(call.attempts - 1), now)
     endings.finish(m, call, TABLE[code].ending, error, now)

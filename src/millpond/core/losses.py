@@ -102,6 +102,6 @@ def _retry(m: Machine, call: Call, now: float) -> bool:
 def retry_now(m: Machine, call: Call, now: float) -> None:
     """The pause is over: the call stands where its age puts it."""
     if m.shelf.pop(call.id, None) is not None:
-        m.queue.put_back(call)
+        m.queue.push(call)
         dispatch.pump_idle(m, now)
         m.backlog_seen(now)

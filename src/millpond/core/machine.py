@@ -175,7 +175,9 @@ class Machine:
     ) -> None:
         """The worker answered. What matches no call it holds is counted and dropped."""
         call = worker.inflight.pop(call_id, None)
-        dispatch.progress(self, worker, now)
+        worker.last_progress = now
+        if worker.is_stalled:
+            dispatch.unstall(self, worker, now)
         if call is None:
             answers.unmatched(self, worker, kind)
         else:
@@ -232,4 +234,4 @@ class Machine:
         """Whether a session may be bound to the worker: with private processes only one that ran nothing yet."""
         if worker.state != READY:
             return False
-        return not self.is_private or not (worker.sessions or worker.answered or worker.inflight)
+        return not self.is_private or not (worker.sessions or worker.answered or worker.load)

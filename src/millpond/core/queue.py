@@ -19,39 +19,37 @@ if TYPE_CHECKING:
 class CallQueue:
     """Calls that may run next, in the order of their keys; adding, taking and leaving are O(1) in the calls waiting.
 
-    One first-in-first-out lane a priority: within a lane keys rise, because time does. Calls that come back (withdrawn
-    in time, or to be retried) are older than their lane's end and stand in a short sorted list of their own.
+    One first-in-first-out lane a priority: within a lane keys rise, because time does. Calls that come late (withdrawn
+    in time, to be retried, or moved up in their session's line) are older than their lane's end: these stand in a
+    sorted list, O(log n) and a move of memory.
     """
 
-    __slots__ = ("_lanes", "_returned", "_size")
+    __slots__ = ("_lanes", "_late", "_size")
 
     def __init__(self) -> None:
         # priority -> call id -> call; the ordinary priority's lane stays, so that it is not made anew for each call
         self._lanes: dict[int, OrderedDict[int, Call]] = {0: OrderedDict()}
-        self._returned: list[tuple[float, int, Call]] = []  # (key, id, call), ascending
+        self._late: list[tuple[float, int, Call]] = []  # (key, id, call), ascending
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[Call]:
-        for _, _, call in self._returned:
+        for _, _, call in self._late:
             yield call
         for lane in self._lanes.values():
             yield from lane.values()
 
     def push(self, call: Call) -> None:
-        """Add a call behind those of its priority."""
+        """Add a call where its key says: behind those of its priority, unless it is older."""
         lane = self._lanes.get(call.priority)
         if lane is None:
             lane = self._lanes[call.priority] = OrderedDict()
-        lane[call.id] = call
-        call.place = self
-        self._size += 1
-
-    def put_back(self, call: Call) -> None:
-        """Let a call that was taken out stand again where its key says."""
-        insort(self._returned, (call.key, call.id, call))
+        if lane and _key(next(reversed(lane.values()))) > _key(call):
+            insort(self._late, (call.key, call.id, call))
+        else:
+            lane[call.id] = call
         call.place = self
         self._size += 1
 
@@ -60,11 +58,11 @@ class CallQueue:
         if not self._size:
             return None
         lanes = self._lanes
-        if len(lanes) == 1 and not self._returned:
+        if len(lanes) == 1 and not self._late:
             return next(iter(lanes[0].values()))
         heads = [next(iter(lane.values())) for lane in lanes.values() if lane]
-        if self._returned:
-            heads.append(self._returned[0][2])
+        if self._late:
+            heads.append(self._late[0][2])
         return min(heads, key=_key)
 
     def remove(self, call: Call) -> None:
@@ -74,7 +72,7 @@ class CallQueue:
             if not lane and call.priority:
                 del self._lanes[call.priority]
         else:
-            del self._returned[bisect_left(self._returned, (call.key, call.id))]
+            del self._late[bisect_left(self._late, (call.key, call.id))]
         call.place = None
         self._size -= 1
 

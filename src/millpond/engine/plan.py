@@ -6,6 +6,7 @@ itself; `image` and `birth` carry it out.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from millpond.engine import kernel
 from millpond.wire.handlerspec import HandlerSpec, freeze_arguments, freeze_handler
+from millpond.wire.memory import create_memory
 
 if TYPE_CHECKING:
     from millpond.seams import EngineSpec
@@ -58,15 +60,16 @@ def _config(spec: EngineSpec) -> dict[str, Any]:
         "nice": settings.nice,
         "rlimits": dict(settings.rlimits),
         "cpu_affinity": None if settings.cpu_affinity is None else list(settings.cpu_affinity),
-        "log_level": 0,
+        "log_level": logging.getLogger().level,  # what the parent would drop is not formatted in the workers
     }
 
 
 def write(plan: Plan) -> int:
-    """A memfd that holds the plan."""
-    fd = os.memfd_create("millpond-plan")
+    """A descriptor of nameless memory that holds the plan."""
+    stream = pickle.dumps(plan, 5)
+    fd = create_memory("plan", len(stream))
     with open(fd, "wb", closefd=False) as file:
-        pickle.dump(plan, file, 5)
+        file.write(stream)
     return fd
 
 

@@ -103,6 +103,7 @@ class FakeEngine:
     def bury(self, worker: FakeWorker) -> None:
         """Count a dead worker no more."""
         self.workers.pop(worker.id, None)
+        self.holding.forget(worker.id)
 
     # `millpond.seams.Engine`
 

@@ -62,7 +62,12 @@ class Holding:
 
     def left(self, held: Held) -> None:
         """The call goes on, or was given up."""
-        self.calls.pop(held.call_id, None)
+        if self.calls.get(held.call_id) is held:  # else its worker died, and the call may be held in another by now
+            del self.calls[held.call_id]
+
+    def forget(self, worker: int) -> None:
+        """The worker died, and what was held in it is gone."""
+        self.calls = {call_id: held for call_id, held in self.calls.items() if held.worker != worker}
 
     async def wait(self, count: int, operation: str | None) -> list[Held]:
         """Wait until so many are held."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import io
 import sys
+import types
 from typing import Any
 
 import cloudpickle
 
 PROTOCOL = 5
+_METHODS = (types.FunctionType, property, classmethod, staticmethod)
 
 
 class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -36,11 +38,19 @@ def dumps(value: Any) -> bytes:
 
 
 def set_up_once(kind: type, recipe: tuple[Any, Any]) -> None:
-    """Give a class its attributes unless it has them all: part of what is pickled, called while unpickling."""
+    """Give a class its attributes unless it has them: part of what is pickled, called while unpickling."""
     set_up, state = recipe
-    attributes = state[0] if isinstance(state, tuple) else state
-    if not all(name in vars(kind) for name in attributes):
+    if not _is_complete(kind, state[0]):
         set_up(kind, state)
+
+
+def _is_complete(kind: type, attributes: dict[str, Any]) -> bool:
+    """Whether a class is more than a skeleton. Its methods tell: data may have been added while it was away.
+
+    `__slotnames__` always is, by the first pickling of an instance.
+    """
+    methods = [name for name, value in attributes.items() if isinstance(value, _METHODS)]
+    return all(name in vars(kind) for name in methods or attributes if name != "__slotnames__")
 
 
 def _is_at_home(kind: type) -> bool:

@@ -21,6 +21,22 @@ if TYPE_CHECKING:
 MESSAGE_BYTES = 8 * 1024
 
 
+class _NoLock:
+    """The channel needs no other lock, and one that a fork or a signal finds taken would hang the worker."""
+
+    def acquire(self) -> None:
+        """Nothing to wait for."""
+
+    def release(self) -> None:
+        """Nobody waits."""
+
+    def __enter__(self) -> None:
+        """Nothing to wait for."""
+
+    def __exit__(self, *_: object) -> None:
+        """Nobody waits."""
+
+
 class Forwarder(logging.Handler):
     """Sends each record as a LOG frame."""
 
@@ -30,8 +46,8 @@ class Forwarder(logging.Handler):
         self._incarnation = incarnation
 
     def createLock(self) -> None:
-        """Have none: the channel needs no other, and one that a fork or a signal finds taken would hang the worker."""
-        self.lock = None
+        """Have none."""
+        self.lock = _NoLock()  # type: ignore[assignment]
 
     @shielded
     def emit(self, record: logging.LogRecord) -> None:

@@ -16,7 +16,7 @@ from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
 from millpond.wire.frames import INTERRUPTED, ITEM, OK, SESSION_FAILED
 from millpond.worker import session as sessions
 from millpond.worker.answers import Unsendable
-from millpond.worker.stack import invoke
+from millpond.worker.stack import invoke, invoke_cleanup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -31,12 +31,13 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """A piece of the handler's code; what an async one returns has to be awaited."""
+    """A piece of the handler's code; what an async one returns has to be awaited, a clean-up is not interrupted."""
 
     function: Callable[..., Any]
     args: Iterable[Any] = ()
     kwargs: dict[str, Any] = {}
     is_async: bool = False
+    is_cleanup: bool = False
 
 
 def plan(runner: Runner, running: Running, body: Body, started: float) -> Plan:
@@ -70,8 +71,9 @@ def drive(steps: Plan, running: Running, wait: Callable[[Running], None]) -> Non
 
 def perform(fields: Fields, step: Step) -> Outcome:
     """Run one step; an exception is an outcome, too. (Thrown into the plan, a `GeneratorExit` would end that.)"""
+    run = invoke_cleanup if step.is_cleanup else invoke
     try:
-        return invoke(fields, step.function, step.args, step.kwargs), None
+        return run(fields, step.function, step.args, step.kwargs), None
     except BaseException as error:
         return None, error
 
@@ -120,6 +122,7 @@ def _streaming(runner: Runner, running: Running, step: Step, started: float) -> 
             return
         item, error = yield advance
         if error is not None:
+            yield close  # an interrupt may have come before the generator went on
             _stream_over(runner, running, error, started)
             return
         runner.check_not_forked()
@@ -137,7 +140,7 @@ def _ends_of(items: Any) -> tuple[Step, Step]:
     """How to get the next item of a generator, and how to close it."""
     if inspect.isasyncgen(items):
         return Step(items.__anext__, is_async=True), Step(items.aclose, is_async=True)
-    return Step(items.__next__), Step(items.close)
+    return Step(items.__next__), Step(items.close, is_cleanup=True)
 
 
 def _stream_over(runner: Runner, running: Running, error: BaseException, started: float) -> None:

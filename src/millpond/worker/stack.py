@@ -27,8 +27,16 @@ def invoke(fields: Fields, function: Callable[..., Any], args: Iterable[Any], kw
     return function(*args, **kwargs)
 
 
+def invoke_cleanup(fields: Fields, function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The same for what ends an operation that was told to stop: no interrupt is raised in here, so that its clean-up
+    is not stopped as well. One that hangs is ended with the worker.
+    """
+    return function(*args, **kwargs)
+
+
 _INVOKE = invoke.__code__
-_SHIELDED: set[CodeType] = set()
+_CLEANUP = invoke_cleanup.__code__
+_SHIELDED: set[CodeType] = {_CLEANUP}
 
 
 def shielded(function: Function) -> Function:
@@ -56,7 +64,7 @@ def interruptible_call(frame: FrameType | None) -> Fields | None:
 def call_id_of(frame: FrameType | None) -> int:
     """The id of the call that `frame` runs for; 0 in threads of the handler's own."""
     while frame is not None:
-        if frame.f_code is _INVOKE:
+        if frame.f_code is _INVOKE or frame.f_code is _CLEANUP:
             call_id: int = frame.f_locals["fields"][7]
             return call_id
         frame = frame.f_back

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from millpond.cli.demo.model import Pixels
+from millpond.cli.demo.gallery import Picture
 from millpond.cli.demo.roster import Row
 
 
@@ -31,4 +31,4 @@ class Scene:
     told: int = 0
     reopened: int = 0
     notes: tuple[str, ...] = ()
-    pictures: tuple[tuple[Pixels, int], ...] = ()
+    pictures: tuple[Picture, ...] = ()

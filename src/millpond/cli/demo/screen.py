@@ -6,6 +6,7 @@ from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -58,8 +59,9 @@ def render(scene: Scene, width: int, height: int, notes: list[str], shaded: bool
     """A scene and the latest notes as one drawing of that size."""
     columns = width - 2 * MARGIN
     rows = latest(scene.workers, max(1, height - FIXED - NOTES))
-    left = height - FIXED - len(rows)
-    told = notes[-max(1, left if left < NOTES + gallery.HEIGHT + 1 else left - gallery.HEIGHT - 1) :]
+    left = height - FIXED - max(1, len(rows))
+    has_pictures = bool(scene.pictures) and left > NOTES + gallery.HEIGHT
+    told = notes[-max(1, left - (gallery.HEIGHT + 1) * has_pictures) :]
     parts: list[RenderableType] = [
         title(scene, columns),
         bar(scene, columns),
@@ -68,12 +70,10 @@ def render(scene: Scene, width: int, height: int, notes: list[str], shaded: bool
         "",
         figures(scene, columns),
     ]
-    if scene.pictures and left > NOTES + gallery.HEIGHT:
-        parts += ["", gallery.draw(scene.pictures, columns, shaded)]
+    if has_pictures:
+        parts += ["", gallery.Strip(scene.pictures, columns, shaded)]
     parts += ["", *(Text(note, style="dim", no_wrap=True, overflow="ellipsis") for note in told)]
-    framed = Table.grid(padding=(0, MARGIN))
-    framed.add_row("", Group(*parts))
-    return framed
+    return Padding(Group(*parts), (0, MARGIN))
 
 
 def latest(workers: tuple[Row, ...], room: int) -> tuple[Row, ...]:
@@ -103,6 +103,8 @@ def table(rows: tuple[Row, ...]) -> Table:
     for head in ("worker", "pid", "sessions", "answers"):
         drawn.add_column(head, justify="right", min_width=8 if head != "worker" else 6)
     drawn.add_column("state", no_wrap=True, overflow="ellipsis")
+    if not rows:
+        drawn.add_row("none yet")
     for row in rows:
         state = f"gone: {row.ending}" if row.state == GONE else row.state
         shown = (str(row.worker), str(row.pid or ""), f"{row.sessions:,}", f"{row.rounds:,}", state)
@@ -138,6 +140,8 @@ def answers(scene: Scene) -> Text:
 
 
 def milliseconds(seconds: float) -> str:
-    """`0.87 ms`, `12.3 ms`, `456 ms`: three figures."""
+    """`0.87 ms`, `12.3 ms`, `456 ms`: three figures; a dash for no time at all."""
+    if not seconds:
+        return "-"
     ms = seconds * 1000
     return f"{ms:.{2 if ms < 10 else 1 if ms < 100 else 0}f} ms"

@@ -54,6 +54,7 @@ class Story:
         self._began = clock()
         self._phase = Phase("cold start", self._began)
         self._end = asyncio.Event()
+        self._performing: asyncio.Task[None] | None = None
         pool = Pool(DigitReader, name="demo", min_workers=plan.workers, max_workers=plan.workers)
         self._venue = Venue(pool=pool, random=Random(), clock=clock)
         self._camera = Camera(self._venue)
@@ -61,22 +62,28 @@ class Story:
         self.report = Report(tally=self._venue.tally, mishap=self._mishap, sessions=plan.sessions)
 
     def end(self) -> None:
-        """End early; a second time changes nothing."""
+        """End early; asked again, drop what goes on and close at once."""
+        if self._end.is_set() and self._performing:
+            self._performing.cancel()
         self.report.is_cut_short = True
         self._end.set()
 
     async def tell(self) -> None:
-        """The whole story; the report has what came of it."""
+        """The whole story; the report has what came of it. Raises `CancelledError` if it was dropped."""
         self._venue.pool.telemetry.attach("demo", "worker", self._hear)
         drawing = asyncio.create_task(self._draw())
+        self._performing = asyncio.create_task(self._perform())
         try:
-            if await self._unless_ended(self._open()) and await self._unless_ended(self._make_key()):
-                await self._serve()
+            await self._performing
         finally:
             self._enter("closing")
             await self._venue.pool.close()
             drawing.cancel()
             await asyncio.gather(drawing, return_exceptions=True)
+
+    async def _perform(self) -> None:
+        if await self._unless_ended(self._open()) and await self._unless_ended(self._make_key()):
+            await self._serve()
 
     async def _open(self) -> None:
         plan, report = self._plan, self.report

@@ -35,12 +35,13 @@ def lines(report: Report) -> Iterator[Line]:
     if report.opened_s is not None and report.cold is not None:
         whole = f"import {report.cold.import_s:.2f} s, training {report.cold.train_s:.2f} s, once for all workers"
         yield "cold start", f"{report.opened_s:.2f} s", whole
-    if tally.calls:
-        p50, p99 = tally.percentiles()
-        yield "calls", f"{tally.calls:,}", f"from {count(report.sessions, 'session')} in {report.served_s:.1f} s"
-        yield "calls/s", f"{report.calls_per_s:,.0f}", "answered"
-        yield "p50", milliseconds(p50), "as the callers saw it"
-        yield "p99", milliseconds(p99), ""
+    if not tally.calls:
+        return
+    p50, p99 = tally.percentiles()
+    yield "calls", f"{tally.calls:,}", f"from {count(report.sessions, 'session')} in {report.served_s:.1f} s"
+    yield "calls/s", f"{report.calls_per_s:,.0f}", "answered"
+    yield "p50", milliseconds(p50), "as the callers saw it"
+    yield "p99", milliseconds(p99), ""
     yield from losses(report)
     yield "wrong answers", f"{tally.wrong:,}", f"of {tally.answered:,}, held against a second copy of the model"
     yield "wrong scores", f"{tally.miscounted:,}", "of sessions, held against their players' own"

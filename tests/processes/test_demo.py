@@ -1,0 +1,67 @@
+"""The demo as somebody runs it, end to end."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+COMMAND = [sys.executable, "-u", "-m", "millpond.cli", "demo", "--plain", "--sessions", "40"]
+UPPER_BOUND_S = 100.0  # for a machine that is busy with other things
+
+
+def figure(output: str, name: str) -> int:
+    """A figure of the summary."""
+    found = re.search(rf"^{name}\s+([\d,]+)", output, re.MULTILINE)
+    assert found, output
+    return int(found[1].replace(",", ""))
+
+
+@pytest.fixture
+def interrupted():
+    """Runs the demo, sends it SIGINT when it has said `word`, and gives exit code, output and the processes it had."""
+
+    def run(word: str) -> tuple[int, str, list[psutil.Process]]:
+        with subprocess.Popen(
+            [*COMMAND, "--seconds", "300"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as demo:
+            assert demo.stdout is not None
+            seen = ""
+            for line in demo.stdout:
+                seen += line
+                if word in line:
+                    break
+            family = psutil.Process(demo.pid).children(recursive=True)
+            demo.send_signal(signal.SIGINT)
+            seen += demo.stdout.read()
+            return demo.wait(UPPER_BOUND_S), seen, family
+
+    return run
+
+
+def test_a_killed_worker_costs_no_wrong_answer():
+    """The short demo: one worker lost and replaced, sessions told and reopened, no answer wrong, exit code 0."""
+    ran = subprocess.run([*COMMAND, "--seconds", "4"], capture_output=True, text=True, timeout=UPPER_BOUND_S)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stderr == ""
+    assert figure(ran.stdout, "workers lost") == 1
+    assert figure(ran.stdout, "wrong answers") == figure(ran.stdout, "wrong scores") == 0
+    assert figure(ran.stdout, "sessions lost") > 0
+    assert figure(ran.stdout, "calls") > 100
+    assert "after the kill" in ran.stdout
+    assert "calls failed" not in ran.stdout
+
+
+@pytest.mark.parametrize("word", ["cold start", "serving"])
+def test_an_interrupt_ends_it_with_the_summary_so_far(interrupted, word):
+    """No traceback, no process left, whether it was starting or serving."""
+    code, seen, family = interrupted(word)
+    assert code == 0, seen
+    assert "Ended early." in seen
+    assert "Traceback" not in seen
+    assert family or word == "cold start"
+    assert not any(process.is_running() for process in family)

@@ -1,0 +1,123 @@
+"""What the local engine does with frames that no correct worker sends: count, log, kill, and believe nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from millpond.errors import ResultNotSerializable
+from millpond.wire import frames
+from tests.processes.engine_handlers import Forger
+from tests.processes.engine_rig import engine_for, on_a_loop
+
+BREACHES: dict[str, tuple[Any, ...]] = {
+    "unknown kind": ("forge", 99),
+    "a parent's kind": ("forge", frames.CALL),
+    "another worker's incarnation": ("forge", frames.OK, b"\x80\x05N.", 0, 999_999),
+    "a log record that is none": ("forge", frames.LOG, b"\xc1"),
+    "facts that are none": ("forge", frames.READY, b"\x01"),
+    "ready a second time": ("forge", frames.READY, msgspec.msgpack.encode({"pid": 1})),
+    "a failed start of what is ready": (
+        "forge",
+        frames.START_FAILED,
+        msgspec.msgpack.encode({"type": "", "text": "", "traceback": ""}),
+    ),
+    "a failure of unknown code": (
+        "forge",
+        frames.FAULT,
+        msgspec.msgpack.encode({"code": "made_up", "outcome": "completed", "message": ""}),
+    ),
+    "an exception that is none": ("forge", frames.RAISED, b"\x93\x01"),
+    "segments that lie nowhere": ("forge", frames.OK, b"\xff" * 64, frames.SEGMENTED),
+    "a body over the limit": ("forge_size", 2**32 - 1),
+}
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+@on_a_loop
+async def test_a_worker_that_breaks_the_protocol_is_killed(breach: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One line in the log, one in the count, and its calls end with it; another worker is not touched."""
+    operation, *arguments = BREACHES[breach]
+    async with engine_for(Forger, max_payload=1 << 20) as rig:
+        worker, other = await rig.start(), await rig.start()
+        call = rig.call(operation, *arguments)
+        with caplog.at_level(logging.ERROR, "millpond.engine"):
+            rig.engine.send(worker, call)
+            assert (await rig.events.wait("gone", worker))[2].signal == 9
+        assert rig.engine.protocol_errors == 1
+        assert "broke the protocol" in caplog.text
+        assert not rig.events.of("answered", worker)
+        assert await rig.ask(other, "echo", 1) == ("ok", 1)
+
+
+@on_a_loop
+async def test_answers_nobody_waits_for_are_dropped_and_counted() -> None:
+    """An answer to another call than the one at its position reaches nobody."""
+    async with engine_for(Forger) as rig:
+        worker = await rig.start()
+        assert await rig.ask(worker, "forge", frames.OK, b"\x80\x05N.", 0, None, 12345) == ("ok", None)
+        assert await rig.ask(worker, "forge", frames.OK, b"\x80\x05K\x07.") == ("ok", 7)  # then its own: a second one
+        assert await rig.ask(worker, "echo", 2) == ("ok", 2)
+        assert len(rig.events.of("answered")) == 3
+        assert rig.engine.strays == 2
+
+
+@on_a_loop
+async def test_frames_before_a_breach_count() -> None:
+    """What came complete before the breach is believed."""
+    async with engine_for(Forger, max_payload=1 << 20) as rig:
+        worker = await rig.start()
+        calls = [rig.call("echo", 1), rig.call("echo", 2), rig.call("forge_size", 2**32 - 1)]
+        for call in calls:
+            rig.engine.send(worker, call)
+        assert (await rig.events.wait("gone", worker))[3] == [calls[2].id]
+        assert [fact[4] for fact in rig.events.of("answered")] == [1, 2]
+
+
+@on_a_loop
+async def test_a_result_the_parent_cannot_decode_fails_its_call_only() -> None:
+    """Under pickle: the class may be known to the worker alone."""
+    async with engine_for(Forger) as rig:
+        worker = await rig.start()
+        kind, error = await rig.ask(worker, "forge", frames.OK, b"\x80\x05cno_such_module\nThing\n.")
+        assert kind == "failed"
+        assert isinstance(error, ResultNotSerializable)
+        assert error.outcome == "completed"
+        assert await rig.ask(worker, "echo", 1) == ("ok", 1)
+
+
+@on_a_loop
+async def test_under_msgpack_nothing_a_worker_sends_is_unpickled(tmp_path: Path) -> None:
+    """A pickle that would write a file writes none, and costs the worker."""
+    marker = tmp_path / "marker"
+    forged = b"\x80\x05cos\nsystem\n(X" + _counted(f"touch {marker}") + b"tR."
+    async with engine_for(Forger, codec="msgpack") as rig:
+        worker = await rig.start()
+        call = rig.call("forge", frames.OK, forged)
+        rig.engine.send(worker, call)
+        await rig.events.wait("gone", worker)
+        assert rig.engine.protocol_errors == 1
+    assert not marker.exists()
+
+
+@on_a_loop
+async def test_forged_exceptions_execute_nothing(tmp_path: Path) -> None:
+    """Under pickle too, an exception is restored by an unpickler that calls nothing else."""
+    marker = tmp_path / "marker"
+    forged = b"\x80\x05cos\nsystem\n(X" + _counted(f"touch {marker}") + b"tR."
+    body = msgspec.msgpack.encode({"type": "Bad", "text": "worse", "traceback": "", "pickled": forged})
+    async with engine_for(Forger) as rig:
+        worker = await rig.start()
+        rig.engine.send(worker, rig.call("forge", frames.RAISED, body))
+        await rig.events.news()
+    assert not marker.exists()
+    assert os.path.isdir(tmp_path)
+
+
+def _counted(text: str) -> bytes:
+    return len(text).to_bytes(4, "little") + text.encode()

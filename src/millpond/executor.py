@@ -11,7 +11,8 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
-from typing import Any
+from concurrent.futures._base import FINISHED
+from typing import TYPE_CHECKING, Any
 
 from millpond.chunks import Initialized, run_chunk
 from millpond.desk import DEFAULT
@@ -20,6 +21,9 @@ from millpond.loopthread import LoopThread
 from millpond.pool import Pool
 from millpond.runtime import shutdown
 from millpond.statistics import Statistics
+
+if TYPE_CHECKING:
+    from millpond.core.call import Call
 
 UNBOUNDED: dict[str, Any] = {
     "deadline": None,
@@ -32,15 +36,28 @@ UNBOUNDED: dict[str, Any] = {
 class CallFuture(futures.Future[Any]):
     """A future whose `cancel` also takes the call out of the queue."""
 
-    on_cancel: Callable[[], None] | None = None
+    call: Call
+    withdraw: Callable[[Call], None] | None = None
+    has_begun = False  # its call was given to a worker
 
     def cancel(self) -> bool:
         """True if the call will never run; a call that was given to a worker cannot be cancelled."""
         was_cancelled = self.cancelled()
         is_cancelled = super().cancel()
-        if is_cancelled and not was_cancelled and self.on_cancel is not None:
-            self.on_cancel()
+        if is_cancelled and not was_cancelled and self.withdraw is not None:
+            self.withdraw(self.call)
         return is_cancelled
+
+    def may_begin(self) -> bool:
+        """Asked when its call is about to be sent: false if it was cancelled. From now on it cannot be."""
+        if not self.has_begun:
+            self.has_begun = self.set_running_or_notify_cancel()
+        return self.has_begun
+
+    def done(self) -> bool:
+        """Whether it was cancelled, or has a result or an exception."""
+        # While its call is with a worker only the thread that asks here can end it: no lock is needed to know.
+        return super().done() if not self.has_begun else self._state == FINISHED
 
 
 class Executor(futures.Executor):
@@ -90,7 +107,7 @@ class Executor(futures.Executor):
             if self._is_shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             thread = self._thread or self._start()
-            future.on_cancel = lambda: thread.post(desk.driver.cancel, call)
+            future.call, future.withdraw = call, self._withdraw
             thread.post(desk.submit_or_fail, call)
         return future
 
@@ -131,6 +148,10 @@ class Executor(futures.Executor):
     def run_id(self) -> str:
         """What the executor's processes carry in their environment as MILLPOND_RUN_ID."""
         return self._pool.run_id
+
+    def _withdraw(self, call: Call) -> None:
+        if self._thread is not None:
+            self._thread.post(self._pool.desk.driver.cancel, call)
 
     def _start(self) -> LoopThread:
         """Begin to open the pool; what is submitted meanwhile is held back."""

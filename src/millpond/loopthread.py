@@ -30,7 +30,7 @@ class LoopThread:
     @property
     def is_current(self) -> bool:
         """Whether the caller is on the loop's thread."""
-        return threading.current_thread() is self._thread
+        return threading.get_ident() == self._thread.ident
 
     @property
     def is_running(self) -> bool:
@@ -57,7 +57,10 @@ class LoopThread:
             # Two threads may both come here: one wake-up too many does no harm. None is lost, because the loop clears
             # the flag before it looks.
             self._is_woken = True
-            self._loop.call_soon_threadsafe(self._work_off)
+            if self.is_current:  # a done-callback, say: the loop is awake
+                self._loop.call_soon(self._work_off)
+            else:
+                self._loop.call_soon_threadsafe(self._work_off)
 
     def hold(self) -> None:
         """Keep what is posted until `release`."""

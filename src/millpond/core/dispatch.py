@@ -190,7 +190,7 @@ def settle(m: Machine, worker: Worker, now: float) -> None:
     if worker.state != READY:
         return
     if len(worker.inflight) + worker.skips < m.concurrency:
-        if not worker.inflight:
+        if not (worker.inflight or worker.skips):
             worker.idle_since = now
         if worker.id not in m.idle:
             m.idle[worker.id] = worker

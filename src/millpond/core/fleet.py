@@ -56,9 +56,11 @@ def reconcile(m: Machine, now: float) -> None:
             _start(m, now)
     surplus = len(staying) - m.sizing.wanted
     if surplus > 0:
-        unused = [w for w in staying if not w.inflight and not w.sessions]
+        unused = [w for w in staying if not w.load and not w.sessions]
         for worker in sorted(unused, key=_since_when_idle)[:surplus]:
             _retire(m, worker, "not wanted", now)
+    if m.queue or m.openers:
+        m.backlog_seen(now)
 
 
 def _since_when_idle(worker: Worker) -> tuple[bool, float]:
@@ -261,7 +263,7 @@ def _look_after(m: Machine, worker: Worker, now: float, may_judge: bool) -> None
         return
     if m.settings.max_memory is not None and m.chores_done % WEIGH_EVERY == 0:
         m.outbox.append(("weigh", worker, None))
-    if worker.inflight:
+    if worker.load:
         worker.pings_missed = 0
     elif now - worker.idle_since >= m.settings.idle_timeout and len(kept(m)) > m.sizing.low and not worker.sessions:
         resize(m, m.sizing.wanted - 1, "idle_timeout", now)
@@ -288,6 +290,6 @@ def missing_fresh(m: Machine) -> int:
 
 def make_fresh(m: Machine, now: float) -> None:
     """With private processes: let go of one idle worker that was used, so that a waiting session gets a fresh one."""
-    used = [w for w in m.idle.values() if not w.sessions and not w.inflight and w.answered]
+    used = [w for w in m.idle.values() if not w.sessions and not w.load and w.answered]
     if used and missing_fresh(m) and len(m.workers) >= m.sizing.high:
         drain(m, used[0], "a session needs a fresh process", now)

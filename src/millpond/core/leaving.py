@@ -65,6 +65,8 @@ def give_up_or_put_back(m: Machine, call: Call, now: float) -> None:
     if code in ("", TAKEN_BACK) or (call.is_chore and code == "deadline_exceeded"):
         dispatch.put_back(m, call, now)
         dispatch.pump_idle(m, now)
+        if call.session is not None and call.session.worker is not None:
+            dispatch.pump(m, call.session.worker, now)
         return
     error = farewell(m, call, code, unbegun(call.attempts - 1), now)
     endings.finish(m, call, TABLE[code].ending, error, now)

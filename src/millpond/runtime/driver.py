@@ -241,7 +241,7 @@ class Driver:
 
     def _send_marked(self, worker: Worker, call: Call) -> None:
         """A future that was cancelled before its call was sent keeps its word: the call never runs."""
-        if call.ticket.running() or call.ticket.set_running_or_notify_cancel():
+        if call.ticket.may_begin():
             self.engine.send(worker, call)
             return
         now = self.now()

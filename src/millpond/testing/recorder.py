@@ -97,4 +97,4 @@ class _Watch:
 
 
 def _has(event: Event, fields: dict[str, Any]) -> bool:
-    return all(getattr(event, name, None) == value for name, value in fields.items())
+    return all(hasattr(event, name) and getattr(event, name) == value for name, value in fields.items())

@@ -107,7 +107,7 @@ def _pickled_by_name(function: Any) -> bytes | None:
 def _is_only_a_name(function: Any) -> bool:
     """Whether its pickle is a name and nothing else; a partial or a bound method carries values that may change."""
     if isinstance(function, types.BuiltinFunctionType):
-        return function.__self__ is None or isinstance(function.__self__, types.ModuleType)
+        return isinstance(function.__self__, types.ModuleType)
     return isinstance(function, types.FunctionType | type)
 
 

@@ -6,6 +6,7 @@ from types import TracebackType
 
 from rich.console import Console
 
+from millpond.cli.demo.mishap import count
 from millpond.cli.demo.scene import Scene
 from millpond.cli.demo.screen import milliseconds
 
@@ -46,5 +47,5 @@ def figures(scene: Scene) -> str:
     at_work = sum(row.state in ("ready", "busy") for row in scene.workers)
     return (
         f"         {scene.rate:,.0f} calls/s, p50 {milliseconds(scene.p50_s)}, p99 {milliseconds(scene.p99_s)}, "
-        f"{at_work} workers, {scene.queued:,} queued, {scene.answered:,} answers, {scene.mistakes:,} wrong"
+        f"{count(at_work, 'worker')}, {scene.queued:,} queued, {scene.answered:,} answers, {scene.mistakes:,} wrong"
     )

@@ -12,7 +12,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "millpond"
 
-FACE = "pool"  # pool.py, sync.py, executor.py, testing.py and the names `millpond` itself offers: one unit
+FACE = "pool"  # pool.py, sync.py, executor.py, testing/ and the names `millpond` itself offers: one unit
+FACE_FOLDERS = {"testing"}
 FLOORS = (
     {"errors", "events", "settings", "seams"},
     {"core", "wire", "telemetry", "metrics", "sessions"},
@@ -29,7 +30,8 @@ def unit_of(path: Path, root: Path) -> str:
     """The unit of the map a source file belongs to; a top-level module that is no vocabulary is the pool's face."""
     inside = path.relative_to(root)
     name = inside.parts[0].removesuffix(".py")
-    return name if len(inside.parts) > 1 or name in FLOORS[0] else FACE
+    is_folder = len(inside.parts) > 1 and name not in FACE_FOLDERS
+    return name if is_folder or name in FLOORS[0] else FACE
 
 
 def imported_names(path: Path, root: Path) -> Iterator[tuple[int, str]]:
@@ -47,7 +49,7 @@ def imported_names(path: Path, root: Path) -> Iterator[tuple[int, str]]:
 def unit_named(name: str, root: Path) -> str:
     """The unit that `millpond.x.y` lies in; a name that is neither file nor folder is one the face offers."""
     first = [*name.split("."), ""][1]
-    if first and (root / first).is_dir():
+    if first and first not in FACE_FOLDERS and (root / first).is_dir():
         return first
     return first if first in FLOORS[0] else FACE
 

@@ -1,0 +1,55 @@
+"""The way into the command line, where what it needs may be missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from millpond import __version__
+from millpond.cli.app import app
+from millpond.cli.entry import demand, missing_of
+
+
+def test_missing_libraries_are_named_as_they_are_installed():
+    """The name to install is said, not the one to import."""
+    assert missing_of({"sys": "the-interpreter", "no_such_module": "some-package"}) == ["some-package"]
+
+
+def test_a_missing_extra_ends_with_the_command_that_installs_it(capsys):
+    """Exit code 2 and one line, no traceback."""
+    with pytest.raises(SystemExit) as ended:
+        demand({"no_such_module": "some-package"})
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "millpond: this needs some-package: pip install 'millpond[demo]'\n"
+
+
+def test_nothing_missing_goes_on(capsys):
+    """Where all is there, nothing is said."""
+    demand({"sys": "the-interpreter"})
+    assert capsys.readouterr().err == ""
+
+
+def test_version_is_the_packages(capsys):
+    """`millpond --version` prints name and version."""
+    app(["--version"])
+    assert capsys.readouterr().out.strip() == f"millpond {__version__}"
+
+
+@pytest.mark.parametrize(
+    "tokens", [["--seconds", "1"], ["--sessions", "0"], ["--workers", "0"], ["--seconds", "soon"], ["--speed", "9"]]
+)
+def test_an_option_out_of_range_starts_nothing(tokens, capsys):
+    """Bad options end with an exit code and a message that names the option."""
+    with pytest.raises(SystemExit) as ended:
+        app(["demo", *tokens])
+    assert ended.value.code != 0
+    said = capsys.readouterr()
+    assert tokens[0] in said.out + said.err
+
+
+def test_the_way_in_needs_neither_cyclopts_nor_rich():
+    """A bare install can import `millpond.cli`, to say what it lacks."""
+    program = "import sys; import millpond.cli; print(sorted({'cyclopts', 'rich', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,33 @@
+"""Habits of the tests themselves, read from their source."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+TREES = {path.relative_to(TESTS): ast.parse(path.read_text()) for path in sorted(TESTS.rglob("*.py"))}
+
+
+def test_each_test_says_which_rule_it_protects():
+    """A test without a docstring is a riddle to whoever breaks it."""
+    silent = [
+        f"{path}:{node.lineno} {node.name}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if node.name.startswith("test_") and not ast.get_docstring(node)
+    ]
+    assert silent == []
+
+
+def test_nothing_is_mocked():
+    """The fake engine and real processes are the only stand-ins."""
+    mocking = [
+        str(path)
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.ImportFrom) and node.module in ("unittest", "unittest.mock"))
+        or (isinstance(node, ast.Import) and any(alias.name.startswith("unittest") for alias in node.names))
+    ]
+    assert mocking == []

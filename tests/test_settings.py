@@ -1,0 +1,103 @@
+"""Settings: checked when they are made, and nothing is corrected in silence."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from millpond.settings import FIELDS, Settings, make_settings
+
+BOUNDED = [
+    (name, bound, step)
+    for name, field in FIELDS.items()
+    for bound, step in ((field.metadata["low"], -1), (field.metadata["high"], 1))
+    if bound is not None
+]
+
+
+@pytest.mark.parametrize(("name", "bound", "step"), BOUNDED)
+def test_bounds_are_inclusive_and_end_there(name, bound, step):
+    """The bound itself is accepted, the next value beyond it is refused with the bounds in the message."""
+    extra = {"max_workers": 1024} if name == "min_workers" else {"min_workers": 0} if name == "max_workers" else {}
+    assert getattr(Settings(**extra, **{name: bound}), name) == bound
+    with pytest.raises(ValueError, match=f"{name} must be from"):
+        Settings(**{name: bound + step})
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_each_setting_says_what_it_is(name):
+    """A sentence, a unit where a number has one, and bounds that admit the default."""
+    facts = FIELDS[name].metadata
+    assert facts["what"]
+    assert getattr(Settings(), name) == getattr(Settings(), name)
+    if "float" in str(FIELDS[name].type):
+        assert facts["unit"]
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("max_worker", "max_workers"), ("timeout", "idle_timeout"), ("Concurrency", "concurrency"), ("x", "")],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_known(name, nearest):
+    """Misspelling a setting never means using its default."""
+    with pytest.raises(TypeError, match=f"unknown setting '{name}'; did you mean '{nearest}"):
+        make_settings(None, {name: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_workers", "4"),
+        ("max_workers", 2.0),
+        ("max_workers", True),
+        ("max_workers", None),
+        ("deadline", "1s"),
+        ("handle_signals", 1),
+        ("worker_env", ["A=1"]),
+        ("cwd", 3),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(name, value):
+    """Neither text for a number nor a truth value for a count is guessed at."""
+    with pytest.raises(TypeError, match=f"{name} must be"):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("codec", "json"), ("start_method", "forkserver"), ("affinity", None)])
+def test_a_choice_is_one_of_those_there_are(name, value):
+    """The refusal lists them."""
+    with pytest.raises(ValueError, match=f"{name} must be one of '"):
+        Settings(**{name: value})
+
+
+def test_no_number_is_no_number():
+    """NaN would compare as neither too small nor too large."""
+    with pytest.raises(ValueError, match="deadline must be"):
+        Settings(deadline=math.nan)
+
+
+def test_settings_are_frozen_and_copied_with_changes():
+    """A change makes another record, checked like the first."""
+    settings = Settings(min_workers=1, max_workers=4)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.max_workers = 5
+    assert settings.changed(max_workers=5).max_workers == 5
+    assert settings.max_workers == 4
+    with pytest.raises(ValueError, match="above max_workers"):
+        settings.changed(max_workers=0 + 1, min_workers=2)
+    with pytest.raises(TypeError, match="unknown setting"):
+        settings.changed(workers=5)
+
+
+def test_threads_default_to_the_cores_shared_out():
+    """At least one each, and what is asked for where it is asked for."""
+    assert Settings(max_workers=1024).threads == 1
+    assert Settings(threads_per_worker=3).threads == 3
+
+
+def test_overrides_go_over_a_given_record():
+    """`Pool(settings=..., deadline=1)`: the keyword wins, the rest stays."""
+    settings = make_settings(Settings(deadline=5.0, concurrency=2), {"deadline": 1.0})
+    assert (settings.deadline, settings.concurrency) == (1.0, 2)

@@ -1,0 +1,445 @@
+"""Codecs: every value comes back as it was, large buffers without copies, failures as one kind of error."""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import pickle
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from millpond.errors import Interrupted
+from millpond.wire.buffers import Arena, SlotReader, SlotWriter
+from millpond.wire.codec import CodecError, Frozen, MsgpackCodec, PickleCodec, make_codec
+from millpond.wire.segments import pack, unpack
+
+THRESHOLD = 64 * 1024
+
+
+def carry(codec: Any, value: Any) -> Any:
+    """The value after freezing, a trip in one body, and thawing."""
+    frozen = codec.freeze(value)
+    if type(frozen) is bytes:
+        return codec.thaw(frozen)
+    return codec.thaw_parts(*unpack(b"".join(pack(frozen, None, THRESHOLD)), None))
+
+
+class Node:
+    """Something that can be importable, weakly referenced, and asked to run code while pickled."""
+
+    def __init__(self, reduce: Callable[[], Any] | None = None) -> None:
+        self.reduce = reduce
+
+    def __reduce__(self) -> Any:
+        return self.reduce() if self.reduce else (Node, ())
+
+
+def raiser(error: BaseException) -> Callable[..., Any]:
+    """A function that raises."""
+
+    def fail(*args: object) -> Any:
+        raise error
+
+    return fail
+
+
+def raise_by_name(name: str) -> None:
+    """Raise a built-in exception: what a harmful pickle may call while it is decoded."""
+    raise getattr(sys.modules["builtins"], name)("from the stream")
+
+
+plain_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(), inner)
+        | st.integers().map(lambda number: {number})
+    ),
+    max_leaves=20,
+)
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@settings(deadline=None)
+@given(plain_values)
+def test_pickle_carries_plain_values(value: Any):
+    """Small values are plain bytes and come back equal, types included."""
+    frozen = PickleCodec(THRESHOLD).freeze(value)
+    assert type(frozen) is bytes
+    assert repr(PickleCodec(THRESHOLD).thaw(frozen)) == repr(value)
+    assert repr(PickleCodec(THRESHOLD).thaw(memoryview(frozen))) == repr(value)
+
+
+@settings(deadline=None)
+@given(json_like)
+def test_msgpack_carries_data(value: Any):
+    """Lists, mappings, numbers, text and bytes come back equal."""
+    frozen = MsgpackCodec(THRESHOLD).freeze(value)
+    assert type(frozen) is bytes
+    assert MsgpackCodec(THRESHOLD).thaw(memoryview(frozen)) == value
+
+
+SIZES = [0, 1, THRESHOLD - 1, THRESHOLD, THRESHOLD + 1, 2**20]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+@pytest.mark.parametrize("threshold", [1024, THRESHOLD, 2**19])
+def test_pickle_carries_bytes_of_every_size(kind: type, size: int, threshold: int):
+    """Around the threshold, and around the 64 KiB from which a pickler leaves a payload alone."""
+    value = (kind(b"\x95B" * (size // 2) + b"!" * (size % 2)), "between", kind(b"x" * size))
+    out = carry(PickleCodec(threshold), value)
+    assert out == value
+    assert [type(part) for part in out] == [kind, str, kind]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("letter", ["a", "é", "漢", "\ud800"])
+def test_pickle_carries_text_of_every_size(letter: str, size: int):
+    """Text stays in the stream, whatever memory the pickler writes it from."""
+    assert carry(PickleCodec(THRESHOLD), [letter * size, b"b" * size]) == [letter * size, b"b" * size]
+
+
+def test_long_text_that_nobody_else_holds_is_not_lost():
+    """A pickler writes long text as a view of memory that only its memo keeps alive."""
+    node = Node(lambda: (dict, ([("text", "t" * 200_000), ("more", "u" * 300_000)],)))
+    assert carry(PickleCodec(THRESHOLD), [node, node]) == [{"text": "t" * 200_000, "more": "u" * 300_000}] * 2
+
+
+ARRAYS = {
+    "c": np.arange(50_000.0),
+    "f": np.asfortranarray(np.arange(60_000.0).reshape(200, 300)),
+    "transposed": np.arange(60_000.0).reshape(200, 300).T,
+    "strided": np.arange(200_000.0)[::3],
+    "structured": np.zeros(20_000, dtype=[("a", "i4"), ("b", "f8")]),
+    "readonly": np.frombuffer(b"r" * 100_000, dtype="u1"),
+    "objects": np.array([None, "x", 3] * 100, dtype=object),
+    "small": np.arange(10),
+    "zero-d": np.array(3.5),
+    "empty": np.zeros((0, 5)),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_arrive_equal(name: str):
+    """Whatever the layout."""
+    out = carry(PickleCodec(THRESHOLD), {"array": ARRAYS[name]})["array"]
+    assert out.dtype == ARRAYS[name].dtype
+    assert out.shape == ARRAYS[name].shape
+    assert np.array_equal(out, ARRAYS[name])
+
+
+@pytest.mark.parametrize("name", ["c", "f", "transposed", "strided", "structured", "small"])
+def test_arrays_arrive_writable_and_private(name: str):
+    """The receiver may change its copy; the sender's stays."""
+    before = ARRAYS[name].copy()
+    out = carry(PickleCodec(THRESHOLD), ARRAYS[name])
+    out.fill(0)
+    assert np.array_equal(ARRAYS[name], before)
+
+
+def test_large_buffers_leave_the_stream_uncopied():
+    """Bytes, bytearray and array are handed on as they are, in order, and the stream stays short."""
+    array, data, mutable = np.arange(50_000.0), b"d" * 100_000, bytearray(200_000)
+    frozen = PickleCodec(THRESHOLD).freeze([data, {"array": array}, "text", mutable, data])
+    assert isinstance(frozen, Frozen)
+    assert [len(stream) < 1000 for stream in frozen.streams] == [True]
+    assert frozen.buffers[0] is data
+    assert np.shares_memory(np.frombuffer(frozen.buffers[1]), array)
+    assert frozen.buffers[2] is mutable
+    assert len(frozen.buffers) == 3
+    assert frozen.nbytes == len(frozen) == len(frozen.streams[0]) + 400_000 + 100_000 + 200_000
+
+
+def test_buffers_up_to_the_threshold_stay_in_the_stream():
+    """A slot for a small array would cost more than it saves."""
+    codec = PickleCodec(THRESHOLD)
+    assert type(codec.freeze(np.zeros(THRESHOLD - 1000, "u1"))) is bytes
+    at = codec.freeze(np.zeros(THRESHOLD, "u1"))
+    above = codec.freeze(np.zeros(THRESHOLD + 1, "u1"))
+    assert (len(at.buffers), len(above.buffers)) == (0, 1)
+
+
+def test_a_long_stream_is_frozen_in_parts_under_either_codec():
+    """What is above the threshold can take a slot even if it is all stream."""
+    value = list(range(100_000))
+    for codec in (PickleCodec(THRESHOLD), MsgpackCodec(THRESHOLD)):
+        frozen = codec.freeze(value)
+        assert isinstance(frozen, Frozen)
+        assert frozen.buffers == []
+        assert carry(codec, value) == value
+
+
+def test_one_large_object_in_two_places_stays_one():
+    """Identity within a value survives, also where the object became a buffer."""
+    data, mutable = b"d" * 100_000, bytearray(100_000)
+    out = carry(PickleCodec(THRESHOLD), [data, mutable, data, mutable])
+    assert out[0] is out[2]
+    assert out[1] is out[3]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(65_530, 65_542).map(lambda size: b"\x95" * size),
+            st.integers(65_530, 70_000).map(lambda size: bytearray(b"B" * size)),
+            st.integers(65_530, 70_000).map(lambda size: "X" * size),
+            st.integers(1, 3000).map(lambda count: [f"{number:040}" for number in range(count)]),
+            st.integers(1, 70_000).map(lambda size: b"C\x94.B" + size.to_bytes(4, "little")),
+            st.integers(1000, 20_000).map(lambda size: np.arange(size)),
+            st.sampled_from(
+                [(), None, 0.5, True, "", b"", [], b"B\x00\x00\x01\x00", b"\x8e\x01\x00\x00\x00\x00\x00\x00\x00"]
+            ),
+        ),
+        max_size=6,
+    )
+)
+def test_no_content_can_be_mistaken_for_the_frame_of_a_pickle(value: list[Any]):
+    """Streams of many frames, with contents that look like opcodes beside payloads, come back equal."""
+    out = carry(PickleCodec(THRESHOLD), value)
+    assert [type(item) for item in out] == [type(item) for item in value]
+    assert all(np.array_equal(one, two) for one, two in zip(out, value, strict=True))
+
+
+def test_a_frozen_value_can_be_made_the_pools_own():
+    """After `own`, what the caller does to its objects is not seen; bytes need no copy."""
+    array, data, mutable = np.zeros(50_000), b"d" * 100_000, bytearray(100_000)
+    codec = PickleCodec(THRESHOLD)
+    frozen = codec.freeze([array, data, mutable])
+    nbytes = frozen.nbytes
+    assert frozen.own() is frozen
+    array.fill(1)
+    mutable[:] = b"\xff" * 100_000
+    out = codec.thaw_parts(*unpack(b"".join(pack(frozen, None, THRESHOLD)), None))
+    assert (out[0].sum(), out[1], out[2]) == (0, data, bytearray(100_000))
+    assert frozen.buffers[1] is data
+    assert frozen.nbytes == nbytes
+
+
+def test_the_codec_lets_go_of_what_it_froze():
+    """Nothing of a call's arguments lives longer than the call."""
+    codec = PickleCodec(THRESHOLD)
+    node = Node()
+    gone = weakref.ref(node)
+    codec.freeze([node, "tiny"])
+    codec.freeze([node, b"x" * 100_000])
+    del node
+    gc.collect()
+    assert gone() is None
+
+
+def test_each_value_is_frozen_on_its_own():
+    """An object frozen twice is whole in both streams."""
+    codec, shared = PickleCodec(THRESHOLD), ["shared", "list"]
+    assert [codec.thaw(codec.freeze([shared, number])) for number in range(3)] == [[shared, n] for n in range(3)]
+
+
+def test_freezing_may_freeze():
+    """A `__reduce__` that uses the same codec gets in nobody's way."""
+    codec = PickleCodec(THRESHOLD)
+    codec.freeze("warm")
+    node = Node(lambda: (list, (codec.freeze(["inner", b"x" * 100_000]).streams,)))
+    assert len(codec.thaw(codec.freeze([node, "outer"]))) == 2
+    assert codec.thaw(codec.freeze("after")) == "after"
+
+
+def test_a_failure_leaves_nothing_in_the_next_value():
+    """The value after one that could not be frozen is whole and alone."""
+    codec = PickleCodec(THRESHOLD)
+    for size in (1, 100_000):
+        with pytest.raises(CodecError):
+            codec.freeze([b"x" * size, threading.Lock()])
+        assert codec.thaw(codec.freeze(("next", size))) == ("next", size)
+
+
+def test_threads_may_share_a_codec():
+    """Values frozen at the same time do not mix."""
+    codec, wrong = PickleCodec(THRESHOLD), []
+
+    def work(number: int) -> None:
+        for step in range(300):
+            value = [number, step, Node(lambda: (str, (f"{number}",))), b"x" * (100_000 if step % 50 == 0 else 10)]
+            if carry(codec, value)[:3] != [number, step, str(number)]:
+                wrong.append((number, step))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
+
+
+def test_what_cannot_be_imported_travels_by_value():
+    """Lambdas and local classes, alone or deep inside a value that also has large buffers."""
+
+    class Local:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+    codec, factor = PickleCodec(THRESHOLD), 3
+    assert carry(codec, lambda x: x * factor)(2) == 6
+    out = carry(codec, {"deep": [Local(7)], "data": b"d" * 100_000})
+    assert (out["deep"][0].number, len(out["data"])) == (7, 100_000)
+    assert type(out["deep"][0]) is Local
+
+
+def test_what_main_defines_travels_by_value(monkeypatch: pytest.MonkeyPatch):
+    """`__main__` is another module at the other end: there its classes must not be looked up by name."""
+    main = sys.modules["__main__"]
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    exec("class Defined:\n    def answer(self): return 42\ndef function(): return 43", scope)
+    for name in ("Defined", "function"):
+        monkeypatch.setattr(main, name, scope[name], raising=False)
+    codec = PickleCodec(THRESHOLD)
+    frozen = [codec.freeze(scope["Defined"]()), codec.freeze([scope["function"], b"x" * 100_000])]
+    for name in ("Defined", "function"):
+        monkeypatch.delattr(main, name)
+    assert codec.thaw(frozen[0]).answer() == 42
+    assert codec.thaw_parts(frozen[1].streams, frozen[1].buffers)[0]() == 43
+
+
+@pytest.mark.parametrize("padding", [0, 100_000])
+def test_text_that_says_main_is_only_text(padding: int):
+    """A value that mentions `__main__` arrives as it is."""
+    assert carry(PickleCodec(THRESHOLD), ["__main__", "p" * padding]) == ["__main__", "p" * padding]
+
+
+@pytest.mark.parametrize("codec", [PickleCodec(THRESHOLD), MsgpackCodec(THRESHOLD)])
+def test_what_cannot_be_frozen_is_one_kind_of_error(codec: Any):
+    """The error names the reason and has it as its cause."""
+    with pytest.raises(CodecError, match="lock") as caught:
+        codec.freeze([threading.Lock()])
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+@pytest.mark.parametrize("codec", [PickleCodec(THRESHOLD), MsgpackCodec(THRESHOLD)])
+def test_what_is_nested_too_deep_is_refused(codec: Any):
+    """Depth is bounded by an error, not by the C stack."""
+    value: Any = None
+    for _ in range(200_000):
+        value = [value]
+    with pytest.raises(CodecError):
+        codec.freeze(value)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), ValueError("no"), TypeError("no"), MemoryError()])
+def test_whatever_a_value_does_while_frozen_stays_an_error(error: BaseException):
+    """A `__reduce__` that exits ends its own call and no program."""
+    with pytest.raises(CodecError, match=type(error).__name__) as caught:
+        PickleCodec(THRESHOLD).freeze([Node(raiser(error))])
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Interrupted()])
+def test_true_interrupts_pass(error: BaseException):
+    """Somebody who wants to stop the program, or the call, is not answered with a codec's error."""
+    with pytest.raises(type(error)):
+        PickleCodec(THRESHOLD).freeze([Node(raiser(error))])
+
+
+@pytest.mark.parametrize("name", ["SystemExit", "GeneratorExit", "ValueError"])
+def test_whatever_a_value_does_while_thawed_stays_an_error(name: str):
+    """The parent decodes on its loop's thread: an exit there would end everything."""
+    stream = pickle.dumps(Node(lambda: (raise_by_name, (name,))))
+    codec = PickleCodec(THRESHOLD)
+    with pytest.raises(CodecError, match=f"{name}: from the stream"):
+        codec.thaw(stream)
+    with pytest.raises(CodecError, match=f"{name}: from the stream"):
+        codec.thaw_parts([stream[:10], stream[10:]], [])
+
+
+@pytest.mark.parametrize("codec", [PickleCodec(THRESHOLD), MsgpackCodec(THRESHOLD)])
+@pytest.mark.parametrize(
+    "noise", [b"", b"\x80\x05", b"\xff\xfe\xfd", b"\xc1", b"\xdd\xff\xff\xff\xff", b"\x91" * 200_000]
+)
+def test_broken_streams_are_refused(codec: Any, noise: bytes):
+    """Noise, truncation, claims of four billion items and deep nesting end in an error at once."""
+    if codec.name == "pickle" and noise.startswith(b"\x91"):
+        noise = b"(" * 10
+    with pytest.raises(CodecError):
+        codec.thaw(noise)
+
+
+def test_buffers_that_are_missing_are_an_error():
+    """A stream that asks for more buffers than came is not a value."""
+    frozen = PickleCodec(THRESHOLD).freeze([b"x" * 100_000])
+    with pytest.raises(CodecError):
+        PickleCodec(THRESHOLD).thaw_parts(frozen.streams, [])
+
+
+def test_msgpack_turns_what_it_has_no_word_for_into_plain_data():
+    """Tuples and sets arrive as lists: documented, and the same at every size."""
+    codec = MsgpackCodec(THRESHOLD)
+    assert carry(codec, {"pair": (1, 2), "set": {3}, "bytes": bytearray(b"b")}) == {
+        "pair": [1, 2],
+        "set": [3],
+        "bytes": b"b",
+    }
+    assert carry(codec, (b"x" * 100_000, (1,))) == [b"x" * 100_000, [1]]
+    assert math.isnan(carry(codec, math.nan))
+
+
+@pytest.mark.parametrize("value", [object(), np.arange(3), lambda: 1, ValueError("x"), 2**64, Node()])
+def test_msgpack_refuses_what_is_no_data(value: Any):
+    """Nothing is pickled behind the caller's back."""
+    with pytest.raises(CodecError):
+        MsgpackCodec(THRESHOLD).freeze([value])
+
+
+def test_msgpack_never_unpickles(tmp_path: Path):
+    """A pickle in place of data is refused or is data; it is not run."""
+    marker = tmp_path / "marker"
+    evil = pickle.dumps(Node(lambda: (os.system, (f"touch {marker}",))))
+    codec = MsgpackCodec(THRESHOLD)
+    for attempt in (lambda: codec.thaw(evil), lambda: codec.thaw_parts([evil[:9], evil[9:]], [])):
+        with pytest.raises(CodecError):
+            attempt()
+    with pytest.raises(CodecError):
+        codec.thaw_parts([codec.freeze("x")], [b"buffer"])
+    assert codec.thaw(codec.freeze(evil)) == evil
+    assert not marker.exists()
+
+
+def test_the_setting_chooses_the_codec():
+    """By the names that `Settings.codec` knows, with its threshold."""
+    assert (make_codec("pickle", 1024).name, make_codec("msgpack", 1024).name) == ("pickle", "msgpack")
+    for name in ("pickle", "msgpack"):
+        assert type(make_codec(name, 1024).freeze(list(range(1000)))) is Frozen
+        assert type(make_codec(name, THRESHOLD).freeze(list(range(1000)))) is bytes
+
+
+def test_an_array_takes_two_copies_and_leaves_no_slot():
+    """Into the arena, out of it, and nothing else: the array is made over the very copy that was taken out."""
+    arena = Arena.create(2**21)
+    writer, reader = SlotWriter(arena), SlotReader(arena)
+    codec, array = PickleCodec(THRESHOLD), np.arange(2**17, dtype="f8")
+    body = b"".join(pack(codec.freeze(array), writer, THRESHOLD))
+    assert len(body) < 1000
+    streams, buffers = unpack(body, reader)
+    out = codec.thaw_parts(streams, buffers)
+    assert np.shares_memory(out, np.frombuffer(buffers[0]))
+    assert np.array_equal(out, array)
+    assert writer.in_use() == 0
+    arena.close()

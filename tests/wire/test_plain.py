@@ -1,0 +1,417 @@
+"""Exceptions as data: they come back as they were, and no data makes the parent run anything but their constructors."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import fractions
+import os
+import pathlib
+import pickle
+import sys
+import types
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from millpond.wire.plain import find_exception_class, freeze_exception, thaw_exception
+
+
+class Slotted(Exception):
+    """Has a native attribute of its own."""
+
+    __slots__ = ("note",)
+
+
+class Guarded(Exception):
+    """Setting an attribute, restoring a state or comparing runs code; so must not happen."""
+
+    ran: list[str] = []
+
+    def __setattr__(self, name: str, value: object) -> None:
+        Guarded.ran.append(f"set {name}")
+
+    def __setstate__(self, state: object) -> None:
+        Guarded.ran.append("setstate")
+
+    @property
+    def watched(self) -> None: ...
+
+    @watched.setter
+    def watched(self, value: object) -> None:
+        Guarded.ran.append("property")
+
+    def __eq__(self, other: object) -> bool:
+        Guarded.ran.append("eq")
+        return True
+
+    def __hash__(self) -> int:
+        Guarded.ran.append("hash")
+        return 1
+
+
+class Shifty(Exception):
+    """Makes something else than itself."""
+
+    def __new__(cls, *args: object) -> Any:
+        return ValueError("something else")
+
+
+class Outer:
+    """A place for a class inside a class."""
+
+    class Inner(Exception):
+        """Found by its dotted name."""
+
+
+class Level(enum.IntEnum):
+    """A number with a name."""
+
+    HIGH = 3
+
+
+class Text(str):
+    """Text that is more than text."""
+
+
+def carry(error: BaseException) -> Exception:
+    """The error out of the data it became."""
+    return thaw_exception(freeze_exception(error)[0])
+
+
+def data_of(*parts: Any) -> bytes:
+    """An exception's data as a hostile worker can make it: module, class, arguments, attributes, args."""
+    return msgspec.msgpack.encode(["e", *parts])
+
+
+leaves = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False),
+    st.text(),
+    st.binary(),
+    st.binary().map(bytearray),
+    st.complex_numbers(allow_nan=False),
+    st.decimals(allow_nan=False),
+    st.fractions(),
+    st.uuids(),
+    st.dates(),
+    st.datetimes(timezones=st.just(datetime.UTC) | st.none()),
+    st.times(),
+    st.timedeltas(),
+    st.sampled_from([pathlib.Path("/a/b"), pathlib.PurePosixPath("c"), datetime.timezone(datetime.timedelta(hours=2))]),
+)
+hashable = st.integers() | st.text() | st.tuples(st.integers(), st.binary())
+values = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner)
+        | st.lists(inner).map(tuple)
+        | st.dictionaries(hashable, inner)
+        | st.sets(hashable)
+        | st.frozensets(hashable)
+    ),
+    max_leaves=15,
+)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, with the same types all the way down (`True == 1 == 1.0` otherwise)."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return one == other
+
+
+@settings(deadline=None)
+@given(st.lists(values, max_size=3), st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), values, max_size=3))
+def test_plain_data_in_an_exception_keeps_its_types(args: list[Any], attributes: dict[str, Any]):
+    """Arguments and attributes come back equal, type by type."""
+    error = ValueError(*args)
+    error.__dict__.update(attributes)
+    out = carry(error)
+    assert type(out) is ValueError
+    assert same(out.args, error.args)
+    assert same(out.__dict__, error.__dict__)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(2, "no such file", "name"),
+        FileNotFoundError(2, "no such file", pathlib.Path("name"), None, "other"),
+        ImportError("text", name="module", path="where"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
+        SyntaxError("bad", ("file", 1, 2, "text", 1, 3)),
+        KeyError(("a", 1)),
+        Outer.Inner("x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_exceptions_with_native_attributes_keep_them(error: Exception):
+    """File names, module names and positions are not in `args`, and arrive all the same."""
+    out = carry(error)
+    assert type(out) is type(error)
+    assert str(out) == str(error)
+    for name in (
+        "args",
+        "errno",
+        "filename",
+        "filename2",
+        "name",
+        "path",
+        "start",
+        "reason",
+        "lineno",
+        "offset",
+        "text",
+    ):
+        assert getattr(out, name, None) == getattr(error, name, None)
+
+
+def test_notes_and_groups_arrive():
+    """Exceptions inside an exception are exceptions again, the same ones where `args` names them."""
+    group = ExceptionGroup("group", [ValueError(1), ExceptionGroup("inner", [KeyError("k")])])
+    group.add_note("a note")
+    out = carry(group)
+    assert isinstance(out, ExceptionGroup)
+    assert repr(out) == repr(group)
+    assert out.__notes__ == ["a note"]
+
+
+def test_a_message_made_by_the_constructor_is_not_made_twice():
+    """`args` arrive as they were; the usual pickle would build the message from the message."""
+    error = json_error()
+    out = carry(error)
+    assert (out.args, out.pos, out.doc) == (error.args, 3, "doc")
+    one = Named("x")
+    assert (str(carry(one)), carry(one).name) == ("x not found", "x")
+
+
+class Named(Exception):
+    """The common shape: one argument, a message made of it, an attribute."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} not found")
+        self.name = name
+
+
+def json_error() -> Any:
+    """An exception with a `__reduce__` of its own."""
+    import json
+
+    return json.JSONDecodeError("bad", "doc", 3)
+
+
+def test_subclasses_of_plain_types_become_plain():
+    """The class of an argument is worth less than the class of the exception."""
+    out = carry(ValueError(Level.HIGH, Text("t"), np.float64(1.5), np.int64(7), np.str_("n"), np.bool_(True)))
+    assert [(type(item), item) for item in out.args] == [
+        (int, 3),
+        (str, "t"),
+        (float, 1.5),
+        (int, 7),
+        (str, "n"),
+        (bool, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError(object()),
+        ValueError([len]),
+        ValueError({1: ValueError}),
+        ValueError(np.zeros(3)),
+        ValueError("\ud800"),
+        SystemExit(3),
+        BaseExceptionGroup("group", [KeyboardInterrupt()]),
+        ValueError(KeyboardInterrupt()),
+    ],
+    ids=repr,
+)
+def test_what_is_no_plain_data_does_not_leave_the_worker(error: BaseException):
+    """Objects, classes, functions, arrays and exits are refused where they are taken apart."""
+    with pytest.raises((TypeError, ValueError)):
+        freeze_exception(error)
+
+
+def test_an_exception_that_holds_itself_does_not_leave_the_worker():
+    """A cycle ends in an error and not in the end of memory."""
+    error = ValueError()
+    error.args = ([error],)
+    with pytest.raises(RecursionError):
+        freeze_exception(error)
+
+
+def test_an_exception_that_says_it_is_made_otherwise_does_not_leave_the_worker():
+    """A `__reduce__` may name any function; only the class itself will do."""
+
+    class Reduced(Exception):
+        def __reduce__(self) -> Any:
+            return (os.system, ("true",))
+
+    with pytest.raises(TypeError):
+        freeze_exception(Reduced())
+
+
+def test_classes_are_found_among_the_loaded_modules_only(monkeypatch: pytest.MonkeyPatch):
+    """An import runs code; `antigravity` opens a browser."""
+    for module in ("antigravity", "this", "no.such.module"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        with pytest.raises(LookupError):
+            find_exception_class(module, "Exception")
+        assert module not in sys.modules
+    assert find_exception_class("json.decoder", "JSONDecodeError") is type(json_error())
+    assert find_exception_class(__name__, "Outer.Inner") is Outer.Inner
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"),
+        ("builtins", "eval"),
+        ("builtins", "object"),
+        ("builtins", "SystemExit"),
+        ("builtins", "BaseException"),
+        ("tempfile", "_os.system"),
+        ("builtins", "ValueError.__init__"),
+        ("builtins", "ValueError.with_traceback"),
+        ("builtins", ""),
+        ("", ""),
+        (__name__, "Outer"),
+        (__name__, "Outer.Missing"),
+    ],
+)
+def test_only_exception_classes_are_found(module: str, name: str):
+    """Functions, other classes, exits, and names that lead through modules are not."""
+    with pytest.raises(LookupError):
+        find_exception_class(module, name)
+    with pytest.raises((LookupError, TypeError)):
+        thaw_exception(data_of(module, name, ["x"], [], None))
+
+
+def test_looking_for_a_class_runs_nothing(monkeypatch: pytest.MonkeyPatch):
+    """Neither a module's `__getattr__` nor a lazy module's loading."""
+    ran: list[str] = []
+
+    class Lazy(types.ModuleType):
+        def __getattribute__(self, name: str) -> Any:
+            ran.append(name)
+            return super().__getattribute__(name)
+
+    module = Lazy("lazy")
+    object.__getattribute__(module, "__dict__")["__getattr__"] = ran.append
+    monkeypatch.setitem(sys.modules, "lazy", module)
+    monkeypatch.setitem(sys.modules, "odd", types.SimpleNamespace(Error=ValueError))
+    ran.clear()
+    with pytest.raises(LookupError):
+        find_exception_class("lazy", "Error")
+    with pytest.raises(LookupError):
+        find_exception_class("odd", "Error")
+    assert ran == []
+
+
+def test_attributes_are_set_without_running_code():
+    """Setters, `__setattr__`, `__setstate__` and comparisons of the exception's class are passed by."""
+    Guarded.ran.clear()
+    out = thaw_exception(data_of(__name__, "Guarded", ["x"], [["watched", 1], ["other", 2]], ["y"]))
+    assert (out.args, out.__dict__, Guarded.ran) == (("y",), {"watched": 1, "other": 2}, [])
+
+
+def test_native_attributes_are_set_where_they_live():
+    """A slot is filled, and not shadowed by an entry that nobody reads."""
+    out = thaw_exception(data_of(__name__, "Slotted", [], [["note", "n"], ["name", "x"]], None))
+    assert (out.note, out.__dict__) == ("n", {"name": "x"})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        b"\x91" * 200_000,
+        msgspec.msgpack.encode("text"),
+        msgspec.msgpack.encode(["t", []]),
+        msgspec.msgpack.encode([]),
+        msgspec.msgpack.encode(["?", []]),
+        msgspec.msgpack.encode(["e", "builtins", "ValueError"]),
+        data_of("builtins", "ValueError", [["n", "os", "system", ["true"]]], [], None),
+        data_of("builtins", "ValueError", [["n", "pathlib", "Path.unlink", ["/x"]]], [], None),
+        data_of("builtins", "ValueError", [["n", "builtins", "complex", ["no number"]]], [], None),
+        data_of("builtins", "ValueError", [["y", 2**40]], [], None),
+        data_of("builtins", "ValueError", [["y", "text"]], [], None),
+        data_of("builtins", "ValueError", [["i", "os"]], [], None),
+        data_of("builtins", "ValueError", [["s", [["l", []]]]], [], None),
+        data_of("builtins", "ValueError", [], [["__class__", 1]], None),
+        data_of("builtins", "ValueError", [], [[1, 2, 3]], None),
+        data_of("builtins", "UnicodeDecodeError", ["x"], [], None),
+        data_of(__name__, "Shifty", [], [], None),
+    ],
+)
+def test_data_that_is_no_exception_raises(data: bytes):
+    """Whatever it is; the caller turns every error into the text of the exception."""
+    with pytest.raises(Exception):  # noqa: B017
+        thaw_exception(data)
+
+
+def test_a_byte_array_costs_the_bytes_that_came():
+    """A number where bytes belong would be a size to allocate."""
+    with pytest.raises(TypeError):
+        thaw_exception(data_of("builtins", "ValueError", [["y", 5]], [], None))
+
+
+def test_a_pickle_is_not_data(tmp_path: Path):
+    """Nothing here unpickles, whatever the data says it is."""
+
+    class Evil(Exception):
+        def __reduce__(self) -> Any:
+            return (os.system, (f"touch {tmp_path / 'marker'}",))
+
+    evil = pickle.dumps(Evil())
+    with pytest.raises(Exception):  # noqa: B017
+        thaw_exception(evil)
+    assert thaw_exception(data_of("builtins", "ValueError", [evil], [], None)).args == (evil,)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_named_types_are_these_only():
+    """What is rebuilt by calling a class of the standard library; each takes plain data and does nothing else."""
+    values = [
+        1 + 2j,
+        decimal.Decimal("1.5"),
+        fractions.Fraction(1, 3),
+        uuid.UUID(int=5),
+        pathlib.PurePosixPath("a"),
+        datetime.date(2020, 1, 2),
+        datetime.datetime(2020, 1, 2, 3, 4, 5, 6, datetime.UTC, fold=1),
+        datetime.time(1, 2),
+        datetime.timedelta(1, 2, 3),
+        datetime.timezone.utc,  # noqa: UP017
+    ]
+    out = carry(ValueError(*values)).args
+    assert list(out) == values
+    assert list(map(type, out)) == list(map(type, values))
+    assert out[6].fold == 1
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=100))
+def test_noise_raises_or_is_an_exception(noise: bytes):
+    """No bytes crash the reader."""
+    try:
+        out: Any = thaw_exception(noise)
+    except Exception:
+        return
+    assert isinstance(out, Exception)

@@ -1,0 +1,153 @@
+"""Prints the tables of settings, errors and events into their pages, from the modules that define them.
+
+`python docs/tables.py` says which pages are stale, with `--write` it writes them. Text outside the markers is left
+alone. `tests/docs/` runs the same check.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from millpond import errors, events
+from millpond.executor import UNBOUNDED
+from millpond.settings import FIELDS, Settings
+
+DOCS = Path(__file__).parent
+SIZES = ((1024 * 1024, "MiB"), (1024, "KiB"))
+GROUP = re.compile(r"    # (\w+)$")
+FIELD = re.compile(r"    (\w+): ")
+NOT_BOUND = 2**31  # a number of faults no pool will see
+
+Rows = list[list[str]]
+
+
+def table(rows: Rows) -> str:
+    """Rows, the first of them the head, as a markdown table."""
+    widths = [max(map(len, [*column, "---"])) for column in zip(*rows, strict=True)]
+    ruler = ["-" * width for width in widths]
+    lines = [
+        " | ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)) for row in [rows[0], ruler, *rows[1:]]
+    ]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def settings_tables() -> str:
+    """One table a group, as the groups stand in the source."""
+    return "\n\n".join(
+        f"## {group}\n\n" + table([["setting", "default", "values", "live", "meaning"], *map(setting_row, names)])
+        for group, names in setting_groups().items()
+    )
+
+
+def setting_groups() -> dict[str, list[str]]:
+    """Settings by the comment they stand under; `dataclass` keeps none of that, the source does."""
+    groups: dict[str, list[str]] = {}
+    for line in inspect.getsource(Settings).splitlines():
+        if found := GROUP.match(line):
+            names = groups.setdefault(found[1], [])
+        elif (found := FIELD.match(line)) and found[1] in FIELDS:
+            names.append(found[1])
+    return groups
+
+
+def setting_row(name: str) -> list[str]:
+    facts = FIELDS[name].metadata
+    meaning = facts["what"].replace("|", "\\|")
+    return [f"`{name}`", default(name), values(name), "yes" if facts["live"] else "", meaning]
+
+
+def default(name: str) -> str:
+    field = FIELDS[name]
+    if field.default is not dataclasses.MISSING:
+        return amount(field.default, field.metadata["unit"])
+    return "the cores" if name == "max_workers" else f"`{field.default_factory()!r}`"  # type: ignore[operator]
+
+
+def amount(value: Any, unit: str) -> str:
+    """A value as people write it: sizes in KiB and MiB, seconds with their unit."""
+    if unit == "bytes" and isinstance(value, int):
+        size, name = next(((s, n) for s, n in SIZES if value >= s and value % s == 0), (1, "bytes"))
+        return f"{value // size:,} {name}"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,g} {unit}".strip() if unit != "share" else f"{value:g}"
+    return f"`{value!r}`" if not isinstance(value, str) else f'`"{value}"`'
+
+
+def values(name: str) -> str:
+    """The choices of a setting, or its bounds."""
+    hint, facts = get_type_hints(Settings)[name], FIELDS[name].metadata
+    choices = get_args(hint)
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return ", ".join(f'`"{choice}"`' for choice in choices)
+    low, high, unit = facts["low"], facts["high"], facts["unit"]
+    if low is None:
+        return ""
+    return f"from {amount(low, unit)}" + (f" to {amount(high, unit)}" if high is not None else "")
+
+
+def executor_table() -> str:
+    """The defaults that an executor changes."""
+    rows = [["setting", "pool", "executor"]]
+    for name, value in UNBOUNDED.items():
+        told = "never opens" if value == NOT_BOUND else "none" if value is None else str(value)
+        rows.append([f"`{name}`", default(name), told])
+    return table(rows)
+
+
+def errors_table() -> str:
+    rows = [["code", "class", "ending", "outcome", "retry", "HTTP", "meaning"]]
+    for code, row in errors.TABLE.items():
+        kind = errors.CLASSES[code].__name__
+        rows.append([f"`{code}`", f"`{kind}`", row.ending, f"`{row.outcome}`", row.retry, str(row.http), row.meaning])
+    return table(rows)
+
+
+def events_table() -> str:
+    rows = [["event", "class", "fields", "said when"]]
+    for name, kind in events.EVENTS.items():
+        fields = ", ".join(f"`{field.name}`" for field in dataclasses.fields(kind))
+        rows.append([f"`{name}`", f"`{kind.__name__}`", fields, inspect.getdoc(kind) or ""])
+    return table(rows)
+
+
+TABLES: dict[str, tuple[str, Callable[[], str]]] = {  # marker -> page, and what stands there
+    "settings": ("settings.md", settings_tables),
+    "executor": ("executor.md", executor_table),
+    "errors": ("errors.md", errors_table),
+    "events": ("events.md", events_table),
+}
+
+
+def filled(page: str, name: str, text: str) -> str:
+    """The page with `text` between the markers `<!-- name -->` and `<!-- end -->`; raises if it has none."""
+    between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if not between.search(page):
+        raise ValueError(f"the page has no place for {name!r}")
+    return between.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page, count=1)
+
+
+def stale() -> Iterator[tuple[Path, str]]:
+    """The pages that do not say what the source says, with the text they should have."""
+    for name, (page, make) in TABLES.items():
+        path = DOCS / page
+        text = path.read_text()
+        fresh = filled(text, name, make())
+        if fresh != text:
+            yield path, fresh
+
+
+def main() -> None:
+    for path, fresh in stale():
+        if "--write" not in sys.argv[1:]:
+            sys.exit(f"{path.name} is stale: python docs/tables.py --write")
+        path.write_text(fresh)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.desk import Options
 from millpond.errors import PoolError
-from millpond.streaming import Stream
+from millpond.streaming import Inflow, Stream
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -71,7 +71,7 @@ class Calls:
     def stream(self, operation: str, /, *args: Any, **kwargs: Any) -> Stream:
         """Run a generator operation; its items come as an async iterator. One deadline covers the whole."""
 
-        def make(ticket: Stream) -> Call:
+        def make(ticket: Inflow) -> Call:
             desk, _ = self._pool.at_desk()
             try:
                 return desk.operation_call(operation, args, kwargs, self._options, ticket, stream=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable
+from concurrent.futures import InvalidStateError
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +72,7 @@ class Desk:
     def __init__(self, driver: Driver, settings: Settings, codec: Codec) -> None:
         self.driver = driver
         self.looks_first = True  # whether bounds are asked before serializing; an executor's calls may precede its pool
+        self.broken_by: PoolError | None = None  # why an executor's pool never opened: told instead of "closed"
         self._machine = driver.machine
         self._codec = codec
         self._max_payload = settings.max_payload
@@ -168,8 +171,10 @@ class Desk:
         try:
             self.driver.submit(call)
         except PoolError as error:
-            if not call.ticket.done():
-                call.ticket.set_exception(error)
+            try:
+                call.ticket.set_exception(error if self.broken_by is None else copy(self.broken_by))
+            except InvalidStateError:
+                pass  # its owner cancelled it
 
     def _session(self, session: Session | str) -> Session:
         if not isinstance(session, str):

@@ -12,14 +12,14 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What all events share; `pool` is the pool's name, filled in where it is said."""
+    """What all events share: a dotted name."""
 
     name: ClassVar[str] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStateChanged(Event):
-    """The pool opened, degraded, recovered, drains or closed."""
+    """The pool is opening, ready, draining, closing or closed."""
 
     name = "pool.state"
     before: str

@@ -7,11 +7,13 @@ interpreter's exit. Futures are made here and handed to the loop's thread in bat
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
-from concurrent.futures._base import FINISHED
+from concurrent.futures._base import CANCELLED, FINISHED
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from millpond.chunks import Initialized, run_chunk
@@ -37,7 +39,7 @@ class CallFuture(futures.Future[Any]):
     """A future whose `cancel` also takes the call out of the queue."""
 
     call: Call
-    withdraw: Callable[[Call], None] | None = None
+    withdraw: Callable[[CallFuture], None] | None = None
     has_begun = False  # its call was given to a worker
 
     def cancel(self) -> bool:
@@ -45,8 +47,13 @@ class CallFuture(futures.Future[Any]):
         was_cancelled = self.cancelled()
         is_cancelled = super().cancel()
         if is_cancelled and not was_cancelled and self.withdraw is not None:
-            self.withdraw(self.call)
+            self.withdraw(self)
         return is_cancelled
+
+    def tell_cancelled(self) -> None:
+        """Wake who waits for it, unless that was done; on the loop's thread."""
+        if self._state == CANCELLED:
+            self.set_running_or_notify_cancel()
 
     def may_begin(self) -> bool:
         """Asked when its call is about to be sent: false if it was cancelled. From now on it cannot be."""
@@ -103,7 +110,7 @@ class Executor(futures.Executor):
         call.own_payload()
         with self._lock:
             if self._broken is not None:
-                raise self._broken
+                raise copy(self._broken)
             if self._is_shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             thread = self._thread or self._start()
@@ -132,26 +139,36 @@ class Executor(futures.Executor):
             is_first, self._is_shut_down = not self._is_shut_down, True
             thread = self._thread
             if thread is None:
+                self._pool.close_unopened()
                 return
             if cancel_futures:
-                thread.post(self._cancel_waiting)
+                thread.post(_cancel_waiting, self._pool)
             if is_first and self._broken is None:
-                thread.post(lambda: thread.start_task(self._finish(thread)))
+                _finish_soon(self._pool, thread)
         if wait:
             thread.join()
 
     def statistics(self) -> Statistics:
         """The pool behind the executor, at this moment."""
-        return self._pool.statistics()
+        thread = self._thread
+        return self._pool.statistics() if thread is None else thread.ask(self._pool.statistics)
+
+    def disown(self) -> None:
+        """In a forked child: `submit` raises, and there is nothing to shut down."""
+        self._lock = threading.Lock()  # whoever held it is not in this process
+        self._thread = None
+        self._broken = StartFailed(
+            "the executor belongs to the process that this one was forked from; make another here"
+        )
 
     @property
     def run_id(self) -> str:
         """What the executor's processes carry in their environment as MILLPOND_RUN_ID."""
         return self._pool.run_id
 
-    def _withdraw(self, call: Call) -> None:
+    def _withdraw(self, future: CallFuture) -> None:
         if self._thread is not None:
-            self._thread.post(self._pool.desk.driver.cancel, call)
+            self._thread.post(_withdraw, self._pool, future)
 
     def _start(self) -> LoopThread:
         """Begin to open the pool; what is submitted meanwhile is held back."""
@@ -159,7 +176,9 @@ class Executor(futures.Executor):
         self._pool.mark_futures()
         thread.hold()
         thread.start()
-        _PENDING.add(self)
+        _USED.add(self)
+        # Collected without a shutdown: then nothing is pending, as calls hold their futures, and those the executor.
+        weakref.finalize(self, _finish_soon, self._pool, thread).atexit = False
         thread.start_task(self._open(thread))
         return thread
 
@@ -167,36 +186,67 @@ class Executor(futures.Executor):
         try:
             await self._pool.open()
         except StartFailed as error:
-            self._broken = error
-            thread.release()  # each is refused by the closed pool; the refusal is told as what broke it
+            self._broken = self._pool.desk.broken_by = error
+            thread.release()  # each is refused, and told what broke the executor
             thread.end_soon()
         else:
             thread.release()
 
-    async def _finish(self, thread: LoopThread) -> None:
-        machine = self._pool.desk.driver.machine
-        await shutdown.until(self._pool.desk.driver, lambda: not machine.unended)
-        await self._pool.close()
-        _PENDING.discard(self)
+
+_USED: weakref.WeakSet[Executor] = weakref.WeakSet()
+_ENDING: set[LoopThread] = set()
+
+
+def _finish_soon(pool: Pool, thread: LoopThread) -> None:
+    """Have everything pending finished, then the workers and the thread ended; from any thread, and again for nothing.
+
+    Called by the garbage collector as well, in the midst of anything: it only posts.
+    """
+    if thread.is_running:
+        thread.post(lambda: thread.start_task(_finish(pool, thread)))
+
+
+async def _finish(pool: Pool, thread: LoopThread) -> None:
+    _ENDING.add(thread)
+    try:
+        machine = pool.desk.driver.machine
+        await shutdown.until(pool.desk.driver, lambda: not machine.unended)
+        await pool.close()
+    finally:
+        _ENDING.discard(thread)
         thread.end_soon()
 
-    def _cancel_waiting(self) -> None:
-        machine = self._pool.desk.driver.machine
-        for call in list(machine.queue):
-            call.ticket.cancel()
+
+def _withdraw(pool: Pool, future: CallFuture) -> None:
+    """A future was cancelled: its call goes, and those who wait for the future are told; on the loop's thread."""
+    pool.desk.driver.cancel(future.call)
+    future.tell_cancelled()
 
 
-_PENDING: weakref.WeakSet[Executor] = weakref.WeakSet()
+def _cancel_waiting(pool: Pool) -> None:
+    for call in list(pool.desk.driver.machine.queue):
+        call.ticket.cancel()
 
 
 def _finish_pending() -> None:
     """At the interpreter's exit, before threads are told to end: pending work is finished, as the stdlib's is."""
-    for executor in list(_PENDING):
+    for executor in list(_USED):
         executor.shutdown(wait=True)
+    for thread in list(_ENDING):
+        thread.join()
+
+
+def _disown() -> None:
+    """In a forked child: the workers and the thread are the parent's."""
+    for executor in list(_USED):
+        executor.disown()
+    _USED.clear()
+    _ENDING.clear()
 
 
 # What concurrent.futures itself uses: `atexit` would be too late, threads can no longer be started then.
 threading._register_atexit(_finish_pending)  # type: ignore[attr-defined]
+os.register_at_fork(after_in_child=_disown)
 
 
 def _chunks(items: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:

@@ -10,21 +10,29 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from millpond.errors import PoolClosed
+
+Answer = TypeVar("Answer")
 
 
 class LoopThread:
-    """A daemon thread that runs one asyncio loop."""
+    """A daemon thread that runs one asyncio loop. What reaches it too late is answered all the same, by nobody left."""
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop  # made by `start`: before, there is nothing to give back
         self._posted: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._is_woken = False
         self._is_holding = False
+        self._is_over = False
+        self._gate = threading.Lock()  # held while a coroutine is handed over, and while the end is declared
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin; once."""
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
 
     @property
@@ -38,8 +46,13 @@ class LoopThread:
         return self._thread.is_alive()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine on the loop and wait for its result; an interrupt of the waiting thread cancels it."""
-        running = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Run a coroutine on the loop and wait for its result; an interrupt of the waiting thread cancels it.
+
+        Raises `PoolClosed` when the loop has ended.
+        """
+        running = self._hand_over(work)
+        if running is None:
+            raise PoolClosed("the pool is closed")
         try:
             return running.result()
         except BaseException:
@@ -47,13 +60,16 @@ class LoopThread:
             raise
 
     def start_task(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine on the loop without waiting for it."""
-        asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Run a coroutine on the loop without waiting for it; not at all if the loop has ended."""
+        self._hand_over(work)
 
     def post(self, function: Callable[..., None], *args: Any) -> None:
-        """Call a function on the loop's thread, in the order of posting."""
+        """Call a function on the loop's thread, in the order of posting; here, if the loop has ended."""
         self._posted.append((function, args))
-        if not self._is_woken and not self._is_holding:
+        if self._is_over:
+            # What was posted before the end was declared is worked off by the thread itself.
+            self._work_off_rest()
+        elif not self._is_woken and not self._is_holding:
             # Two threads may both come here: one wake-up too many does no harm. None is lost, because the loop clears
             # the flag before it looks.
             self._is_woken = True
@@ -61,6 +77,14 @@ class LoopThread:
                 self._loop.call_soon(self._work_off)
             else:
                 self._loop.call_soon_threadsafe(self._work_off)
+
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """What a function returns, called on the loop's thread so that nothing changes meanwhile; here, without one."""
+        if self.is_current or not self.is_running:
+            return question()
+        answer: Future[Answer] = Future()
+        self.post(lambda: answer.set_result(question()))
+        return answer.result()
 
     def hold(self) -> None:
         """Keep what is posted until `release`."""
@@ -89,13 +113,44 @@ class LoopThread:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
-        finally:
+            with self._gate:
+                self._is_over = True
+            self._work_off_rest()
+            self._loop.run_until_complete(self._end_tasks())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        finally:
             self._loop.close()
+
+    async def _end_tasks(self) -> None:
+        """Cancel what still runs or was handed over last, so that nobody waits for it for ever."""
+        await asyncio.sleep(0)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _hand_over(self, work: Coroutine[Any, Any, Any]) -> Future[Any] | None:
+        with self._gate:
+            if not self._is_over:
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        return None
 
     def _work_off(self) -> None:
         self._is_woken = False
         posted = self._posted
-        while posted and not self._is_holding:
-            function, args = posted.popleft()
+        try:
+            while posted and not self._is_holding:
+                function, args = posted.popleft()
+                function(*args)
+        finally:  # one that raises is logged by the loop, and costs nobody else
+            if posted and not self._is_holding:
+                self._loop.call_soon(self._work_off)
+
+    def _work_off_rest(self) -> None:
+        while True:
+            try:
+                function, args = self._posted.popleft()
+            except IndexError:
+                return
             function(*args)

@@ -112,6 +112,9 @@ class Pool(Calls):
             await asyncio.shield(self._opening)
         except asyncio.CancelledError:
             await self._end_opening()
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():  # not this caller left: somebody closed the pool
+                raise lifetime.closed_error(machine) from None
             raise
         return self
 
@@ -131,8 +134,7 @@ class Pool(Calls):
         assert self._opening is not None
         self._opening.cancel()
         await asyncio.gather(self._opening, return_exceptions=True)
-        if self._driver.machine.state == lifetime.NEW:
-            lifetime.close_pool(self._driver.machine, self._driver.now(), 0.0)
+        self.close_unopened()
         LEFT_OPEN.discard(self)
 
     async def _open(self) -> None:
@@ -151,14 +153,21 @@ class Pool(Calls):
         Then every process is ended, whatever it does. May be called any number of times, also while opening.
         """
         machine = self._driver.machine
-        if machine.state == lifetime.NEW and self._opening is None:
-            lifetime.close_pool(machine, self._driver.now(), 0.0)
+        if self._opening is None:
+            self.close_unopened()
         if machine.state == lifetime.CLOSED:
             return
         self.at_desk()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(self.settings.drain if drain is None else drain))
         await asyncio.shield(self._closing)
+
+    def close_unopened(self) -> None:
+        """What `close` does to a pool that was never opened."""
+        machine = self._driver.machine
+        if machine.state == lifetime.NEW:
+            lifetime.close_pool(machine, self._driver.now(), 0.0)
+            self._driver.carry_out()
 
     async def _close(self, drain_s: float) -> None:
         if self._opening is not None and not self._opening.done():

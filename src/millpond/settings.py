@@ -45,19 +45,17 @@ class Settings:
 
     # Size
     min_workers: int = _setting(1, "workers kept alive at least", low=0, high=1024, live=True)
-    max_workers: int = _setting(_cores, "workers alive at most (default: the cores)", low=1, high=1024, live=True)
+    max_workers: int = _setting(
+        _cores, "workers alive at most (default: the cores, or `min_workers` if more)", low=1, high=1024, live=True
+    )
     concurrency: int = _setting(
         1, "calls one worker runs at a time: threads for plain operations, tasks for async ones", low=1, high=256
     )
-    idle_timeout: float = _setting(
-        60.0, "idle time after which a worker above `min_workers` goes", "s", 0.05, live=True
-    )
+    idle_timeout: float = _setting(60.0, "idle time after which a worker above `min_workers` goes", "s", 0.05)
 
     # Calls
     deadline: float | None = _setting(60.0, "default deadline of a call, queueing included; None for none", "s", 0.0)
-    max_queued: int | None = _setting(
-        20_000, "calls waiting beyond workers x concurrency; None for no bound", low=0, live=True
-    )
+    max_queued: int | None = _setting(20_000, "calls waiting beyond workers x concurrency; None for no bound", low=0)
     max_queued_bytes: int | None = _setting(256 * MiB, "bytes of waiting arguments; None for no bound", "bytes", 0)
     max_payload: int = _setting(256 * MiB, "bytes of one call's arguments, or of its result", "bytes", 1, 2**31)
     codec: CodecName = _setting("pickle", "how arguments and results travel")
@@ -133,7 +131,9 @@ FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
 
 def make_settings(base: Settings | None, overrides: Mapping[str, Any]) -> Settings:
-    """`base` (or the defaults) with `overrides`; where only `max_workers` is given, it also bounds `min_workers`."""
+    """`base` (or the defaults) with `overrides`; a floor above the cores raises the default ceiling to it."""
+    if base is None and "max_workers" not in overrides and isinstance(overrides.get("min_workers"), int):
+        overrides = {"max_workers": max(_cores(), min(overrides["min_workers"], 1024)), **overrides}
     return (base or Settings()).changed(**overrides)
 
 

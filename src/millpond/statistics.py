@@ -12,6 +12,7 @@ from millpond.core import lifetime
 from millpond.core.worker import BUSY, DRAINING, GONE, READY, STARTING, WARMING
 
 if TYPE_CHECKING:
+    from millpond.core.call import Call
     from millpond.core.worker import Worker
     from millpond.runtime.driver import Driver
 
@@ -67,7 +68,8 @@ def collect(driver: Driver, name: str, run_id: str) -> Statistics:
     """Read the machine's records; nothing is kept or changed."""
     m = driver.machine
     state, reason = lifetime.health(m)
-    workers = Counter(w.shown_state for w in m.workers.values())
+    there = list(m.workers.values())
+    workers = Counter(w.shown_state for w in there)
     operations = [*m.operations.values(), *m.functions.values()]
     return Statistics(
         name=name,
@@ -82,9 +84,9 @@ def collect(driver: Driver, name: str, run_id: str) -> Statistics:
         ),
         wanted=m.sizing.wanted,
         asked_for=len(m.workers),
-        alive=sum(w.pid > 0 for w in m.workers.values()),
-        pids=MappingProxyType({w.id: w.pid for w in m.workers.values() if w.pid}),
-        busy=tuple(_busy(driver, w) for w in m.workers.values() if w.inflight),
+        alive=sum(w.pid > 0 for w in there),
+        pids=MappingProxyType({w.id: w.pid for w in there if w.pid}),
+        busy=tuple(_busy(driver, w, held[0]) for w in there if (held := list(w.inflight.values()))),
         submitted=m.submitted,
         in_flight=m.unended,
         queued=m.queued,
@@ -101,9 +103,8 @@ def collect(driver: Driver, name: str, run_id: str) -> Statistics:
     )
 
 
-def _busy(driver: Driver, worker: Worker) -> BusyWorker:
+def _busy(driver: Driver, worker: Worker, oldest: Call) -> BusyWorker:
     now = driver.now()
-    oldest = next(iter(worker.inflight.values()))
     silent = now - driver.engine.heartbeat(worker)
     return BusyWorker(
         worker.id,

@@ -17,24 +17,55 @@ if TYPE_CHECKING:
     from millpond.desk import Desk
 
 
+class Inflow:
+    """The ticket: what came and was not read yet, and who waits for it. The call names it; it names no reader."""
+
+    def __init__(self) -> None:
+        self.items: deque[Any] = deque()
+        self.is_over = False
+        self.error: BaseException | None = None
+        self.reader: asyncio.Future[None] | None = None
+
+    def done(self) -> bool:
+        """Whether nobody waits for the ending any more."""
+        return self.is_over
+
+    def item(self, value: Any) -> None:
+        """One more item came."""
+        if not self.is_over:
+            self.items.append(value)
+            self._wake()
+
+    def set_result(self, _value: Any) -> None:
+        """The generator came to its end."""
+        self.is_over = True
+        self._wake()
+
+    def set_exception(self, error: BaseException) -> None:
+        """The generator raised, or the call failed otherwise."""
+        self.is_over, self.error = True, error
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.reader is not None and not self.reader.done():
+            self.reader.set_result(None)
+
+
 class Stream:
     """The items of one call, as an async iterator and context manager.
 
     Nothing is asked of the pool before the first item is wanted, or `async with` entered. Leaving early needs
-    `async with` or `aclose()`: a bare `break` leaves the worker's place taken as long as somebody names the stream.
-    Cancelling the reader ends the stream; one reader at a time.
+    `async with` or `aclose()`: after a bare `break` the worker's place stays taken as long as somebody names the
+    stream. Cancelling the reader ends the stream; one reader at a time.
     """
 
-    def __init__(self, desk: Desk, make: Callable[[Stream], Call], window: int) -> None:
+    def __init__(self, desk: Desk, make: Callable[[Inflow], Call], window: int) -> None:
         self._desk = desk
         self._make = make
         self._window = window
         self._call: Call | None = None
-        self._items: deque[Any] = deque()
+        self._inflow = Inflow()
         self._uncredited = 0
-        self._reader: asyncio.Future[None] | None = None
-        self._is_over = False
-        self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __aiter__(self) -> Stream:
@@ -42,12 +73,13 @@ class Stream:
 
     async def __anext__(self) -> Any:
         self._begin()
-        while not self._items:
-            if self._is_over:
+        inflow = self._inflow
+        while not inflow.items:
+            if inflow.is_over:
                 self._raise_end()
             await self._next_sign()
         self._credit()
-        return self._items.popleft()
+        return inflow.items.popleft()
 
     async def aclose(self) -> None:
         """End the stream: its generator is closed in the worker. Idempotent."""
@@ -64,75 +96,48 @@ class Stream:
 
     def __del__(self) -> None:
         call, loop = self._call, self._loop
-        if call is not None and not self._is_over and loop is not None and not loop.is_closed():
-            self._is_over = True
+        if call is not None and not self._inflow.is_over and loop is not None and not loop.is_closed():
+            self._inflow.is_over = True
             loop.call_soon_threadsafe(self._desk.driver.cancel, call)
 
-    # The ticket's side
-
-    def done(self) -> bool:
-        """Whether nobody waits for the ending any more."""
-        return self._is_over
-
-    def item(self, value: Any) -> None:
-        """One more item came."""
-        if not self._is_over:
-            self._items.append(value)
-            self._wake()
-
-    def set_result(self, _value: Any) -> None:
-        """The generator came to its end."""
-        self._is_over = True
-        self._wake()
-
-    def set_exception(self, error: BaseException) -> None:
-        """The generator raised, or the call failed otherwise."""
-        self._is_over, self._error = True, error
-        self._wake()
-
-    # The reader's side
-
     def _begin(self) -> None:
-        if self._call is None and not self._is_over:
+        if self._call is None and not self._inflow.is_over:
             self._loop = asyncio.get_running_loop()
-            call = self._make(self)
+            call = self._make(self._inflow)
             self._desk.submit(call)
             self._call = call
 
     async def _next_sign(self) -> None:
-        if self._reader is not None:
+        if self._inflow.reader is not None:
             raise RuntimeError("this stream has a reader already; one task at a time may read it")
         assert self._loop is not None
-        self._reader = self._loop.create_future()
+        self._inflow.reader = self._loop.create_future()
         try:
-            await self._reader
+            await self._inflow.reader
         except asyncio.CancelledError:
             self._give_up()
             raise
         finally:
-            self._reader = None
+            self._inflow.reader = None
 
     def _credit(self) -> None:
         """Tell the worker in halves of the window, not item by item."""
         self._uncredited += 1
         call = self._call
-        if self._uncredited * 2 >= self._window and not self._is_over and call is not None and call.worker is not None:
+        is_due = self._uncredited * 2 >= self._window and not self._inflow.is_over
+        if is_due and call is not None and call.worker is not None:
             self._desk.driver.engine.credit(call.worker, call.id, self._uncredited)
             self._uncredited = 0
 
     def _give_up(self) -> None:
-        if not self._is_over:
-            self._is_over = True
-            self._items.clear()
+        if not self._inflow.is_over:
+            self._inflow.is_over = True
+            self._inflow.items.clear()
             if self._call is not None:
                 self._desk.driver.cancel(self._call)
 
-    def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
-
     def _raise_end(self) -> None:
-        if self._error is not None:
-            error, self._error = self._error, None
+        error, self._inflow.error = self._inflow.error, None
+        if error is not None:
             raise error
         raise StopAsyncIteration

@@ -6,14 +6,15 @@ carries them; the calls then go the way of all others.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from millpond.desk import DEFAULT, Options
-from millpond.errors import PoolError
+from millpond.errors import PoolClosed, PoolError
 from millpond.loopthread import LoopThread
 from millpond.pool import Pool
 from millpond.settings import Affinity
@@ -63,17 +64,19 @@ class SyncCalls:
 
     def stream(self, operation: str, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Run a generator operation and iterate over its items; closing the iterator ends it in the worker."""
-        run = self._owner.thread.run
+        owner = self._owner
+        owner.check_thread()
         stream: Stream = self._calls().stream(operation, *args, **kwargs)
         try:
             while True:
                 try:
-                    item = run(stream.__anext__())
+                    item = owner.run_async(stream.__anext__)
                 except StopAsyncIteration:
                     return
                 yield item
         finally:
-            run(stream.aclose())
+            # Not waited for: a generator nobody names any more may be collected on the pool's own thread.
+            owner.thread.start_task(stream.aclose())
 
     def options(self, **changes: Any) -> SyncCalls:
         """The same operations under other options: deadline, session, idempotent, priority, on_cancel."""
@@ -102,8 +105,13 @@ class SyncCalls:
             raise
 
     def _give_up(self, future: Future[Any], call: Call) -> None:
-        future.cancel()
-        self._owner.thread.post(self._owner.pool.desk.driver.cancel, call)
+        driver = self._owner.pool.desk.driver
+
+        def on_thread() -> None:  # where nobody is just about to set its result
+            if future.cancel():
+                driver.cancel(call)
+
+        self._owner.thread.post(on_thread)
 
 
 class SyncSession(SyncCalls):
@@ -123,7 +131,8 @@ class SyncSession(SyncCalls):
 
     def close(self) -> None:
         """End the session: calls already made come first, then `close_session` runs in its worker."""
-        self._owner.thread.run(self._handle.close())
+        if self._handle.state == "open":
+            self._owner.run_async(self._handle.close)
 
     @property
     def id(self) -> str:
@@ -142,11 +151,17 @@ class SyncPool(SyncCalls):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.pool = Pool(*args, **kwargs)
         self.thread = LoopThread(f"millpond-{self.pool.name}")
+        self._lock = threading.RLock()  # held while the thread is started, and while it is ended
         super().__init__(self, DEFAULT, lambda: self.pool)
 
     def open(self) -> SyncPool:
         """Start the pool and wait until `min_workers` are ready; returns itself. Raises as `Pool.open`."""
-        self.thread.start()
+        self._check_other_thread()
+        with self._lock:
+            if self.pool.statistics().state == "closed":
+                raise PoolClosed("the pool is closed; make another")
+            if not self.thread.is_running:
+                self.thread.start()
         try:
             self.thread.run(self.pool.open())
         except BaseException:
@@ -156,13 +171,17 @@ class SyncPool(SyncCalls):
 
     def close(self, drain: float | None = None) -> None:
         """Close the pool and end its thread; see `Pool.close`. Any number of times."""
-        if self.thread.is_running:
-            self.thread.run(self.pool.close(drain))
-            self.thread.stop()
+        self._check_other_thread()
+        with self._lock:
+            if self.thread.is_running:
+                self.thread.run(self.pool.close(drain))
+                self.thread.stop()
+            else:
+                self.pool.close_unopened()
 
     def drain(self) -> None:
         """Take no more calls, and wait until what is queued and running has ended."""
-        self.thread.run(self.pool.drain())
+        self.run_async(self.pool.drain)
 
     def __enter__(self) -> SyncPool:
         return self.open()
@@ -175,24 +194,23 @@ class SyncPool(SyncCalls):
     def session(self, session_id: str, *, reopen: bool = False, affinity: Affinity | None = None) -> SyncSession:
         """Open the session, or join the open one. Raises as `SessionHandle.open`."""
         handle = self.pool.session(session_id, reopen=reopen, affinity=affinity)
-        self.check_thread()
-        return SyncSession(self, self.thread.run(handle.open()))
+        return SyncSession(self, self.run_async(handle.open))
 
     def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:
         """Set new bounds, and wait until the floor is ready."""
-        self.thread.run(self.pool.resize(min_workers=min_workers, max_workers=max_workers))
+        self.run_async(lambda: self.pool.resize(min_workers=min_workers, max_workers=max_workers))
 
     def replace_workers(self) -> None:
         """Replace every worker there is now, one after another; sessions move to the new ones."""
-        self.thread.run(self.pool.replace_workers())
+        self.run_async(self.pool.replace_workers)
 
     def statistics(self) -> Statistics:
         """The pool at this moment."""
-        return self.pool.statistics()
+        return self.thread.ask(self.pool.statistics)
 
     def logs(self, worker: int | None = None) -> str:
         """What workers wrote to stdout and stderr (the kept end of it)."""
-        return self.pool.logs(worker)
+        return self.thread.ask(lambda: self.pool.logs(worker))
 
     @property
     def telemetry(self) -> Bus:
@@ -206,9 +224,17 @@ class SyncPool(SyncCalls):
 
     def check_thread(self) -> None:
         """Raise `RuntimeError` on the pool's own thread, which would wait for itself; `PoolClosed` if it has none."""
+        self._check_other_thread()
+        self.pool.check_open()
+
+    def run_async(self, verb: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Run one of the pool's own verbs on its thread and wait for it; raises as `check_thread`."""
+        self.check_thread()
+        return self.thread.run(verb())
+
+    def _check_other_thread(self) -> None:
         if self.thread.is_current:
             raise RuntimeError("a SyncPool cannot be called from its own thread (a listener or a done-callback)")
-        self.pool.check_open()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self.pool.__reduce__()

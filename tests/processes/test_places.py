@@ -169,3 +169,27 @@ def test_other_systems_are_refused_with_a_sentence() -> None:
         check_platform("darwin", "fork")
     check_platform("darwin", "spawn")
     check_platform("linux", "fork")
+
+
+def test_an_initializer_of_a_script_sets_globals_for_its_functions(tmp_path: Path) -> None:
+    """As with ProcessPoolExecutor: a global that the initializer sets in `__main__` is there for what follows."""
+    said = script(
+        tmp_path,
+        """
+        import millpond
+
+        model = None
+
+        def load(name):
+            global model
+            model = name
+
+        def ask(x):
+            return model, x
+
+        if __name__ == "__main__":
+            with millpond.Executor(2, initializer=load, initargs=("small",)) as executor:
+                print(list(executor.map(ask, range(3))))
+        """,
+    )
+    assert said == "[('small', 0), ('small', 1), ('small', 2)]\n"

@@ -24,8 +24,8 @@ SAMPLED = 1000  # waiting calls whose expected work is added up; beyond, the res
 
 def _look_at_backlog(m: Machine, now: float) -> None:
     """Grow for what waits, if that is worth it; look again while anything does."""
-    m.is_watching_backlog = False
     if not (m.queue or m.openers) or m.state not in (lifetime.SERVING, lifetime.DRAINING):
+        m.is_watching_backlog = False
         return
     if m.is_private:
         fleet.make_fresh(m, now)
@@ -35,7 +35,6 @@ def _look_at_backlog(m: Machine, now: float) -> None:
     if more:
         waiting = len(m.queue) + len(m.openers)
         fleet.resize(m, max(m.sizing.wanted, len(fleet.kept(m)) + more), f"{waiting} calls wait", now)
-    m.is_watching_backlog = True
     m.agenda.add(now + GROW_AGAIN_S, "backlog")
 
 

@@ -181,7 +181,8 @@ def kill_if_stopped(m: Machine, worker: Worker, now: float) -> None:
 def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> None:
     """Take a dead worker off the books and learn from how it died."""
     was_starting = worker.state in (STARTING, WARMING)
-    was_early = worker.state == READY and not worker.answered and now < worker.ready_at + EARLY
+    # A call that had begun may have killed it: that is the call's fault, and no sign that starts fail.
+    was_early = worker.state == READY and not (worker.answered or lost) and now < worker.ready_at + EARLY
     m.ready_count -= worker.state == READY
     move(worker, GONE, TRANSITIONS)
     del m.workers[worker.id]
@@ -192,9 +193,18 @@ def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> Non
     how = (death.signal, death.exit_code)
     m.say(events.WorkerGone, worker.id, worker.pid, reason, *how, lost, sessions, alive_s)
     if was_starting or was_early or worker.reason.endswith(START_TIMEOUT):
-        m.failure = m.failure or f"a worker ended with {death} before it answered anything. {death.stderr_tail[-2000:]}"
-        m.failed_at = now
-        m.agenda.add(m.sizing.start_failed(now, m.random.random()), "reconcile")
+        _start_failed(m, worker, death, now)
+
+
+def _start_failed(m: Machine, worker: Worker, death: Death, now: float) -> None:
+    why = f" because it {worker.reason}" if worker.reason else ""
+    told = f"worker {worker.id} ended with {death}{why} before it answered anything. {death.stderr_tail[-2000:]}"
+    was_well = not m.sizing.fails
+    m.failure = m.failure or told
+    m.failed_at = now
+    m.agenda.add(m.sizing.start_failed(now, m.random.random()), "reconcile")
+    if was_well and m.state == lifetime.SERVING:
+        m.say(events.PoolStateChanged, m.state, lifetime.DEGRADED, m.failure)
 
 
 def after_answer(m: Machine, worker: Worker, now: float) -> None:
@@ -213,6 +223,8 @@ def proved_well(m: Machine) -> None:
     """Starts do not fail any more."""
     m.sizing.proved_well()
     m.failure = ""
+    if m.state == lifetime.SERVING:
+        m.say(events.PoolStateChanged, lifetime.DEGRADED, m.state, "starts succeed again")
 
 
 def say_goodbye(m: Machine, now: float) -> None:
@@ -220,6 +232,7 @@ def say_goodbye(m: Machine, now: float) -> None:
     for worker in list(m.workers.values()):
         if not worker.inflight:
             drain(m, worker, "the pool closed", now)
+            maybe_stop(m, worker, now)  # one that drained already was waiting for its sessions to leave
 
 
 def ponged(worker: Worker) -> None:

@@ -35,7 +35,14 @@ def check(m: Machine) -> None:
     """Raise `InvariantBroken`, naming everything that does not hold."""
     wrong = list(
         itertools.chain(
-            _ledger(m), _places(m), _workers(m), _idle_and_windows(m), _sessions(m), _watches(m), _breakers(m), _orders(m)
+            _ledger(m),
+            _places(m),
+            _workers(m),
+            _idle_and_windows(m),
+            _sessions(m),
+            _watches(m),
+            _breakers(m),
+            _orders(m),
         )
     )
     if wrong:
@@ -117,7 +124,9 @@ def _workers(m: Machine) -> Iterator[str]:
         for call in worker.inflight.values():
             if call.worker is not worker or call.place is not None or call.state == QUEUED:
                 yield f"{call!r} is held by {worker!r}"
-        yield from _queue(worker.queue, f"the queue of {worker!r}", lambda c, w=worker: c.session and c.session.worker is w)
+        yield from _queue(
+            worker.queue, f"the queue of {worker!r}", lambda c, w=worker: c.session and c.session.worker is w
+        )
         yield from _window(m, worker)
     leaving = (DRAINING,)
     staying = sum(w.state not in leaving for w in m.workers.values())
@@ -136,7 +145,11 @@ def _window(m: Machine, worker: Worker) -> Iterator[str]:
     if worker.load > dispatch.WINDOW_CALLS:
         yield f"{worker!r} has {worker.load} calls in its window"
     newest = next(reversed(worker.inflight.values()), None)
-    if newest is not None and expected - newest.expected > dispatch.WINDOW_S + ROUNDING_S and len(worker.inflight) > m.concurrency:
+    if (
+        newest is not None
+        and expected - newest.expected > dispatch.WINDOW_S + ROUNDING_S
+        and len(worker.inflight) > m.concurrency
+    ):
         yield f"{worker!r} was sent {newest!r} ahead, with {expected - newest.expected} s of work before it"
 
 
@@ -198,7 +211,9 @@ def _session(session: Session) -> Iterator[str]:
 def _watches(m: Machine) -> Iterator[str]:
     watched = Counter(c.id for c in m.wheel)
     expected = Counter(
-        c.id for c in calls_of(m) if c.state != ENDED and c.deadline != math.inf and (c.state == QUEUED or not c.leaving)
+        c.id
+        for c in calls_of(m)
+        if c.state != ENDED and c.deadline != math.inf and (c.state == QUEUED or not c.leaving)
     )
     if extra := watched - expected:
         known = {c.id for c in calls_of(m) if c.state == RUNNING and c.leaving}

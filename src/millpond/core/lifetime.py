@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from millpond.errors import PoolError
 
 NEW, OPENING, SERVING, DRAINING, CLOSING, CLOSED = "new", "opening", "ready", "draining", "closing", "closed"
+DEGRADED = "degraded"  # serving while starts fail: derived, so no state of the table
 FORKED = "forked"  # in a forked child of the pool's program: not a state of the pool, but of this copy of it
 
 TRANSITIONS: Table = {
@@ -103,7 +104,7 @@ def _waiting(m: Machine) -> list[Call]:
 def health(m: Machine) -> tuple[str, str]:
     """The pool's state as people see it, with the reason if it is degraded."""
     if m.state == SERVING and m.sizing.fails:
-        return "degraded", m.failure
+        return DEGRADED, m.failure
     return m.state, ""
 
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable
+from concurrent.futures import InvalidStateError
 from typing import TYPE_CHECKING, Any, Protocol
 
 from millpond.core import affinity, fleet
@@ -234,10 +235,13 @@ class Driver:
         call.payload = None
         if ticket is None or ticket.done():
             return
-        if call.ending == "ok":
-            ticket.set_result(value)
-        else:
-            ticket.set_exception(value)
+        try:
+            if call.ending == "ok":
+                ticket.set_result(value)
+            else:
+                ticket.set_exception(value)
+        except InvalidStateError:
+            pass  # a future of another thread's, which cancelled it this very moment
 
     def _send_marked(self, worker: Worker, call: Call) -> None:
         """A future that was cancelled before its call was sent keeps its word: the call never runs."""

@@ -1,7 +1,8 @@
-"""Classes and functions that the other end cannot import, pickled by value: cloudpickle with one change.
+"""Classes and functions that the other end cannot import, pickled by value: cloudpickle with two changes.
 
 A class that was received and now travels back is not set up again at an end that has it complete: cloudpickle would
-replace the methods of the class in the caller's script by copies with other globals. Imported by `codec` and
+replace the methods of the class in the caller's script by copies with other globals. And functions of `__main__` share
+their globals at the other end, as those of a module do. Imported by `codec` and
 `functions` when first needed, because importing cloudpickle takes longer than a worker's start should.
 """
 
@@ -14,6 +15,8 @@ from typing import Any
 
 import cloudpickle
 
+from millpond.wire.home import HomeReference, move_in
+
 PROTOCOL = 5
 _METHODS = (types.FunctionType, property, classmethod, staticmethod)
 
@@ -22,12 +25,25 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
     """A cloudpickle pickler that updates a class at the other end only if the class is at home at this one."""
 
     def reducer_override(self, value: Any) -> Any:
-        """What cloudpickle does, but a class that is a guest here is set up at the other end once only."""
+        """What cloudpickle does, but a class that is a guest here is set up at the other end once only.
+
+        And functions of `__main__` share one namespace there (`home`).
+        """
+        if isinstance(value, types.FunctionType) and value.__globals__.get("__name__") == "__main__":
+            return self._moving(value)
         reduced = super().reducer_override(value)
         if not isinstance(value, type) or not isinstance(reduced, tuple) or len(reduced) != 6 or _is_at_home(value):
             return reduced
         make, arguments, state, items, pairs, set_up = reduced
         return make, arguments, (set_up, state), items, pairs, set_up_once
+
+    def _moving(self, function: types.FunctionType) -> Any:
+        self.globals_ref.setdefault(id(function.__globals__), HomeReference())
+        reduced = super().reducer_override(function)
+        if not isinstance(reduced, tuple) or len(reduced) != 6:
+            return reduced
+        make, arguments, state, items, pairs, set_up = reduced
+        return make, arguments, (set_up, state), items, pairs, move_in
 
 
 def dumps(value: Any) -> bytes:

@@ -33,9 +33,9 @@ def freeze_handler(handler: Any) -> HandlerSpec:
     name = f"{handler.__module__}:{handler.__qualname__}"
     if handler.__module__ != "__main__" and _found(name) is handler:
         return {"name": name}
-    import cloudpickle
+    from millpond.wire import byvalue
 
-    return {"pickle": cloudpickle.dumps(handler, protocol=5)}
+    return {"pickle": byvalue.dumps(handler)}
 
 
 def freeze_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
@@ -46,10 +46,9 @@ def freeze_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         plain = b""  # a lambda, a local class: cloudpickle says what it cannot carry either
     if plain and b"__main__" not in plain:
         return plain
-    import cloudpickle
+    from millpond.wire import byvalue
 
-    frozen: bytes = cloudpickle.dumps((args, kwargs), protocol=5)
-    return frozen
+    return byvalue.dumps((args, kwargs))
 
 
 def load_handler(spec: HandlerSpec) -> type | None:

@@ -1,0 +1,31 @@
+"""Coroutines as tests, each on a fresh loop; what the loop would only log fails the test."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from typing import Any
+
+import pytest
+
+LIMIT_S = 60
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a coroutine test to its end on a fresh loop."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    unheard: list[dict[str, Any]] = []
+    asyncio.run(_attended(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}), unheard))
+    assert not unheard, f"the loop had to report: {unheard}"
+    return True
+
+
+async def _attended(test: Any, unheard: list[dict[str, Any]]) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    async with asyncio.timeout(LIMIT_S):
+        await test
+    gc.collect()

@@ -1,0 +1,212 @@
+"""What a call gives back, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import numpy as np
+import pytest
+
+import millpond
+from tests.contract.handlers import Mixed, Plain, TwoArguments, double
+from tests.contract.sites import check, failure, until
+
+WRONG_CALLS = [
+    ("nothing_like_it", (), {}, "has no operation 'nothing_like_it'"),
+    ("grete", (), {}, "did you mean 'greet'?"),
+    ("_private", (), {}, "has no operation '_private'"),
+    ("attribute", (), {}, "has no operation 'attribute'"),
+    ("setup", (), {}, "has no operation 'setup'"),
+    ("open_session", (1,), {}, "has no operation 'open_session'"),
+    ("__init__", (), {}, "has no operation '__init__'"),
+    (double, (), {}, "functions go to pool.run()"),
+    ("greet", (), {}, "is missing 'name'"),
+    ("greet", ("a", "b", "c"), {}, "takes 2 positional arguments but 3 were given"),
+    ("greet", ("a",), {"volume": 11}, "unexpected keyword argument 'volume'"),
+    ("greet", ("a", "b"), {"mark": "?"}, "multiple values for argument 'mark'"),
+    ("greet", (), {"name": "a"}, "'name'"),
+    ("say", ("word",), {}, "needs a session"),
+    ("say", ("word",), {"session": 1}, "receives its session from the pool"),
+    ("count", (3,), {}, "use pool.stream()"),
+]
+
+
+async def test_each_caller_gets_its_own_answer(site):
+    """A thousand answers over several workers all go where they belong."""
+    async with site.pool(min_workers=2) as pool:
+        tokens = [f"token-{number}" for number in range(1000)]
+        assert await asyncio.gather(*(pool.call("echo", token) for token in tokens)) == tokens
+
+
+async def test_arguments_arrive_as_they_were_given(site):
+    """Positions, keywords, defaults and the constructor's own arguments mean what they mean in a plain call."""
+    async with site.pool(Plain, args=("good day",)) as pool:
+        assert await pool.call("greet", "Ann") == "good day Ann!"
+        assert await pool.call("greet", "Ann", mark="?", loud=True) == "GOOD DAY ANN?"
+    async with site.pool(Plain, kwargs={"greeting": "ciao"}) as pool:
+        assert await pool.call("greet", "Ann", ".") == "ciao Ann."
+
+
+async def test_caller_and_worker_share_no_object(site):
+    """A list that the operation changes stays as it is at the caller, and the answer is a list of its own."""
+    async with site.pool() as pool:
+        given = [1]
+        assert await pool.call("change", given) == [1, "changed"]
+        assert given == [1]
+
+
+async def test_arguments_are_as_they_were_at_the_call(site):
+    """What the caller changes while its call waits changes nothing about the call."""
+    async with site.pool() as pool:
+        gate = site.gate(pool)
+        busy = asyncio.create_task(pool.call("stay", gate.path))
+        await gate.entered()
+        array = np.zeros(100_000)
+        waiting = asyncio.create_task(pool.call("echo", [array, (text := ["as it was"])]))
+        await asyncio.sleep(0)
+        array[:] = 1
+        text[0] = "changed"
+        gate.open()
+        await busy
+        arrived, said = await waiting
+        assert said == ["as it was"]
+        assert not arrived.any()
+
+
+async def test_arrays_arrive_private_and_writable(site):
+    """Large buffers leave the stream and come back as memory of the receiver's own."""
+    async with site.pool() as pool:
+        array = np.arange(200_000)
+        back = await pool.call("echo", array)
+        back[0] = -1
+        assert array[0] == 0
+        assert (back[1:] == array[1:]).all()
+        large = b"y" * 300_000
+        assert await pool.call("echo", large) == large
+
+
+async def test_a_call_that_does_not_fit_is_refused_at_once(site):
+    """Nothing is sent, the refusal says what is wrong, and it is counted."""
+    async with site.pool() as pool:
+        for operation, args, kwargs, told in WRONG_CALLS:
+            error = check(await failure(pool.call(operation, *args, **kwargs)), "bad_argument", "not_started")
+            assert told in str(error)
+        facts, refused = pool.statistics(), len(WRONG_CALLS)
+        assert (facts.submitted, facts.endings["rejected"], facts.codes["bad_argument"]) == (refused,) * 3
+
+
+async def test_an_argument_that_cannot_be_sent_is_refused(site):
+    """Serialization fails in the caller, with the reason."""
+    async with site.pool() as pool:
+        error = check(await failure(pool.call("echo", (one for one in ()))), "bad_argument", "not_started")
+        assert "generator" in str(error)
+
+
+async def test_an_exception_comes_as_itself_with_the_workers_traceback(site):
+    """Same type and arguments; the cause is text that shows the handler's own line."""
+    async with site.pool() as pool:
+        error = await failure(pool.call("fail", "what it said"))
+        assert type(error) is ValueError
+        assert error.args == ("what it said",)
+        assert "raise ValueError(text)" in str(error.__cause__)
+        assert pool.statistics().endings["failed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "type_name"),
+    [
+        ("two arguments", f"{TwoArguments.__module__}.TwoArguments"),
+        ("no exception", f"{TwoArguments.__module__}.NoException"),
+        ("exit", "SystemExit"),
+        ("stop", "StopIteration"),
+        ("pool's", "millpond.errors.QueueFull"),
+    ],
+)
+async def test_what_cannot_come_as_itself_is_a_handler_error(site, how, type_name):
+    """Its type, text and traceback come as text, the work counts as completed, and the worker lives on."""
+    async with site.pool() as pool:
+        pids = pool.statistics().pids
+        error = check(await failure(pool.call("fail_strangely", how)), "handler_error", "completed")
+        assert error.type_name == type_name
+        assert "fail_strangely" in error.traceback
+        assert await pool.call("echo", 1) == 1
+        assert pool.statistics().pids == pids
+
+
+async def test_a_result_that_cannot_be_sent_is_an_error_of_a_completed_call(site):
+    """The caller learns that the work was done, and why its result does not come."""
+    async with site.pool() as pool:
+        error = check(await failure(pool.call("unsendable")), "result_not_serializable", "completed")
+        assert "this stays where it is" in str(error)
+        assert pool.statistics().endings["failed"] == 1
+
+
+async def test_payloads_over_the_bound_are_refused_on_both_ways(site):
+    """An argument is refused before it is sent, a result after the work was done."""
+    async with site.pool(max_payload=100_000) as pool:
+        check(await failure(pool.call("echo", b"x" * 100_001)), "payload_too_large", "not_started")
+        check(await failure(pool.call("large", 100_001)), "payload_too_large", "completed")
+        assert len(await pool.call("large", 90_000)) == 90_000
+
+
+async def test_msgpack_carries_data_and_nothing_else(site):
+    """Tuples arrive as lists, exceptions as text, and an object is refused."""
+    async with site.pool(codec="msgpack") as pool:
+        assert await pool.call("echo", {"a": (1, 2.5, None, b"bytes")}) == {"a": [1, 2.5, None, b"bytes"]}
+        error = check(await failure(pool.call("fail", "what it said")), "handler_error", "completed")
+        assert (error.type_name, error.text) == ("ValueError", "what it said")
+        check(await failure(pool.call("echo", Plain())), "bad_argument", "not_started")
+        check(await failure(pool.call("unsendable")), "result_not_serializable", "completed")
+
+
+async def test_functions_run_by_name_and_by_value(site):
+    """An importable function, a lambda, a closure and a builtin; a handler is not needed."""
+    async with site.pool(None) as pool:
+        offset = 40
+        assert await pool.run(double, 4) == 8
+        assert await pool.run(lambda number: number + offset, 2) == 42
+        assert await pool.run(sorted, [2, 1], reverse=True) == [2, 1]
+        assert type(await failure(pool.run(lambda: 1 / 0))) is ZeroDivisionError
+        check(await failure(pool.run("double")), "bad_argument", "not_started")
+        error = check(await failure(pool.call("echo")), "bad_argument", "not_started")
+        assert "no operations" in str(error)
+
+
+async def test_async_operations_answer_and_fail_like_plain_ones(site):
+    """They run as tasks in the worker; errors keep their type."""
+    async with site.pool(Mixed) as pool:
+        gate = site.gate(pool, "astay")
+        gate.open()
+        assert await pool.call("astay", gate.path, "token") == "token"
+        assert type(await failure(pool.call("afail", "no"))) is ValueError
+        assert await pool.call("echo", 1) == 1
+
+
+async def test_options_are_checked_and_never_mixed_with_arguments(near_site):
+    """A wrong option is the program's error and is said at once."""
+    async with near_site.pool() as pool:
+        with pytest.raises(TypeError, match="'deadlin'; did you mean 'deadline'"):
+            pool.options(deadlin=1)
+        for wrong in ({"deadline": -1}, {"priority": 1.5}, {"on_cancel": "ignore"}, {"idempotent": 1}, {"session": 7}):
+            with pytest.raises(ValueError, match="cannot be"):
+                pool.options(**wrong)
+        hurried = pool.options(deadline=30, idempotent=True).options(priority=2)
+        assert await hurried.call("echo", 1) == 1
+        check(await failure(hurried.call("greet", "a", deadline=1)), "bad_argument", "not_started")
+
+
+async def test_a_pool_cannot_be_called_from_its_own_workers(site):
+    """A pool that travels as an argument arrives as a stub that refuses."""
+    async with site.pool(None) as pool:
+        error = await failure(pool.run(lambda it: it.call("echo"), pool))
+        assert isinstance(error, millpond.HandlerError)
+        assert "ReentrantCall" in error.type_name
+
+
+async def test_log_records_reach_the_programs_logging(site, caplog):
+    """A worker's `logging` is the program's, whatever process it is in."""
+    async with site.pool() as pool:
+        with caplog.at_level(logging.WARNING, "contract"):
+            await pool.call("log", "from the worker")
+            await until(lambda: "from the worker" in caplog.messages)

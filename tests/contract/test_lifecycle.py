@@ -1,0 +1,260 @@
+"""A pool's own life: opening, failing to open, growing, draining, closing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import millpond
+from millpond.testing import EventRecorder
+from tests.contract.handlers import Hooked, NeverMade, Plain
+from tests.contract.sites import check, failure, until
+
+
+async def test_nothing_starts_before_the_pool_is_opened(near_site):
+    """Constructing one costs nothing, and its verbs say what to do."""
+    pool = near_site.pool()
+    assert pool.statistics().state == "new"
+    error = check(await failure(pool.call("echo", 1)), "pool_closed", "not_started")
+    assert "never opened" in str(error)
+    await pool.close()
+    assert pool.statistics().state == "closed"
+    check(await failure(pool.open()), "pool_closed", "not_started")
+
+
+async def test_opening_twice_is_opening_once_and_closing_twice_too(near_site):
+    """Also at the same time."""
+    pool = near_site.pool()
+    assert await asyncio.gather(pool.open(), pool.open()) == [pool, pool]
+    assert await pool.open() is pool
+    assert pool.statistics().starts == 1
+    await asyncio.gather(pool.close(), pool.close())
+    await pool.close()
+    check(await failure(pool.call("echo", 1)), "pool_closed", "not_started")
+
+
+async def test_an_opening_that_is_cancelled_leaves_nothing_running(site):
+    """At whatever point; whoever waited for the same opening is told that the pool is closed."""
+    for turns in (0, 1, 2, 5, 40):
+        pool = site.pool()
+        opening = asyncio.create_task(pool.open())
+        await asyncio.sleep(0)
+        joined = asyncio.create_task(pool.open())
+        for _ in range(turns):
+            await asyncio.sleep(0.001)
+        if opening.cancel():
+            assert isinstance(await failure(opening), asyncio.CancelledError)
+            check(await failure(joined), "pool_closed", "not_started")
+            assert (pool.statistics().state, pool.statistics().alive) == ("closed", 0)
+        await asyncio.gather(opening, joined, return_exceptions=True)
+        await pool.close()
+
+
+async def test_a_pool_may_be_closed_while_it_opens(site):
+    """Whoever opens it is told, and nothing is left running."""
+    for turns in (0, 1, 20):
+        pool = site.pool()
+        opening = asyncio.create_task(pool.open())
+        await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0.001)
+        await pool.close()
+        assert (pool.statistics().state, pool.statistics().alive) == ("closed", 0)
+        if turns == 0:
+            check(await failure(opening), "pool_closed", "not_started")
+        await asyncio.gather(opening, return_exceptions=True)
+
+
+async def test_the_floor_is_ready_when_the_pool_is_open(site):
+    """`min_workers` have answered; none is needed if none is wanted."""
+    async with site.pool(min_workers=2) as pool:
+        facts = pool.statistics()
+        assert (facts.workers["ready"], facts.wanted, facts.alive, facts.is_ready) == (2, 2, 2, True)
+    async with site.pool(min_workers=0, max_workers=1) as pool:
+        # Only a worker can tell what operations a spawned handler has.
+        assert pool.statistics().alive == (site.name == "spawn")
+        assert await pool.call("echo", 1) == 1
+
+
+async def test_hooks_run_in_their_order(site):
+    """`preload` in the image, `setup` and `warmup` before the first call, `teardown` at the goodbye."""
+    path = site.path()
+    async with site.pool(Hooked, args=(path,)) as pool:
+        assert await pool.call("was_preloaded") is (site.name != "spawn")
+    with open(path + ".ran") as file:
+        assert file.read().split() == ["setup", "warmup", "teardown"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "last_line"),
+    [
+        (NeverMade, "OSError: no model on this machine"),
+        ("tests.contract.unimportable:Reader", "ImportError: the author's own mistake"),
+        ("tests.contract.handlers:Nobody", "has no attribute 'Nobody'"),
+        ("tests.contract.handlers:double", "is no class"),
+    ],
+)
+async def test_a_failing_start_ends_with_the_users_own_traceback(site, handler, last_line):
+    """Opening raises, says why, and leaves nothing running."""
+    pool = site.pool(handler)
+    error = check(await failure(pool.open()), "start_failed", "not_started")
+    assert last_line in str(error).rstrip().splitlines()[-1]
+    facts = pool.statistics()
+    assert (facts.state, facts.alive) == ("closed", 0)
+    await pool.close()
+
+
+def test_what_can_be_no_handler_is_refused_by_the_constructor(near_site):
+    """Nothing has to be started to see that."""
+    for wrong in (Plain(), lambda: Plain, 7):
+        with pytest.raises(TypeError, match="must be a class"):
+            near_site.pool(wrong)
+    with pytest.raises(ValueError, match="module:Class"):
+        near_site.pool("tests.contract.handlers")
+
+
+def test_wrong_settings_are_refused_by_the_constructor(near_site):
+    """With the nearest name for one that is unknown, and the bounds for one that is out of range."""
+    with pytest.raises(TypeError, match="'max_worker'; did you mean 'max_workers'"):
+        near_site.pool(max_worker=2)
+    with pytest.raises(ValueError, match="concurrency must be from 1 to 256"):
+        near_site.pool(concurrency=0)
+    with pytest.raises(ValueError, match="above max_workers"):
+        near_site.pool(min_workers=3, max_workers=2)
+
+
+async def test_resizing_waits_for_the_floor_and_never_ends_who_is_busy(site):
+    """Growing is done when the new workers are ready; shrinking takes idle ones, and the busy one last."""
+    async with site.pool(min_workers=1) as pool:
+        await pool.resize(min_workers=3, max_workers=3)
+        assert pool.statistics().workers["ready"] == 3
+        gate = site.gate(pool)
+        busy = asyncio.create_task(pool.call("stay", gate.path, "busy"))
+        await gate.entered()
+        with EventRecorder(pool) as events:
+            await pool.resize(min_workers=1, max_workers=1)
+            await events.wait("worker.gone", count=2, reason="not wanted")
+        gate.open()
+        assert await busy == "busy"
+        with pytest.raises(ValueError, match="above max_workers"):
+            await pool.resize(min_workers=2)
+
+
+async def test_replacing_workers_loses_no_call(site):
+    """Calls go on while each worker is replaced by a new one."""
+    async with site.pool(min_workers=2) as pool:
+        before = set(pool.statistics().pids)
+        replacing = asyncio.create_task(pool.replace_workers())
+        number = 0
+        while not replacing.done():
+            assert await pool.call("echo", number) == number
+            number += 1
+        await replacing
+        assert not before & set(pool.statistics().pids)
+        assert pool.statistics().endings["lost"] == 0
+
+
+async def test_draining_finishes_what_is_there_and_takes_no_more(site):
+    """Queued and running calls are answered, new ones refused."""
+    async with site.pool() as pool:
+        gate = site.gate(pool)
+        calls = [asyncio.create_task(pool.call("stay", gate.path, number)) for number in range(3)]
+        await gate.entered()
+        draining = asyncio.create_task(pool.drain())
+        await asyncio.sleep(0)
+        check(await failure(pool.call("echo", 1)), "pool_closing", "not_started")
+        assert not draining.done()
+        gate.open()
+        assert await asyncio.gather(*calls) == [0, 1, 2]
+        await draining
+        await pool.drain()
+
+
+async def test_closing_refuses_the_queued_and_waits_for_the_running(site):
+    """What runs has the drain time; what waits is told at once."""
+    async with site.pool() as pool:
+        gate = site.gate(pool)
+        running = asyncio.create_task(pool.call("stay", gate.path, "done"))
+        await gate.entered()
+        queued = asyncio.create_task(pool.call("stay", gate.path, "queued"))
+        await until(lambda: pool.statistics().queued == 1)
+        closing = asyncio.create_task(pool.close(drain=20.0))
+        check(await failure(queued), "pool_closed", "not_started")
+        assert not running.done()
+        gate.open()
+        assert await running == "done"
+        await closing
+        assert gate.ran() == ["done"]
+    assert pool.statistics().alive == 0
+
+
+async def test_closing_ends_what_outlives_the_drain_time(site):
+    """Its caller learns that the work may have run."""
+    async with site.pool() as pool:
+        gate = site.gate(pool, "stubborn")
+        running = asyncio.create_task(pool.call("stubborn", gate.path))
+        await gate.entered()
+        await pool.close(drain=0.05)
+        error = await failure(running)
+        assert isinstance(error, millpond.PoolError)
+        assert error.outcome == "unknown"
+        facts = pool.statistics()
+        assert (facts.in_flight, facts.alive, facts.state) == (0, 0, "closed")
+
+
+async def test_statistics_add_up(near_site):
+    """Every call is in exactly one of its endings, or in flight."""
+    async with near_site.pool() as pool:
+        gate = near_site.gate(pool)
+        running = asyncio.create_task(pool.call("stay", gate.path))
+        await gate.entered()
+        await failure(pool.call("nothing"))
+        waiting = asyncio.create_task(pool.call("fail", "no"))
+        late = await failure(pool.options(deadline=0.01).call("echo", 1))
+        check(late, "deadline_exceeded", "not_started")
+        facts = pool.statistics()
+        assert facts.submitted == 4
+        assert facts.submitted == sum(facts.endings.values()) + facts.in_flight
+        assert (facts.running, facts.queued, facts.in_flight) == (1, 1, 2)
+        gate.open()
+        await running
+        await failure(waiting)
+        facts = pool.statistics()
+        assert dict(facts.endings) == {"ok": 1, "failed": 1, "cancelled": 0, "expired": 1, "rejected": 1, "lost": 0}
+        assert dict(facts.codes) == {"bad_argument": 1, "deadline_exceeded": 1, "handler_error": 1}
+        assert "1 of 1 workers" in repr(pool)
+
+
+async def test_a_pool_tells_its_life(site):
+    """Its states and its workers' as events, in order."""
+    pool = site.pool()
+    with EventRecorder(pool) as events:
+        async with pool:
+            await pool.call("echo", 1)
+        states = [event.after for event in events.of("pool.state")]
+        assert states == ["opening", "ready", "closing", "closed"]
+        assert [name for name in events.names() if name.startswith("worker.")] == [
+            "worker.starting",
+            "worker.ready",
+            "worker.draining",
+            "worker.gone",
+        ]
+        assert events.of("worker.gone", exit_code=0, signal=None, lost=0)
+
+
+async def test_a_worker_that_has_served_enough_is_replaced(site):
+    """`max_calls` recycles it between two calls, and nobody waits for nothing."""
+    async with site.pool(max_calls=5, max_workers=2) as pool:
+        for number in range(12):
+            assert await pool.call("echo", number) == number
+        await until(lambda: pool.statistics().starts >= 3)
+        assert pool.statistics().endings["ok"] == 12
+
+
+async def test_a_pool_is_used_on_its_own_loop_only(near_site):
+    """Another thread's loop is told to take a `SyncPool`."""
+    async with near_site.pool() as pool:
+        told = await asyncio.to_thread(lambda: asyncio.run(failure(pool.call("echo", 1))))
+        assert type(told) is RuntimeError
+        assert "SyncPool" in str(told)

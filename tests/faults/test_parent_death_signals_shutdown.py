@@ -1,0 +1,310 @@
+"""Rows 11 to 13, parent death, signals, shutdown: however the program ends, nothing of it stays behind.
+
+What a restarted server does with stale sockets is not here: there is no HTTP face yet. The pool is grown by `resize`,
+the door the optimizer will use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import millpond
+from tests.faults.handlers import Plain
+from tests.faults.harness import (
+    SLACK,
+    Mark,
+    check_error,
+    checked_pool,
+    eventually,
+    failure,
+    is_alive,
+    open_files,
+    processes_of,
+)
+
+PROGRAMS = Path(__file__).parent / "programs"
+HANDLER = "tests.faults.handlers:Plain"
+HARD_LIMIT_S = 40.0  # for one line or the end of a program
+
+
+class Program:
+    """A program of its own process group, its lines of JSON, and what it left on stderr."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.pid = process.pid
+
+    async def line(self) -> Any:
+        """The next line it prints."""
+        assert self.process.stdout is not None
+        return json.loads(await asyncio.wait_for(self.process.stdout.readline(), HARD_LIMIT_S))
+
+    async def end(self) -> tuple[float, str]:
+        """Seconds until it exits, and its stderr."""
+        assert self.process.stderr is not None
+        start = time.monotonic()
+        await asyncio.wait_for(self.process.wait(), HARD_LIMIT_S)
+        took = time.monotonic() - start
+        return took, (await self.process.stderr.read()).decode()
+
+
+@asynccontextmanager
+async def program(name: str, *arguments: Any) -> AsyncIterator[Program]:
+    """Run a program of this folder; whatever happens, it is dead afterwards."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(PROGRAMS / name),
+        *map(str, arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start_new_session=True,
+    )
+    try:
+        yield Program(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.communicate()
+
+
+async def test_11_parent_killed(start_method: str, tmp_path: Path) -> None:
+    """When the program is killed its workers, whatever they do, and their children are gone, and nobody else's."""
+    async with checked_pool(min_workers=2, start_method=start_method) as bystander:
+        pids = bystander.statistics().pids
+        async with program("many_workers.py", HANDLER, start_method, tmp_path) as killed:
+            facts = await killed.line()
+            assert len(processes_of(facts["run_id"])) == 6, "a warden, four workers and a grandchild"
+            os.kill(killed.pid, signal.SIGKILL)
+            await eventually(
+                lambda: not processes_of(facts["run_id"]), 3.0, lambda: f"the end of {processes_of(facts['run_id'])}"
+            )
+            assert not is_alive(facts["child"])
+        async with checked_pool(start_method=start_method) as following:
+            assert await following.call("echo", "next") == "next"
+        assert bystander.statistics().pids == pids
+
+
+async def test_11_warden_killed(start_method: str, tmp_path: Path) -> None:
+    """When the warden is killed its workers are gone and others take their place."""
+    mark = Mark(tmp_path)
+    async with checked_pool(min_workers=2, start_method=start_method) as pool:
+        call = asyncio.create_task(failure(pool.call("nap", 60.0, mark.path)))
+        await mark.begun()
+        old = pool.statistics().pids
+        (warden,) = set(processes_of(pool.run_id)) - set(old.values())
+        os.kill(warden, signal.SIGKILL)
+        error, took = await call
+        check_error(error, "worker_died", "unknown")
+        assert took <= 1.0 * SLACK
+        assert await pool.options(deadline=20.0).call("echo", "next") == "next"
+        await eventually(lambda: not any(map(is_alive, old.values())), 3.0, "the end of the old workers")
+
+
+async def test_11_ended_threads_take_no_worker_along(start_method: str) -> None:
+    """Workers do not hang on the thread that happened to ask for them."""
+    pool = millpond.SyncPool(Plain, min_workers=1, max_workers=8, start_method=start_method)
+    try:
+        _in_a_thread(pool.open)
+        _in_a_thread(lambda: pool.resize(min_workers=8, max_workers=8))
+        await eventually(lambda: pool.statistics().workers.get("ready", 0) == 8, 20.0, "eight workers")
+        pids = pool.statistics().pids
+        # A parent-death signal would arrive with the end of the thread: two seconds are a thousand times as long.
+        await asyncio.sleep(2.0)
+        assert pool.statistics().pids == pids
+        assert all(map(is_alive, pids.values()))
+    finally:
+        pool.close()
+    assert not processes_of(pool.run_id)
+
+
+async def test_11_no_helper_thread_is_needed(start_method: str) -> None:
+    """A pool grown from one to eight workers outlives the loop's helper threads."""
+    async with checked_pool(max_workers=8, start_method=start_method) as pool:
+        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.01) for _ in range(4)))
+        await pool.resize(min_workers=8, max_workers=8)
+        await eventually(lambda: pool.statistics().workers.get("ready", 0) == 8, 20.0, "eight workers")
+        pids = pool.statistics().pids
+        await asyncio.get_running_loop().shutdown_default_executor()
+        assert threading.enumerate() == [threading.main_thread()]
+        await asyncio.sleep(1.0)
+        assert pool.statistics().pids == pids
+        await pool.resize(min_workers=1, max_workers=8)
+
+
+def _in_a_thread(work: Any) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(30.0)
+    assert not thread.is_alive()
+
+
+def check_complaints(complaints: str) -> None:
+    """Check that a signalled program wrote nothing but, for Ctrl-C, Python's own end: no worker wrote a traceback."""
+    assert "in nap" not in complaints
+    assert complaints.count("Traceback") <= 2
+    assert not complaints or complaints.strip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+async def test_12_signals_drain(start_method: str, signo: int, tmp_path: Path) -> None:
+    """A signal to the whole group lets what runs finish within the drain; readiness goes at once, liveness stays."""
+    async with program("signalled.py", HANDLER, start_method, tmp_path, 1.0, 5.0, "pool") as served:
+        facts = await served.line()
+        os.killpg(served.pid, signo)
+        report = await served.line()
+        took, complaints = await served.end()
+        assert report["ends"] == ["done"] * 3
+        assert report["seen"][:2] == [[True, True], [False, True]]
+        assert took <= 2.0 * SLACK
+        check_complaints(complaints)
+        assert not processes_of(facts["run_id"])
+
+
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+async def test_12_signals_end_what_outlasts_the_drain(start_method: str, signo: int, tmp_path: Path) -> None:
+    """What does not finish within the drain fails, and the program is gone two seconds later."""
+    async with program("signalled.py", HANDLER, start_method, tmp_path, 600.0, 0.5, "pool") as served:
+        facts, start = await served.line(), time.monotonic()
+        os.killpg(served.pid, signo)
+        report = await served.line()
+        _, complaints = await served.end()
+        assert time.monotonic() - start <= (0.5 + 2.0) * SLACK
+        assert report["ends"] == ["pool_closing"] * 3
+        check_complaints(complaints)
+        assert not processes_of(facts["run_id"])
+
+
+async def test_12_signals_twice(start_method: str, tmp_path: Path) -> None:
+    """A second interrupt does not wait for the drain."""
+    async with program("signalled.py", HANDLER, start_method, tmp_path, 600.0, 30.0, "pool") as served:
+        facts = await served.line()
+        os.killpg(served.pid, signal.SIGINT)
+        await asyncio.sleep(0.3)
+        assert is_alive(served.pid)
+        os.killpg(served.pid, signal.SIGINT)
+        took, _ = await served.end()
+        assert took <= 1.0 * SLACK
+        await eventually(lambda: not processes_of(facts["run_id"]), 1.0, "the end of its workers")
+
+
+async def test_12_signals_are_the_programs(start_method: str, tmp_path: Path) -> None:
+    """Where nobody asked the pool to handle signals, Ctrl-C ends the program as asyncio does, workers and all."""
+    async with program("signalled.py", HANDLER, start_method, tmp_path, 600.0, 0.5, "none") as served:
+        facts = await served.line()
+        os.killpg(served.pid, signal.SIGINT)
+        took, complaints = await served.end()
+        assert took <= (0.5 + 2.0) * SLACK
+        check_complaints(complaints)
+        assert not processes_of(facts["run_id"])
+
+
+async def test_13_close_with_calls(start_method: str, tmp_path: Path) -> None:
+    """Closing refuses what waits at once, and ends what runs when the drain is over."""
+    marks = [Mark(tmp_path, str(number)) for number in range(2)]
+    queued_mark = Mark(tmp_path, "queued")
+    async with millpond.Pool(Plain, min_workers=2, max_workers=2, start_method=start_method, drain=1.0) as pool:
+        running = [asyncio.create_task(failure(pool.call("nap", 600.0, mark.path))) for mark in marks]
+        for mark in marks:
+            await mark.begun()
+        queued = [asyncio.create_task(failure(pool.call("nap", 0.0, queued_mark.path))) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        start = time.monotonic()
+        told = asyncio.gather(*queued)
+        told.add_done_callback(lambda _: took.append(time.monotonic() - start))
+        took: list[float] = []
+    assert time.monotonic() - start <= 3.0 * SLACK
+    for error, _ in await told:
+        check_error(error, "pool_closed", "not_started")
+    assert took[0] <= 0.1 * SLACK
+    for error, _ in await asyncio.gather(*running):
+        assert isinstance(error, millpond.PoolError)
+        assert (error.code, error.outcome) in {("pool_closing", "unknown"), ("pool_closed", "unknown")}
+    assert queued_mark.starts == []
+    assert not processes_of(pool.run_id)
+    facts = pool.statistics()
+    assert (facts.submitted, facts.running, facts.queued) == (sum(facts.endings.values()), 0, 0)
+
+
+async def test_13_running_calls_finish_within_the_drain(start_method: str, tmp_path: Path) -> None:
+    """What ends within the drain has its answer."""
+    mark = Mark(tmp_path)
+    async with millpond.Pool(Plain, start_method=start_method, drain=10.0) as pool:
+        running = asyncio.create_task(pool.call("nap", 0.5, mark.path, "done"))
+        await mark.begun()
+    assert await running == "done"
+    assert not processes_of(pool.run_id)
+
+
+@pytest.mark.parametrize("face", ["async", "sync"])
+async def test_13_never_closed(start_method: str, face: str) -> None:
+    """A program that forgets to close exits all the same, with one warning, and leaves nothing."""
+    async with program("left_open.py", HANDLER, start_method, face) as left:
+        facts = await left.line()
+        took, complaints = await left.end()
+        assert took <= 5.0
+        assert left.process.returncode == 0
+        assert complaints.count("\n") == 1, complaints
+        assert "not closed" in complaints
+        await eventually(lambda: not processes_of(facts["run_id"]), 1.0, "the end of its workers")
+
+
+async def test_13_close_twice(start_method: str) -> None:
+    """Closing again, and from two tasks, is no error."""
+    before = open_files()
+    pool = millpond.Pool(Plain, start_method=start_method)
+    await pool.open()
+    await asyncio.gather(pool.close(), pool.close())
+    await pool.close()
+    assert not processes_of(pool.run_id)
+    await eventually(lambda: open_files() == before, 1.0, "descriptors back")
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05, 0.3])
+async def test_13_close_during_open(start_method: str, pause: float) -> None:
+    """Closing a pool that is being opened leaves nothing, however far it had come."""
+    before = open_files()
+    pool = millpond.Pool(Plain, start_method=start_method)
+    opening = asyncio.create_task(pool.open())
+    await asyncio.sleep(pause)
+    await pool.close()
+    ends = await asyncio.gather(opening, return_exceptions=True)
+    assert all(end is pool or isinstance(end, millpond.PoolClosed) for end in ends), ends
+    await eventually(lambda: not processes_of(pool.run_id), 1.0, "the end of its workers")
+    await eventually(lambda: open_files() == before, 1.0, "descriptors back")
+
+
+async def test_13_cancelled_open(start_method: str) -> None:
+    """Giving up the opening leaves nothing."""
+    before = open_files()
+    pool = millpond.Pool(Plain, start_method=start_method)
+    opening = asyncio.create_task(pool.open())
+    await asyncio.sleep(0.05)
+    opening.cancel()
+    await asyncio.wait([opening])
+    await pool.close()
+    await eventually(lambda: not processes_of(pool.run_id), 1.0, "the end of its workers")
+    await eventually(lambda: open_files() == before, 1.0, "descriptors back")
+
+
+async def test_13_call_after_close(start_method: str) -> None:
+    """A closed pool says so at once."""
+    async with millpond.Pool(Plain, start_method=start_method) as pool:
+        assert await pool.call("echo", 1) == 1
+    error, took = await failure(pool.call("echo", 2))
+    check_error(error, "pool_closed", "not_started")
+    assert took <= 0.01 * SLACK

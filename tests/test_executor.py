@@ -1,0 +1,430 @@
+"""The executor: what `concurrent.futures` documents, tried on the standard library's own as well, and what is better.
+
+Where a test takes `executor_of` it states what both do.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from concurrent import futures
+from pathlib import Path
+
+import pytest
+
+import millpond
+from tests.executor_work import (
+    die,
+    fail,
+    fail_to_initialize,
+    initialize,
+    pid_of,
+    power,
+    square,
+    square_or_die,
+    stay,
+    what_was_set,
+)
+
+WAIT_S = 20.0
+ROOT = Path(__file__).parents[1]
+
+
+class Gate:
+    """Where `stay` waits."""
+
+    def __init__(self, folder):
+        self.path = str(folder / "gate")
+
+    def ran(self):
+        file = Path(self.path + ".ran")
+        return file.read_text().split() if file.exists() else []
+
+    def wait_entered(self, count=1):
+        end = time.monotonic() + WAIT_S
+        while len(self.ran()) < count:
+            assert time.monotonic() < end
+            time.sleep(0.003)
+
+    def open(self):
+        Path(self.path + ".open").touch()
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """A closed gate; opened when the test is over, so that nothing stays."""
+    gate = Gate(tmp_path)
+    yield gate
+    gate.open()
+
+
+@pytest.fixture(params=["standard library", "millpond"])
+def executor_of(request):
+    """Makes an executor of each kind; shut down after the test."""
+    made = []
+
+    def make(workers=1, **given):
+        if request.param == "millpond":
+            made.append(millpond.Executor(workers, **given))
+        else:
+            made.append(futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), **given))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.shutdown()
+
+
+@pytest.fixture(scope="module")
+def executor():
+    """One of two workers for all that leaves it as it was."""
+    with millpond.Executor(2) as made:
+        yield made
+
+
+# What both do
+
+
+def test_results_exceptions_and_arguments(executor_of):
+    """`submit` gives a future of the result, or of the exception with the worker's traceback as its cause."""
+    executor = executor_of()
+    assert executor.submit(power, 2, exponent=5).result(WAIT_S) == 32
+    error = executor.submit(fail, "what it said").exception(WAIT_S)
+    assert type(error) is ValueError
+    assert error.args == ("what it said",)
+    assert "raise ValueError(text)" in "".join(traceback.format_exception(error))
+
+
+def test_map_is_ordered_whatever_the_chunks(executor_of):
+    """Several iterables, ended by the shortest; chunks change nothing about the results."""
+    executor = executor_of(2)
+    assert list(executor.map(power, [1, 2, 3], [2, 3])) == [1, 8]
+    for chunksize in (1, 4, 1000):
+        assert list(executor.map(square, range(20), chunksize=chunksize)) == [n * n for n in range(20)]
+    assert list(executor.map(square, [], chunksize=3)) == []
+    with pytest.raises(ValueError, match="chunksize must be >= 1"):
+        executor.map(square, [1], chunksize=0)
+    results = executor.map(int, ["1", "two", "3"])
+    assert next(results) == 1
+    with pytest.raises(ValueError, match="two"):
+        next(results)
+
+
+def test_map_times_out(executor_of, gate):
+    """`timeout` counts from the call of `map`."""
+    executor = executor_of()
+    results = executor.map(stay, [gate.path], timeout=0.1)
+    with pytest.raises(futures.TimeoutError):
+        next(results)
+
+
+def test_wait_and_as_completed_work_with_its_futures(executor_of, gate):
+    """They are `concurrent.futures` futures."""
+    executor = executor_of(2)
+    staying = executor.submit(stay, gate.path, "stayed")
+    quick = executor.submit(square, 3)
+    assert next(futures.as_completed([staying, quick], WAIT_S)) is quick
+    done, not_done = futures.wait([staying, quick], WAIT_S, return_when=futures.FIRST_COMPLETED)
+    assert (done, not_done) == ({quick}, {staying})
+    gate.open()
+    assert {future.result() for future in futures.as_completed([staying, quick], WAIT_S)} == {9, "stayed"}
+
+
+def test_callbacks_are_called_once_with_the_future(executor_of):
+    """Before or after it is done; one that raises is logged, and the others are called."""
+    executor = executor_of()
+    called, all_called = [], threading.Event()
+    future = executor.submit(square, 2)
+    future.add_done_callback(lambda done: called.append(done.result()))
+    future.add_done_callback(lambda done: all_called.set())
+    assert all_called.wait(WAIT_S)
+    future.add_done_callback(lambda done: called.append("late"))
+    assert called == [4, "late"]
+
+
+def test_a_running_call_cannot_be_cancelled_and_a_pending_one_never_runs(executor_of, gate):
+    """As `Future.cancel` says by its answer."""
+    executor = executor_of()
+    running = executor.submit(stay, gate.path, "running")
+    gate.wait_entered()
+    assert running.running()
+    assert not running.cancel()
+    # The standard library keeps a few calls in a queue of the worker's, from where none comes back.
+    pending = [executor.submit(stay, gate.path, number) for number in range(10)]
+    assert pending[-1].cancel()
+    assert pending[-1].cancel()
+    assert pending[-1].cancelled()
+    with pytest.raises(futures.CancelledError):
+        pending[-1].result(WAIT_S)
+    gate.open()
+    assert running.result(WAIT_S) == "running"
+    assert [future.result(WAIT_S) for future in pending[:-1]] == list(range(9))
+    assert "9" not in gate.ran()
+
+
+def test_after_shutdown_nothing_is_taken_and_everything_was_finished(executor_of):
+    """`shutdown(wait=True)` returns when the last pending call has its result; `with` does the same."""
+    executor = executor_of(2)
+    pending = [executor.submit(square, number) for number in range(50)]
+    executor.shutdown()
+    assert all(future.done() for future in pending)
+    assert [future.result() for future in pending] == [number * number for number in range(50)]
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(square, 1)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.map(square, [1])
+    executor.shutdown()
+    with executor_of() as other:
+        future = other.submit(square, 3)
+    assert future.done()
+
+
+def test_shutdown_without_waiting_finishes_behind_the_callers_back(executor_of, gate):
+    """What is pending is done all the same."""
+    executor = executor_of()
+    pending = [executor.submit(stay, gate.path, number) for number in range(3)]
+    gate.wait_entered()
+    executor.shutdown(wait=False)
+    assert not any(future.done() for future in pending)
+    gate.open()
+    assert [future.result(WAIT_S) for future in pending] == [0, 1, 2]
+
+
+def test_shutdown_may_cancel_what_has_not_begun(executor_of, gate):
+    """What runs is finished, what waits is cancelled and never runs."""
+    executor = executor_of()
+    pending = [executor.submit(stay, gate.path, number) for number in range(20)]
+    gate.wait_entered()
+    executor.shutdown(wait=False, cancel_futures=True)
+    with pytest.raises(futures.CancelledError):
+        pending[-1].result(WAIT_S)
+    gate.open()
+    assert pending[0].result(WAIT_S) == 0
+    end = time.monotonic() + WAIT_S  # not `wait`: the standard library's never returns for some of the cancelled
+    while not all(future.done() for future in pending):
+        assert time.monotonic() < end
+        time.sleep(0.003)
+    assert len(gate.ran()) < 20
+    assert sum(future.cancelled() for future in pending) == 20 - len(gate.ran())
+
+
+def test_an_initializer_runs_in_each_worker(executor_of):
+    """Before its first call, with its arguments."""
+    executor = executor_of(initializer=initialize, initargs=("set",))
+    assert executor.submit(what_was_set).result(WAIT_S) == ["set"]
+    with pytest.raises(TypeError, match="initializer must be a callable"):
+        executor_of(initializer="no function")
+
+
+def test_a_failing_initializer_breaks_the_executor(executor_of, caplog):
+    """All that is pending, and every later submit, raises `BrokenExecutor`."""
+    executor = executor_of(initializer=fail_to_initialize)
+    pending = [executor.submit(square, number) for number in range(3)]
+    for future in pending:
+        assert isinstance(future.exception(WAIT_S), futures.BrokenExecutor)
+    with pytest.raises(futures.BrokenExecutor):
+        executor.submit(square, 1)
+    executor.shutdown()
+
+
+def test_what_cannot_be_sent_is_the_futures_exception(executor_of):
+    """Neither argument nor result costs the executor."""
+    executor = executor_of()
+    assert executor.submit(square, (n for n in ())).exception(WAIT_S) is not None
+    assert executor.submit(threading.Lock).exception(WAIT_S) is not None
+    assert executor.submit(square, 3).result(WAIT_S) == 9
+
+
+EXITING = """
+import time
+from tests.executor_work import stay
+from millpond import Executor
+
+def note(future):
+    print("done", future.result(), flush=True)
+
+if __name__ == "__main__":
+    executor = Executor(1)
+    for number in range(5):
+        executor.submit(pow, number, 2).add_done_callback(note)
+    {ending}
+    print("main ends", flush=True)
+"""
+
+
+@pytest.mark.parametrize("ending", ["pass", "executor.shutdown(wait=False)", "del executor"])
+def test_the_interpreters_exit_finishes_pending_work(tmp_path, ending):
+    """A program that just ends loses nothing it has submitted, and does not hang."""
+    script = tmp_path / "script.py"
+    script.write_text(EXITING.format(ending=ending))
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env={"PYTHONPATH": f"{Path(millpond.__file__).parents[1]}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert {line for line in lines if line.startswith("done")} == {f"done {n * n}" for n in range(5)}
+    assert "main ends" in lines
+
+
+FORKING = """
+import os
+from concurrent.futures import BrokenExecutor
+from millpond import Executor
+
+with Executor(1) as executor:
+    assert executor.submit(pow, 2, 3).result() == 8
+    if not (child := os.fork()):
+        try:
+            executor.submit(pow, 2, 3)
+        except BrokenExecutor:
+            executor.shutdown()
+            os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert executor.submit(pow, 2, 3).result() == 8
+"""
+
+
+def test_in_a_forked_child_it_refuses_instead_of_hanging():
+    """The workers are the parent's, who goes on using them."""
+    environment = {"PYTHONPATH": str(Path(millpond.__file__).parents[1]), "PYTHONWARNINGS": "ignore"}
+    subprocess.run([sys.executable, "-c", FORKING], env=environment, check=True, timeout=60)
+
+
+# What is better
+
+
+def test_one_dead_worker_costs_only_its_own_call(executor):
+    """`WorkerDied` is a `BrokenExecutor` to code that looks for one, and the executor lives on."""
+    pending = [executor.submit(square_or_die, number) for number in range(10, 30)]
+    for number, future in enumerate(pending, start=10):
+        if number == 13:
+            error = future.exception(WAIT_S)
+            assert isinstance(error, futures.BrokenExecutor)
+            assert (error.code, error.outcome, error.signal) == ("worker_died", "unknown", 9)
+        else:
+            assert future.result(WAIT_S) == number * number
+    assert executor.submit(square, 3).result(WAIT_S) == 9
+
+
+def test_one_dead_worker_costs_only_its_own_chunk(executor):
+    """The results before it come, and all other chunks were worked off."""
+    results = executor.map(square_or_die, range(40), chunksize=5)
+    assert [next(results) for _ in range(10)] == [number * number for number in range(10)]
+    with pytest.raises(millpond.WorkerDied):
+        next(results)
+    assert list(executor.map(square, range(40), chunksize=5)) == [number * number for number in range(40)]
+
+
+def test_it_survives_work_that_kills_again_and_again():
+    """No breaker refuses what was accepted."""
+    with millpond.Executor(1, restart_backoff=0.01, restart_backoff_max=0.01) as executor:
+        for _ in range(8):
+            assert isinstance(executor.submit(die).exception(WAIT_S), millpond.WorkerDied)
+        assert executor.submit(square, 3).result(WAIT_S) == 9
+
+
+def test_functions_without_an_importable_name_are_taken(executor):
+    """Lambdas and closures travel by value."""
+    offset = 5
+    assert executor.submit(lambda number: number + offset, 2).result(WAIT_S) == 7
+    assert list(executor.map(lambda number: -number, range(4), chunksize=2)) == [0, -1, -2, -3]
+
+
+def test_nothing_starts_before_the_first_submit():
+    """Neither a thread nor a process; shutting down then is no effort either."""
+    before = threading.active_count()
+    idle = millpond.Executor(2)
+    assert (threading.active_count(), idle.statistics().state) == (before, "new")
+    idle.shutdown()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        idle.submit(square, 1)
+
+
+def test_it_admits_without_bound(executor):
+    """More than any queue of a pool's default would hold, and no deadline while they wait."""
+    pending = [executor.submit(square, number) for number in range(25_000)]
+    assert [future.result(60) for future in pending] == [number * number for number in range(25_000)]
+
+
+def test_all_workers_are_used(executor):
+    """Two workers share what is there."""
+    assert len(set(executor.map(pid_of, range(200)))) == 2
+
+
+def test_many_threads_may_submit(executor):
+    """Each gets the results of what it submitted."""
+
+    def use(thread):
+        pending = [executor.submit(power, thread, number) for number in range(200)]
+        return [future.result(WAIT_S) for future in pending] == [thread**number for number in range(200)]
+
+    with futures.ThreadPoolExecutor(6) as threads:
+        assert all(threads.map(use, range(6)))
+
+
+def test_cancelling_from_many_threads_agrees_with_what_ran(executor, gate):
+    """A call whose `cancel` said True never runs; one whose `cancel` said False does."""
+    staying = [executor.submit(stay, gate.path, f"busy-{number}") for number in range(2)]
+    gate.wait_entered(2)
+    pending = [executor.submit(stay, gate.path, number) for number in range(300)]
+    with futures.ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda future: future.cancel(), pending))
+    gate.open()
+    assert not futures.wait([*staying, *pending], WAIT_S).not_done
+    ran = set(gate.ran())
+    assert [str(number) not in ran for number in range(300)] == answers
+    assert all(future.cancelled() for future, answer in zip(pending, answers, strict=True) if answer)
+
+
+def test_a_callback_may_submit_more():
+    """It runs on the executor's own thread, where nothing may block."""
+    with millpond.Executor(1) as executor:
+        chained, done = [], threading.Event()
+
+        def go_on(future):
+            chained.append(future.result())
+            if len(chained) < 5:
+                executor.submit(square, len(chained)).add_done_callback(go_on)
+            else:
+                done.set()
+
+        executor.submit(square, 0).add_done_callback(go_on)
+        assert done.wait(WAIT_S)
+        assert chained == [0, 1, 4, 9, 16]
+
+
+def test_its_settings_are_those_of_a_pool():
+    """Unknown ones are refused with the nearest name, as everywhere."""
+    with pytest.raises(TypeError, match="did you mean 'max_workers'"):
+        millpond.Executor(max_worker=3)
+    with pytest.raises(ValueError, match="max_workers must be from 1"):
+        millpond.Executor(0)
+    with millpond.Executor(1, worker_env={"EXECUTOR_TEST": "seen"}) as executor:
+        import os
+
+        assert executor.submit(os.getenv, "EXECUTOR_TEST").result(WAIT_S) == "seen"
+        facts = executor.statistics()
+        assert (facts.name, facts.alive, facts.endings["ok"]) == ("executor", 1, 1)
+        assert executor.run_id == facts.run_id
+
+
+def test_an_executor_nobody_names_any_more_is_collected_when_its_work_is_done():
+    """As the standard library's is: neither processes nor threads stay behind."""
+    before = threading.active_count()
+    future = millpond.Executor(1).submit(square, 3)
+    assert future.result(WAIT_S) == 9
+    del future
+    gc.collect()
+    end = time.monotonic() + WAIT_S
+    while threading.active_count() > before:
+        assert time.monotonic() < end
+        time.sleep(0.01)

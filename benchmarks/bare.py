@@ -70,6 +70,22 @@ class PingPong(Bare):
     name = "bare socketpair"
 
 
+class PingPongApart(PingPong):
+    """The same with each process on a core of its own, where a pool's workers are: the scheduler may not choose."""
+
+    name = "bare socketpair, on two cores"
+
+    async def open(self, workers: int) -> None:
+        self.cores = os.sched_getaffinity(0)
+        await super().open(workers)
+        os.sched_setaffinity(0, {min(self.cores)})
+        os.sched_setaffinity(self.child, {max(self.cores)})
+
+    async def close(self) -> None:
+        await super().close()
+        os.sched_setaffinity(0, self.cores)
+
+
 class SharedCopies(Bare):
     """An array each way through shared memory; each side takes a private copy and puts its own in: four copies."""
 

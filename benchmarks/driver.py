@@ -24,6 +24,7 @@ WHERE = {
     "pebble": "peers.Pebble",
     "mpire": "peers.Mpire",
     "bare socketpair": "bare.PingPong",
+    "bare socketpair, on two cores": "bare.PingPongApart",
     "bare shared memory, copied out": "bare.SharedCopies",
     "bare shared memory, in place": "bare.SharedInPlace",
 }

@@ -20,7 +20,8 @@ MB = 1_000_000
 STDLIB = "ProcessPoolExecutor"
 MULTIPROCESSING = "multiprocessing.Pool"
 POOL, EXECUTOR = "millpond Pool", "millpond Executor"
-PING_PONG, COPIED, IN_PLACE = "bare socketpair", "bare shared memory, copied out", "bare shared memory, in place"
+PING_PONG, PING_PONG_APART = "bare socketpair", "bare socketpair, on two cores"
+COPIED, IN_PLACE = "bare shared memory, copied out", "bare shared memory, in place"
 POOLS = (POOL, EXECUTOR, STDLIB, MULTIPROCESSING, "loky", "pebble", "mpire")
 
 Figures = dict[str, float]
@@ -149,7 +150,12 @@ async def one_more(peer: Any, scale: Scale) -> Figures:
 
 
 SCENARIOS = (
-    Scenario("round trip", "How long does one call take when nothing else runs?", (*POOLS, PING_PONG), round_trip),
+    Scenario(
+        "round trip",
+        "How long does one call take when nothing else runs?",
+        (*POOLS, PING_PONG, PING_PONG_APART),
+        round_trip,
+    ),
     Scenario("64 in flight", "How many tiny calls a second, with 64 in flight?", POOLS, in_flight_64),
     Scenario("1,000 in flight", "And with 1,000 in flight?", POOLS, in_flight_1000),
     Scenario("batches of 64", "And 64 at once, waiting for all of them before the next 64?", POOLS, batches_64),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.scenarios import COPIED, EXECUTOR, MEASURES, MULTIPROCESSING, PING_PONG, POOL, STDLIB
+from benchmarks.scenarios import COPIED, EXECUTOR, MEASURES, MULTIPROCESSING, PING_PONG_APART, POOL, STDLIB
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ TARGETS = (
     Target("64 in flight", POOL, 6, STDLIB),
     Target("64 in flight", POOL, 3, MULTIPROCESSING),
     Target("round trip p50", POOL, 0.6, STDLIB),
-    Target("round trip p50", POOL, 2, PING_PONG),
+    Target("round trip p50", POOL, 2, PING_PONG_APART),
     Target("10,000 sessions", POOL, 0.8, POOL, "10,000 stateless callers"),
     Target("1 MB array", POOL, 8, STDLIB),
     Target("1 MB array", POOL, 0.5, COPIED),

@@ -1,4 +1,4 @@
-"""Functions that executors run in their workers, importable by name."""
+"""Functions that executors run in their workers, importable by name, and the gate at which one of them stays."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+WAIT_S = 20.0
 SET_BY_INITIALIZER = []
 
 
@@ -56,3 +57,23 @@ def what_was_set():
 
 def fail_to_initialize():
     raise OSError("no licence for this machine")
+
+
+class Gate:
+    """Where `stay` waits."""
+
+    def __init__(self, folder):
+        self.path = str(folder / "gate")
+
+    def ran(self):
+        file = Path(self.path + ".ran")
+        return file.read_text().split() if file.exists() else []
+
+    def wait_entered(self, count=1):
+        end = time.monotonic() + WAIT_S
+        while len(self.ran()) < count:
+            assert time.monotonic() < end
+            time.sleep(0.003)
+
+    def open(self):
+        Path(self.path + ".open").touch()

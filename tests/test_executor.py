@@ -1,11 +1,7 @@
-"""The executor: what `concurrent.futures` documents, tried on the standard library's own as well, and what is better.
-
-Where a test takes `executor_of` it states what both do.
-"""
+"""The executor does what `concurrent.futures` documents: where a test takes `executor_of`, both have to pass it."""
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import subprocess
 import sys
@@ -19,40 +15,18 @@ import pytest
 
 import millpond
 from tests.executor_work import (
-    die,
+    WAIT_S,
+    Gate,
     fail,
     fail_to_initialize,
     initialize,
-    pid_of,
     power,
     square,
-    square_or_die,
     stay,
     what_was_set,
 )
 
-WAIT_S = 20.0
 ROOT = Path(__file__).parents[1]
-
-
-class Gate:
-    """Where `stay` waits."""
-
-    def __init__(self, folder):
-        self.path = str(folder / "gate")
-
-    def ran(self):
-        file = Path(self.path + ".ran")
-        return file.read_text().split() if file.exists() else []
-
-    def wait_entered(self, count=1):
-        end = time.monotonic() + WAIT_S
-        while len(self.ran()) < count:
-            assert time.monotonic() < end
-            time.sleep(0.003)
-
-    def open(self):
-        Path(self.path + ".open").touch()
 
 
 @pytest.fixture
@@ -78,16 +52,6 @@ def executor_of(request):
     yield make
     for executor in made:
         executor.shutdown()
-
-
-@pytest.fixture(scope="module")
-def executor():
-    """One of two workers for all that leaves it as it was."""
-    with millpond.Executor(2) as made:
-        yield made
-
-
-# What both do
 
 
 def test_results_exceptions_and_arguments(executor_of):
@@ -297,134 +261,3 @@ def test_in_a_forked_child_it_refuses_instead_of_hanging():
     """The workers are the parent's, who goes on using them."""
     environment = {"PYTHONPATH": str(Path(millpond.__file__).parents[1]), "PYTHONWARNINGS": "ignore"}
     subprocess.run([sys.executable, "-c", FORKING], env=environment, check=True, timeout=60)
-
-
-# What is better
-
-
-def test_one_dead_worker_costs_only_its_own_call(executor):
-    """`WorkerDied` is a `BrokenExecutor` to code that looks for one, and the executor lives on."""
-    pending = [executor.submit(square_or_die, number) for number in range(10, 30)]
-    for number, future in enumerate(pending, start=10):
-        if number == 13:
-            error = future.exception(WAIT_S)
-            assert isinstance(error, futures.BrokenExecutor)
-            assert (error.code, error.outcome, error.signal) == ("worker_died", "unknown", 9)
-        else:
-            assert future.result(WAIT_S) == number * number
-    assert executor.submit(square, 3).result(WAIT_S) == 9
-
-
-def test_one_dead_worker_costs_only_its_own_chunk(executor):
-    """The results before it come, and all other chunks were worked off."""
-    results = executor.map(square_or_die, range(40), chunksize=5)
-    assert [next(results) for _ in range(10)] == [number * number for number in range(10)]
-    with pytest.raises(millpond.WorkerDied):
-        next(results)
-    assert list(executor.map(square, range(40), chunksize=5)) == [number * number for number in range(40)]
-
-
-def test_it_survives_work_that_kills_again_and_again():
-    """No breaker refuses what was accepted."""
-    with millpond.Executor(1, restart_backoff=0.01, restart_backoff_max=0.01) as executor:
-        for _ in range(8):
-            assert isinstance(executor.submit(die).exception(WAIT_S), millpond.WorkerDied)
-        assert executor.submit(square, 3).result(WAIT_S) == 9
-
-
-def test_functions_without_an_importable_name_are_taken(executor):
-    """Lambdas and closures travel by value."""
-    offset = 5
-    assert executor.submit(lambda number: number + offset, 2).result(WAIT_S) == 7
-    assert list(executor.map(lambda number: -number, range(4), chunksize=2)) == [0, -1, -2, -3]
-
-
-def test_nothing_starts_before_the_first_submit():
-    """Neither a thread nor a process; shutting down then is no effort either."""
-    before = threading.active_count()
-    idle = millpond.Executor(2)
-    assert (threading.active_count(), idle.statistics().state) == (before, "new")
-    idle.shutdown()
-    with pytest.raises(RuntimeError, match="after shutdown"):
-        idle.submit(square, 1)
-
-
-def test_it_admits_without_bound(executor):
-    """More than any queue of a pool's default would hold, and no deadline while they wait."""
-    pending = [executor.submit(square, number) for number in range(25_000)]
-    assert [future.result(60) for future in pending] == [number * number for number in range(25_000)]
-
-
-def test_all_workers_are_used(executor):
-    """Two workers share what is there."""
-    assert len(set(executor.map(pid_of, range(200)))) == 2
-
-
-def test_many_threads_may_submit(executor):
-    """Each gets the results of what it submitted."""
-
-    def use(thread):
-        pending = [executor.submit(power, thread, number) for number in range(200)]
-        return [future.result(WAIT_S) for future in pending] == [thread**number for number in range(200)]
-
-    with futures.ThreadPoolExecutor(6) as threads:
-        assert all(threads.map(use, range(6)))
-
-
-def test_cancelling_from_many_threads_agrees_with_what_ran(executor, gate):
-    """A call whose `cancel` said True never runs; one whose `cancel` said False does."""
-    staying = [executor.submit(stay, gate.path, f"busy-{number}") for number in range(2)]
-    gate.wait_entered(2)
-    pending = [executor.submit(stay, gate.path, number) for number in range(300)]
-    with futures.ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(lambda future: future.cancel(), pending))
-    gate.open()
-    assert not futures.wait([*staying, *pending], WAIT_S).not_done
-    ran = set(gate.ran())
-    assert [str(number) not in ran for number in range(300)] == answers
-    assert all(future.cancelled() for future, answer in zip(pending, answers, strict=True) if answer)
-
-
-def test_a_callback_may_submit_more():
-    """It runs on the executor's own thread, where nothing may block."""
-    with millpond.Executor(1) as executor:
-        chained, done = [], threading.Event()
-
-        def go_on(future):
-            chained.append(future.result())
-            if len(chained) < 5:
-                executor.submit(square, len(chained)).add_done_callback(go_on)
-            else:
-                done.set()
-
-        executor.submit(square, 0).add_done_callback(go_on)
-        assert done.wait(WAIT_S)
-        assert chained == [0, 1, 4, 9, 16]
-
-
-def test_its_settings_are_those_of_a_pool():
-    """Unknown ones are refused with the nearest name, as everywhere."""
-    with pytest.raises(TypeError, match="did you mean 'max_workers'"):
-        millpond.Executor(max_worker=3)
-    with pytest.raises(ValueError, match="max_workers must be from 1"):
-        millpond.Executor(0)
-    with millpond.Executor(1, worker_env={"EXECUTOR_TEST": "seen"}) as executor:
-        import os
-
-        assert executor.submit(os.getenv, "EXECUTOR_TEST").result(WAIT_S) == "seen"
-        facts = executor.statistics()
-        assert (facts.name, facts.alive, facts.endings["ok"]) == ("executor", 1, 1)
-        assert executor.run_id == facts.run_id
-
-
-def test_an_executor_nobody_names_any_more_is_collected_when_its_work_is_done():
-    """As the standard library's is: neither processes nor threads stay behind."""
-    before = threading.active_count()
-    future = millpond.Executor(1).submit(square, 3)
-    assert future.result(WAIT_S) == 9
-    del future
-    gc.collect()
-    end = time.monotonic() + WAIT_S
-    while threading.active_count() > before:
-        assert time.monotonic() < end
-        time.sleep(0.01)

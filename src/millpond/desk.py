@@ -167,9 +167,9 @@ class Desk:
             call.own_payload()
 
     def submit_or_fail(self, call: Call) -> None:
-        """Hand a call over; a refusal is told by its ticket. On the loop's thread."""
+        """Hand a call over, to be carried out with the others of its batch; a refusal is told by its ticket."""
         try:
-            self.driver.submit(call)
+            self.driver.collect(call)
         except PoolError as error:
             try:
                 call.ticket.set_exception(error if self.broken_by is None else copy(self.broken_by))

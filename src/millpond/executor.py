@@ -172,7 +172,7 @@ class Executor(futures.Executor):
 
     def _start(self) -> LoopThread:
         """Begin to open the pool; what is submitted meanwhile is held back."""
-        thread = self._thread = LoopThread("millpond-executor")
+        thread = self._thread = LoopThread("millpond-executor", self._pool.desk.driver.carry_out)
         self._pool.mark_futures()
         thread.hold()
         thread.start()

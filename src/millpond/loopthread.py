@@ -21,7 +21,8 @@ Answer = TypeVar("Answer")
 class LoopThread:
     """A daemon thread that runs one asyncio loop. What reaches it too late is answered all the same, by nobody left."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, after_work: Callable[[], None]) -> None:
+        self._after_work = after_work  # called when a batch of posted work is done
         self._loop: asyncio.AbstractEventLoop  # made by `start`: before, there is nothing to give back
         self._posted: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._is_woken = False
@@ -144,6 +145,7 @@ class LoopThread:
                 function, args = posted.popleft()
                 function(*args)
         finally:  # one that raises is logged by the loop, and costs nobody else
+            self._after_work()
             if posted and not self._is_holding:
                 self._loop.call_soon(self._work_off)
 
@@ -152,5 +154,6 @@ class LoopThread:
             try:
                 function, args = self._posted.popleft()
             except IndexError:
+                self._after_work()
                 return
             function(*args)

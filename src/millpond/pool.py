@@ -22,6 +22,7 @@ from millpond.errors import ReentrantCall
 from millpond.handles import SessionHandle
 from millpond.leftovers import LEFT_OPEN
 from millpond.runtime import shutdown
+from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
 from millpond.runtime.signals import ClosingOnSignals
 from millpond.seams import Clock, Engine, EngineSpec
@@ -45,12 +46,10 @@ class Pool(Calls):
     __slots__ = (
         "__weakref__",
         "_bus",
-        "_closing",
+        "_door",
         "_driver",
         "_loop",
-        "_opening",
         "_signals",
-        "_spec",
         "desk",
         "map_window",
         "name",
@@ -78,7 +77,7 @@ class Pool(Calls):
         self.name = name
         self.settings = make_settings(settings, overrides)
         self.run_id = uuid.uuid4().hex
-        self._spec = EngineSpec(
+        spec = EngineSpec(
             check_handler(handler), tuple(args), dict(kwargs or {}), self.settings, self.run_id, name, clock
         )
         self._bus = Bus()
@@ -88,9 +87,8 @@ class Pool(Calls):
         self.desk = Desk(self._driver, self.settings, codec)
         self.map_window = 2 * self.settings.max_workers * self.settings.concurrency + MAP_AHEAD
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._opening: asyncio.Task[None] | None = None
-        self._closing: asyncio.Task[None] | None = None
         self._signals = ClosingOnSignals(self.close)
+        self._door = Door(self._driver, spec, self._opened, self._ended)
 
     # Opening and closing
 
@@ -100,80 +98,33 @@ class Pool(Calls):
         Raises `StartFailed` with the user's own traceback last, `PoolClosed` if it was closed before. Cancelling, like
         failing, leaves nothing running.
         """
-        machine = self._driver.machine
-        if self._opening is not None:
-            return await self._join_opening(self._opening)
-        if machine.state != lifetime.NEW:
-            raise lifetime.closed_error(machine)
-        self._loop = running_loop()
-        LEFT_OPEN.add(self)
-        self._opening = asyncio.create_task(self._open())
-        try:
-            await asyncio.shield(self._opening)
-        except asyncio.CancelledError:
-            await self._end_opening()
-            task = asyncio.current_task()
-            if task is not None and not task.cancelling():  # not this caller left: somebody closed the pool
-                raise lifetime.closed_error(machine) from None
-            raise
-        return self
-
-    async def _join_opening(self, opening: asyncio.Task[None]) -> Pool:
-        """Wait with whoever opens the pool; cancelling this waiter is no reason to end the opening."""
-        if not opening.done():
+        if self._door.is_untouched:
+            self._loop = running_loop()
+            LEFT_OPEN.add(self)
+        else:
             self.at_desk()
-            await asyncio.wait([opening])
-        if not opening.cancelled():
-            opening.result()
-        if opening.cancelled() or self._driver.machine.state in (lifetime.CLOSING, lifetime.CLOSED):
-            raise lifetime.closed_error(self._driver.machine)
+        await self._door.open()
         return self
-
-    async def _end_opening(self) -> None:
-        """Give up an opening that may not even have begun."""
-        assert self._opening is not None
-        self._opening.cancel()
-        await asyncio.gather(self._opening, return_exceptions=True)
-        self.close_unopened()
-        LEFT_OPEN.discard(self)
-
-    async def _open(self) -> None:
-        try:
-            await shutdown.bring_up(self._driver, self._spec)
-        except BaseException:
-            LEFT_OPEN.discard(self)
-            raise
-        self.desk.knows(self._driver.engine.facts())
-        if self.settings.handle_signals:
-            self._signals.install()
 
     async def close(self, drain: float | None = None) -> None:
         """Close the pool: the queued are refused at once, the running have `drain` seconds (default: the setting).
 
         Then every process is ended, whatever it does. May be called any number of times, also while opening.
         """
-        machine = self._driver.machine
-        if self._opening is None:
-            self.close_unopened()
-        if machine.state == lifetime.CLOSED:
-            return
-        self.at_desk()
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close(self.settings.drain if drain is None else drain))
-        await asyncio.shield(self._closing)
+        if self._driver.machine.state not in (lifetime.NEW, lifetime.CLOSED):
+            self.at_desk()
+        await self._door.close(self.settings.drain if drain is None else drain)
 
     def close_unopened(self) -> None:
         """What `close` does to a pool that was never opened."""
-        machine = self._driver.machine
-        if machine.state == lifetime.NEW:
-            lifetime.close_pool(machine, self._driver.now(), 0.0)
-            self._driver.carry_out()
+        self._door.close_unopened()
 
-    async def _close(self, drain_s: float) -> None:
-        if self._opening is not None and not self._opening.done():
-            await self._end_opening()
-        if self._driver.machine.state != lifetime.CLOSED:
-            await shutdown.bring_down(self._driver, drain_s)
+    def _opened(self) -> None:
+        self.desk.knows(self._driver.engine.facts())
+        if self.settings.handle_signals:
+            self._signals.install()
+
+    def _ended(self) -> None:
         LEFT_OPEN.discard(self)
         self._signals.remove()
 

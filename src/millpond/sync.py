@@ -150,7 +150,7 @@ class SyncPool(SyncCalls):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.pool = Pool(*args, **kwargs)
-        self.thread = LoopThread(f"millpond-{self.pool.name}")
+        self.thread = LoopThread(f"millpond-{self.pool.name}", self.pool.desk.driver.carry_out)
         self._lock = threading.RLock()  # held while the thread is started, and while it is ended
         super().__init__(self, DEFAULT, lambda: self.pool)
 

@@ -120,6 +120,13 @@ class World:
         lifetime.start_workers(self.machine, self.now)
         self.settle()
 
+    @property
+    def all(self) -> list[Process]:
+        return list(self.processes.values())
+
+    def events(self, kind: type) -> list[Any]:
+        return [event for event in self.said if isinstance(event, kind)]
+
     # What callers do
 
     def operation(self, name: str) -> Operation:
@@ -452,6 +459,14 @@ class World:
         lifetime.serve(self.machine)
         self.settle()
         return self
+
+    def answer(self, process: Process, how: str = "ok", seconds: float = 1e-5) -> Call:
+        """Let a process run its next call and the parent read the answer."""
+        self.claim(process)
+        frame = next(reversed(process.running.values()))
+        self.complete(process, frame, how, seconds)
+        self.deliver(process)
+        return frame.call
 
     def run_out(self, steps: int = 400) -> None:
         """Let everything get on, time included, until every call has ended."""

@@ -1,4 +1,4 @@
-"""Programs of their own, for the rows whose subject is a whole program: run with a hard limit, and seen from outside."""
+"""Programs of their own, for the rows whose subject is a whole program: run with a hard limit, seen from outside."""
 
 from __future__ import annotations
 

@@ -64,6 +64,7 @@ class Call:
         "priority",
         "sent_at",
         "session",
+        "slot",
         "state",
         "submitted_at",
         "ticket",
@@ -108,6 +109,7 @@ class Call:
         self.attempts = 0  # times it was given to a worker, those not counted that gave it back not begun
         self.deaths = 0  # workers that died of it, as far as can be told
         self.key = 0.0  # order of service: time of submission less what the priority is worth
+        self.slot: dict[int, Call] | None = None  # the wheel's, while its deadline is watched
         self.expected = 0.0  # seconds of work, as far as known when it was sent
         self.submitted_at = 0.0
         self.sent_at = 0.0

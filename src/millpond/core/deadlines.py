@@ -46,12 +46,14 @@ class Wheel:
         if slot is None:
             slot = self._open(tick)
         slot[call.id] = call
+        call.slot = slot
 
     def discard(self, call: Call) -> None:
         """Watch it no more; slots that become empty stay until their time, so that each tick is on the heap once."""
-        slot = self._slots.get(int(call.deadline * TICKS) + 1)
+        slot = call.slot
         if slot is not None:
             slot.pop(call.id, None)
+            call.slot = None
 
     def next_at(self) -> float:
         """The earliest time at which something may be due; infinite when nothing is watched."""

@@ -60,7 +60,7 @@ def _place_current(m: Machine, session: Session, call: Call, now: float) -> None
 
 def _is_next(m: Machine, worker: Worker) -> bool:
     """Whether nothing waits that the worker would have to serve before a new call of one of its sessions."""
-    return not worker.queue and (worker.load < m.concurrency or not (m.queue or m.openers))
+    return not worker.queue and (worker.load < worker.places or not (m.queue or m.openers))
 
 
 def _place_unbound(m: Machine, session: Session, call: Call, now: float) -> None:
@@ -97,12 +97,12 @@ def pick(m: Machine, call: Call) -> Worker | None:
 def has_room(m: Machine, worker: Worker, call: Call) -> bool:
     """Whether the worker may be sent this call now."""
     load = len(worker.inflight) + worker.skips
-    if load < m.concurrency:
+    if load < worker.places:
         return worker.state == READY or (worker.state == DRAINING and not worker.is_killed)
     expected = call.op.expected
     return (
         worker.expected_s + expected <= WINDOW_S
-        and load < WINDOW_CALLS
+        and load < worker.window
         and not worker.is_stalled
         and not call.is_stream
         and worker.state == READY
@@ -129,7 +129,7 @@ def send(m: Machine, worker: Worker, call: Call, now: float) -> None:
     inflight[call.id] = call
     worker.expected_s += call.expected
     load = len(inflight) + worker.skips
-    if load >= m.concurrency:
+    if load >= worker.places:
         m.idle.pop(worker.id, None)
         if load > m.concurrency and not m.is_watching_stalls:
             watch_stalls(m, now)
@@ -148,7 +148,7 @@ def pump_idle(m: Machine, now: float) -> None:
         return
     free = list(reversed(m.idle.values()))
     for worker in free:
-        while worker.load < m.concurrency and _serve_next(m, worker, now):
+        while worker.load < worker.places and _serve_next(m, worker, now):
             pass
     for worker in free:
         pump(m, worker, now)
@@ -172,7 +172,7 @@ def _serve_next(m: Machine, worker: Worker, now: float) -> bool:
 
 def _next_queue(m: Machine, worker: Worker) -> CallQueue | None:
     """The queue whose head this worker should serve next."""
-    best, best_key = None, 0.0
+    best, first = None, None
     takes_new = worker.state == READY
     for queue, allowed in (
         (worker.queue, True),
@@ -180,8 +180,8 @@ def _next_queue(m: Machine, worker: Worker) -> CallQueue | None:
         (m.openers, takes_new and m.may_open(worker)),
     ):
         head = queue.head() if allowed else None
-        if head is not None and (best is None or head.key < best_key):
-            best, best_key = queue, head.key
+        if head is not None and (first is None or (head.key, head.id) < (first.key, first.id)):
+            best, first = queue, head
     return best
 
 
@@ -189,7 +189,7 @@ def settle(m: Machine, worker: Worker, now: float) -> None:
     """After a worker gave something back: note whether it is idle and which windows are open."""
     if worker.state != READY:
         return
-    if len(worker.inflight) + worker.skips < m.concurrency:
+    if len(worker.inflight) + worker.skips < worker.places:
         if not (worker.inflight or worker.skips):
             worker.idle_since = now
         if worker.id not in m.idle:

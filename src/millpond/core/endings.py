@@ -6,7 +6,6 @@ order into the outbox. Decides no ending itself.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
@@ -26,8 +25,7 @@ def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> No
     """The one step by which every call ends; `value` is the result or the exception."""
     move(call, ENDED, TRANSITIONS)
     call.ending = ending
-    if call.deadline != math.inf:
-        m.wheel.discard(call)
+    m.wheel.discard(call)
     if call.is_chore:
         affinity.chore_ended(m, call, ending, value, now)
         return

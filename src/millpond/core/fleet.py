@@ -1,12 +1,11 @@
-"""Workers' lives in the machine: start, ready, drain, goodbye, death, replacement, and the chores in between.
+"""Workers' lives in the machine: start, ready, drain, goodbye, death, replacement.
 
-Works on the machine's records and puts `start`, `stop`, `kill`, `ping` and `weigh` orders into the outbox. Every
-change of a worker's state carries its reason. How many there should be is `sizing`'s to say.
+Works on the machine's records and puts `start`, `stop` and `kill` orders into the outbox. Every change of a worker's
+state carries its reason. How many there should be is `sizing`'s to say; what they need in between is in `upkeep`.
 """
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 from millpond import events
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 CHORES_S = 0.5  # seconds between rounds of chores
 GOODBYE_S = 2.0  # seconds a worker has for its teardown
-PINGS = 3  # missed pings after which an idle worker is replaced
-WEIGH_EVERY = 4  # rounds of chores between looks at a worker's memory
 LIFETIME_JITTER = 0.1
 START_TIMEOUT = "was not ready within start_timeout"
 
@@ -69,7 +66,9 @@ def _since_when_idle(worker: Worker) -> tuple[bool, float]:
 
 
 def _start(m: Machine, now: float) -> None:
-    worker = Worker(next(m.worker_ids), now)
+    bound = max(m.concurrency, dispatch.WINDOW_CALLS)
+    left = m.settings.max_calls or bound
+    worker = Worker(next(m.worker_ids), now, min(m.concurrency, left), min(bound, left))
     m.workers[worker.id] = worker
     m.starts += 1
     m.say(events.WorkerStarting, worker.id)
@@ -123,6 +122,7 @@ def _retire(m: Machine, worker: Worker, reason: str, now: float) -> None:
     m.say(events.WorkerDraining, worker.id, worker.pid, reason)
     for session in list(worker.sessions.values()):
         affinity.maybe_export(m, session, now)
+    dispatch.pump(m, worker, now)
     maybe_stop(m, worker, now)
 
 
@@ -130,6 +130,7 @@ def _leave_service(m: Machine, worker: Worker, reason: str) -> None:
     was_ready = worker.state == READY
     move(worker, DRAINING, TRANSITIONS)
     worker.reason = reason
+    worker.places = m.concurrency
     m.ready_count -= was_ready
     m.idle.pop(worker.id, None)
     m.open_windows.pop(worker.id, None)
@@ -207,16 +208,27 @@ def _start_failed(m: Machine, worker: Worker, death: Death, now: float) -> None:
         m.say(events.PoolStateChanged, m.state, lifetime.DEGRADED, m.failure)
 
 
+def count_call(m: Machine, worker: Worker, max_calls: int, now: float) -> None:
+    """With `max_calls`: a worker is sent no more calls than it may run still, and drained when it has run them."""
+    left = max_calls - worker.answered
+    if worker.state != READY:
+        return
+    if left <= 0:
+        drain(m, worker, "max_calls", now)
+        return
+    worker.places, worker.window = min(m.concurrency, left), min(worker.window, left)
+    if worker.load >= worker.places:
+        m.idle.pop(worker.id, None)
+
+
 def after_answer(m: Machine, worker: Worker, now: float) -> None:
-    """An answer came: the worker has proved itself, may have served long enough, or may be free to go."""
+    """An answer came: the worker has proved itself, or may be free to go."""
     if m.sizing.fails and worker.ready_at > m.failed_at:
         proved_well(m)
     if worker.state == DRAINING:
         maybe_stop(m, worker, now)
     elif m.state == lifetime.CLOSING and not worker.inflight:
         drain(m, worker, "the pool closed", now)
-    elif m.settings.max_calls is not None and worker.answered >= m.settings.max_calls:
-        drain(m, worker, "max_calls", now)
 
 
 def proved_well(m: Machine) -> None:
@@ -246,63 +258,3 @@ def weighed(m: Machine, worker: Worker, memory_bytes: int | None, now: float) ->
     if bound is not None and memory_bytes is not None and memory_bytes > bound and worker.state == READY:
         m.say(events.WorkerUnhealthy, worker.id, worker.pid, f"holds {memory_bytes} bytes, max_memory is {bound}")
         drain(m, worker, "max_memory", now)
-
-
-def chores(m: Machine, now: float) -> None:
-    """What is looked at twice a second: slow starts, idle workers, age, memory, breakers' windows.
-
-    Nobody is judged in the round after the judge itself slept (a suspended machine, a blocked loop).
-    """
-    m.chores_done += 1
-    may_judge = now - m.chores_at < 3 * CHORES_S
-    m.chores_at = now
-    m.agenda.add(now + CHORES_S, "chores")
-    for operation in itertools.chain(m.operations.values(), m.functions.values()):
-        operation.breaker.sample(now, operation.ended)
-    for worker in list(m.workers.values()):
-        if worker.state in (STARTING, WARMING):
-            if may_judge and now - worker.started_at > m.settings.start_timeout:
-                kill(m, worker, START_TIMEOUT)
-        elif worker.state == READY:
-            _look_after(m, worker, now, may_judge)
-    reconcile(m, now)
-
-
-def _look_after(m: Machine, worker: Worker, now: float, may_judge: bool) -> None:
-    if m.sizing.fails and now - worker.ready_at > EARLY and worker.ready_at > m.failed_at:
-        proved_well(m)
-    if worker.retire_at is not None and now >= worker.retire_at:
-        drain(m, worker, "max_lifetime", now)
-        return
-    if m.settings.max_memory is not None and m.chores_done % WEIGH_EVERY == 0:
-        m.outbox.append(("weigh", worker, None))
-    if worker.load:
-        worker.pings_missed = 0
-    elif now - worker.idle_since >= m.settings.idle_timeout and len(kept(m)) > m.sizing.low and not worker.sessions:
-        resize(m, m.sizing.wanted - 1, "idle_timeout", now)
-    elif may_judge and now - max(worker.pinged_at, worker.idle_since) >= m.settings.health_interval:
-        _ping(m, worker, now)
-
-
-def _ping(m: Machine, worker: Worker, now: float) -> None:
-    if worker.pings_missed >= PINGS:
-        kill(m, worker, f"missed {PINGS} pings")
-        return
-    if worker.pings_missed:
-        m.say(events.WorkerUnhealthy, worker.id, worker.pid, f"missed {worker.pings_missed} pings")
-    worker.pings_missed += 1  # until it answers
-    worker.pinged_at = now
-    m.outbox.append(("ping", worker, None))
-
-
-def missing_fresh(m: Machine) -> int:
-    """With private processes: how many of the waiting sessions no fresh worker is there or on its way for."""
-    coming = sum(m.may_open(w) or w.state in (STARTING, WARMING) for w in m.workers.values())
-    return max(0, len(m.openers) - coming)
-
-
-def make_fresh(m: Machine, now: float) -> None:
-    """With private processes: let go of one idle worker that was used, so that a waiting session gets a fresh one."""
-    used = [w for w in m.idle.values() if not w.sessions and not w.load and w.answered]
-    if used and missing_fresh(m) and len(m.workers) >= m.sizing.high:
-        drain(m, used[0], "a session needs a fresh process", now)

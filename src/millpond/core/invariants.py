@@ -1,7 +1,7 @@
 """What must hold of a machine's records between any two stimuli, as one function that says what does not.
 
-Reads everything and changes nothing. Tests and the simulator call it after each step; a pool in service does not. Call
-it when the orders given so far have been carried out, or at least are still in the outbox.
+Reads everything and changes nothing. Tests call it after each step; a pool in service does not. Orders that were given
+and not carried out yet have to be in the outbox still.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from millpond.core import breaker, dispatch
-from millpond.core.call import ENDED, QUEUED, RUNNING, TAKEN_BACK, Call
+from millpond.core import dispatch
+from millpond.core.breaker import HALF_OPEN
+from millpond.core.call import ENDED, QUEUED, RUNNING, TAKEN_BACK
+from millpond.core.deadlines import TICKS
 from millpond.core.session import CLOSED, CLOSING, LOST, OPEN
 from millpond.core.worker import DRAINING, GONE, READY, STARTING, WARMING, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from millpond.core.call import Call
     from millpond.core.machine import Machine
-    from millpond.core.operation import Operation
     from millpond.core.queue import CallQueue
     from millpond.core.session import Session
 
@@ -33,18 +35,8 @@ class InvariantBroken(AssertionError):
 
 def check(m: Machine) -> None:
     """Raise `InvariantBroken`, naming everything that does not hold."""
-    wrong = list(
-        itertools.chain(
-            _ledger(m),
-            _places(m),
-            _workers(m),
-            _idle_and_windows(m),
-            _sessions(m),
-            _watches(m),
-            _breakers(m),
-            _orders(m),
-        )
-    )
+    parts = (_ledger, _places, _queues, _workers, _free_places, _sessions, _watches, _breakers, _orders)
+    wrong = [told for part in parts for told in part(m)]
     if wrong:
         raise InvariantBroken("; ".join(wrong))
 
@@ -62,7 +54,7 @@ def calls_of(m: Machine) -> Iterator[Call]:
 
 
 def _sessions_of(m: Machine) -> Iterable[Session]:
-    """Open and closing sessions, and those that ended but are still at a worker."""
+    """Open and closing sessions, and those that are over but still at a worker."""
     found = {session.number: session for session in m.book}
     for worker in m.workers.values():
         found |= worker.sessions
@@ -70,41 +62,51 @@ def _sessions_of(m: Machine) -> Iterable[Session]:
 
 
 def _ledger(m: Machine) -> Iterator[str]:
+    """Each count is what can be counted."""
     waiting = [c for c in calls_of(m) if c.state == QUEUED and not c.is_chore]
     running = [c for c in calls_of(m) if c.state == RUNNING and not c.is_chore]
-    derived = {
+    counted = {
         "submitted": sum(m.counts.values()) + m.unended,
         "unended": len(waiting) + len(running),
         "queued": len(waiting),
         "queued_bytes": sum(c.nbytes for c in waiting),
         "ready_count": sum(w.state == READY for w in m.workers.values()),
     }
-    for name, value in derived.items():
+    for name, value in counted.items():
         if getattr(m, name) != value:
             yield f"{name} is {getattr(m, name)}, counted {value}"
 
 
 def _places(m: Machine) -> Iterator[str]:
+    """Each call is in one place, and in the state that belongs there."""
     for call, times in Counter(calls_of(m)).items():
+        is_held = call.worker is not None and call.worker.inflight.get(call.id) is call
         if times > 1:
             yield f"{call!r} is in {times} places"
-        if call.state == QUEUED and call.place is None and call.id not in m.shelf:
-            yield f"{call!r} waits nowhere"
-        if call.state == ENDED and (call.worker is None or call.worker.inflight.get(call.id) is not call):
-            yield f"{call!r} is over and still waits"
-        if (call.ending is not None) != (call.state == ENDED):
-            yield f"{call!r} has the ending {call.ending}"
-    yield from _queue(m.queue, "the shared queue", lambda c: c.session is None)
-    yield from _queue(m.openers, "the openers' queue", lambda c: c.session is not None and c.session.worker is None)
+        if (call.state == QUEUED) is (call.place is None and call.id not in m.shelf):
+            yield f"{call!r} is {call.state} and its place is {call.place}"
+        if (call.state == QUEUED) is is_held:
+            yield f"{call!r} is {call.state}, and whether a worker holds it: {is_held}"
+        if (call.state == ENDED) is (call.ending is None):
+            yield f"{call!r} is {call.state} with the ending {call.ending}"
 
 
-def _queue(queue: CallQueue, name: str, belongs: object) -> Iterator[str]:
-    assert callable(belongs)
+def _queues(m: Machine) -> Iterator[str]:
+    """Each queue holds what it is for, the oldest in front."""
+    yield from _queue(m.queue, "the shared queue", [c.session is None for c in m.queue])
+    unbound = [c.session is not None and c.session.worker is None for c in m.openers]
+    yield from _queue(m.openers, "the openers' queue", unbound)
+    for worker in m.workers.values():
+        bound = [c.session is not None and c.session.worker is worker for c in worker.queue]
+        yield from _queue(worker.queue, f"the queue of {worker!r}", bound)
+
+
+def _queue(queue: CallQueue, name: str, belongs: list[bool]) -> Iterator[str]:
     calls = list(queue)
     if len(calls) != len(queue):
         yield f"{name} holds {len(calls)} calls and says {len(queue)}"
-    for call in calls:
-        if call.place is not queue or call.state != QUEUED or call.worker is not None or not belongs(call):
+    for call, is_right in zip(calls, belongs, strict=True):
+        if not is_right or call.place is not queue:
             yield f"{call!r} does not belong into {name}"
     head = queue.head()
     if calls and (head is None or (head.key, head.id) != min((c.key, c.id) for c in calls)):
@@ -112,58 +114,43 @@ def _queue(queue: CallQueue, name: str, belongs: object) -> Iterator[str]:
 
 
 def _workers(m: Machine) -> Iterator[str]:
+    """Workers hold what they may, in windows that are not too large, and are as many as wanted."""
+    if not m.sizing.low <= m.sizing.wanted <= m.sizing.high:
+        yield f"{m.sizing.wanted} workers are wanted, of {m.sizing.low} to {m.sizing.high}"
     for worker_id, worker in m.workers.items():
         if worker_id != worker.id or worker.state == GONE:
             yield f"{worker!r} is among the workers as {worker_id}"
-        if worker.state in (STARTING, WARMING) and (worker.inflight or worker.sessions or worker.queue):
+        if worker.state in (STARTING, WARMING) and (worker.load or worker.sessions or worker.queue):
             yield f"{worker!r} is not ready and holds something"
-        if worker.is_killed and worker.state != DRAINING:
-            yield f"{worker!r} was killed and may be given calls"
+        if (worker.is_killed or worker.is_leaving) and worker.state != DRAINING:
+            yield f"{worker!r} was told to go and may be given calls"
         if worker.is_leaving and (worker.queue or worker.inflight):
             yield f"{worker!r} was told to say goodbye and holds calls"
-        for call in worker.inflight.values():
-            if call.worker is not worker or call.place is not None or call.state == QUEUED:
-                yield f"{call!r} is held by {worker!r}"
-        yield from _queue(
-            worker.queue, f"the queue of {worker!r}", lambda c, w=worker: c.session and c.session.worker is w
-        )
         yield from _window(m, worker)
-    leaving = (DRAINING,)
-    staying = sum(w.state not in leaving for w in m.workers.values())
-    if staying < 0 or m.sizing.wanted > m.sizing.high or m.sizing.wanted < m.sizing.low:
-        yield f"wanted is {m.sizing.wanted}, between {m.sizing.low} and {m.sizing.high}"
 
 
 def _window(m: Machine, worker: Worker) -> Iterator[str]:
-    expected = sum(c.expected for c in worker.inflight.values())
-    if worker.inflight and abs(worker.expected_s - expected) > ROUNDING_S * max(1.0, expected):
+    held = list(worker.inflight.values())
+    expected = sum(c.expected for c in held)
+    if held and abs(worker.expected_s - expected) > ROUNDING_S * max(1.0, expected):
         yield f"{worker!r} expects {worker.expected_s} s of work, counted {expected}"
-    if worker.skips < 0:
-        yield f"{worker!r} has {worker.skips} calls to pass over"
-    if worker.load <= m.concurrency:
-        return
-    if worker.load > dispatch.WINDOW_CALLS:
-        yield f"{worker!r} has {worker.load} calls in its window"
-    newest = next(reversed(worker.inflight.values()), None)
-    if (
-        newest is not None
-        and expected - newest.expected > dispatch.WINDOW_S + ROUNDING_S
-        and len(worker.inflight) > m.concurrency
-    ):
-        yield f"{worker!r} was sent {newest!r} ahead, with {expected - newest.expected} s of work before it"
+    if worker.skips < 0 or worker.load > max(worker.window, m.concurrency):
+        yield f"{worker!r} holds {len(held)} calls and has {worker.skips} to pass over"
+    if len(held) > m.concurrency and expected > dispatch.WINDOW_S + ROUNDING_S:
+        yield f"{worker!r} has {expected} s of work in its window"
 
 
-def _idle_and_windows(m: Machine) -> Iterator[str]:
-    idle = {w.id for w in m.workers.values() if w.state == READY and w.load < m.concurrency}
+def _free_places(m: Machine) -> Iterator[str]:
+    """It is known who has a free place, and nobody waits who could have it."""
+    idle = {w.id for w in m.workers.values() if w.state == READY and w.load < w.places}
     if set(m.idle) != idle:
         yield f"idle workers are noted as {set(m.idle)}, and are {idle}"
     windows = {w.id for w in m.workers.values() if w.state == READY and not w.is_stalled}
     if set(m.open_windows) != windows:
         yield f"open windows are noted as {set(m.open_windows)}, and are {windows}"
     for worker in m.workers.values():
-        has_place = worker.load < m.concurrency and worker.state in (READY, DRAINING) and not worker.is_killed
-        if has_place and worker.queue:
-            yield f"{worker!r} has a free place, and calls of its sessions wait"
+        if worker.queue and worker.load < worker.places and not worker.is_killed:
+            yield f"{worker!r} has a free place, and {len(worker.queue)} calls of its sessions wait"
     for worker in m.idle.values():
         if m.queue and not (m.is_private and worker.sessions):
             yield f"{worker!r} has a free place, and {len(m.queue)} calls wait"
@@ -172,77 +159,74 @@ def _idle_and_windows(m: Machine) -> Iterator[str]:
 
 
 def _sessions(m: Machine) -> Iterator[str]:
+    """Sessions and workers agree, and one call of a session at most is outside its line."""
     for worker in m.workers.values():
+        if m.is_private and len(worker.sessions) > 1:
+            yield f"{worker!r} is private and has {len(worker.sessions)} sessions"
         for number, session in worker.sessions.items():
             if session.worker is not worker or session.number != number:
                 yield f"{session!r} is not bound to {worker!r}, which has it"
-        if m.is_private and len(worker.sessions) > 1:
-            yield f"{worker!r} is private and has {len(worker.sessions)} sessions"
-    for session in _sessions_of(m):
-        yield from _session(session)
     for session in m.book:
         if session.state not in (OPEN, CLOSING):
             yield f"{session!r} is in the book"
+    for session in _sessions_of(m):
+        yield from itertools.chain(_binding(session), _line(session))
     for call in calls_of(m):
-        if call.session is not None and call.place is not call.session and call.session.current is not call:
+        if call.session is not None and (call.session.current is call) is (call.place is call.session):
             yield f"{call!r} is of {call.session!r}, which does not know it"
 
 
-def _session(session: Session) -> Iterator[str]:
-    current, worker = session.current, session.worker
-    if worker is not None and worker.sessions.get(session.number) is not session:
-        yield f"{session!r} is not known to its worker"
-    if worker is not None and (worker.state == GONE or session.state == CLOSED):
-        yield f"{session!r} is at {worker!r}"
-    if worker is None and (session.introduced or session.has_begun):
-        yield f"{session!r} is nowhere and was introduced"
+def _binding(session: Session) -> Iterator[str]:
+    worker = session.worker
+    if worker is None:
+        if session.introduced or session.has_begun:
+            yield f"{session!r} is nowhere and was introduced"
+    elif worker.sessions.get(session.number) is not session or worker.state == GONE or session.state == CLOSED:
+        yield f"{session!r} cannot be at {worker!r}"
     if session.has_begun and session.baggage is not None:
         yield f"{session!r} has begun and its state is still carried"
-    if session.waiting and current is None:
-        yield f"{session!r} has calls waiting and none before them"
-    if current is not None and current.place is None and (current.worker is not worker or worker is None):
+
+
+def _line(session: Session) -> Iterator[str]:
+    current = session.current
+    if session.waiting and (current is None or session.state == LOST):
+        yield f"{session!r} has calls waiting, and none before them"
+    if current is not None and current.place is None and not (current.worker is session.worker is not None):
         yield f"{session!r} waits for {current!r}"
-    if session.exporting != (current is not None and current.op.name == "export_session" and current.is_chore):
+    if session.exporting is not (current is not None and current.is_chore and current.op.name == "export_session"):
         yield f"{session!r} is exporting: {session.exporting}, with {current!r}"
-    if session.state == LOST and session.waiting:
-        yield f"{session!r} is lost and has calls waiting"
 
 
 def _watches(m: Machine) -> Iterator[str]:
-    watched = Counter(c.id for c in m.wheel)
-    expected = Counter(
-        c.id
-        for c in calls_of(m)
-        if c.state != ENDED and c.deadline != math.inf and (c.state == QUEUED or not c.leaving)
-    )
-    if extra := watched - expected:
-        known = {c.id for c in calls_of(m) if c.state == RUNNING and c.leaving}
-        if odd := set(extra) - known:
-            yield f"deadlines are watched of the calls {odd}"
-    if missing := expected - watched:
-        yield f"deadlines are not watched of the calls {set(missing)}"
-    if m.wake_at > min(m.wheel.next_at(), m.agenda.next_at()):
+    """Every deadline is watched, and the alarm rings before the first."""
+    watched = Counter(m.wheel)
+    known = Counter(c for c in calls_of(m) if c.state != ENDED and c.deadline != math.inf)
+    due = Counter(c for c in known if c.state == RUNNING and c.leaving)  # taken off the wheel when it passed, perhaps
+    if watched - known or known - due - watched:
+        yield f"deadlines are watched of {set(watched - known)} for nothing, and not of {set(known - due - watched)}"
+    first = min((int(c.deadline * TICKS) / TICKS for c in watched), default=math.inf)
+    if m.wake_at > min(first + 1 / TICKS, m.agenda.next_at()):
         yield f"the alarm is set to {m.wake_at}, and something is due before"
 
 
 def _breakers(m: Machine) -> Iterator[str]:
+    """A half-open breaker has one probe, which is on its way."""
     unended = {c.id for c in calls_of(m) if c.state != ENDED}
-    operations: Iterable[Operation] = itertools.chain(m.operations.values(), m.functions.values())
-    for op in operations:
-        if (op.breaker.state == breaker.HALF_OPEN) != (op.breaker.probe is not None):
-            yield f"{op!r} has the probe {op.breaker.probe}"
-        if op.breaker.probe is not None and op.breaker.probe not in unended:
-            yield f"{op!r} waits for its probe, call {op.breaker.probe}, which is over"
+    for op in itertools.chain(m.operations.values(), m.functions.values()):
+        probe = op.breaker.probe
+        if (op.breaker.state == HALF_OPEN) is not (probe in unended):
+            yield f"{op!r} has the probe {probe}"
 
 
 def _orders(m: Machine) -> Iterator[str]:
+    """Orders are for those who are there, and what was asked back is being asked back."""
+    withdrawn = {detail.id for verb, _, detail in m.outbox if verb == "withdraw"}
     for verb, subject, detail in m.outbox:
         if isinstance(subject, Worker) and subject.state == GONE:
             yield f"{verb} is ordered of {subject!r}"
         if verb == "send" and detail.state == QUEUED:
             yield f"{detail!r} is to be sent and waits"
-    if m.outbox:
-        return
     for call in calls_of(m):
-        if call.state == RUNNING and call.leaving and not (call.is_chore and call.leaving != TAKEN_BACK):
-            yield f"{call!r} was asked back ({call.leaving}) and nothing came of it"
+        is_late_errand = call.is_chore and call.leaving != TAKEN_BACK
+        if call.state == RUNNING and call.leaving and call.id not in withdrawn and not is_late_errand:
+            yield f"{call!r} was asked back ({call.leaving}), and nobody was told"

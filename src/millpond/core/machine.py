@@ -6,94 +6,37 @@ session_closed, say. No I/O, no clock, no randomness of its own: what is simulat
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import admission, affinity, answers, dispatch, due, endings, fleet, leaving, lifetime, losses
+from millpond.core import admission, affinity, answers, dispatch, due, endings, fleet, leaving, losses
 from millpond.core.answers import SESSION_FAILED
-from millpond.core.breaker import Breaker, BreakerRule
-from millpond.core.call import ENDINGS, QUEUED, RUNNING, Call
-from millpond.core.deadlines import Agenda, Wheel
+from millpond.core.call import QUEUED, RUNNING, Call
 from millpond.core.operation import Operation
-from millpond.core.queue import CallQueue
-from millpond.core.session import Session, SessionBook
-from millpond.core.sizing import GROW_AFTER, Sizing
+from millpond.core.records import Records
+from millpond.core.session import Session
+from millpond.core.sizing import GROW_AFTER
 from millpond.core.worker import READY, Worker
 from millpond.errors import PoolError
-from millpond.seams import CLOSE_SESSION, EXPORT_SESSION, FUNCTION
+from millpond.seams import FUNCTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
-    from millpond.seams import AnswerKind, Chance, Death, HandlerFacts
-    from millpond.settings import Settings
+    from millpond.seams import AnswerKind, Death, HandlerFacts
 
 FUNCTIONS = 64  # functions with a breaker of their own; the rest share one
-Order = tuple[str, Any, Any]
 
 
-def _hears_nothing(_name: str) -> bool:
-    return False
+class Machine(Records):
+    """One pool. Its methods are stimuli; `outbox` is emptied by whoever carries the orders out.
 
-
-class Machine:
-    """The state of one pool. Its methods are stimuli; `outbox` is emptied by whoever carries the orders out.
-
-    The records below are shared with the modules that decide on them; nobody outside the core changes them. A call
-    meets `admission`, `dispatch`, then `answers`, `leaving` or `losses`, and always `endings`. Workers' lives are in
-    `fleet`, sessions in `affinity`, the pool's own life in `lifetime`, what time alone causes in `due`.
+    A call meets `admission`, `dispatch`, then `answers`, `leaving` or `losses`, and always `endings`. Workers' lives
+    are in `fleet`, sessions in `affinity`, the pool's own life in `lifetime`, what time alone causes in `due`.
     """
 
-    def __init__(self, settings: Settings, random: Chance) -> None:
-        self.settings = settings
-        self.random = random
-        self.outbox: list[Order] = []
-        self.hears: Callable[[str], bool] = _hears_nothing  # whether anybody listens to an event's name
-        self.state = lifetime.NEW
-        self.concurrency = settings.concurrency
-        self.is_private = settings.isolation == "process"
-        self.workers: dict[int, Worker] = {}  # id -> worker, until it is gone
-        self.idle: dict[int, Worker] = {}  # ready with a free place, the one used last at the end
-        self.open_windows: OrderedDict[int, Worker] = OrderedDict()  # ready and not stalled, in turn
-        self.queue = CallQueue()  # calls without a session
-        self.openers = CallQueue()  # calls of sessions that are not bound to a worker
-        self.shelf: dict[int, Call] = {}  # calls pausing before a retry
-        self.operations: dict[str, Operation] = {}  # the handler's, by name
-        self.functions: dict[str, Operation] = {}  # those given to `run`, by qualified name
-        self.errands: dict[int, Operation] = {
-            number: Operation(name, number, None, self.new_breaker())
-            for name, number in (("export_session", EXPORT_SESSION), ("close_session", CLOSE_SESSION))
-        }
-        self.has_close_hook = False
-        self.sizing = Sizing(
-            settings.min_workers, settings.max_workers, settings.restart_backoff, settings.restart_backoff_max
-        )
-        self.book = SessionBook(remembered=settings.max_sessions)
-        self.wake_at = math.inf  # `tick` is due at this time, at the latest
-        self.wheel = Wheel(self)
-        self.agenda = Agenda(self)
-        self.call_ids = itertools.count(1)
-        self.worker_ids = itertools.count(1)
-        self.counts: dict[str, int] = dict.fromkeys(ENDINGS, 0)
-        self.codes: dict[str, int] = {}  # error code -> calls it was given to
-        self.submitted = 0
-        self.queued = 0
-        self.queued_bytes = 0
-        self.unended = 0
-        self.late_answers = 0
-        self.retries = 0
-        self.starts = 0
-        self.ready_count = 0
-        self.failure = ""  # why starts fail, while they do
-        self.failed_at = 0.0
-        self.chores_at = 0.0
-        self.chores_done = 0
-        self.is_watching_stalls = False
-        self.is_watching_backlog = False
-        self.is_watching_idle = False
+    __slots__ = ()
 
     # Calls come in
 
@@ -110,11 +53,6 @@ class Machine:
             name = name if len(self.functions) < FUNCTIONS else "(other functions)"
             operation = self.functions.setdefault(name, Operation(name, FUNCTION, None, self.new_breaker()))
         return operation
-
-    def new_breaker(self) -> Breaker:
-        """A closed breaker with the pool's rule."""
-        s = self.settings
-        return Breaker(BreakerRule(s.breaker_faults, s.breaker_share, s.breaker_window, s.breaker_reset))
 
     def refusal(self, op: Operation, session: Session | None, now: float, nbytes: int = 0) -> PoolError | None:
         """Why a call would be refused now, or `None`; changes nothing."""
@@ -183,6 +121,8 @@ class Machine:
         else:
             worker.expected_s -= call.expected
             worker.answered += 1
+            if self.settings.max_calls is not None:
+                fleet.count_call(self, worker, self.settings.max_calls, now)
             session = call.session
             if session is not None and flags & SESSION_FAILED:
                 dispatch.release(self, session)

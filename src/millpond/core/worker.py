@@ -50,6 +50,7 @@ class Worker:
         "pid",
         "pinged_at",
         "pings_missed",
+        "places",
         "queue",
         "ready_at",
         "reason",
@@ -59,10 +60,13 @@ class Worker:
         "started_at",
         "state",
         "stopped_since",
+        "window",
     )
 
-    def __init__(self, worker_id: int, now: float) -> None:
+    def __init__(self, worker_id: int, now: float, places: int, window: int) -> None:
         self.id = worker_id
+        self.places = places  # calls it runs at a time, or may run still before it is recycled
+        self.window = window  # calls it may hold at most, if they are expected to be short
         self.link: Any = None  # the engine's
         self.state = STARTING
         self.reason = ""  # why it drains or is killed; the first reason stands

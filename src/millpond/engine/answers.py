@@ -157,6 +157,7 @@ class Answers:
 
     def _drop_stray(self, link: Link, flags: int, body: Body) -> None:
         self.strays += 1
+        self._events.answered(link.worker, 0, "ok", None, 0.0, 0.0, 0)  # the answer of no call: counted there as well
         if flags & frames.SEGMENTED:
             segments.release(body, link.replies)
 

@@ -1,0 +1,62 @@
+"""Growing for a backlog: how many workers the waiting calls are worth, and fresh processes for waiting sessions.
+
+Looks at what waits every tenth of a second while anything does. Whether a worker is worth its start is `sizing`'s
+arithmetic; with private processes each waiting session needs a worker that ran nothing yet.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from millpond.core import fleet, lifetime
+from millpond.core.sizing import Backlog
+from millpond.core.worker import READY, STARTING, WARMING
+
+if TYPE_CHECKING:
+    from millpond.core.machine import Machine
+    from millpond.core.queue import CallQueue
+
+GROW_AGAIN_S = 0.1  # seconds between looks at a backlog
+SAMPLED = 1000  # waiting calls whose expected work is added up; beyond, the rest is taken to be like them
+
+
+def look_at_backlog(m: Machine, now: float) -> None:
+    """Grow for what waits, if that is worth it; look again while anything does."""
+    if not (m.queue or m.openers) or m.state not in (lifetime.SERVING, lifetime.DRAINING):
+        m.is_watching_backlog = False
+        return
+    if m.is_private:
+        _make_fresh(m, now)
+        more = _missing_fresh(m) + _worth_starting(m, [m.queue], now)
+    else:
+        more = _worth_starting(m, [m.queue, m.openers], now)
+    if more:
+        waiting = len(m.queue) + len(m.openers)
+        fleet.resize(m, max(m.sizing.wanted, len(fleet.kept(m)) + more), f"{waiting} calls wait", now)
+    m.agenda.add(now + GROW_AGAIN_S, "backlog")
+
+
+def _worth_starting(m: Machine, queues: list[CallQueue], now: float) -> int:
+    """How many more workers the calls in these queues are worth."""
+    calls = sum(map(len, queues))
+    if not calls:
+        return 0
+    sample = list(itertools.islice(itertools.chain(*queues), SAMPLED))
+    work = sum(call.op.expected for call in sample) * calls / len(sample)
+    waited = now - min(call.submitted_at for call in sample)
+    serving = sum(w.state == READY and not (m.is_private and w.sessions) for w in m.workers.values())
+    return m.sizing.grow_for(Backlog(calls, work, waited, serving, len(fleet.starting(m)), m.concurrency))
+
+
+def _missing_fresh(m: Machine) -> int:
+    """With private processes: how many of the waiting sessions no fresh worker is there or on its way for."""
+    coming = sum(m.may_open(w) or w.state in (STARTING, WARMING) for w in m.workers.values())
+    return max(0, len(m.openers) - coming)
+
+
+def _make_fresh(m: Machine, now: float) -> None:
+    """With private processes: let go of one idle worker that was used, so that a waiting session gets a fresh one."""
+    used = [w for w in m.idle.values() if not w.sessions and not w.load and w.answered]
+    if used and _missing_fresh(m) and len(m.workers) >= m.sizing.high:
+        fleet.drain(m, used[0], "a session needs a fresh process", now)

@@ -1,0 +1,136 @@
+"""Everything a machine knows of its pool, in one place; what happens to it is in `machine` and the modules it calls.
+
+Shared by all of the core and changed by nobody else. What is counted is counted here once; `invariants` says how these
+records hang together.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from millpond.core import lifetime
+from millpond.core.breaker import Breaker, BreakerRule
+from millpond.core.call import ENDINGS, Call
+from millpond.core.deadlines import Agenda, Wheel
+from millpond.core.operation import Operation
+from millpond.core.queue import CallQueue
+from millpond.core.session import SessionBook
+from millpond.core.sizing import Sizing
+from millpond.core.worker import Worker
+from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from millpond.seams import Chance
+    from millpond.settings import Settings
+
+Order = tuple[str, Any, Any]
+
+
+def _hears_nothing(_name: str) -> bool:
+    return False
+
+
+class Records:
+    """The state of one pool."""
+
+    __slots__ = (
+        "agenda",
+        "book",
+        "call_ids",
+        "chores_at",
+        "chores_done",
+        "codes",
+        "concurrency",
+        "counts",
+        "errands",
+        "failed_at",
+        "failure",
+        "functions",
+        "has_close_hook",
+        "hears",
+        "idle",
+        "is_private",
+        "is_watching_backlog",
+        "is_watching_idle",
+        "is_watching_stalls",
+        "late_answers",
+        "open_windows",
+        "openers",
+        "operations",
+        "outbox",
+        "queue",
+        "queued",
+        "queued_bytes",
+        "random",
+        "ready_count",
+        "retries",
+        "settings",
+        "shelf",
+        "sizing",
+        "starts",
+        "state",
+        "submitted",
+        "unended",
+        "wake_at",
+        "wheel",
+        "worker_ids",
+        "workers",
+    )
+
+    def __init__(self, settings: Settings, random: Chance) -> None:
+        self.settings = settings
+        self.random = random
+        self.outbox: list[Order] = []
+        self.hears: Callable[[str], bool] = _hears_nothing  # whether anybody listens to an event's name
+        self.state = lifetime.NEW
+        self.concurrency = settings.concurrency
+        self.is_private = settings.isolation == "process"
+        self.workers: dict[int, Worker] = {}  # id -> worker, until it is gone
+        self.idle: dict[int, Worker] = {}  # ready with a free place, the one used last at the end
+        self.open_windows: OrderedDict[int, Worker] = OrderedDict()  # ready and not stalled, in turn
+        self.queue = CallQueue()  # calls without a session
+        self.openers = CallQueue()  # calls of sessions that are not bound to a worker
+        self.shelf: dict[int, Call] = {}  # calls pausing before a retry
+        self.operations: dict[str, Operation] = {}  # the handler's, by name
+        self.functions: dict[str, Operation] = {}  # those given to `run`, by qualified name
+        self.errands: dict[int, Operation] = {
+            number: Operation(name, number, None, self.new_breaker())
+            for name, number in (("export_session", EXPORT_SESSION), ("close_session", CLOSE_SESSION))
+        }
+        self.has_close_hook = False
+        self.sizing = Sizing(
+            settings.min_workers, settings.max_workers, settings.restart_backoff, settings.restart_backoff_max
+        )
+        self.book = SessionBook(remembered=settings.max_sessions)
+        self.wake_at = math.inf  # `tick` is due at this time, at the latest
+        self.wheel = Wheel(self)
+        self.agenda = Agenda(self)
+        self.call_ids = itertools.count(1)
+        self.worker_ids = itertools.count(1)
+        self.counts: dict[str, int] = dict.fromkeys(ENDINGS, 0)
+        self.codes: dict[str, int] = {}  # error code -> calls it was given to
+        self.submitted = 0
+        self.queued = 0
+        self.queued_bytes = 0
+        self.unended = 0
+        self.late_answers = 0
+        self.retries = 0
+        self.starts = 0
+        self.ready_count = 0
+        self.failure = ""  # why starts fail, while they do
+        self.failed_at = 0.0
+        self.chores_at = 0.0
+        self.chores_done = 0
+        self.is_watching_stalls = False
+        self.is_watching_backlog = False
+        self.is_watching_idle = False
+
+    def new_breaker(self) -> Breaker:
+        """A closed breaker with the pool's rule."""
+        s = self.settings
+        return Breaker(BreakerRule(s.breaker_faults, s.breaker_share, s.breaker_window, s.breaker_reset))

@@ -1,0 +1,68 @@
+"""What is looked at twice a second: slow starts, idle and silent workers, age, memory, breakers' windows.
+
+Runs from the agenda, as `due` says; puts `ping` and `weigh` orders into the outbox and lets `fleet` end what has to go.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from millpond import events
+from millpond.core import fleet
+from millpond.core.sizing import EARLY
+from millpond.core.worker import READY, STARTING, WARMING, Worker
+
+if TYPE_CHECKING:
+    from millpond.core.machine import Machine
+
+PINGS = 3  # missed pings after which an idle worker is replaced
+WEIGH_EVERY = 4  # rounds of chores between looks at a worker's memory
+
+
+def chores(m: Machine, now: float) -> None:
+    """One round; the next is noted.
+
+    Nobody is judged in the round after the judge itself slept (a suspended machine, a blocked loop).
+    """
+    m.chores_done += 1
+    may_judge = now - m.chores_at < 3 * fleet.CHORES_S
+    m.chores_at = now
+    m.agenda.add(now + fleet.CHORES_S, "chores")
+    for operation in itertools.chain(m.operations.values(), m.functions.values()):
+        operation.breaker.sample(now, operation.ended)
+    for worker in list(m.workers.values()):
+        if worker.state in (STARTING, WARMING):
+            if may_judge and now - worker.started_at > m.settings.start_timeout:
+                fleet.kill(m, worker, fleet.START_TIMEOUT)
+        elif worker.state == READY:
+            _look_after(m, worker, now, may_judge)
+    fleet.reconcile(m, now)
+
+
+def _look_after(m: Machine, worker: Worker, now: float, may_judge: bool) -> None:
+    if m.sizing.fails and now - worker.ready_at > EARLY and worker.ready_at > m.failed_at:
+        fleet.proved_well(m)
+    if worker.retire_at is not None and now >= worker.retire_at:
+        fleet.drain(m, worker, "max_lifetime", now)
+        return
+    if m.settings.max_memory is not None and m.chores_done % WEIGH_EVERY == 0:
+        m.outbox.append(("weigh", worker, None))
+    may_go = not worker.sessions and now - worker.idle_since >= m.settings.idle_timeout
+    if worker.load:
+        worker.pings_missed = 0
+    elif may_go and len(fleet.kept(m)) > m.sizing.low:
+        fleet.resize(m, m.sizing.wanted - 1, "idle_timeout", now)
+    elif may_judge and now - max(worker.pinged_at, worker.idle_since) >= m.settings.health_interval:
+        _ping(m, worker, now)
+
+
+def _ping(m: Machine, worker: Worker, now: float) -> None:
+    if worker.pings_missed >= PINGS:
+        fleet.kill(m, worker, f"missed {PINGS} pings")
+        return
+    if worker.pings_missed:
+        m.say(events.WorkerUnhealthy, worker.id, worker.pid, f"missed {worker.pings_missed} pings")
+    worker.pings_missed += 1  # until it answers
+    worker.pinged_at = now
+    m.outbox.append(("ping", worker, None))

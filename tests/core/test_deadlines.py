@@ -1,0 +1,106 @@
+"""The wheel of deadlines, the agenda, and the alarm both of them set."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from millpond.core.breaker import Breaker, BreakerRule
+from millpond.core.call import Call
+from millpond.core.deadlines import TICKS, Agenda, Wheel
+from millpond.core.operation import Operation
+
+OPERATION = Operation("work", 1, None, Breaker(BreakerRule(5, 0.8, 10.0, 5.0)))
+
+
+class Sleeper:
+    """Remembers when it is to be woken."""
+
+    wake_at = math.inf
+
+
+def made(call_id: int, deadline: float) -> Call:
+    """A call with that deadline."""
+    return Call(call_id, OPERATION, b"", deadline)
+
+
+def test_a_deadline_is_never_noticed_early():
+    """At the deadline itself it has not passed; a tick later it has."""
+    wheel = Wheel(Sleeper())
+    call = made(1, 5.0)
+    wheel.add(call)
+    assert wheel.due(5.0) == []
+    assert wheel.due(5.0 + 1 / TICKS) == [call]
+    assert wheel.due(9.0) == []
+
+
+def test_what_is_forgotten_is_not_due():
+    """An answered call's deadline passes unnoticed, and empty slots cost no wake-up."""
+    wheel = Wheel(Sleeper())
+    gone, stays = made(1, 5.0), made(2, 7.0)
+    wheel.add(gone)
+    wheel.add(stays)
+    wheel.discard(gone)
+    wheel.discard(gone)
+    assert wheel.next_at() > 7.0
+    assert wheel.due(10.0) == [stays]
+    assert wheel.next_at() == math.inf
+
+
+def test_the_alarm_is_only_brought_forward():
+    """Adding something earlier moves it, adding something later does not."""
+    sleeper = Sleeper()
+    wheel, agenda = Wheel(sleeper), Agenda(sleeper)
+    wheel.add(made(1, 5.0))
+    assert sleeper.wake_at == wheel.next_at() > 5.0
+    agenda.add(6.0, "later")
+    assert sleeper.wake_at == wheel.next_at()
+    agenda.add(2.0, "sooner")
+    assert sleeper.wake_at == 2.0
+
+
+def test_the_agenda_is_worked_off_in_order_of_time():
+    """Equal times keep the order they were noted in; what is noted meanwhile waits for the next look."""
+    agenda = Agenda(Sleeper())
+    agenda.add(2.0, "second")
+    agenda.add(1.0, "first")
+    agenda.add(2.0, "third")
+    agenda.add(9.0, "not yet")
+    done = []
+    for verb, subject in agenda.due(2.0):
+        done.append(verb)
+        if subject is None:
+            agenda.add(2.0, verb, "again")
+    assert done == ["first", "second", "third"]
+    assert [verb for verb, _ in agenda.due(2.0)] == ["first", "second", "third"]
+    assert agenda.next_at() == 9.0
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.0, 20.0), st.booleans()), max_size=40), st.lists(st.floats(0.0, 3.0), max_size=12)
+)
+def test_every_deadline_is_noticed_once_and_within_a_tick(calls, pauses):
+    """Whoever wakes by the alarm misses none."""
+    sleeper = Sleeper()
+    wheel = Wheel(sleeper)
+    watched = {}
+    for number, (deadline, is_kept) in enumerate(calls):
+        call = made(number, deadline)
+        wheel.add(call)
+        if is_kept:
+            watched[number] = call
+        else:
+            wheel.discard(call)
+    now = 0.0
+    for pause in [*pauses, 30.0]:
+        end = now + pause
+        while sleeper.wake_at <= end:
+            now = sleeper.wake_at
+            for call in wheel.due(now):
+                assert call.deadline < now <= call.deadline + 1 / TICKS
+                del watched[call.id]
+            sleeper.wake_at = wheel.next_at()
+        now = end
+    assert not watched

@@ -1,0 +1,80 @@
+"""Growing for a backlog."""
+
+from __future__ import annotations
+
+from tests.core.model import World
+
+
+def test_a_backlog_that_drains_first_is_not_worth_a_worker():
+    """Fifty short calls, a start that takes a second: nobody is started."""
+    world = World(min_workers=1, max_workers=8)
+    world.advance(1.0)
+    world.begin()
+    world.operation("work").expected = 0.002
+    for _ in range(50):
+        world.submit()
+    world.advance(0.2)
+    assert len(world.processes) == 1
+
+
+def test_a_long_backlog_is_worth_several():
+    """As many as the work is worth starts, within bounds."""
+    world = World(min_workers=1, max_workers=4)
+    world.advance(1.0)
+    world.begin()
+    world.operation("work").expected = 0.5
+    for _ in range(50):
+        world.submit()
+    world.advance(0.2)
+    assert len(world.processes) == 4
+
+
+def test_a_short_call_does_not_wait_behind_a_long_one_for_ever():
+    """Whoever waits as long as a start takes proves that the workers are stuck, whatever was expected."""
+    world = World(min_workers=1, max_workers=2)
+    world.advance(0.3)
+    world.begin()
+    world.submit()
+    world.claim(world.all[0])
+    world.operation("work").expected = 1e-5
+    world.submit()
+    world.advance(0.2)
+    assert len(world.processes) == 1
+    world.advance(0.3)
+    assert len(world.processes) == 2
+
+
+def test_the_first_call_of_an_empty_pool_starts_a_worker_at_once():
+    """With min_workers=0 nothing is there, so there is nothing to wait for."""
+    world = World(min_workers=0, max_workers=2).begin()
+    world.submit()
+    world.advance(0.0)
+    assert len(world.processes) == 1
+
+
+def test_growing_does_not_shrink():
+    """A backlog while starts fail does not lower what was wanted before."""
+    world = World(min_workers=3, max_workers=4, restart_backoff=5.0).begin()
+    world.advance(5.0)
+    for process in world.all:
+        world.bury(process)
+    for process in world.all:
+        world.fail_to_start(process)
+    for _ in range(20):
+        world.submit()
+    world.advance(1.0)
+    assert world.machine.sizing.wanted >= 3
+
+
+def test_a_backlog_is_not_forgotten_when_the_pool_shrinks():
+    """Calls that came when no growth was possible are looked at again when it is."""
+    world = World(min_workers=1, max_workers=1).begin()
+    (process,) = world.all
+    world.submit()
+    world.claim(process)
+    waiting = world.submit()
+    world.resize(0, 1)
+    world.machine.sizing.want(0)
+    world.bury(process)
+    world.run_out()
+    assert waiting.ending == "ok"

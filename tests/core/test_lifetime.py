@@ -1,0 +1,164 @@
+"""The pool's own states, and closing in all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from millpond.core import lifetime
+from millpond.core.transitions import IllegalTransition
+from tests.core.model import World
+
+
+def told(world: World, call) -> object:
+    """What a caller was told."""
+    (value,) = world.promises[call.id].told
+    return value
+
+
+def busy_pool(**settings) -> World:
+    """Two calls running, five queued, some of each in a session."""
+    world = World(min_workers=2, max_workers=2, **settings).begin()
+    session = world.open_session("a")
+    world.submit("say", session=session)
+    world.submit()
+    for process in world.all:
+        world.claim(process)
+    for number in range(5):
+        world.submit("say", session=session) if number % 2 else world.submit()
+    return world
+
+
+def test_closing_refuses_the_queued_at_once_and_gives_the_running_time():
+    """Row 13: what waits never starts, what runs may finish, and then every worker goes."""
+    world = busy_pool()
+    world.close(1.0)
+    endings = [p.call.ending for p in world.promises.values()]
+    assert endings == [None, None] + ["rejected"] * 5
+    assert {(told(world, p.call).code, told(world, p.call).outcome) for p in list(world.promises.values())[2:]} == {
+        ("pool_closed", "not_started")
+    }
+    world.serve_all()
+    assert world.machine.counts["ok"] == 2
+    world.check_over()
+
+
+def test_when_the_drain_is_over_nobody_waits():
+    """What still runs is told so and killed."""
+    world = busy_pool()
+    world.close(1.0)
+    world.advance(0.9)
+    assert world.machine.unended == 2
+    world.advance(0.1)
+    assert world.machine.unended == 0
+    assert {told(world, p.call).code for p in list(world.promises.values())[:2]} == {"pool_closing"}
+    assert all(process.is_killed for process in world.all)
+    world.serve_all()
+    world.check_over()
+
+
+def test_a_call_that_comes_back_unbegun_is_refused_by_a_closing_pool():
+    """Taken back from a stuck worker, or left by a dead one: nobody will serve it."""
+    world = World(min_workers=2, max_workers=2).begin()
+    world.operation("work").expected = 1e-5
+    calls = [world.submit() for _ in range(10)]
+    for process in world.all:
+        world.claim(process)
+    world.close(5.0)
+    world.advance(0.05)
+    assert [call.ending for call in calls].count("rejected") == 8
+    world.serve_all()
+    world.check_over()
+
+
+def test_a_call_that_waits_for_its_retry_is_not_called_unstarted():
+    """Its first attempt may have done the work."""
+    world = World(min_workers=1, max_workers=1, retry_backoff=5.0).begin()
+    call = world.submit(idempotent=True)
+    world.claim(world.all[0])
+    world.bury(world.all[0])
+    world.close(1.0)
+    assert (call.ending, told(world, call).outcome) == ("rejected", "unknown")
+
+
+def test_a_second_close_can_only_shorten_the_drain():
+    """Whoever is in a hurry says so again."""
+    world = busy_pool()
+    world.close(60.0)
+    world.advance(1.0)
+    world.close(0.0)
+    world.advance(0.0)
+    assert world.machine.unended == 0
+
+
+def test_sessions_are_not_exported_by_a_closing_pool():
+    """There is nowhere to take them; idle workers say goodbye at once."""
+    world = World(min_workers=1, max_workers=1).begin()
+    session = world.open_session("a")
+    world.submit("say", session=session)
+    world.serve_all()
+    world.close(5.0)
+    (process,) = world.all
+    assert process.has_bye
+    assert not process.frames
+
+
+def test_a_session_that_closes_while_the_pool_does():
+    """Whoever waits for its end is told, and no closing hook holds the pool up."""
+    world = busy_pool()
+    (session,) = world.machine.book
+    world.close_session(session)
+    world.close(1.0)
+    world.serve_all()
+    world.check_over()
+    assert world.told_closed == [session]
+
+
+def test_draining_finishes_everything_and_takes_nothing_more():
+    """Queued and running calls end as if nothing had happened; new ones and new sessions are refused."""
+    world = busy_pool()
+    lifetime.drain_pool(world.machine)
+    assert world.submit().code == "pool_closing"
+    assert world.open_session("b").code == "pool_closing"
+    world.run_out()
+    assert {p.call.ending for p in world.promises.values()} == {"ok"}
+
+
+def test_a_dead_worker_is_replaced_while_the_pool_drains():
+    """Or what is queued would never end."""
+    world = busy_pool()
+    lifetime.drain_pool(world.machine)
+    for process in world.all:
+        world.bury(process)
+    world.run_out()
+
+
+def test_closing_while_opening():
+    """Workers that still start are let go; nothing is left."""
+    world = World(min_workers=2, max_workers=2)
+    world.close(0.0)
+    world.advance(3.0)
+    world.serve_all()
+    lifetime.closed(world.machine)
+    world.check_over()
+    assert world.submit().code == "pool_closed"
+
+
+def test_states_that_are_not_in_the_table_are_refused():
+    """A closed pool does not serve again."""
+    world = World(min_workers=0).begin()
+    world.close(0.0)
+    lifetime.closed(world.machine)
+    with pytest.raises(IllegalTransition):
+        lifetime.serve(world.machine)
+    assert world.machine.state == "closed"
+
+
+def test_a_pool_is_degraded_while_starts_fail():
+    """It says so, and why, and goes on serving with what it has."""
+    world = World(min_workers=2, max_workers=2, restart_backoff=10.0).begin()
+    world.advance(5.0)
+    world.bury(world.all[0])
+    world.fail_to_start(world.all[1])
+    state, reason = lifetime.health(world.machine)
+    assert (state, "no module named model" in reason) == ("degraded", True)
+    assert world.submit().state == "running"

@@ -1,0 +1,166 @@
+"""A worker dies: what becomes of what it held."""
+
+from __future__ import annotations
+
+import pytest
+
+from millpond.seams import Death
+from tests.core.model import World
+
+FAST = 2e-5
+
+
+def pool(workers: int = 2, **settings) -> World:
+    """A pool of fixed size whose operations are known to be fast."""
+    world = World(min_workers=workers, max_workers=workers, **settings).begin()
+    for name in ("work", "say"):
+        world.operation(name).expected = FAST
+    return world
+
+
+def told(world: World, call) -> object:
+    """What a caller was told."""
+    (value,) = world.promises[call.id].told
+    return value
+
+
+def test_one_death_costs_one_call():
+    """Row 1: what had begun is lost, all the rest is served elsewhere, and a new worker is started."""
+    world = pool()
+    calls = [world.submit() for _ in range(20)]
+    victim, other = world.all
+    world.claim(victim)
+    (begun,) = victim.running.values()
+    world.bury(victim, Death(9, None, "last words"))
+    error = told(world, begun.call)
+    assert (error.code, error.outcome, error.signal, error.attempts) == ("worker_died", "unknown", 9, 1)
+    assert error.stderr_tail == "last words"
+    assert len(world.processes) == 2
+    world.serve_all()
+    assert [call.ending for call in calls].count("ok") == 19
+
+
+def test_answers_that_were_given_before_the_death_count():
+    """The parent reads to the end before it judges."""
+    world = pool()
+    call = world.submit()
+    process = world.processes[call.worker.id]
+    world.claim(process)
+    world.complete(process, process.running[call.id])
+    world.bury(process)
+    assert call.ending == "ok"
+
+
+def test_a_call_that_had_not_begun_costs_no_attempt():
+    """It is given to the next worker silently, in front, as if for the first time."""
+    world = pool(1)
+    call = world.submit()
+    (process,) = world.all
+    world.bury(process)
+    assert (call.state, call.attempts) == ("queued", 0)
+    world.run_out()
+    assert (call.ending, call.attempts) == ("ok", 1)
+
+
+def test_an_idempotent_call_is_tried_again():
+    """Row 21: after a pause, within its deadline, once more."""
+    world = pool()
+    call = world.submit(idempotent=True)
+    process = world.processes[call.worker.id]
+    world.claim(process)
+    world.bury(process)
+    assert call.state == "queued"
+    world.run_out()
+    assert (call.ending, call.attempts, world.machine.retries) == ("ok", 2, 1)
+
+
+def test_a_call_that_kills_every_worker_is_poison():
+    """Row 21: two deaths, then it is not given to a third."""
+    world = pool(3)
+    call = world.submit(idempotent=True)
+    for _ in range(2):
+        while call.state != "running":
+            world.advance(0.05)
+        process = world.processes[call.worker.id]
+        world.claim(process)
+        world.bury(process)
+    assert (call.ending, told(world, call).code, told(world, call).attempts) == ("lost", "poison_call", 2)
+
+
+@pytest.mark.parametrize("options", [{}, {"idempotent": True, "deadline": 0.001}])
+def test_what_may_not_be_tried_again_is_lost(options):
+    """Without leave, or without time for the pause, the first death is the last word."""
+    world = pool()
+    call = world.submit(**options)
+    process = world.processes[call.worker.id]
+    world.claim(process)
+    world.bury(process)
+    assert told(world, call).code == "worker_died"
+
+
+def test_streams_and_session_calls_are_never_tried_again():
+    """Items may have been seen, and a session's state is gone."""
+    world = pool()
+    stream = world.submit("tokens", idempotent=True)
+    in_session = world.submit("say", idempotent=True, session=world.open_session("a"))
+    for process in world.all:
+        world.claim(process)
+        world.bury(process)
+    assert [told(world, call).code for call in (stream, in_session)] == ["worker_died"] * 2
+
+
+def test_attempts_are_bounded_also_when_no_death_is_the_calls_fault():
+    """Workers the pool killed itself count as attempts, and there are three."""
+    world = pool(1, concurrency=2, cancel_grace=0.1, breaker_faults=100)
+    call = world.submit(idempotent=True)
+    for _ in range(3):
+        while call.state != "running":
+            world.advance(0.05)
+            world.serve_all() if not any(p.is_ready for p in world.all) else None
+        process = world.processes[call.worker.id]
+        hog = world.submit(deadline=0.1)
+        while process.frames:
+            world.claim(process)
+        world.advance(0.3)
+        assert process.is_killed
+        world.bury(process)
+        assert hog.ending == "expired"
+    assert (call.ending, told(world, call).code, call.attempts, call.deaths) == ("lost", "worker_died", 3, 0)
+
+
+def test_a_neighbour_is_not_to_blame():
+    """A call beside one that outlived its grace is lost, but its operation's breaker is not told."""
+    world = pool(1, concurrency=2, cancel_grace=0.1, breaker_faults=1)
+    (process,) = world.all
+    hog, neighbour = world.submit("tokens", deadline=0.1), world.submit("work")
+    world.claim(process)
+    world.claim(process)
+    world.advance(0.3)
+    world.bury(process)
+    assert hog.ending == "expired"
+    assert told(world, neighbour).code == "worker_died"
+    assert world.operation("work").breaker.state == "closed"
+    assert world.operation("tokens").breaker.state == "open"
+
+
+def test_a_call_nobody_waits_for_dies_with_its_worker():
+    """It was given up before; its caller was told then."""
+    world = pool()
+    call = world.submit()
+    process = world.processes[call.worker.id]
+    world.claim(process)
+    world.cancel(call)
+    world.bury(process)
+    assert call.ending == "cancelled"
+
+
+def test_put_back_calls_keep_their_order():
+    """Those of a dead worker stand before everything submitted later."""
+    world = pool(1)
+    calls = [world.submit() for _ in range(60)]
+    (process,) = world.all
+    held = len(process.frames)
+    assert 0 < held < 60
+    world.bury(process)
+    assert [call.id for call in sorted(world.machine.queue, key=lambda c: (c.key, c.id))] == [c.id for c in calls]
+    assert world.machine.queue.head() is calls[0]

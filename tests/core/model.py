@@ -1,26 +1,25 @@
-"""A world for the machine: processes that hold frames, run calls and die, and a ledger of what was promised to whom.
+"""A world for the machine: callers, processes that hold frames, run calls and die, and a clock the test moves.
 
 Carries out the machine's orders as faithfully as the driver and an engine do, and no faster: what a process has
-answered waits until it is delivered. Whatever no pool may do raises here, at the step that does it.
+answered waits until it is delivered. Whatever no pool may do raises at the step that does it.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from millpond.core import affinity, fleet, invariants, lifetime
-from millpond.core.answers import SESSION_FAILED
 from millpond.core.call import Call
 from millpond.core.machine import Machine
 from millpond.core.operation import Operation
 from millpond.core.session import Session
 from millpond.core.worker import Worker
 from millpond.errors import PoolError
-from millpond.seams import CLOSE_SESSION, EXPORT_SESSION, Death, HandlerFacts, OperationFacts
+from millpond.seams import Death, HandlerFacts, OperationFacts
 from millpond.settings import Settings
+from tests.core.ledger import Ledger, Promise
+from tests.core.process import Frame, Process
 
 OPERATIONS = ("work", "tokens", "say")  # plain, stream, and one that is called in sessions
 KILLED = Death(9, None, "the end of stderr")
@@ -37,66 +36,6 @@ def facts(close_hook: bool = True) -> HandlerFacts:
     return HandlerFacts("Model", tuple(made), ("close_session",) if close_hook else ())
 
 
-@dataclass
-class Frame:
-    """A call on its way to a process, or running there."""
-
-    call: Call
-    deadline: float
-    is_withdrawn: bool = False
-    is_proven: bool = False  # whether the parent was told that it never began
-    is_interrupted: bool = False
-
-    @property
-    def number(self) -> int:
-        return 0 if self.call.session is None else self.call.session.number
-
-
-@dataclass
-class Seat:
-    """A session's place in a process: `state` are the tokens of the calls that ran in it, in order."""
-
-    state: list[int] | None = None
-    is_open: bool = False
-
-
-@dataclass(eq=False)
-class Process:
-    """One worker as it would be: frames sent and not looked at, calls running, answers not yet read by the parent."""
-
-    record: Worker
-    frames: deque[Frame] = field(default_factory=deque)
-    running: dict[int, Frame] = field(default_factory=dict)
-    answers: deque[tuple[Any, ...]] = field(default_factory=deque)
-    seats: dict[int, Seat] = field(default_factory=dict)
-    dropped: set[int] = field(default_factory=set)  # calls sent to it when it was deaf
-    is_ready: bool = False
-    is_frozen: bool = False
-    is_crashed: bool = False  # dead, and the parent does not know
-    is_deaf: bool = False  # dead, and what is sent to it is dropped
-    is_killed: bool = False
-    has_bye: bool = False
-    pings: int = 0
-
-    @property
-    def is_working(self) -> bool:
-        return self.is_ready and not (self.is_frozen or self.is_crashed)
-
-
-@dataclass
-class Promise:
-    """What the ledger knows of a call."""
-
-    call: Call
-    token: int
-    order: int  # among the calls of its session
-    claims: int = 0
-    runs: int = 0
-    deaths: int = 0
-    completed: int = 0
-    told: list[Any] = field(default_factory=list)
-
-
 class World:
     """A machine, its processes and its callers, under a clock that only the test moves."""
 
@@ -106,19 +45,25 @@ class World:
         self.machine = Machine(Settings(**settings), self.random)
         self.machine.hears = lambda _name: True
         self.processes: dict[int, Process] = {}
-        self.promises: dict[int, Promise] = {}
+        self.ledger = Ledger()
         self.refused = 0
         self.said: list[Any] = []
         self.marked: set[int] = set()  # calls whose future was cancelled before they were sent
-        self.histories: dict[int, list[int]] = {}  # session number -> tokens of the calls that ran, in order
         self.closing: list[Session] = []
         self.told_closed: list[Session] = []
         self.doubtful_withdrawals = False
-        self.most_workers = 0
         lifetime.open_pool(self.machine)
         self.machine.knows(facts(close_hook))
         lifetime.start_workers(self.machine, self.now)
         self.settle()
+
+    @property
+    def promises(self) -> dict[int, Promise]:
+        return self.ledger.promises
+
+    @property
+    def histories(self) -> dict[int, list[int]]:
+        return self.ledger.histories
 
     @property
     def all(self) -> list[Process]:
@@ -141,15 +86,11 @@ class World:
             self.machine.submit(call, self.now)
         except PoolError as error:
             self.refused += 1
-            assert error.outcome == "not_started"
             self.settle()
             return error
-        self._promise(call)
+        self.ledger.promise(call)
         self.settle()
         return call
-
-    def _promise(self, call: Call) -> Promise:
-        return self.promises.setdefault(call.id, Promise(call, call.id, len(self.promises)))
 
     def cancel(self, call: Call) -> None:
         self.machine.cancel(call, self.now)
@@ -216,88 +157,17 @@ class World:
         self.bury(process, Death(None, 1))
 
     def can_claim(self, process: Process) -> bool:
-        is_blocked = process.frames and process.frames[0].number in {f.number for f in process.running.values()} - {0}
-        assert not is_blocked, "two calls of one session are in one worker"
-        return bool(process.is_working and process.frames and len(process.running) < self.machine.concurrency)
+        return process.can_claim(self.machine.concurrency)
 
     def claim(self, process: Process) -> None:
-        """Look at the next frame: pass over it, find it expired, or begin."""
-        frame = process.frames.popleft()
-        call = frame.call
-        self._claimed(frame)
-        if frame.is_withdrawn:
-            self._answer(process, 0 if frame.is_proven else call.id, "skipped")
-        elif self.now >= frame.deadline:
-            self._answer(process, call.id, "expired")
-        else:
-            self._begin(process, frame)
-
-    def _claimed(self, frame: Frame) -> None:
-        promise = self.promises.get(frame.call.id)
-        if promise is not None and not frame.is_proven:
-            promise.claims += 1
-
-    def _begin(self, process: Process, frame: Frame) -> None:
-        call = frame.call
-        process.running[call.id] = frame
-        promise = self.promises.get(call.id)
-        if promise is not None:
-            may_run_again = call.idempotent and call.session is None and not call.is_stream
-            assert promise.runs == 0 or may_run_again, f"{call!r} runs a second time"
-            assert promise.deaths < 2, f"{call!r} killed two workers and is given to a third"
-            promise.runs += 1
-            assert promise.runs <= self.machine.settings.max_attempts
-            assert "not_started" not in [getattr(e, "outcome", None) for e in promise.told], f"{call!r} runs after all"
-        if call.session is not None:
-            self._take_seat(process, call, promise)
-
-    def _take_seat(self, process: Process, call: Call, promise: Promise | None) -> None:
-        number = call.session.number  # type: ignore[union-attr]
-        running = [f for p in self.processes.values() if not p.is_crashed for f in p.running.values()]
-        assert sum(f.number == number for f in running) == 1, f"{call!r} runs beside another of its session"
-        seat = process.seats.get(number)
-        assert seat is not None, f"{call!r} came to a worker that knows nothing of its session"
-        history = self.histories.setdefault(number, [])
-        seat.state = list(seat.state or []) if not seat.is_open else seat.state
-        assert seat.state == history, f"{call!r} finds {seat.state}, its session's history is {history}"
-        if promise is not None:
-            assert all(self.promises[token].order < promise.order for token in history), f"{call!r} comes too late"
-            history.append(promise.token)
-            seat.state.append(promise.token)
+        """Let a process look at its next frame."""
+        process.claim(self.now, self.ledger, self.machine.settings.max_attempts)
+        running = [f.number for p in self.all if not p.is_crashed for f in p.running.values() if f.number]
+        assert len(running) == len(set(running)), "two calls of one session run beside each other"
 
     def complete(self, process: Process, frame: Frame, how: str = "ok", seconds: float = 1e-5) -> None:
-        """The operation comes back: ok, failed, interrupted, or because its session did not open."""
-        call = frame.call
-        del process.running[call.id]
-        seat = process.seats.get(frame.number)
-        if how == "unopened" and (seat is None or seat.is_open):
-            how = "failed"
-        flags, value = 0, self._value(process, frame, how)
-        if how == "unopened":
-            del process.seats[frame.number]
-            how, flags = "failed", SESSION_FAILED
-            if call.id in self.promises:
-                self.histories[frame.number].remove(call.id)
-        elif seat is not None:
-            seat.is_open = True
-        if call.id in self.promises:
-            self.promises[call.id].completed += 1
-        self._answer(process, call.id, how, value, seconds, flags)
-
-    def _value(self, process: Process, frame: Frame, how: str) -> Any:
-        call = frame.call
-        if how != "ok":
-            return ValueError(call.id)
-        if call.operation == EXPORT_SESSION:
-            return process.seats.pop(frame.number).state
-        if call.operation == CLOSE_SESSION:
-            del process.seats[frame.number]
-        return call.id
-
-    def _answer(
-        self, process: Process, call_id: int, kind: str, value: Any = None, seconds: float = 0.0, flags: int = 0
-    ) -> None:
-        process.answers.append((call_id, kind, value, self.now - seconds, self.now, flags))
+        """Let an operation come back: ok, failed, interrupted, or because its session did not open."""
+        process.complete(frame, how, seconds, self.now, self.ledger)
 
     def deliver(self, process: Process) -> None:
         """The parent reads the oldest answer of a process."""
@@ -318,9 +188,8 @@ class World:
         process.is_crashed = True
         while process.answers:
             self.deliver(process)
-        for call_id in () if process.is_killed else process.running:
-            if call_id in self.promises:
-                self.promises[call_id].deaths += 1
+        for frame in () if process.is_killed else process.running.values():
+            self.ledger.died_of(frame.call)
         del self.processes[process.record.id]
         self.machine.worker_gone(process.record, death, list(process.running), self.now)
         self.settle()
@@ -348,14 +217,9 @@ class World:
             self.machine.answered(worker, 0, "skipped", None, self.now, self.now, 0, self.now)
             return
         process = self.processes[worker.id]
-        assert not (process.is_killed or process.has_bye), f"{call!r} is sent to a worker that was told to go"
-        if process.is_deaf:
-            process.dropped.add(call.id)
-            return
-        if call.session is not None and not call.session.introduced:
-            process.seats[call.session.number] = Seat(call.session.baggage)
-            call.session.introduced = True
-        process.frames.append(Frame(call, call.deadline))
+        assert not process.is_killed, f"{call!r} is sent to a worker that was killed"
+        assert not process.has_bye, f"{call!r} is sent to a worker that was told to say goodbye"
+        process.take(call)
 
     def _withdraw(self, worker: Worker, call: Call) -> None:
         assert call.state == "running", f"{call!r} is taken back"
@@ -366,7 +230,8 @@ class World:
             frame.is_withdrawn = True
             # Claimed and withdrawn at once: the parent cannot tell, the worker passes over it.
             frame.is_proven = not (self.doubtful_withdrawals and self.random.random() < 0.3)
-            self._claimed(frame)
+            if not frame.is_proven:
+                self.ledger.claims(call)
         is_proven = waiting[0].is_proven if waiting else call.id in process.dropped
         self.machine.withdrawn(worker, call, is_proven, self.now)
 
@@ -377,19 +242,7 @@ class World:
                 frame.is_interrupted = True
 
     def _finish(self, call: Call, value: Any) -> None:
-        promise = self._promise(call)
-        promise.told.append(value)
-        assert len(promise.told) == 1, f"{call!r} ended twice"
-        outcome = getattr(value, "outcome", "completed")
-        if call.ending in ("ok", "failed"):
-            token = value if call.ending == "ok" else getattr(value, "args", (None,))[0]
-            is_own = token == promise.token or "Interrupted by itself" in str(token)
-            assert is_own, f"{call!r} was given the answer of {token}"
-            assert promise.completed, f"{call!r} was answered and never ran"
-        elif outcome == "not_started":
-            assert not promise.runs, f"{call!r} ran and is told that it did not start"
-        elif outcome == "unknown":
-            assert promise.claims, f"no worker looked at {call!r}, and its outcome is said to be unknown"
+        self.ledger.tells(call, value)
 
     def _start(self, worker: Worker, _detail: None) -> None:
         machine = self.machine
@@ -450,7 +303,7 @@ class World:
 
     def serve_all(self) -> None:
         """Let every process get on until none has anything to do."""
-        while any([self.serve(process) for process in list(self.processes.values())]):
+        while sum(self.serve(process) for process in self.all):  # a sum, so that each has its turn
             pass
 
     def begin(self) -> World:

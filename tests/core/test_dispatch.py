@@ -6,7 +6,8 @@ import pytest
 
 from millpond.core.dispatch import STALL_S, WINDOW_CALLS, WINDOW_S
 from millpond.core.sizing import GROW_AFTER
-from tests.core.model import Process, World
+from tests.core.model import World
+from tests.core.process import Process
 
 
 def pool(workers: int = 1, fast: bool = True, **settings) -> World:
@@ -183,7 +184,7 @@ def test_only_what_is_ahead_is_taken_back():
     while len(ids(stuck)) < 4:
         held.append(world.submit())
     world.advance(3 * STALL_S)
-    assert len([c for c in stuck.record.inflight]) == 2
+    assert len(stuck.record.inflight) == 2
     assert held[0].id in stuck.record.inflight
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from millpond import events
@@ -113,8 +115,8 @@ def test_failing_starts_back_off(says_so):
                 world.fail_to_start(process) if says_so else world.bury(process)
         world.advance(0.05)
     assert 4 <= len(starts) <= 6
-    gaps = [later - sooner for sooner, later in zip(starts, starts[1:], strict=False)]
-    assert all(later > 1.15 * sooner for sooner, later in zip(gaps, gaps[1:], strict=False))
+    gaps = [later - sooner for sooner, later in itertools.pairwise(starts)]
+    assert all(later > 1.15 * sooner for sooner, later in itertools.pairwise(gaps))
     assert world.machine.sizing.fails == len(starts)
     assert world.submit().worker is survivor.record
 

@@ -28,7 +28,7 @@ def test_one_death_costs_one_call():
     """Row 1: what had begun is lost, all the rest is served elsewhere, and a new worker is started."""
     world = pool()
     calls = [world.submit() for _ in range(20)]
-    victim, other = world.all
+    victim, _ = world.all
     world.claim(victim)
     (begun,) = victim.running.values()
     world.bury(victim, Death(9, None, "last words"))

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from millpond.core import lifetime
 from millpond.core.call import Call
 from millpond.core.session import Session
-from tests.core.model import Process, World
+from tests.core.model import World
+from tests.core.process import Process
 
 DURATIONS = st.sampled_from([1e-5, 1e-5, 2e-4, 0.02, 3.0])
 PAUSES = st.sampled_from([0.0, 0.001, 0.009, 0.011, 0.06, 0.3, 1.1, 2.6, 7.0])
@@ -71,7 +72,7 @@ class Pool(RuleBasedStateMachine):
         return of[pick % len(of)]
 
     def _processes(self, **traits: bool) -> list[Process]:
-        processes = getattr(self, "world", None) and self.world.processes.values() or []
+        processes = (getattr(self, "world", None) and self.world.processes.values()) or []
         return [p for p in processes if all(bool(getattr(p, name)) is value for name, value in traits.items())]
 
     def _unended(self) -> list[Call]:
@@ -243,8 +244,8 @@ class Pool(RuleBasedStateMachine):
 
 TestPool = Pool.TestCase
 TestPool.settings = settings(
-    max_examples=4000,
-    stateful_step_count=60,
+    max_examples=300,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

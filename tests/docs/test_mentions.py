@@ -49,7 +49,7 @@ INNER = {
         "map_window",
         "mark_futures",
     ),
-    *("done", "item", "set_result", "set_exception", "execute", "hears"),
+    *("execute", "hears"),
 }
 
 

@@ -214,7 +214,7 @@ def _breakers(m: Machine) -> Iterator[str]:
     unended = {c.id for c in calls_of(m) if c.state != ENDED}
     for op in itertools.chain(m.operations.values(), m.functions.values()):
         probe = op.breaker.probe
-        if (op.breaker.state == HALF_OPEN) is not (probe in unended):
+        if (op.breaker.state == HALF_OPEN) is (probe is None) or probe not in unended | {None}:
             yield f"{op!r} has the probe {probe}"
 
 

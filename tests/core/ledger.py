@@ -1,0 +1,94 @@
+"""What the pool promised to each caller, and what really became of it: broken promises raise at once.
+
+Kept by the model beside the machine, which never sees it. Every call has a token of its own, which comes back as its
+result and is added to its session's history when it runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from millpond.core.call import Call
+
+
+@dataclass
+class Promise:
+    """One call: how often workers looked at it, ran it, died of it or came back, and what its caller was told."""
+
+    call: Call
+    token: int
+    claims: int = 0
+    runs: int = 0
+    deaths: int = 0
+    completed: int = 0
+    told: list[Any] = field(default_factory=list)
+
+
+class Ledger:
+    """All promises, and the history of each session: the tokens of the calls that ran, in order."""
+
+    def __init__(self) -> None:
+        self.promises: dict[int, Promise] = {}
+        self.histories: dict[int, list[int]] = {}  # session number -> tokens
+
+    def promise(self, call: Call) -> Promise:
+        """The account of a caller's call, opened when it is first asked for."""
+        return self.promises.setdefault(call.id, Promise(call, call.id))
+
+    def claims(self, call: Call) -> None:
+        """A worker looks at a call, or may have: from here on it may have run."""
+        if not call.is_chore:
+            self.promise(call).claims += 1
+
+    def begins(self, call: Call, max_attempts: int) -> None:
+        """A worker runs a call."""
+        promise = self.promise(call)
+        may_run_again = call.idempotent and call.session is None and not call.is_stream
+        assert promise.runs == 0 or may_run_again, f"{call!r} runs a second time"
+        assert promise.deaths < 2, f"{call!r} killed two workers and is given to a third"
+        promise.runs += 1
+        assert promise.runs <= max_attempts, f"{call!r} runs {promise.runs} times"
+        assert "not_started" not in [getattr(e, "outcome", None) for e in promise.told], f"{call!r} runs after all"
+
+    def sits_down(self, call: Call, state: list[int]) -> None:
+        """A call of a session finds the session's state, and adds to it."""
+        assert call.session is not None
+        history = self.histories.setdefault(call.session.number, [])
+        assert state == history, f"{call!r} finds {state}, its session's history is {history}"
+        if not call.is_chore:
+            assert all(token < call.id for token in history), f"{call!r} comes after a later one"
+            history.append(call.id)
+            state.append(call.id)
+
+    def completes(self, call: Call) -> None:
+        """A worker came back from a call."""
+        if not call.is_chore:
+            self.promise(call).completed += 1
+
+    def did_not_open(self, call: Call) -> None:
+        """The session was not opened, so the call left nothing in it."""
+        if not call.is_chore:
+            assert call.session is not None
+            self.histories[call.session.number].remove(call.id)
+
+    def died_of(self, call: Call) -> None:
+        """A worker died while it ran the call, and not because the pool killed it."""
+        if not call.is_chore:
+            self.promise(call).deaths += 1
+
+    def tells(self, call: Call, value: Any) -> None:
+        """The caller is told how the call ended: once, its own answer, and nothing but the truth."""
+        promise = self.promise(call)
+        promise.told.append(value)
+        assert len(promise.told) == 1, f"{call!r} ended twice"
+        outcome = getattr(value, "outcome", "completed")
+        if call.ending in ("ok", "failed"):
+            token = value if call.ending == "ok" else getattr(value, "args", (None,))[0]
+            is_own = token == promise.token or "Interrupted by itself" in str(token)
+            assert is_own, f"{call!r} was given the answer of {token}"
+            assert promise.completed, f"{call!r} was answered and never ran"
+        elif outcome == "not_started":
+            assert not promise.runs, f"{call!r} ran and is told that it did not start"
+        elif outcome == "unknown":
+            assert promise.claims, f"no worker looked at {call!r}, and its outcome is said to be unknown"

@@ -1,0 +1,130 @@
+"""A worker process as the model has it: frames sent, calls running, sessions, answers not read yet.
+
+Does with a frame what a real worker does; when it does it is the test's choice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from millpond.core.answers import SESSION_FAILED
+from millpond.core.call import Call
+from millpond.core.worker import Worker
+from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
+from tests.core.ledger import Ledger
+
+
+@dataclass
+class Frame:
+    """A call on its way to a process, or running there."""
+
+    call: Call
+    deadline: float
+    is_withdrawn: bool = False
+    is_proven: bool = False  # whether the parent was told that it never began
+    is_interrupted: bool = False
+
+    @property
+    def number(self) -> int:
+        return 0 if self.call.session is None else self.call.session.number
+
+
+@dataclass
+class Seat:
+    """A session's place in a process: `state` are the tokens of the calls that ran in it, in order."""
+
+    state: list[int] | None
+    is_open: bool = False
+
+
+@dataclass(eq=False)
+class Process:
+    """One worker as it would be."""
+
+    record: Worker
+    frames: deque[Frame] = field(default_factory=deque)
+    running: dict[int, Frame] = field(default_factory=dict)
+    answers: deque[tuple[Any, ...]] = field(default_factory=deque)
+    seats: dict[int, Seat] = field(default_factory=dict)
+    dropped: set[int] = field(default_factory=set)  # calls sent to it when it was deaf
+    is_ready: bool = False
+    is_frozen: bool = False
+    is_crashed: bool = False  # dead, and the parent does not know
+    is_deaf: bool = False  # dead, and what is sent to it is dropped
+    is_killed: bool = False
+    has_bye: bool = False
+    pings: int = 0
+
+    @property
+    def is_working(self) -> bool:
+        return self.is_ready and not (self.is_frozen or self.is_crashed)
+
+    def can_claim(self, concurrency: int) -> bool:
+        """Whether it would look at the next frame."""
+        running = {frame.number for frame in self.running.values()} - {0}
+        assert not self.frames or self.frames[0].number not in running, "two calls of one session are in one worker"
+        return bool(self.is_working and self.frames and len(self.running) < concurrency)
+
+    def take(self, call: Call) -> None:
+        """A frame arrives, after the one that introduces its session."""
+        if self.is_deaf:
+            self.dropped.add(call.id)
+            return
+        if call.session is not None and not call.session.introduced:
+            self.seats[call.session.number] = Seat(call.session.baggage)
+            call.session.introduced = True
+        self.frames.append(Frame(call, call.deadline))
+
+    def claim(self, now: float, ledger: Ledger, max_attempts: int) -> None:
+        """Look at the next frame: pass over it, find it expired, or begin."""
+        frame = self.frames.popleft()
+        call = frame.call
+        if not frame.is_proven:
+            ledger.claims(call)
+        if frame.is_withdrawn:
+            self._answer(0 if frame.is_proven else call.id, "skipped", now)
+        elif now >= frame.deadline:
+            self._answer(call.id, "expired", now)
+        else:
+            self.running[call.id] = frame
+            if not call.is_chore:
+                ledger.begins(call, max_attempts)
+            if call.session is not None:
+                self._sit_down(frame, ledger)
+
+    def _sit_down(self, frame: Frame, ledger: Ledger) -> None:
+        seat = self.seats.get(frame.number)
+        assert seat is not None, f"{frame.call!r} came to a worker that knows nothing of its session"
+        if not seat.is_open or seat.state is None:
+            seat.state = list(seat.state or [])
+        ledger.sits_down(frame.call, seat.state)
+
+    def complete(self, frame: Frame, how: str, seconds: float, now: float, ledger: Ledger) -> None:
+        """The operation comes back: ok, failed, interrupted, or because its session did not open."""
+        call = frame.call
+        del self.running[call.id]
+        ledger.completes(call)
+        seat = self.seats.get(frame.number)
+        if how == "unopened" and seat is not None and not seat.is_open:
+            del self.seats[frame.number]
+            ledger.did_not_open(call)
+            self._answer(call.id, "failed", now, ValueError(call.id), seconds, SESSION_FAILED)
+            return
+        if seat is not None:
+            seat.is_open = True
+        how = "failed" if how == "unopened" else how
+        self._answer(call.id, how, now, self._value(frame) if how == "ok" else ValueError(call.id), seconds)
+
+    def _value(self, frame: Frame) -> Any:
+        if frame.call.operation == EXPORT_SESSION:
+            return self.seats.pop(frame.number).state
+        if frame.call.operation == CLOSE_SESSION:
+            del self.seats[frame.number]
+        return frame.call.id
+
+    def _answer(
+        self, call_id: int, kind: str, now: float, value: Any = None, seconds: float = 0.0, flags: int = 0
+    ) -> None:
+        self.answers.append((call_id, kind, value, now - seconds, now, flags))

@@ -1,0 +1,110 @@
+"""Sessions move with their state, between two calls, or stay where they are pinned."""
+
+from __future__ import annotations
+
+from millpond import events
+from millpond.core.session import Session
+from tests.core.model import World
+
+
+def pool(workers: int = 2, **settings) -> World:
+    """A pool of fixed size."""
+    return World(min_workers=workers, max_workers=workers, **settings).begin()
+
+
+def home(world: World, session: Session):
+    """The process a session is bound to."""
+    return world.processes[session.worker.id]
+
+
+def begun(world: World, name: str, **options) -> Session:
+    """A session that has answered once."""
+    session = world.open_session(name, **options)
+    world.submit("say", session=session)
+    world.serve_all()
+    return session
+
+
+def test_a_drained_worker_gives_its_sessions_away():
+    """Idle ones at once, busy ones between two calls; then it says goodbye, and nobody noticed."""
+    world = pool(2)
+    sessions = [begun(world, name) for name in "abcd"]
+    leaver = home(world, sessions[0])
+    calls = [world.submit("say", session=sessions[0]) for _ in range(3)]
+    world.drain(leaver)
+    for _ in range(3):
+        calls += [world.submit("say", session=session) for session in sessions]
+    world.run_out()
+    world.serve_all()
+    assert leaver.record.state == "gone"
+    assert leaver.has_bye
+    assert all(call.ending == "ok" for call in calls)
+    assert all(session.state == "open" and session.worker is not leaver.record for session in sessions)
+    assert world.histories[sessions[0].number][1:] == [call.id for call in calls if call.session is sessions[0]]
+    assert len(world.events(events.SessionMoved)) == 2
+
+
+def test_a_session_that_did_not_begin_leaves_a_drained_worker_without_an_export():
+    """There is nothing to carry: its waiting call goes to another worker at once."""
+    world = pool(2)
+    session = world.open_session("a")
+    call = world.submit("say", session=session)
+    leaver = home(world, session)
+    world.drain(leaver)
+    world.cancel(call)
+    following = world.submit("say", session=session)
+    world.serve_all()
+    assert following.ending == "ok"
+    assert following.worker is not leaver.record
+    assert not world.events(events.SessionMoved)
+
+
+def test_a_state_that_cannot_be_exported_pins_the_session():
+    """It goes on where it is; the worker stays for it, and goes when the session is closed."""
+    world = pool(2)
+    session = begun(world, "a")
+    leaver = home(world, session)
+    world.drain(leaver)
+    world.answer(leaver, "failed")
+    assert session.pinned
+    assert session.worker is leaver.record
+    call = world.submit("say", session=session)
+    world.serve_all()
+    assert (call.ending, call.worker) == ("ok", leaver.record)
+    assert not leaver.has_bye
+    world.close_session(session)
+    world.serve_all()
+    assert leaver.record.state == "gone"
+
+
+def test_an_export_that_is_late_is_still_good():
+    """An errand nobody waits for is interrupted when its time is over, but a state that comes is not thrown away."""
+    world = pool(2, cancel_grace=5.0)
+    session = begun(world, "a")
+    leaver = home(world, session)
+    world.drain(leaver)
+    world.claim(leaver)
+    (frame,) = leaver.running.values()
+    world.advance(6.0)
+    assert frame.is_interrupted
+    world.complete(leaver, frame)
+    world.deliver(leaver)
+    assert session.baggage is not None
+    call = world.submit("say", session=session)
+    world.serve_all()
+    assert (call.ending, len(world.histories[session.number])) == ("ok", 2)
+
+
+def test_an_errand_that_did_not_begin_in_time_pins_nobody():
+    """Its worker was busy with others; it is sent again."""
+    world = pool(2, concurrency=2)
+    session = begun(world, "a")
+    leaver = home(world, session)
+    world.freeze(leaver, True)
+    world.machine.settings = world.machine.settings.changed(stopped_timeout=100.0)
+    world.drain(leaver)
+    world.advance(6.0)
+    world.freeze(leaver, False)
+    world.serve_all()
+    assert not session.pinned
+    assert (session.state, session.worker) == ("open", None)

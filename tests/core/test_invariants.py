@@ -1,0 +1,125 @@
+"""The check itself: a sound machine passes, and each contradiction is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from millpond.core import invariants
+from millpond.core.session import Session
+from millpond.core.worker import Worker
+from tests.core.model import World
+
+
+def world() -> World:
+    """A pool with something everywhere: running, ahead, queued, in a session's line, and a worker that is not ready."""
+    made = World(min_workers=2, max_workers=3).begin()
+    made.operation("work").expected = 1e-5
+    made.operation("tokens").expected = 1.0
+    session = made.open_session("a")
+    for _ in range(3):
+        made.submit("say", session=session, deadline=9.0)
+    for _ in range(4):
+        made.submit(deadline=9.0)
+    for _ in range(3):
+        made.submit("tokens")
+    made.resize(3, 3)
+    return made
+
+
+def busy(made: World) -> Worker:
+    """The worker that holds most."""
+    return max(made.machine.workers.values(), key=lambda w: w.load)
+
+
+def session_of(made: World) -> Session:
+    """The one session."""
+    return next(iter(made.machine.book))
+
+
+def twice(made: World) -> None:
+    made.machine.openers.push(made.machine.queue.head())
+
+
+def given_away(made: World) -> None:
+    call = next(iter(busy(made).inflight.values()))
+    call.worker = None
+
+
+def ended_and_waiting(made: World) -> None:
+    made.machine.queue.head().state = "ended"
+
+
+def lost_from_its_line(made: World) -> None:
+    session_of(made).current = None
+
+
+def elsewhere(made: World) -> None:
+    session = session_of(made)
+    session.worker = next(w for w in made.machine.workers.values() if w is not session.worker)
+
+
+def never_told(made: World) -> None:
+    call = next(c for c in busy(made).inflight.values())
+    call.leaving = "cancelled"
+
+
+def to_the_dead(made: World) -> None:
+    dead = Worker(99, 0.0, 1, 1)
+    dead.state = "gone"
+    made.machine.outbox.append(("kill", dead, None))
+
+
+def second_probe(made: World) -> None:
+    made.operation("work").breaker.probe = 12345
+
+
+def overslept(made: World) -> None:
+    made.machine.wake_at += 100.0
+
+
+def unwatched(made: World) -> None:
+    made.machine.wheel.discard(next(c for c in invariants.calls_of(made.machine) if c.session is not None))
+
+
+CORRUPTIONS = {
+    "submitted is": lambda made: setattr(made.machine, "submitted", 0),
+    "unended is": lambda made: setattr(made.machine, "unended", 0),
+    "queued is": lambda made: setattr(made.machine, "queued", 99),
+    "queued_bytes is": lambda made: setattr(made.machine, "queued_bytes", -1),
+    "ready_count is": lambda made: setattr(made.machine, "ready_count", 7),
+    "in 2 places": twice,
+    "is ended with the ending None": ended_and_waiting,
+    "a worker holds it": given_away,
+    "does not know it": lost_from_its_line,
+    "is not bound to": elsewhere,
+    "nobody was told": never_told,
+    "is ordered of": to_the_dead,
+    "has the probe": second_probe,
+    "something is due before": overslept,
+    "deadlines are watched": unwatched,
+    "idle workers are noted": lambda made: made.machine.idle.update({1: busy(made)}),
+    "open windows are noted": lambda made: made.machine.open_windows.clear(),
+    "to pass over": lambda made: setattr(busy(made), "skips", 200),
+    "of work, counted": lambda made: setattr(busy(made), "expected_s", 5.0),
+    "workers are wanted": lambda made: setattr(made.machine.sizing, "wanted", 50),
+    "told to go": lambda made: setattr(busy(made), "is_killed", True),
+    "is exporting": lambda made: setattr(session_of(made), "exporting", True),
+    "its state is still carried": lambda made: [setattr(session_of(made), n, True) for n in ("has_begun", "baggage")],
+}
+
+
+def test_a_sound_machine_passes():
+    """The check finds nothing to complain about, and changes nothing."""
+    made = world()
+    invariants.check(made.machine)
+    made.run_out()
+    invariants.check(made.machine)
+
+
+@pytest.mark.parametrize("named", CORRUPTIONS)
+def test_a_contradiction_is_named(named):
+    """Each kind of corruption is found, and the message says what it is."""
+    made = world()
+    CORRUPTIONS[named](made)
+    with pytest.raises(invariants.InvariantBroken, match=named):
+        invariants.check(made.machine)

@@ -1,0 +1,63 @@
+"""The machine's own few things: functions, facts, events nobody hears, the alarm."""
+
+from __future__ import annotations
+
+from millpond import events
+from millpond.core.machine import FUNCTIONS
+from tests.core.model import World, facts
+
+
+def test_each_function_has_a_record_up_to_a_bound():
+    """Beyond 64 they share one, so that a program that makes functions does not make records without end."""
+    machine = World().machine
+    records = [machine.function(f"module.f{number}") for number in range(FUNCTIONS + 10)]
+    assert machine.function("module.f3") is records[3]
+    assert len(set(records)) == FUNCTIONS + 1
+    assert {record.number for record in records} == {0}
+
+
+def test_operations_have_the_numbers_of_the_wire():
+    """They count from 1 in the order the handler's side reported them."""
+    machine = World().machine
+    assert [op.number for op in machine.operations.values()] == [1, 2, 3]
+    assert machine.operations["tokens"].is_stream
+    machine.knows(facts(close_hook=False))
+    assert not machine.has_close_hook
+
+
+def test_an_event_nobody_hears_is_not_made():
+    """Without a listener it costs the question."""
+    world = World(min_workers=1, max_workers=1)
+    world.machine.hears = lambda name: name == "worker.gone"
+    world.said.clear()
+    world.begin()
+    world.bury(world.all[0])
+    assert [type(event) for event in world.said] == [events.WorkerGone]
+
+
+def test_the_alarm_moves_only_forward_between_ticks():
+    """Whoever sleeps until `wake_at` has to look at it only for something earlier."""
+    world = World(min_workers=1, max_workers=1).begin()
+    before = world.machine.wake_at
+    world.submit(deadline=1000.0)
+    assert world.machine.wake_at == before
+    call = world.submit(deadline=0.01)
+    sooner = world.machine.wake_at
+    assert sooner < before
+    world.cancel(call)
+    assert world.machine.wake_at <= sooner
+    world.advance(0.02)
+    assert world.machine.wake_at > world.now
+
+
+def test_records_say_where_they_are():
+    """What is printed of a call, a worker and a session is true."""
+    world = World(min_workers=1, max_workers=1).begin()
+    session = world.open_session("a")
+    call = world.submit("say", session=session)
+    assert repr(call) == "<Call 1 say running on worker 1, attempt 1>"
+    assert repr(call.worker) == "<Worker 1 busy, pid 101, 1 in flight, 1 sessions>"
+    assert repr(session) == "<Session 1 open, generation 1, worker 1>"
+    assert repr(world.operation("say")) == "<Operation say, 1000.000 ms, breaker closed>"
+    world.serve_all()
+    assert repr(call) == "<Call 1 say ok on worker 1, attempt 1>"

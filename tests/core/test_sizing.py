@@ -1,0 +1,73 @@
+"""How many workers: arithmetic on values."""
+
+from __future__ import annotations
+
+import pytest
+
+from millpond.core.sizing import Backlog, Sizing
+
+
+def sizing(start_s: float = 1.0) -> Sizing:
+    """Between 1 and 8 workers, which take so long to start."""
+    made = Sizing(1, 8, first_pause=1.0, longest_pause=30.0)
+    made.start_s = start_s
+    return made
+
+
+def backlog(calls: int, expected_s: float, waited_s: float = 0.0, serving: int = 1, starting: int = 0, places: int = 1):
+    """What waits."""
+    return Backlog(calls, expected_s, waited_s, serving, starting, places)
+
+
+def test_what_is_wanted_stays_within_bounds():
+    """Whoever asks for more or less gets the bound."""
+    made = sizing()
+    assert [made.want(n) for n in (0, 5, 99)] == [1, 5, 8]
+    made.bounds(2, 4)
+    assert made.wanted == 4
+    made.bounds(6, 9)
+    assert made.wanted == 6
+
+
+@pytest.mark.parametrize(
+    ("waits", "more"),
+    [
+        (backlog(50, 0.1), 0),  # drains ten times before a worker could start
+        (backlog(50, 5.0), 5),  # five starts' worth of work
+        (backlog(3, 60.0), 3),  # never more workers than calls
+        (backlog(50, 5.0, serving=5), 0),
+        (backlog(50, 5.0, starting=2), 3),
+        (backlog(50, 5.0, starting=9), 0),
+        (backlog(8, 60.0, places=4), 2),  # one worker takes four of them
+        (backlog(1, 0.001, waited_s=1.5), 1),  # whoever serves is stuck
+        (backlog(1, 0.001, waited_s=1.5, starting=1), 0),
+        (backlog(2, 0.001, serving=0), 1),
+    ],
+)
+def test_a_backlog_is_worth_what_a_start_costs(waits, more):
+    """None if it drains first, and as many as the work is worth otherwise."""
+    assert sizing().grow_for(waits) == more
+
+
+def test_one_start_at_a_time_while_they_fail():
+    """And none before the pause is over."""
+    made = sizing()
+    assert made.allowed(5, 0, 0.0) == 5
+    at = made.start_failed(10.0, chance=0.5)
+    assert at == 11.0
+    assert [made.allowed(5, 0, now) for now in (10.9, 11.0)] == [0, 1]
+    assert made.allowed(5, 1, 11.0) == 0
+    assert made.allowed(0, 0, 11.0) == 0
+    made.proved_well()
+    assert made.allowed(5, 3, 11.0) == 5
+
+
+def test_pauses_double_up_to_a_bound():
+    """1, 2, 4 seconds and so on, at most thirty, give or take a quarter."""
+    made = sizing()
+    pauses = [made.start_failed(0.0, chance=0.5) for _ in range(8)]
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    made.proved_well()
+    assert made.start_failed(0.0, chance=0.0) == 0.75
+    made.proved_well()
+    assert made.start_failed(0.0, chance=0.999) == pytest.approx(1.25, abs=0.01)

@@ -161,3 +161,21 @@ def test_an_opening_hook_that_fails_leaves_the_session_open_elsewhere():
     second = world.submit("say", session=session)
     world.serve_all()
     assert second.ending == "ok"
+
+
+@pytest.mark.parametrize("kind", ["expired", "skipped"])
+def test_a_call_that_did_not_run_leaves_nothing_in_the_worker(kind):
+    """What the worker passed over is no reason to call the session lost with it."""
+    world = pool()
+    session = world.open_session("a")
+    world.submit("say", session=session, deadline=0.001)
+    process = home(world, session)
+    if kind == "expired":
+        world.now += 0.002
+    else:
+        process.frames[0].is_withdrawn = True
+    world.claim(process)
+    world.deliver(process)
+    assert not session.has_begun
+    world.bury(process)
+    assert session.state == "open"

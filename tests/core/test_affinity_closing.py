@@ -168,3 +168,17 @@ def test_private_sessions_do_not_wait_for_a_backlog_to_grow():
     world.run_out()
     assert all(call.ending == "ok" for call in calls)
     assert len({session.worker.id for session in sessions}) == 4
+
+
+def test_a_private_worker_that_was_not_used_is_free_again():
+    """Its session left before anything ran there; whoever waits is served at once."""
+    world = World(min_workers=1, max_workers=1, isolation="process").begin()
+    session = world.open_session("a")
+    (process,) = world.all
+    call = world.submit("say", session=session)
+    world.cancel(call)
+    waiting = world.submit()
+    world.serve_all()
+    assert waiting.state == "queued"
+    world.close_session(session)
+    assert (waiting.state, waiting.worker) == ("running", process.record)

@@ -108,3 +108,17 @@ def test_an_errand_that_did_not_begin_in_time_pins_nobody():
     world.serve_all()
     assert not session.pinned
     assert (session.state, session.worker) == ("open", None)
+
+
+def test_a_closing_session_is_not_moved():
+    """It ends where it is, so that its closing hook finds its state."""
+    world = pool(2)
+    session = begun(world, "a")
+    leaver = home(world, session)
+    call = world.submit("say", session=session)
+    world.close_session(session)
+    world.drain(leaver)
+    assert world.answer(leaver) is call
+    assert [frame.call.op.name for frame in leaver.frames] == ["close_session"]
+    world.serve_all()
+    assert (session.state, leaver.record.state) == ("closed", "gone")

@@ -218,3 +218,15 @@ def test_a_future_cancelled_before_its_call_was_sent_keeps_its_word():
     assert call.ending == "cancelled"
     assert world.promises[call.id].claims == 0
     assert other.ending == "ok"
+
+
+def test_a_deadline_and_a_stall_in_one_tick_are_one_withdrawal():
+    """The call is asked back once, and what came of it ends the call."""
+    world = pool(2)
+    world.operation("work").expected = 1e-5
+    calls = [world.submit(deadline=0.004) for _ in range(6)]
+    for process in world.all:
+        world.claim(process)
+    world.sleep_through(0.05)
+    assert {call.ending for call in calls} == {"expired"}
+    assert sorted(told(world, call).outcome for call in calls) == ["not_started"] * 4 + ["unknown"] * 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.core import affinity, lifetime
+from millpond.core.breaker import CLOSED
 from millpond.core.session import OPEN
 from millpond.errors import CLASSES
 
@@ -27,7 +28,8 @@ def refusal(m: Machine, op: Operation, session: Session | None, now: float, nbyt
     bound = m.settings.max_queued
     if bound is not None and m.unended >= bound + m.ready_count * m.concurrency:
         return _queue_full(m, f"{m.unended} calls are in the pool, max_queued is {bound}")
-    return too_many_bytes(m, nbytes) or _circuit_open(op, now)
+    refused = too_many_bytes(m, nbytes) if m.queued else None
+    return refused or (None if op.breaker.state == CLOSED else _circuit_open(op, now))
 
 
 def too_many_bytes(m: Machine, nbytes: int) -> PoolError | None:

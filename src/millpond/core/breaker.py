@@ -6,6 +6,7 @@ never count. Asked before a call is admitted, told at each ending.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -44,7 +45,8 @@ class Breaker:
         self.probe: int | None = None  # id of the call let through while half open
         self._reset = rule.reset
         self._faults: deque[float] = deque()  # times of the faults in the window, oldest first
-        self._baseline: deque[tuple[float, int]] = deque()  # (time, runs until then), a sample a second at most
+        # (time, runs until then), a sample a second at most; the first is the newest from before the window
+        self._baseline: deque[tuple[float, int]] = deque([(-math.inf, 0)])
 
     def wait(self, now: float) -> float | None:
         """Seconds until a call may be tried again, or `None` if it may pass now."""
@@ -62,11 +64,10 @@ class Breaker:
 
     def sample(self, now: float, ended: int) -> None:
         """Note how many runs had ended by now; once a second is enough."""
-        if self._baseline and now - self._baseline[-1][0] < 1.0:
+        if now - self._baseline[-1][0] < 1.0:
             return
         self._baseline.append((now, ended))
-        while len(self._baseline) > 1 and self._baseline[1][0] <= now - self.rule.window:
-            self._baseline.popleft()
+        self._forget(now - self.rule.window)
 
     def fault(self, call_id: int, now: float, ended: int) -> None:
         """A death or a running deadline; `ended` includes it."""
@@ -74,9 +75,8 @@ class Breaker:
             self._open(now, min(self._reset * 2, LONGEST_RESET))
         elif self.state == CLOSED:
             self._faults.append(now)
-            while self._faults[0] < now - self.rule.window:
-                self._faults.popleft()
-            runs = ended - (self._baseline[0][1] if self._baseline else 0)
+            self._forget(now - self.rule.window)
+            runs = ended - self._baseline[0][1]
             if len(self._faults) >= max(self.rule.faults, self.rule.share * runs):
                 self._open(now, self.rule.reset)
 
@@ -94,6 +94,13 @@ class Breaker:
         else:
             self._open(now, self._reset)
             self.open_until = now
+
+    def _forget(self, begin: float) -> None:
+        """Keep what tells of the window that begins there."""
+        while self._faults and self._faults[0] < begin:
+            self._faults.popleft()
+        while len(self._baseline) > 1 and self._baseline[1][0] <= begin:
+            self._baseline.popleft()
 
     def _open(self, now: float, reset: float) -> None:
         move(self, OPEN, TRANSITIONS)

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import admission, affinity, answers, dispatch, due, endings, fleet, leaving, losses
+from millpond.core import admission, affinity, answers, dispatch, due, endings, fleet, leaving, lifetime, losses
 from millpond.core.answers import SESSION_FAILED
 from millpond.core.call import QUEUED, RUNNING, Call
 from millpond.core.operation import Operation
@@ -70,12 +70,10 @@ class Machine(Records):
 
         `was_asked`: `refusal` was asked in this turn, before the size of the arguments was known.
         """
-        if was_asked:
-            refused = admission.too_many_bytes(self, call.nbytes)
-        else:
+        if self.queued or not was_asked:
             refused = admission.refusal(self, call.op, call.session, now, call.nbytes)
-        if refused is not None:
-            raise self.reject(refused)
+            if refused is not None:
+                raise self.reject(refused)
         self.submitted += 1
         self.unended += 1
         self.queued += 1
@@ -93,7 +91,7 @@ class Machine(Records):
     def admit(self, call: Call, now: float) -> None:
         """Let a call in that nothing refuses; an errand of the pool's own comes in here and is in no ledger."""
         call.submitted_at = now
-        call.key = now - call.priority * self.settings.priority_age
+        call.key = now - call.priority * self.settings.priority_age if call.priority else now
         if call.deadline != math.inf:
             self.wheel.add(call)
         dispatch.place(self, call, now)
@@ -135,7 +133,8 @@ class Machine(Records):
         dispatch.settle(self, worker, now)
         if worker.queue or self.queue or self.openers:
             dispatch.pump(self, worker, now)
-        fleet.after_answer(self, worker, now)
+        if self.sizing.fails or worker.state != READY or self.state != lifetime.SERVING:
+            fleet.after_answer(self, worker, now)
 
     def cancel(self, call: Call, now: float) -> None:
         """The caller gives the call up."""

@@ -92,17 +92,24 @@ class Calls:
             async for item in _each(items):
                 ahead.append(asyncio.ensure_future(self.call(operation, item)))
                 if len(ahead) >= self._pool.map_window:
-                    yield await ahead.popleft()
+                    yield await _first(ahead)
             while ahead:
-                yield await ahead.popleft()
+                yield await _first(ahead)
         finally:
-            for task in ahead:
+            for task in reversed(ahead):  # those that wait first, so that none begins where another stops
                 task.cancel()
             await asyncio.gather(*ahead, return_exceptions=True)
 
     def options(self, **changes: Any) -> Calls:
         """The same operations under other options: deadline, session, idempotent, priority, on_cancel."""
         return Calls(self._pool, self._options.changed(changes))
+
+
+async def _first(ahead: deque[asyncio.Task[Any]]) -> Any:
+    """The first result, or what it raises. A caller who leaves does not cancel it here: all go together."""
+    result = await asyncio.shield(ahead[0])
+    ahead.popleft()
+    return result
 
 
 async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:

@@ -21,7 +21,7 @@ from millpond.engine.succession import Notices, Succession
 from millpond.errors import StartFailed
 from millpond.seams import Death, EngineEvents, EngineSpec, HandlerFacts
 from millpond.wire import frames
-from millpond.wire.codec import Codec, MsgpackCodec, PickleCodec
+from millpond.wire.codec import make_codec
 
 log = logging.getLogger("millpond.engine")
 
@@ -52,7 +52,7 @@ class LocalEngine:
         self._loop = asyncio.get_running_loop()
         self._spec = spec
         self._events = events
-        self._answers = Answers(_codec(spec.settings), events)
+        self._answers = Answers(make_codec(spec.settings.codec, spec.settings.buffer_threshold), events)
         self._inbox = Inbox(self._loop, self._answers.tell, self._socket_ended, self._distrust)
         try:
             self._wardens = self._found()
@@ -275,8 +275,3 @@ def _death(status: int | None, stderr_tail: str) -> Death:
     if status is not None and status < 0:
         return Death(-status, None, stderr_tail)
     return Death(None, status, stderr_tail)
-
-
-def _codec(settings: Any) -> Codec:
-    threshold = settings.buffer_threshold
-    return PickleCodec(threshold) if settings.codec == "pickle" else MsgpackCodec(threshold)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from millpond.wire.buffers import Arena, SlotReader, SlotWriter
-from millpond.wire.codec import Codec, MsgpackCodec, PickleCodec
+from millpond.wire.codec import make_codec
 from millpond.wire.exceptions import describe as describe_error
 from millpond.wire.frames import READY, START_FAILED, WARMING, pack
 from millpond.wire.handlerspec import load_arguments, load_handler
@@ -88,7 +88,7 @@ class Worker:
         self.channel = Channel(socket.socket(fileno=fds["data"]), config["max_payload"] + FRAME_ROOM_BYTES)
         self.interrupts = Interrupts(self.logbook)
         threshold = config["buffer_threshold"]
-        self._codec: Codec = MsgpackCodec(threshold) if config["codec"] == "msgpack" else PickleCodec(threshold)
+        self._codec = make_codec(config["codec"], threshold)
         inbound, outbound = (_arena(fds.get(name), config["buffer_bytes"]) for name in ("inbound", "outbound"))
         self._reader = SlotReader(inbound) if inbound is not None else None
         writer = SlotWriter(outbound) if outbound is not None else None

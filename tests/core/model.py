@@ -43,7 +43,7 @@ class World:
         self.now = 1000.0
         self.random = Random(seed)
         self.machine = Machine(Settings(**settings), self.random)
-        self.machine.hears = lambda _name: True
+        self.machine.has_listener = lambda _name: True
         self.processes: dict[int, Process] = {}
         self.ledger = Ledger()
         self.refused = 0

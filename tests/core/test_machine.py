@@ -28,7 +28,7 @@ def test_operations_have_the_numbers_of_the_wire():
 def test_an_event_nobody_hears_is_not_made():
     """Without a listener it costs the question."""
     world = World(min_workers=1, max_workers=1)
-    world.machine.hears = lambda name: name == "worker.gone"
+    world.machine.has_listener = lambda name: name == "worker.gone"
     world.said.clear()
     world.begin()
     world.bury(world.all[0])

@@ -49,7 +49,7 @@ INNER = {
         "map_window",
         "mark_futures",
     ),
-    *("execute", "hears"),
+    *("execute", "has_listener"),
 }
 
 

@@ -33,7 +33,7 @@ def test_everything_is_recorded_in_order_until_the_end():
     assert [event.number for event in recorder.of("session.open")] == [1, 2]
     assert [event.number for event in recorder.of("session.open", number=2, generation=1)] == [2]
     assert recorder.of("session.open", worker=None) == []
-    assert not talker.telemetry.hears("session.open")
+    assert not talker.telemetry.has_listener("session.open")
     recorder.close()
 
 

@@ -166,7 +166,7 @@ class Machine(Records):
 
     def say(self, kind: type[events.Event], *facts: Any) -> None:
         """Put an event into the outbox, if anybody listens."""
-        if self.hears(kind.name):
+        if self.has_listener(kind.name):
             self.outbox.append(("say", kind(*facts), None))
 
     def may_open(self, worker: Worker) -> bool:

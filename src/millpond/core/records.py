@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Order = tuple[str, Any, Any]
 
 
-def _hears_nothing(_name: str) -> bool:
+def _has_no_listener(_name: str) -> bool:
     return False
 
 
@@ -52,7 +52,7 @@ class Records:
         "failure",
         "functions",
         "has_close_hook",
-        "hears",
+        "has_listener",
         "idle",
         "is_private",
         "is_watching_backlog",
@@ -86,7 +86,7 @@ class Records:
         self.settings = settings
         self.random = random
         self.outbox: list[Order] = []
-        self.hears: Callable[[str], bool] = _hears_nothing  # whether anybody listens to an event's name
+        self.has_listener: Callable[[str], bool] = _has_no_listener  # whether anybody listens to an event's name
         self.state = lifetime.NEW
         self.concurrency = settings.concurrency
         self.is_private = settings.isolation == "process"

@@ -50,7 +50,7 @@ class Driver:
 
     def __init__(self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus) -> None:
         self.machine = Machine(settings, random)
-        self.machine.hears = bus.hears
+        self.machine.has_listener = bus.has_listener
         self.engine = engine
         self.now = clock.now
         self._clock = clock

@@ -1,6 +1,6 @@
 """Carries events to whoever listens: `attach`, `detach`, `execute`.
 
-Event objects are built only where `hears(name)` says that somebody wants them. A listener that raises is detached,
+Event objects are built only where `has_listener(name)` says that somebody wants them. A listener that raises is detached,
 loudly, and the others still run. Comes after the core said something; never feeds back into it.
 """
 
@@ -48,7 +48,7 @@ class Bus:
         self._attached.pop(listener_id, None)
         self._heard.clear()
 
-    def hears(self, name: str) -> bool:
+    def has_listener(self, name: str) -> bool:
         """Whether anybody wants events of this name."""
         heard = self._heard.get(name)
         if heard is None:

@@ -1,0 +1,1 @@
+"""Adds up what happens, keeps it, and hands it out."""

@@ -1,1 +1,1 @@
-"""Adds up what happens, keeps it, and hands it out."""
+"""What happened, added up: histograms, windows, derived values, health, history."""

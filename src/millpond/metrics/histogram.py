@@ -1,0 +1,164 @@
+"""Base-2 exponential histograms of scale 5: bucket `i` holds what lies above 2**(i/32), up to and with 2**((i+1)/32).
+
+The layout of OpenTelemetry's exponential histograms, so that they merge by addition whatever they hold. A percentile is
+told as the geometric middle of its bucket, at most 1.1 % off. Values up to 2**-35 count as zero; above 2**40 as that.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+SCALE = 5
+PER_OCTAVE = 2**SCALE
+LOWEST, HIGHEST = -35 * PER_OCTAVE, 40 * PER_OCTAVE - 1  # the buckets there are
+FLOOR, CEILING = 2.0**-35, 2.0**40
+ZERO = LOWEST - 1  # stands for a value too small to have a bucket
+
+Buckets = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+
+_MANTISSAS = 0.5 * 2.0 ** (np.arange(PER_OCTAVE) / PER_OCTAVE)  # lower bounds of an octave's buckets, as frexp has it
+_MIDDLES = 2.0 ** ((np.arange(LOWEST, HIGHEST + 1) + 0.5) / PER_OCTAVE)
+_HEAD = struct.Struct("<hHBBQd")  # low, buckets, bytes a count, is sparse, zeros, total
+_WIDTHS = {width: np.dtype(f"<u{width}") for width in (1, 2, 4, 8)}
+_PLACES = np.dtype("<u2")
+
+
+def buckets_of(values: Any) -> Buckets:
+    """The bucket of each value, `ZERO` where there is none; of a power of 2**(1/32), the bucket that it closes."""
+    seen = np.asarray(values, dtype=np.float64)
+    mantissa, exponent = np.frexp(np.clip(seen, FLOOR, CEILING))
+    found = (exponent.astype(np.int64) - 1) * PER_OCTAVE + np.searchsorted(_MANTISSAS, mantissa) - 1
+    found[~(seen > FLOOR)] = ZERO  # so that NaN goes here too
+    return found
+
+
+@cache
+def upper_bound(bucket: int) -> float:
+    """The largest value that belongs into a bucket."""
+    return float(2.0 ** ((bucket + 1) / PER_OCTAVE))
+
+
+class Histogram:
+    """How often values fell into each bucket; never changes.
+
+    `counts[k]` (int64) are those of bucket `low + k`; neither end is 0. `zeros` had no bucket. `total` is the values'
+    own sum, not one of buckets.
+    """
+
+    __slots__ = ("count", "counts", "low", "total", "zeros")
+
+    def __init__(self, low: int = 0, counts: Any = (), zeros: int = 0, total: float = 0.0) -> None:
+        found = np.asarray(counts, dtype=np.int64)
+        filled = np.flatnonzero(found)
+        first, after = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
+        self.counts = found[first:after].copy()
+        self.counts.flags.writeable = False
+        self.low = low + first if len(filled) else 0
+        self.zeros = zeros
+        self.total = total
+        self.count = int(self.counts.sum()) + zeros
+
+    @classmethod
+    def of(cls, values: Any) -> Histogram:
+        """The histogram of some values."""
+        found = buckets_of(values)
+        inside = found[found != ZERO]
+        low = int(inside.min()) if len(inside) else 0
+        return cls(low, np.bincount(inside - low), len(found) - len(inside), float(np.sum(values)))
+
+    def __add__(self, other: Histogram) -> Histogram:
+        return merged((self, other))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Histogram):
+            return NotImplemented
+        mine, theirs = (self.low, self.zeros, self.total), (other.low, other.zeros, other.total)
+        return mine == theirs and np.array_equal(self.counts, other.counts)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<Histogram of {self.count}, p50 {self.percentile(0.5):.3g}, p99 {self.percentile(0.99):.3g}>"
+
+    @property
+    def mean(self) -> float:
+        """The values' mean; NaN if there are none."""
+        return self.total / self.count if self.count else math.nan
+
+    @property
+    def highest(self) -> float:
+        """The upper bound of the last bucket that holds something; NaN if there are no values."""
+        return upper_bound(self.low + len(self.counts) - 1) if len(self.counts) else 0.0 if self.zeros else math.nan
+
+    def percentiles(self, shares: Sequence[float]) -> list[float]:
+        """For each share (0 to 1) the value which at least that share does not exceed, within 1.1 %; NaN of nothing."""
+        if not self.count:
+            return [math.nan] * len(shares)
+        ranks = np.maximum(np.ceil(np.asarray(shares) * self.count), 1) - self.zeros
+        found = np.searchsorted(np.cumsum(self.counts), ranks) + (self.low - LOWEST)
+        return [float(_MIDDLES[at]) if rank > 0 else 0.0 for at, rank in zip(found, ranks, strict=True)]
+
+    def percentile(self, share: float) -> float:
+        """As `percentiles`, of one share."""
+        return self.percentiles((share,))[0]
+
+    def at_most(self, bound: float) -> int:
+        """How many values lie at or below `bound`; exact if that is a power of 2**(1/32)."""
+        if bound < FLOOR:
+            return self.zeros if bound >= 0 else 0
+        last = min(int(buckets_of((bound,))[0]), HIGHEST)
+        return self.zeros + int(self.counts[: max(0, last + 1 - self.low)].sum())
+
+    def above(self, bound: float) -> int:
+        """How many values lie above `bound`; exact if that is a power of 2**(1/32)."""
+        return self.count - self.at_most(bound)
+
+    def pack(self) -> bytes:
+        """The histogram as bytes: the counts of all buckets from the first to the last, or places and counts of those
+        that hold something, whichever is shorter."""
+        width = next(w for w in _WIDTHS if not len(self.counts) or int(self.counts.max()) < 256**w)
+        places = np.flatnonzero(self.counts)
+        is_sparse = len(places) * (2 + width) < len(self.counts) * width
+        head = _HEAD.pack(
+            self.low, len(places) if is_sparse else len(self.counts), width, is_sparse, self.zeros, self.total
+        )
+        if is_sparse:
+            return head + places.astype(_PLACES).tobytes() + self.counts[places].astype(_WIDTHS[width]).tobytes()
+        return head + self.counts.astype(_WIDTHS[width]).tobytes()
+
+
+EMPTY = Histogram()
+
+
+def unpack(data: bytes, start: int = 0) -> tuple[Histogram, int]:
+    """A packed histogram that begins at `start`, and where it ends. Raises `ValueError` for anything else."""
+    try:
+        low, n, width, is_sparse, zeros, total = _HEAD.unpack_from(data, start)
+        at = start + _HEAD.size
+        if not is_sparse:
+            return Histogram(low, np.frombuffer(data, _WIDTHS[width], n, at), zeros, total), at + n * width
+        places = np.frombuffer(data, _PLACES, n, at)
+        counts = np.zeros(int(places[-1]) + 1 if n else 0, np.int64)
+        counts[places] = np.frombuffer(data, _WIDTHS[width], n, at + 2 * n)
+    except (struct.error, KeyError, IndexError) as error:
+        raise ValueError(f"no packed histogram at byte {start}: {error}") from error
+    return Histogram(low, counts, zeros, total), at + n * (2 + width)
+
+
+def merged(parts: Iterable[Histogram]) -> Histogram:
+    """The histogram of everything that is in any of the parts."""
+    chosen = [part for part in parts if part.count]
+    filled = [part for part in chosen if len(part.counts)]
+    low = min((part.low for part in filled), default=0)
+    counts = np.zeros(max((part.low + len(part.counts) for part in filled), default=0) - low, np.int64)
+    for part in filled:
+        counts[part.low - low : part.low - low + len(part.counts)] += part.counts
+    return Histogram(low, counts, sum(part.zeros for part in chosen), math.fsum(part.total for part in chosen))

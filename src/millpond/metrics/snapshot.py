@@ -1,0 +1,187 @@
+"""A pool at one moment, added up: what exporters, alerts and dashboards read.
+
+Frozen through and through, so that any thread may hold one. Seconds and bytes everywhere; a percentile of nothing is
+NaN. Comes out of the collector; nothing is computed here but what a record says of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import nan
+
+from millpond.metrics.histogram import Histogram
+from millpond.metrics.source import Counts, Reading
+
+WINDOWS = (60, 300, 900)  # seconds
+KINDS = ("wait", "service", "latency", "start", "request_bytes", "answer_bytes")  # the pool's histograms
+OPERATION_KINDS = ("wait", "service", "latency", "request_bytes", "answer_bytes")
+OTHER = "(other)"  # the operations beyond those that are told apart
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A histogram's figures: how many values, their sum, mean and percentiles, the largest bucket's upper bound."""
+
+    count: int = 0
+    total: float = 0.0
+    mean: float = nan
+    p50: float = nan
+    p90: float = nan
+    p95: float = nan
+    p99: float = nan
+    p999: float = nan
+    highest: float = nan
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The last `seconds` (fewer if the pool is younger: `covered_s`).
+
+    `endings`, `codes` and `deaths` count what fell into it; `distributions` is keyed by `KINDS`, `derived` by the
+    names of `derived.DERIVED`.
+    """
+
+    seconds: int
+    covered_s: float
+    endings: Counts
+    codes: Counts
+    deaths: Counts
+    distributions: Mapping[str, Distribution]
+    derived: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationFigures:
+    """One operation, or all the others together.
+
+    `endings`, `codes` and `totals` (`OPERATION_KINDS` -> histogram) only grow while it is told apart from the others;
+    `windows` maps each of `WINDOWS` to kind to distribution, in steps of ten seconds.
+    """
+
+    name: str
+    endings: Counts
+    codes: Counts
+    totals: Mapping[str, Histogram]
+    windows: Mapping[int, Mapping[str, Distribution]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Where a worker's memory goes: bytes per second, and how sure that is (0 to 1), over `seconds`."""
+
+    slope: float = 0.0
+    confidence: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFigures:
+    """One process; a figure the system would not give is -1. `cpu` is the share of one core since the last look."""
+
+    pid: int
+    cpu: float = 0.0
+    cpu_s: float = 0.0
+    rss: int = -1
+    pss: int = -1
+    fds: int = -1
+    threads: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFigures:
+    """A worker: what the pool says of it, its process, and its memory's trend. `utilization` is over its life."""
+
+    id: int
+    pid: int
+    state: str
+    busy_s: float
+    available_s: float
+    utilization: float
+    calls: int
+    sessions: int
+    in_flight: int
+    process: ProcessFigures
+    trend: Trend
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The parent's process, what it may open, its zombies and children, and the workers' sums."""
+
+    parent: ProcessFigures
+    max_fds: int = -1
+    children: int = -1
+    zombies: int = -1
+    workers_cpu: float = 0.0
+    workers_rss: int = 0
+    workers_pss: int = 0
+    steepest: Trend = Trend()  # of the workers' trends that are sure, the one that grows most
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part of the health score: `score` of at most `weight` points; `reason` says where the others went."""
+
+    name: str
+    weight: float
+    score: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """0 to 100 and a state: healthy, slow, saturated, no_workers or crash_looping.
+
+    `components` add up to the score; `notes` are facts that cost no points: a listener was removed, history is not kept.
+    """
+
+    score: float
+    state: str
+    reason: str
+    components: tuple[Component, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the collector says of itself.
+
+    `fold_s` is the processor's time of the last fold, `lag_s` how late it came, `dropped` the samples that found no
+    room, `detail` what it still does: "full", "no operations" or "counters only". `history_error` says why history is
+    not stored, if it should be.
+    """
+
+    folds: int = 0
+    fold_s: float = 0.0
+    fold_total_s: float = 0.0
+    lag_s: float = 0.0
+    dropped: int = 0
+    memory_bytes: int = 0
+    detail: str = "full"
+    stored_bytes: int = 0
+    history_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything known of a pool at `at` (monotonic seconds; `wall` the same moment in Unix time).
+
+    `reading` has the gauges and counters and none of the samples. `totals` are the pool's histograms since it opened,
+    by `KINDS`; `operations` the ten busiest, the busiest first, `other` the rest.
+    """
+
+    pool: str
+    boot: str
+    at: float
+    wall: float
+    uptime_s: float
+    reading: Reading
+    totals: Mapping[str, Histogram]
+    windows: Mapping[int, Window]
+    operations: tuple[OperationFigures, ...]
+    other: OperationFigures
+    workers: tuple[WorkerFigures, ...]
+    resources: Resources
+    health: Health
+    watch: Watch

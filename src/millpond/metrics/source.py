@@ -1,0 +1,126 @@
+"""What the collector is told of a pool: one reading a second, with the samples since the last one.
+
+Plain numbers and arrays, so that the metrics know nothing of the core and the core nothing of them; whoever knows both
+implements `Source`. Counters only grow while the pool lives; samples are handed over, not copied.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+Samples = array[float]  # array("d"), given away: whoever reads it owns it
+Counts = Mapping[str, int]
+
+NO_COUNTS: Counts = MappingProxyType({})
+
+WORKER_STATES = ("starting", "warming", "ready", "busy", "draining")
+ENDINGS = ("ok", "failed", "cancelled", "expired", "rejected", "lost")
+# Why a worker is gone, a closed set. The first two were the pool's own wish.
+RETIRED, RECYCLED = "retired", "recycled"  # not wanted any more; replaced for its age, calls, memory or session
+CRASHED = "crashed"  # ended by itself, or was ended from outside
+START_FAILED = "start_failed"  # never became ready
+UNRESPONSIVE = "unresponsive"  # killed: missed its pings or was stopped
+OVERRAN = "overran"  # killed: an interrupted call did not come back within its grace
+CAUSES = (RETIRED, RECYCLED, CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN)
+UNPLANNED = frozenset({CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN})
+
+
+def no_samples() -> Samples:
+    """An empty array of the kind samples come in."""
+    return array("d")
+
+
+@dataclass(frozen=True, slots=True)
+class OperationReading:
+    """One operation: samples since the last reading, counts since the pool opened.
+
+    `waits` (seconds from submission to the first sending), `services` (seconds in the worker) and `latencies` (seconds
+    from submission to the ending), `request_bytes` and `answer_bytes` need not be of one length: a call that was never
+    sent has no service. `dropped` samples (since the pool opened) found no room.
+    """
+
+    name: str
+    waits: Samples = field(default_factory=no_samples)
+    services: Samples = field(default_factory=no_samples)
+    latencies: Samples = field(default_factory=no_samples)
+    request_bytes: Samples = field(default_factory=no_samples)
+    answer_bytes: Samples = field(default_factory=no_samples)
+    dropped: int = 0
+    endings: Counts = NO_COUNTS
+    codes: Counts = NO_COUNTS
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReading:
+    """One worker that is there. `busy_s` and `available_s` (seconds) are cumulative, `calls` those it answered."""
+
+    id: int
+    pid: int
+    state: str
+    busy_s: float = 0.0
+    available_s: float = 0.0
+    calls: int = 0
+    sessions: int = 0
+    in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A pool at one moment (`at`, monotonic seconds).
+
+    Gauges are as of now, counters since the pool opened, `start_seconds` and the operations' samples since the last
+    reading. `operations` need hold only those that something happened to since then. `workers` are those that are
+    there, in no order; `states` counts them by `WORKER_STATES`. `busy_s` and `available_s` are the sums over all
+    workers there ever were: seconds holding at least one call, and seconds since being ready.
+    """
+
+    at: float
+    state: str = "ready"
+    reason: str = ""
+    states: Counts = NO_COUNTS
+    workers: tuple[WorkerReading, ...] = ()
+    wanted: int = 0
+    asked_for: int = 0
+    places: int = 0  # calls that ready workers run at a time
+    max_workers: int = 0
+    queued: int = 0
+    queued_bytes: int = 0
+    max_queued: int | None = None
+    running: int = 0
+    oldest_wait_s: float = 0.0  # of the calls that wait now; 0 if none does
+    submitted: int = 0
+    endings: Counts = NO_COUNTS  # ending -> calls
+    codes: Counts = NO_COUNTS  # error code -> calls
+    sessions_open: int = 0
+    sessions_asleep: int = 0
+    sessions_opened: int = 0
+    sessions_closed: int = 0
+    sessions_lost: int = 0
+    sessions_moved: int = 0
+    affinity_hits: int = 0  # sessions' calls that ran where their session lives
+    affinity_misses: int = 0  # those for which it had to be brought somewhere first
+    cold_calls: int = 0  # calls that waited for a worker which was being started
+    starts: int = 0
+    start_failures: int = 0
+    deaths: Counts = NO_COUNTS  # cause (`CAUSES`) -> workers
+    start_seconds: Samples = field(default_factory=no_samples)
+    retries: int = 0
+    late_answers: int = 0
+    interrupts: int = 0
+    breakers_open: tuple[str, ...] = ()
+    busy_s: float = 0.0
+    available_s: float = 0.0
+    listeners_removed: int = 0
+    operations: tuple[OperationReading, ...] = ()
+
+
+class Source(Protocol):
+    """A pool, as far as metrics are concerned."""
+
+    def read(self) -> Reading:
+        """Take a reading and hand the samples over; called on the pool's loop."""
+        ...

@@ -35,7 +35,7 @@ def buckets_of(values: Any) -> Buckets:
     """The bucket of each value, `ZERO` where there is none; of a power of 2**(1/32), the bucket that it closes."""
     seen = np.asarray(values, dtype=np.float64)
     mantissa, exponent = np.frexp(np.clip(seen, FLOOR, CEILING))
-    found = (exponent.astype(np.int64) - 1) * PER_OCTAVE + np.searchsorted(_MANTISSAS, mantissa) - 1
+    found: Buckets = (exponent.astype(np.int64) - 1) * PER_OCTAVE + np.searchsorted(_MANTISSAS, mantissa) - 1
     found[~(seen > FLOOR)] = ZERO  # so that NaN goes here too
     return found
 

@@ -133,7 +133,8 @@ class Component:
 class Health:
     """0 to 100 and a state: healthy, slow, saturated, no_workers or crash_looping.
 
-    `components` add up to the score; `notes` are facts that cost no points: a listener was removed, history is not kept.
+    `components` add up to the score; `notes` are facts without points, such as a listener that was
+    removed.
     """
 
     score: float

@@ -10,9 +10,9 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-Samples = array[float]  # array("d"), given away: whoever reads it owns it
+Samples: TypeAlias = "array[float]"  # array("d"), given away: whoever reads it owns it
 Counts = Mapping[str, int]
 
 NO_COUNTS: Counts = MappingProxyType({})

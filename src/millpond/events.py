@@ -6,8 +6,9 @@ environment values or session ids. Part of the vocabulary; the bus carries them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,4 +168,19 @@ class SessionLost(Event):
     reason: str
 
 
-EVENTS: dict[str, type[Event]] = {kind.name: kind for kind in Event.__subclasses__()}
+@dataclass(frozen=True, slots=True)
+class UserEvent(Event):
+    """An event of the program's own; a handler's carries its worker and its call, the parent's has `None` there."""
+
+    name: str  # type: ignore[misc]
+    worker: int | None = None
+    pid: int | None = None
+    call: int | None = None
+    operation: str | None = None
+    measurements: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+EVENTS: dict[str, type[Event]] = {
+    kind.name: kind for kind in Event.__subclasses__() if isinstance(kind.name, str) and kind.name
+}

@@ -16,7 +16,6 @@ Samples: TypeAlias = "array[float]"  # array("d"), given away: whoever reads it 
 Counts = Mapping[str, int]
 
 NO_COUNTS: Counts = MappingProxyType({})
-
 WORKER_STATES = ("starting", "warming", "ready", "busy", "draining")
 ENDINGS = ("ok", "failed", "cancelled", "expired", "rejected", "lost")
 # Why a worker is gone, a closed set. The first two were the pool's own wish.
@@ -32,6 +31,11 @@ UNPLANNED = frozenset({CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN})
 def no_samples() -> Samples:
     """An empty array of the kind samples come in."""
     return array("d")
+
+
+def no_counts() -> Counts:
+    """Counts of nothing."""
+    return NO_COUNTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,8 @@ class OperationReading:
     request_bytes: Samples = field(default_factory=no_samples)
     answer_bytes: Samples = field(default_factory=no_samples)
     dropped: int = 0
-    endings: Counts = NO_COUNTS
-    codes: Counts = NO_COUNTS
+    endings: Counts = field(default_factory=no_counts)
+    codes: Counts = field(default_factory=no_counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class Reading:
     at: float
     state: str = "ready"
     reason: str = ""
-    states: Counts = NO_COUNTS
+    states: Counts = field(default_factory=no_counts)
     workers: tuple[WorkerReading, ...] = ()
     wanted: int = 0
     asked_for: int = 0
@@ -93,8 +97,8 @@ class Reading:
     running: int = 0
     oldest_wait_s: float = 0.0  # of the calls that wait now; 0 if none does
     submitted: int = 0
-    endings: Counts = NO_COUNTS  # ending -> calls
-    codes: Counts = NO_COUNTS  # error code -> calls
+    endings: Counts = field(default_factory=no_counts)  # ending -> calls
+    codes: Counts = field(default_factory=no_counts)  # error code -> calls
     sessions_open: int = 0
     sessions_asleep: int = 0
     sessions_opened: int = 0
@@ -106,7 +110,7 @@ class Reading:
     cold_calls: int = 0  # calls that waited for a worker which was being started
     starts: int = 0
     start_failures: int = 0
-    deaths: Counts = NO_COUNTS  # cause (`CAUSES`) -> workers
+    deaths: Counts = field(default_factory=no_counts)  # cause (`CAUSES`) -> workers
     start_seconds: Samples = field(default_factory=no_samples)
     retries: int = 0
     late_answers: int = 0

@@ -2,7 +2,7 @@
 
 Prometheus, OpenTelemetry and the alert rules all read the same families, so that a rule means the same here and there.
 Labels come from closed sets and every sample carries `pool`; worker ids, session ids and error texts never become
-labels, and operations beyond the busiest share one name. Comes after the snapshot; keeps nothing.
+labels, and operations beyond the busiest share one name. Comes after the snapshot; computes nothing anew.
 """
 
 from __future__ import annotations
@@ -10,9 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from millpond.errors import TABLE
+from millpond.metrics import readers
+from millpond.metrics.readers import QUICK, SIZES, STARTS, Labels, Reader, Sample, counts, known, one, state
+from millpond.metrics.snapshot import Snapshot
+from millpond.metrics.source import CAUSES, ENDINGS, WORKER_STATES
+
+__all__ = ["CATALOGUE", "Family", "Kind", "Labels", "Metric", "Sample", "families"]
+
 Kind = Literal["gauge", "counter", "histogram", "summary"]
-Labels = tuple[tuple[str, str], ...]
-Sample = tuple[str, Labels, float]  # suffix, labels, value; the series is called `Family.name` + suffix
+
+UNITS = ("bytes_per_second", "seconds", "bytes", "ratio")  # a metric's name ends with its unit
+POOL_STATES = ("new", "opening", "ready", "degraded", "draining", "closing", "closed")
+HEALTH_STATES = ("healthy", "slow", "saturated", "no_workers", "crash_looping")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +42,174 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A row of the table. `labels` come after `pool`, which every sample has; `unit` is "" for plain numbers."""
+    """A row of the table. `labels` come after `pool`, which every sample has."""
 
     name: str
     kind: Kind
-    unit: str
-    labels: tuple[str, ...]
     help: str
+    read: Reader
+    labels: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        """The unit that the name ends with, "" for a plain number."""
+        return next((unit for unit in UNITS if self.name.removesuffix("_total").endswith(f"_{unit}")), "")
+
+
+def families(snapshot: Snapshot) -> list[Family]:
+    """Everything exported of a pool at one moment; a figure that could not be had has no sample."""
+    pool = (("pool", snapshot.pool),)
+    return [
+        Family(
+            row.name,
+            row.kind,
+            row.unit,
+            row.help,
+            [(suffix, pool + labels, value) for suffix, labels, value in row.read(snapshot)],
+        )
+        for row in CATALOGUE
+    ]
+
+
+def _gauge(name: str, help: str, read: Reader, *labels: str) -> Metric:
+    return Metric(f"millpond_{name}", "gauge", help, read, labels)
+
+
+def _counter(name: str, help: str, read: Reader, *labels: str) -> Metric:
+    return Metric(f"millpond_{name}_total", "counter", help, read, labels)
+
+
+def _histogram(name: str, help: str, kind: str, bounds: tuple[float, ...]) -> Metric:
+    return Metric(f"millpond_{name}", "histogram", help, readers.histogram(kind, bounds))
+
+
+_POOL = (
+    _gauge("pool_state", "1 for the pool's state.", state("state", POOL_STATES, lambda s: s.reading.state), "state"),
+    _gauge("pool_uptime_seconds", "Time since the pool opened.", one(lambda s: s.uptime_s)),
+    _gauge("utilization_ratio", "Busy over available worker time, last minute.", readers.derived("utilization", 60)),
+    _gauge("breakers_open", "Operations whose breaker is open.", one(lambda s: len(s.reading.breakers_open))),
+    _gauge(
+        "health_state", "1 for the state of health.", state("state", HEALTH_STATES, lambda s: s.health.state), "state"
+    ),
+    _gauge("health_score", "Health from 0 to 100.", one(lambda s: s.health.score)),
+    _gauge("health_component_score", "Points of each part of the health score.", readers.components, "component"),
+)
+_WORKERS = (
+    _gauge("workers", "Workers that are there.", counts("state", WORKER_STATES, lambda s: s.reading.states), "state"),
+    _gauge("workers_wanted", "Workers the pool wants.", one(lambda s: s.reading.wanted)),
+    _gauge("workers_asked_for", "Workers asked for that are not gone.", one(lambda s: s.reading.asked_for)),
+    _gauge("workers_max", "Workers the pool may have.", one(lambda s: s.reading.max_workers)),
+    _gauge("places", "Calls the ready workers can run at a time.", one(lambda s: s.reading.places)),
+    _counter("worker_starts", "Workers that were asked for.", one(lambda s: s.reading.starts)),
+    _counter("worker_start_failures", "Workers that never became ready.", one(lambda s: s.reading.start_failures)),
+    _counter("worker_deaths", "Workers that are gone.", counts("cause", CAUSES, lambda s: s.reading.deaths), "cause"),
+    _counter("worker_busy_seconds", "Time workers held at least one call.", one(lambda s: s.reading.busy_s)),
+    _counter("worker_available_seconds", "Time workers were there, once ready.", one(lambda s: s.reading.available_s)),
+    _histogram("worker_start_seconds", "From asking for a worker to its being ready.", "start", STARTS),
+)
+_CALLS = (
+    _gauge("calls_queued", "Calls that wait.", one(lambda s: s.reading.queued)),
+    _gauge("calls_running", "Calls that were sent to a worker.", one(lambda s: s.reading.running)),
+    _gauge("queue_max", "Calls that may wait.", known(lambda s: -1 if (n := s.reading.max_queued) is None else n)),
+    _gauge("queue_bytes", "Arguments of the calls that wait.", one(lambda s: s.reading.queued_bytes)),
+    _gauge(
+        "queue_oldest_seconds",
+        "How long the oldest of the waiting calls waits.",
+        one(lambda s: s.reading.oldest_wait_s),
+    ),
+    _counter("calls_submitted", "Calls made, the refused ones included.", one(lambda s: s.reading.submitted)),
+    _counter("calls", "Calls that ended.", counts("ending", ENDINGS, lambda s: s.reading.endings), "ending"),
+    _counter(
+        "call_errors", "Calls that ended with an error.", counts("code", TABLE, lambda s: s.reading.codes), "code"
+    ),
+    _counter("retries", "Calls given to another worker.", one(lambda s: s.reading.retries)),
+    _counter("late_answers", "Answers nobody waited for.", one(lambda s: s.reading.late_answers)),
+    _counter("interrupts", "Calls interrupted in their worker.", one(lambda s: s.reading.interrupts)),
+    _counter("cold_calls", "Calls that waited for a worker being started.", one(lambda s: s.reading.cold_calls)),
+    _histogram("queue_wait_seconds", "From submission to the first sending.", "wait", QUICK),
+    _histogram("service_seconds", "Time in the worker.", "service", QUICK),
+    _histogram("call_duration_seconds", "From submission to the ending.", "latency", QUICK),
+    _histogram("request_bytes", "Size of a call's arguments.", "request_bytes", SIZES),
+    _histogram("response_bytes", "Size of an answer.", "answer_bytes", SIZES),
+    _counter("operation_calls", "Calls that ended.", readers.operation_calls, "operation", "ending"),
+    Metric(
+        "millpond_operation_duration_seconds",
+        "summary",
+        "From submission to the ending, quantiles of the last five minutes.",
+        readers.operation_durations,
+        ("operation",),
+    ),
+)
+_SESSIONS = (
+    _gauge(
+        "sessions",
+        "Sessions there are.",
+        counts(
+            "state",
+            ("open", "asleep"),
+            lambda s: {"open": s.reading.sessions_open, "asleep": s.reading.sessions_asleep},
+        ),
+        "state",
+    ),
+    _counter("sessions_opened", "Sessions opened or reopened.", one(lambda s: s.reading.sessions_opened)),
+    _counter("sessions_closed", "Sessions closed by their owners.", one(lambda s: s.reading.sessions_closed)),
+    _counter("sessions_lost", "Sessions whose state is gone.", one(lambda s: s.reading.sessions_lost)),
+    _counter("sessions_moved", "Moves of a session to another worker.", one(lambda s: s.reading.sessions_moved)),
+    _counter(
+        "session_calls",
+        "Calls of sessions: a hit ran where its session lives.",
+        counts(
+            "affinity", ("hit", "miss"), lambda s: {"hit": s.reading.affinity_hits, "miss": s.reading.affinity_misses}
+        ),
+        "affinity",
+    ),
+)
+_RESOURCES = (
+    _gauge(
+        "workers_cpu_ratio",
+        "Processor time of all workers over time; 1 is one core.",
+        one(lambda s: s.resources.workers_cpu),
+    ),
+    _gauge("workers_resident_bytes", "Resident memory of all workers.", one(lambda s: s.resources.workers_rss)),
+    _gauge(
+        "workers_proportional_bytes",
+        "Memory of all workers, shared pages divided.",
+        one(lambda s: s.resources.workers_pss),
+    ),
+    _gauge(
+        "workers_memory_trend_bytes_per_second",
+        "Growth of the worker whose memory surely grows most.",
+        one(lambda s: s.resources.steepest.slope),
+    ),
+    _gauge(
+        "workers_memory_trend_confidence_ratio",
+        "How sure that growth is, 0 to 1.",
+        one(lambda s: s.resources.steepest.confidence),
+    ),
+    _gauge("parent_resident_bytes", "Resident memory of the pool's program.", known(lambda s: s.resources.parent.rss)),
+    _gauge("parent_open_fds", "File descriptors the program has open.", known(lambda s: s.resources.parent.fds)),
+    _gauge("parent_max_fds", "File descriptors it may open.", known(lambda s: s.resources.max_fds)),
+    _gauge("parent_threads", "Threads of the program.", known(lambda s: s.resources.parent.threads)),
+    _counter("parent_cpu_seconds", "Processor time of the program.", known(lambda s: s.resources.parent.cpu_s)),
+    _gauge("children", "Processes below the program.", known(lambda s: s.resources.children)),
+    _gauge("zombies", "Of these, dead ones nobody has reaped.", known(lambda s: s.resources.zombies)),
+)
+_COLLECTOR = (
+    _gauge("collector_lag_seconds", "How late the last fold came.", one(lambda s: s.watch.lag_s)),
+    _gauge("collector_memory_bytes", "Memory of metrics and history.", one(lambda s: s.watch.memory_bytes)),
+    _gauge("collector_is_shedding", "1 while detail is left out.", one(lambda s: s.watch.detail != "full")),
+    _gauge(
+        "history_degraded",
+        "1 while history is not stored though it should be.",
+        one(lambda s: bool(s.watch.history_error)),
+    ),
+    _gauge("history_stored_bytes", "Size of the stored history.", one(lambda s: s.watch.stored_bytes)),
+    _counter("collector_fold_seconds", "Processor time spent on adding up.", one(lambda s: s.watch.fold_total_s)),
+    _counter("collector_folds", "How often it was added up.", one(lambda s: s.watch.folds)),
+    _counter("collector_dropped_samples", "Samples that found no room.", one(lambda s: s.watch.dropped)),
+    _counter(
+        "listeners_removed", "Listeners that raised and were detached.", one(lambda s: s.reading.listeners_removed)
+    ),
+)
+
+CATALOGUE: tuple[Metric, ...] = _POOL + _WORKERS + _CALLS + _SESSIONS + _RESOURCES + _COLLECTOR

@@ -1,0 +1,106 @@
+"""How the samples of an exported metric are read from a snapshot: one small reader a shape.
+
+Each gives suffix, labels and value; which metric has which reader is in `catalogue`. Labels come from closed sets given
+here by the caller, and whatever is not in them shares the label "(other)".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from millpond.metrics.histogram import Histogram
+from millpond.metrics.snapshot import OTHER, OperationFigures, Snapshot
+from millpond.metrics.source import ENDINGS
+
+Labels = tuple[tuple[str, str], ...]
+Sample = tuple[str, Labels, float]  # suffix, labels, value; the series is called by the family's name + suffix
+Reader = Callable[[Snapshot], Iterable[Sample]]
+
+OPERATION_WINDOW = 300  # seconds which the operations' quantiles look back on
+QUANTILES = (("0.5", "p50"), ("0.9", "p90"), ("0.95", "p95"), ("0.99", "p99"), ("0.999", "p999"))
+
+# Bounds of the classic histograms are powers of two, which are bounds of the exponential ones too, so that no value is
+# counted on the wrong side. The steps are narrow where most pools' values lie.
+QUICK = tuple(2.0**e for e in (-16, -14, -12, -10, -8, -7, -6, -5, -4, -3, -2, -1, 0, 2, 4, 6))  # 15 us to 64 s
+STARTS = tuple(2.0**e for e in (-8, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 8))  # 4 ms to 256 s
+SIZES = tuple(2.0**e for e in (6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30))  # 64 bytes to 1 GiB
+
+
+def bound_text(bound: float) -> str:
+    """A bucket's bound as the label `le` has it: 1.0, 0.25, +Inf."""
+    return "+Inf" if bound == math.inf else repr(bound)
+
+
+def one(get: Callable[[Snapshot], float]) -> Reader:
+    """A plain figure."""
+    return lambda snapshot: [("", (), float(get(snapshot)))]
+
+
+def known(get: Callable[[Snapshot], float]) -> Reader:
+    """A figure that the system may refuse, told as -1: then there is no sample."""
+    return lambda snapshot: [("", (), float(value))] if (value := get(snapshot)) >= 0 else []
+
+
+def derived(name: str, window: int) -> Reader:
+    """A derived value of a window (seconds), NaN while it has none."""
+    return one(lambda snapshot: snapshot.windows[window].derived.get(name, math.nan))
+
+
+def state(label: str, states: tuple[str, ...], get: Callable[[Snapshot], str]) -> Reader:
+    """One sample a state, 1 for the one it is in."""
+    return lambda snapshot: [("", ((label, name),), float(get(snapshot) == name)) for name in states]
+
+
+def counts(label: str, names: Iterable[str], get: Callable[[Snapshot], Mapping[str, int]]) -> Reader:
+    """One sample a name of a closed set, 0 included, so that a first increase is seen; strangers share one."""
+    closed = tuple(names)
+    return lambda snapshot: _counted(label, closed, get(snapshot))
+
+
+def _counted(label: str, closed: tuple[str, ...], found: Mapping[str, int]) -> Iterator[Sample]:
+    for name in closed:
+        yield "", ((label, name),), float(found.get(name, 0))
+    if strangers := sum(found.values()) - sum(found.get(name, 0) for name in closed):
+        yield "", ((label, OTHER),), float(strangers)
+
+
+def components(snapshot: Snapshot) -> Iterator[Sample]:
+    """The parts of the health score."""
+    for part in snapshot.health.components:
+        yield "", (("component", part.name),), part.score
+
+
+def histogram(kind: str, bounds: tuple[float, ...]) -> Reader:
+    """A classic histogram of what the pool saw since it opened; exact, as `bounds` are bounds of its buckets."""
+    return lambda snapshot: _buckets(snapshot.totals[kind], bounds)
+
+
+def _buckets(counted: Histogram, bounds: tuple[float, ...]) -> Iterator[Sample]:
+    for bound in bounds:
+        yield "_bucket", (("le", bound_text(bound)),), float(counted.at_most(bound))
+    yield "_bucket", (("le", "+Inf"),), float(counted.count)
+    yield "_sum", (), counted.total
+    yield "_count", (), float(counted.count)
+
+
+def operation_calls(snapshot: Snapshot) -> Iterator[Sample]:
+    """Calls by operation and ending."""
+    for figures in _operations(snapshot):
+        for ending in ENDINGS:
+            yield "", (("operation", figures.name), ("ending", ending)), float(figures.endings.get(ending, 0))
+
+
+def operation_durations(snapshot: Snapshot) -> Iterator[Sample]:
+    """Percentiles of the last minutes, sums and counts since the operation was told apart."""
+    for figures in _operations(snapshot):
+        name, total = ("operation", figures.name), figures.totals["latency"]
+        recent = figures.windows[OPERATION_WINDOW]["latency"]
+        for quantile, attribute in QUANTILES:
+            yield "", (name, ("quantile", quantile)), getattr(recent, attribute)
+        yield "_sum", (name,), total.total
+        yield "_count", (name,), float(total.count)
+
+
+def _operations(snapshot: Snapshot) -> tuple[OperationFigures, ...]:
+    return (*snapshot.operations, snapshot.other)

@@ -1,0 +1,75 @@
+"""A stretch of the program's work, said as events: begun, ended well, or with an exception.
+
+Made by `Bus.span`; several `with` of one bus inside each other know their parent, across tasks too.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from millpond.telemetry.bus import Bus
+
+RESERVED = frozenset({"span", "parent", "error"})
+_current: ContextVar[Span | None] = ContextVar("millpond_span", default=None)
+
+
+class Span:
+    """To be entered once. What is put into `measurements` meanwhile goes out with its end."""
+
+    __slots__ = ("_began", "_bus", "_metadata", "_name", "_outer", "id", "measurements")
+
+    def __init__(self, bus: Bus, name: str, metadata: dict[str, Any]) -> None:
+        if taken := RESERVED & metadata.keys():
+            raise ValueError(f"a span says {', '.join(sorted(taken))} itself; give that metadata another name")
+        self.id = 0  # until it is entered
+        self.measurements: dict[str, Any] = {}
+        self._bus = bus
+        self._name = name
+        self._metadata = metadata
+        self._outer: Span | None = None
+        self._began = 0.0
+
+    @property
+    def parent(self) -> int | None:
+        """The number of the span around this one, of the same bus."""
+        outer = self._outer
+        while outer is not None and outer._bus is not self._bus:
+            outer = outer._outer
+        return None if outer is None else outer.id
+
+    def __enter__(self) -> Span:
+        if self.id:
+            raise RuntimeError("a span is entered once; ask the bus for another")
+        self.id = next(self._bus.span_ids)
+        self._outer = _current.get()
+        _current.set(self)
+        self._say("start", {}, {})
+        self._began = self._bus.clock()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        measured = {**self.measurements, "seconds": self._bus.clock() - self._began}
+        # An asynchronous generator may be closed in another context, where this span never was the current one.
+        if _current.get() is self:
+            _current.set(self._outer)
+        if kind is None:
+            self._say("stop", measured, {})
+        else:
+            self._say("exception", measured, {"error": kind.__qualname__})
+
+    async def __aenter__(self) -> Span:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _say(self, what: str, measurements: dict[str, Any], more: dict[str, Any]) -> None:
+        metadata = {**self._metadata, **more, "span": self.id, "parent": self.parent}
+        self._bus.execute(f"{self._name}.{what}", measurements, metadata)

@@ -1,31 +1,57 @@
-"""The bus: who listens hears, who raises is detached, and nobody pays for what nobody wants."""
+"""The bus: who listens hears, who raises is detached, who is slow is named, and nobody pays for what nobody wants."""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from millpond import events
-from millpond.telemetry.bus import Bus
+from millpond.events import UserEvent
+from millpond.telemetry.bus import NAMES_KEPT, REMOVED_KEPT, Bus
+from millpond.telemetry.listening import LOOK_EVERY_S, SLOW_CALL_S
 
 OPEN = events.SessionOpened(number=1, generation=1)
 CLOSE = events.SessionClosed(number=1, generation=1)
 RESIZE = events.PoolResized(before=1, after=2, reason="test")
+NAMES = st.from_regex(r"[a-z]{1,3}(\.[a-z]{1,3}){0,2}", fullmatch=True)
+
+
+def ignore(event):
+    """A listener without any interest."""
+
+
+class Time:
+    """Seconds, moved by hand."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
 
 
 @pytest.mark.parametrize(
     ("wanted", "heard"),
     [
         (None, [OPEN, CLOSE, RESIZE]),
+        ("*", [OPEN, CLOSE, RESIZE]),
+        (["session.open", "*"], [OPEN, CLOSE, RESIZE]),
         ("session", [OPEN, CLOSE]),
         ("session.open", [OPEN]),
+        (["session.open", "pool"], [OPEN, RESIZE]),
+        (("session", "session.open"), [OPEN, CLOSE]),
+        ([], []),
         ("sess", []),
         ("session.open.more", []),
     ],
 )
 def test_a_listener_hears_what_it_asked_for(wanted, heard):
-    """All events, one, or those below a dotted name."""
+    """All events, one, those below a dotted name, or several of these, and each event once."""
     bus, seen = Bus(), []
     bus.attach("test", wanted, seen.append)
     for event in (OPEN, CLOSE, RESIZE):
@@ -34,63 +60,264 @@ def test_a_listener_hears_what_it_asked_for(wanted, heard):
     assert seen == heard
 
 
+@given(st.lists(NAMES), NAMES)
+def test_a_wanted_name_means_itself_and_what_is_below_it(wanted, name):
+    """However many are given, in whatever order: word by word, never by parts of words."""
+    bus, words = Bus(), name.split(".")
+    bus.attach("test", wanted, ignore)
+    expected = any(words[: len(one.split("."))] == one.split(".") for one in wanted)
+    assert bus.has_listener(name) == expected
+
+
+@pytest.mark.parametrize("wanted", ["", "Two words", ".open", "session.", "call.*", ["session", ""]])
+def test_what_can_be_no_events_name_is_refused(wanted):
+    """A listener that would never hear anything is a mistake, found when it is made."""
+    bus = Bus()
+    with pytest.raises(ValueError, match="no event's name"):
+        bus.attach("test", wanted, ignore)
+    with pytest.raises(TypeError, match="string"):
+        bus.attach("test", [7], ignore)
+    assert bus.listeners() == ()
+
+
 def test_whether_anybody_listens_follows_who_is_attached():
     """What was known about listeners is forgotten when they change."""
     bus = Bus()
     assert not bus.has_listener("session.open")
-    bus.attach("test", "session", lambda event: None)
+    bus.attach("test", "session", ignore)
     assert bus.has_listener("session.open")
     bus.detach("test")
     assert not bus.has_listener("session.open")
     bus.detach("nobody")
 
 
+def test_any_number_of_names_may_come_by():
+    """Users' events may have names from anywhere: what is remembered of them is bounded, and right beyond that."""
+    bus = Bus()
+    bus.attach("test", "even", ignore)
+    for number in range(NAMES_KEPT + 10):
+        assert not bus.has_listener(f"odd.n{number}")
+    assert bus.has_listener("even.more")
+    assert len(bus._routes) == NAMES_KEPT
+
+
 def test_an_id_is_taken_once():
     """A second listener of the same id would push out the first unseen."""
     bus = Bus()
-    bus.attach("test", None, lambda event: None)
+    bus.attach("test", None, ignore)
     with pytest.raises(ValueError, match="attached already"):
-        bus.attach("test", None, lambda event: None)
+        bus.attach("test", None, ignore)
 
 
-def test_a_listener_that_raises_is_detached_loudly_and_alone(caplog):
+@pytest.mark.parametrize("form", [dict, list])
+def test_many_are_attached_together_or_not_at_all(form):
+    """As a mapping or in rows; one that cannot be attached leaves none of the others behind."""
+    bus, seen = Bus(), []
+    both = {"a": ("session.open", seen.append), "b": ("session", seen.append)}
+    many = both if form is dict else [(one, *rest) for one, rest in both.items()]
+    bus.attach_many(many)
+    bus.execute(OPEN)
+    assert seen == [OPEN, OPEN]
+    bus.detach("a")
+    with pytest.raises(ValueError, match="'b' is attached already"):
+        bus.attach_many(many)
+    assert [one.id for one in bus.listeners()] == ["b"]
+
+
+def test_a_change_of_listeners_is_told_to_whoever_keeps_answers():
+    """Once a change, after it, so that `has_listener` says the new thing; also when a listener is thrown off."""
+    bus, told = Bus(), []
+    bus.on_change(lambda: told.append(bus.has_listener("session.open")))
+    bus.attach_many([("a", "session", ignore), ("b", "session", lambda event: 1 / 0)])
+    bus.detach("a")
+    bus.detach("nobody")
+    bus.execute(OPEN)
+    assert told == [True, True, False]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no more paper"), asyncio.CancelledError("no more paper")])
+def test_a_listener_that_raises_is_detached_loudly_and_alone(caplog, error):
     """It is logged and counted with its reason, and the others hear the same event."""
     bus, seen = Bus(), []
 
     def broken(event):
-        raise RuntimeError("no more paper")
+        raise error
 
     bus.attach("broken", None, broken)
     bus.attach("sound", None, seen.append)
     bus.execute(OPEN)
     bus.execute(CLOSE)
     assert seen == [OPEN, CLOSE]
-    assert bus.removed == {"broken": "RuntimeError('no more paper')"}
+    assert bus.removed == {"broken": repr(error)}
+    assert bus.removed_count == 1
     assert [record.message for record in caplog.records] == [
         "listener 'broken' raised on session.open and was detached"
     ]
+    assert caplog.records[0].exc_info[1] is error
+
+
+def test_an_error_that_cannot_be_told_does_no_harm():
+    """Not even a listener's exception that fails to say what it is stops the others."""
+
+    class Mute(Exception):
+        def __repr__(self):
+            raise RuntimeError("no words either")
+
+    def broken(event):
+        raise Mute
+
+    bus, seen = Bus(), []
+    bus.attach("broken", None, broken)
+    bus.attach("sound", None, seen.append)
+    bus.execute(OPEN)
+    assert (seen, bus.removed) == ([OPEN], {"broken": "Mute"})
+
+
+def test_what_is_kept_of_thrown_off_listeners_is_bounded():
+    """All are counted, the last are named."""
+    bus = Bus()
+    for number in range(REMOVED_KEPT + 5):
+        bus.attach(f"broken-{number}", None, lambda event: 1 / 0)
+        bus.execute(OPEN)
+    assert bus.removed_count == REMOVED_KEPT + 5
+    assert list(bus.removed) == [f"broken-{number}" for number in range(5, REMOVED_KEPT + 5)]
+
+
+def test_a_listener_that_puts_another_in_its_place_and_raises_takes_only_itself_off():
+    """The one that has its id now did nothing wrong."""
+    bus, seen = Bus(), []
+
+    def broken(event):
+        bus.detach("test")
+        bus.attach("test", None, seen.append)
+        raise RuntimeError
+
+    bus.attach("test", None, broken)
+    bus.execute(OPEN)
+    bus.execute(CLOSE)
+    assert seen == [CLOSE]
 
 
 def test_a_listener_may_detach_itself_and_others_while_it_hears():
-    """What it takes off hears nothing of this event any more."""
-    bus, seen = Bus(), []
+    """What it takes off hears nothing of this event any more, what it attaches only the next."""
+    bus, seen, late = Bus(), [], []
 
     def once(event):
         bus.detach("once")
         bus.detach("other")
+        bus.attach("late", None, late.append)
 
     bus.attach("once", None, once)
     bus.attach("other", None, seen.append)
     bus.execute(OPEN)
+    bus.execute(CLOSE)
+    assert (seen, late) == ([], [CLOSE])
+
+
+def test_what_a_listener_costs_is_known():
+    """Its calls, their time, and the slowest with its event."""
+    clock = Time()
+    bus = Bus(clock)
+
+    def listen(event):
+        clock.now += {"session.open": 0.001, "session.close": 0.004, "pool.resize": 0.002}[event.name]
+
+    bus.attach("test", ["session", "pool"], listen)
+    for event in (OPEN, CLOSE, RESIZE):
+        bus.execute(event)
+    (facts,) = bus.listeners()
+    assert (facts.id, facts.events, facts.heard) == ("test", ("session", "pool"), 3)
+    assert facts.seconds == pytest.approx(0.007)
+    assert (facts.slowest, facts.slowest_event, facts.is_slow) == (pytest.approx(0.004), "session.close", False)
+
+
+def test_a_slow_call_is_named_once(caplog):
+    """The pool's loop stands still meanwhile; one warning is enough to say so."""
+    clock = Time()
+    bus = Bus(clock)
+
+    def listen(event):
+        clock.now += 2 * SLOW_CALL_S
+
+    bus.attach("sleepy", None, listen)
     bus.execute(OPEN)
-    assert seen == []
+    bus.execute(OPEN)
+    assert [record.message for record in caplog.records] == [
+        "listener 'sleepy' is slow and holds up the pool's loop: it took 100 ms for session.open"
+    ]
+    assert bus.listeners()[0].is_slow
+
+
+@pytest.mark.parametrize(("pause", "is_slow"), [(0.005, True), (0.05, False)])
+def test_many_short_calls_are_slow_together(caplog, pause, is_slow):
+    """A millisecond a time is nothing now and then, and a sixth of the loop's time every five."""
+    clock = Time()
+    bus = Bus(clock)
+
+    def listen(event):
+        clock.now += 0.001
+
+    bus.attach("busy", None, listen)
+    for _ in range(int(3 * LOOK_EVERY_S / 0.001)):
+        clock.now += pause
+        bus.execute(OPEN)
+    assert bus.listeners()[0].is_slow is is_slow
+    assert ["it took 17% of the time lately" in record.message for record in caplog.records] == [True] * is_slow
+
+
+def test_the_program_may_say_events_of_its_own():
+    """By name, with measurements and metadata; they arrive as events that came from no worker."""
+    bus, seen = Bus(), []
+    bus.attach("test", "shop", seen.append)
+    measured = {"euros": 12.5}
+    bus.execute("shop.sale", measured, {"kind": "book"})
+    bus.execute("shop.closed")
+    bus.execute("other.thing", measured)
+    measured["euros"] = 0.0
+    assert seen == [
+        UserEvent("shop.sale", measurements={"euros": 12.5}, metadata={"kind": "book"}),
+        UserEvent("shop.closed"),
+    ]
+    assert seen[0].worker is seen[0].call is None
+
+
+@pytest.mark.parametrize("say", [Bus.execute, Bus.span])
+def test_the_pools_own_names_are_not_the_programs(say):
+    """Whoever listens to them counts on their fields."""
+    with pytest.raises(ValueError, match="said by the pool itself"):
+        say(Bus(), "session.lost")
+    with pytest.raises(ValueError, match="no event's name"):
+        say(Bus(), "no name")
+
+
+def test_listeners_come_and_go_from_other_threads_while_events_are_said():
+    """None is left behind, and what a thread attached it hears until it detaches it."""
+    bus, rounds = Bus(), 300
+    begun, done = threading.Barrier(3), []
+
+    def come_and_go(mark):
+        begun.wait(10)
+        for number in range(rounds):
+            bus.attach(f"{mark}-{number}", "session", ignore)
+            assert bus.has_listener("session.open")
+            bus.detach(f"{mark}-{number}")
+        done.append(mark)
+
+    threads = [threading.Thread(target=come_and_go, args=(mark,)) for mark in "ab"]
+    for thread in threads:
+        thread.start()
+    begun.wait(10)
+    while any(thread.is_alive() for thread in threads):
+        bus.execute(OPEN)
+    assert sorted(done) == ["a", "b"]
+    assert bus.listeners() == ()
     assert not bus.has_listener("session.open")
 
 
 def test_events_are_frozen_facts_with_names_of_their_own():
     """Dotted, each with a docstring, and none changes on its way."""
     declared = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)}
-    assert set(events.EVENTS.values()) == declared - {events.Event, events.UserEvent}
+    assert set(events.EVENTS.values()) == declared - {events.Event, UserEvent}
     for name, kind in events.EVENTS.items():
         assert name.count(".") == 1
         assert kind.__doc__

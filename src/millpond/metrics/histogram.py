@@ -19,6 +19,7 @@ SCALE = 5
 PER_OCTAVE = 2**SCALE
 LOWEST, HIGHEST = -35 * PER_OCTAVE, 40 * PER_OCTAVE - 1  # the buckets there are
 FLOOR, CEILING = 2.0**-35, 2.0**40
+ROUNDING = 1e-6  # of a bucket
 ZERO = LOWEST - 1  # stands for a value too small to have a bucket
 
 Buckets = npt.NDArray[np.int64]
@@ -43,7 +44,15 @@ def buckets_of(values: Any) -> Buckets:
 @cache
 def upper_bound(bucket: int) -> float:
     """The largest value that belongs into a bucket."""
-    return float(2.0 ** ((bucket + 1) / PER_OCTAVE))
+    octave, place = divmod(bucket + 1, PER_OCTAVE)
+    return math.ldexp(2.0 * float(_MANTISSAS[place]), octave)
+
+
+def last_bucket(bound: float) -> int:
+    """The last bucket that `bound` closes or lies in; a rounding error away from an upper bound is that bound."""
+    exact = math.log2(min(max(bound, FLOOR), CEILING)) * PER_OCTAVE
+    nearest = round(exact)
+    return (nearest if abs(exact - nearest) < ROUNDING else math.ceil(exact)) - 1
 
 
 class Histogram:
@@ -100,11 +109,7 @@ class Histogram:
 
     def percentiles(self, shares: Sequence[float]) -> list[float]:
         """For each share (0 to 1) the value which at least that share does not exceed, within 1.1 %; NaN of nothing."""
-        if not self.count:
-            return [math.nan] * len(shares)
-        ranks = np.maximum(np.ceil(np.asarray(shares) * self.count), 1) - self.zeros
-        found = np.searchsorted(np.cumsum(self.counts), ranks) + (self.low - LOWEST)
-        return [float(_MIDDLES[at]) if rank > 0 else 0.0 for at, rank in zip(found, ranks, strict=True)]
+        return percentiles(self.low, self.counts, self.zeros, shares)
 
     def percentile(self, share: float) -> float:
         """As `percentiles`, of one share."""
@@ -114,8 +119,7 @@ class Histogram:
         """How many values lie at or below `bound`; exact if that is a power of 2**(1/32)."""
         if bound < FLOOR:
             return self.zeros if bound >= 0 else 0
-        last = min(int(buckets_of((bound,))[0]), HIGHEST)
-        return self.zeros + int(self.counts[: max(0, last + 1 - self.low)].sum())
+        return self.zeros + int(self.counts[: max(0, last_bucket(bound) + 1 - self.low)].sum())
 
     def above(self, bound: float) -> int:
         """How many values lie above `bound`; exact if that is a power of 2**(1/32)."""
@@ -124,7 +128,8 @@ class Histogram:
     def pack(self) -> bytes:
         """The histogram as bytes: the counts of all buckets from the first to the last, or places and counts of those
         that hold something, whichever is shorter."""
-        width = next(w for w in _WIDTHS if not len(self.counts) or int(self.counts.max()) < 256**w)
+        most = int(self.counts.max()) if len(self.counts) else 0
+        width = next(width for width in _WIDTHS if most < 256**width)
         places = np.flatnonzero(self.counts)
         is_sparse = len(places) * (2 + width) < len(self.counts) * width
         head = _HEAD.pack(
@@ -136,6 +141,17 @@ class Histogram:
 
 
 EMPTY = Histogram()
+
+
+def percentiles(low: int, counts: Buckets, zeros: int, shares: Sequence[float]) -> list[float]:
+    """As `Histogram.percentiles`, of counts whose ends may be 0."""
+    upto = counts.cumsum()
+    inside = int(upto[-1]) if len(upto) else 0
+    if not inside:
+        return [0.0 if zeros else math.nan] * len(shares)
+    ranks = [max(math.ceil(share * (inside + zeros)), 1) - zeros for share in shares]
+    found: list[float] = _MIDDLES[upto.searchsorted(ranks) + (low - LOWEST)].tolist()
+    return found if not zeros else [value if rank > 0 else 0.0 for value, rank in zip(found, ranks, strict=True)]
 
 
 def unpack(data: bytes, start: int = 0) -> tuple[Histogram, int]:

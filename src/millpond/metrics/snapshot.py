@@ -21,7 +21,7 @@ OTHER = "(other)"  # the operations beyond those that are told apart
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A histogram's figures: how many values, their sum, mean and percentiles, the largest bucket's upper bound."""
+    """A histogram's figures: how many values, their sum, mean, percentiles and highest (within 1.1 %)."""
 
     count: int = 0
     total: float = 0.0
@@ -55,8 +55,9 @@ class Window:
 class OperationFigures:
     """One operation, or all the others together.
 
-    `endings`, `codes` and `totals` (`OPERATION_KINDS` -> histogram) only grow while it is told apart from the others;
-    `windows` maps each of `WINDOWS` to kind to distribution, in steps of ten seconds.
+    `endings` and `codes` count since the pool opened, `totals` (`OPERATION_KINDS` -> histogram) since the operation was
+    told apart; what the others have is what the pool has less what the busiest have. `windows` maps each of `WINDOWS`
+    to kind to distribution, in steps of ten seconds; the others have none.
     """
 
     name: str

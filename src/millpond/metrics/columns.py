@@ -1,0 +1,96 @@
+"""The columns of history: every counter and gauge of a reading as one row of numbers, in a fixed order.
+
+Rows make differences, sums and files of a reading simple. A file remembers the names it was written with, so the order
+may change between versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from millpond.errors import TABLE
+from millpond.metrics.source import CAUSES, ENDINGS, WORKER_STATES, Counts, Reading
+
+Row = npt.NDArray[np.float64]
+
+OTHER_CODE = "other"  # error codes that are none of ours
+PLAIN_COUNTERS = (
+    "submitted",
+    "sessions_opened",
+    "sessions_closed",
+    "sessions_lost",
+    "sessions_moved",
+    "affinity_hits",
+    "affinity_misses",
+    "cold_calls",
+    "starts",
+    "start_failures",
+    "retries",
+    "late_answers",
+    "interrupts",
+    "busy_s",
+    "available_s",
+    "listeners_removed",
+)
+PLAIN_GAUGES = (
+    "wanted",
+    "asked_for",
+    "places",
+    "max_workers",
+    "queued",
+    "queued_bytes",
+    "running",
+    "oldest_wait_s",
+    "sessions_open",
+    "sessions_asleep",
+)
+FAMILIES: dict[str, tuple[str, ...]] = {  # counters with a label: prefix -> its values
+    "endings": ENDINGS,
+    "deaths": CAUSES,
+    "codes": (*TABLE, OTHER_CODE),
+}
+COUNTERS = (*PLAIN_COUNTERS, *(f"{family}.{value}" for family, values in FAMILIES.items() for value in values))
+GAUGES = (*PLAIN_GAUGES, "breakers_open", *(f"workers.{state}" for state in WORKER_STATES))
+OWN_GAUGES = ("health", "cpu", "rss", "workers_cpu", "workers_rss")  # the collector's own, after the reading's
+ALL_GAUGES = (*GAUGES, *OWN_GAUGES)
+
+COUNTER_AT = {name: at for at, name in enumerate(COUNTERS)}
+GAUGE_AT = {name: at for at, name in enumerate(ALL_GAUGES)}
+
+
+def counters_of(reading: Reading) -> Row:
+    """The reading's counters, in the order of `COUNTERS`."""
+    row = [float(getattr(reading, name)) for name in PLAIN_COUNTERS]
+    row += labelled(reading.endings, ENDINGS)
+    row += labelled(reading.deaths, CAUSES)
+    codes = labelled(reading.codes, FAMILIES["codes"])
+    codes[-1] += sum(reading.codes.values()) - sum(codes)
+    return np.array(row + codes)
+
+
+def labelled(counts: Counts, names: tuple[str, ...]) -> list[float]:
+    """Counts in the order of their names, 0 where there is none."""
+    return [float(counts.get(name, 0)) for name in names]
+
+
+def gauges_of(reading: Reading, own: tuple[float, ...]) -> Row:
+    """The reading's gauges and the collector's own, in the order of `ALL_GAUGES`."""
+    row = [float(getattr(reading, name)) for name in PLAIN_GAUGES]
+    return np.array([*row, len(reading.breakers_open), *labelled(reading.states, WORKER_STATES), *own])
+
+
+def family(row: Row, name: str) -> Mapping[str, int]:
+    """The counters of one family that are not 0, by their label's value."""
+    first = COUNTER_AT[f"{name}.{FAMILIES[name][0]}"]
+    found = zip(FAMILIES[name], row[first : first + len(FAMILIES[name])].tolist(), strict=True)
+    return MappingProxyType({value: int(count) for value, count in found if count})
+
+
+def rearranged(row: Row, names: list[str], wanted: tuple[str, ...]) -> Row:
+    """A row that was written under other names, in today's order; what it does not have is 0."""
+    there = dict(zip(names, row.tolist(), strict=True))
+    return np.array([there.get(name, 0.0) for name in wanted])

@@ -1,0 +1,195 @@
+"""Every derived value, defined once: its name, its unit, what it means, and the function that computes it.
+
+A value is computed from a `Span`: what was counted and measured in some stretch of time, be it a window, a slot of
+history or a pool's whole life. The table in `docs/metrics.md` is printed from here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from millpond.metrics import distribution
+from millpond.metrics.columns import COUNTER_AT, FAMILIES, Row
+from millpond.metrics.slot import Slot
+from millpond.metrics.snapshot import Distribution
+from millpond.metrics.source import ENDINGS, UNPLANNED
+
+Blame = Literal["ours", "handler", "caller"]
+
+# Whose fault an error is: the pool's (or the machine's under it), the handler's, or the caller's. A deadline that
+# passed is ours, whatever held the call up: the pool took it and did not answer in time.
+BLAME: dict[str, Blame] = {
+    "worker_died": "ours",
+    "deadline_exceeded": "ours",
+    "queue_full": "ours",
+    "session_lost": "ours",
+    "session_restored": "ours",
+    "handler_error": "handler",
+    "result_not_serializable": "handler",
+    "circuit_open": "handler",
+    "poison_call": "handler",
+    "start_failed": "handler",
+    "bad_argument": "caller",
+    "payload_too_large": "caller",
+    "cancelled": "caller",
+    "session_busy": "caller",
+    "too_many_sessions": "caller",
+    "pool_closing": "caller",
+    "pool_closed": "caller",
+    "reentrant_call": "caller",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Span:
+    """What was counted (`counters`, a row of `columns`) and measured in some seconds."""
+
+    seconds: float
+    counters: Row
+    distributions: Mapping[str, Distribution]
+
+    def __getitem__(self, name: str) -> float:
+        """How much a counter grew."""
+        return float(self.counters[COUNTER_AT[name]])
+
+    @property
+    def ended(self) -> float:
+        """Calls that ended, however they did."""
+        return sum(self[f"endings.{ending}"] for ending in ENDINGS)
+
+    def blamed(self, whom: Blame) -> float:
+        """Calls that ended with an error of somebody's; an error we do not know is ours."""
+        return sum(self[f"codes.{code}"] for code in FAMILIES["codes"] if BLAME.get(code, "ours") == whom)
+
+    def unplanned(self) -> float:
+        """Workers that went without the pool wanting it. A start that failed may be counted without its death."""
+        deaths = {cause: self[f"deaths.{cause}"] for cause in UNPLANNED}
+        deaths["start_failed"] = max(deaths["start_failed"], self["start_failures"])
+        return sum(deaths.values())
+
+    def of(self, kind: str) -> Distribution:
+        """A distribution; that of nothing if there is none."""
+        return self.distributions.get(kind, distribution.NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """One derived value. `unit` is "ratio" for shares from 0 to 1."""
+
+    name: str
+    unit: str
+    definition: str
+    compute: Callable[[Span], float]
+
+
+def share(part: float, whole: float) -> float:
+    """A share; NaN of nothing."""
+    return part / whole if whole else math.nan
+
+
+def rate(count: float, span: Span, per_s: float = 1.0) -> float:
+    """How often something happened in `per_s` seconds; NaN of a span without length."""
+    return share(count * per_s, span.seconds)
+
+
+DERIVED: tuple[Derived, ...] = (
+    Derived(
+        "utilization",
+        "ratio",
+        "Seconds in which workers held at least one call, over the seconds in which they were ready: `busy_s / "
+        "available_s`, summed over all workers of the span.",
+        lambda span: share(span["busy_s"], span["available_s"]),
+    ),
+    Derived("arrivals", "calls/s", "Calls submitted a second.", lambda span: rate(span["submitted"], span)),
+    Derived("throughput", "calls/s", "Calls that ended a second, however they did.", lambda s: rate(s.ended, s)),
+    Derived("goodput", "calls/s", "Calls that ended `ok` a second.", lambda span: rate(span["endings.ok"], span)),
+    Derived(
+        "concurrency",
+        "calls",
+        "Calls in the pool on average, by Little's law: the sum of the latencies of the calls that ended, over the "
+        "span's seconds.",
+        lambda span: rate(span.of("latency").total, span),
+    ),
+    Derived(
+        "attainment",
+        "ratio",
+        "Deadline attainment: the calls that did not end `expired`, over all that ended.",
+        lambda span: 1.0 - share(span["endings.expired"], span.ended),
+    ),
+    Derived(
+        "errors_ours",
+        "ratio",
+        "Calls that ended with an error of the pool's own, over all that ended. Which error is whose, see below.",
+        lambda span: share(span.blamed("ours"), span.ended),
+    ),
+    Derived(
+        "errors_handler",
+        "ratio",
+        "Calls that ended with an error of the handler's, over all that ended.",
+        lambda span: share(span.blamed("handler"), span.ended),
+    ),
+    Derived(
+        "errors_caller",
+        "ratio",
+        "Calls that ended with an error of the caller's, over all that ended.",
+        lambda span: share(span.blamed("caller"), span.ended),
+    ),
+    Derived(
+        "wait_share",
+        "ratio",
+        "How much of the calls' time was spent waiting for a worker: the sum of the queue waits over the sum of the "
+        "latencies.",
+        lambda span: share(span.of("wait").total, span.of("latency").total),
+    ),
+    Derived(
+        "affinity_hit",
+        "ratio",
+        "Sessions' calls that ran where their session lived, over all calls of sessions that ran.",
+        lambda span: share(span["affinity_hits"], span["affinity_hits"] + span["affinity_misses"]),
+    ),
+    Derived(
+        "sessions_moved",
+        "1/min",
+        "Sessions that went on in another worker with their state, a minute.",
+        lambda span: rate(span["sessions_moved"], span, 60.0),
+    ),
+    Derived(
+        "sessions_lost",
+        "1/min",
+        "Sessions whose state was lost, a minute.",
+        lambda span: rate(span["sessions_lost"], span, 60.0),
+    ),
+    Derived(
+        "cold_share",
+        "ratio",
+        "Cold-start share: the calls that waited for a worker which was being started, over all submitted.",
+        lambda span: share(span["cold_calls"], span["submitted"]),
+    ),
+    Derived(
+        "retry_share",
+        "ratio",
+        "Retries over calls submitted; a call that is retried twice counts twice.",
+        lambda span: share(span["retries"], span["submitted"]),
+    ),
+    Derived(
+        "unplanned_deaths",
+        "1/min",
+        "Workers that crashed, failed to start, stopped answering or outran an interrupt, a minute.",
+        lambda span: rate(span.unplanned(), span, 60.0),
+    ),
+)
+NAMES = tuple(one.name for one in DERIVED)
+
+
+def derive(span: Span) -> Mapping[str, float]:
+    """All derived values of a span."""
+    return MappingProxyType({one.name: one.compute(span) for one in DERIVED})
+
+
+def span_of(slot: Slot) -> Span:
+    """A slot of history as a span."""
+    return Span(slot.seconds, slot.counters, {kind: distribution.of(one) for kind, one in slot.histograms.items()})

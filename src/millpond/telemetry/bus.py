@@ -13,7 +13,7 @@ import threading
 import time
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, overload
+from typing import Any, Protocol, overload
 
 from millpond.events import EVENTS, Event, UserEvent
 from millpond.telemetry.listening import Listener, ListenerFacts, Listening, Wanted, check_name
@@ -168,6 +168,20 @@ class Bus:
         if len(self.removed) > REMOVED_KEPT:
             del self.removed[next(iter(self.removed))]
         log.error("listener %r raised on %s and was detached", one.id, event.name, exc_info=error)
+
+
+class HasTelemetry(Protocol):
+    """A `Pool` or a `SyncPool`."""
+
+    @property
+    def telemetry(self) -> Bus:
+        """Where listeners attach."""
+        ...
+
+
+def bus_of(pool: Bus | HasTelemetry) -> Bus:
+    """The bus of a pool, or the bus itself."""
+    return pool if isinstance(pool, Bus) else pool.telemetry
 
 
 def own_name(name: object) -> str:

@@ -109,10 +109,13 @@ def errors_table() -> str:
 
 
 def events_table() -> str:
-    rows = [["event", "class", "fields", "said when"]]
+    rows = [["event", "class", "measurements", "metadata", "said when"]]
     for name, kind in events.EVENTS.items():
-        fields = ", ".join(f"`{field.name}`" for field in dataclasses.fields(kind))
-        rows.append([f"`{name}`", f"`{kind.__name__}`", fields, inspect.getdoc(kind) or ""])
+        units = events.units(kind)
+        measurements = ", ".join(f"`{field}` ({unit})" for field, unit in units.items())
+        metadata = ", ".join(f"`{field.name}`" for field in dataclasses.fields(kind) if field.name not in units)
+        said_when = " ".join((inspect.getdoc(kind) or "").split())
+        rows.append([f"`{name}`", f"`{kind.__name__}`", measurements, metadata, said_when])
     return table(rows)
 
 

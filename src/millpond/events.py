@@ -1,14 +1,23 @@
 """Everything the pool says, as frozen facts with dotted names.
 
-Each event is a dataclass with its name, measurements in units, and closed-set metadata; no arguments, results,
-environment values or session ids. Part of the vocabulary; the bus carries them.
+Each event is a dataclass with its name, measurements in units (`Seconds`, `Bytes`, ...), and metadata: no arguments,
+results, environment values or session ids. Part of the vocabulary; the bus carries them. The hot ones (`HOT`) come
+several times a call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+
+Seconds = Annotated[float, "s"]
+Bytes = Annotated[int, "bytes"]
+Calls = Annotated[int, "calls"]
+Workers = Annotated[int, "workers"]
+Sessions = Annotated[int, "sessions"]
+Times = Annotated[int, "times"]
+Share = Annotated[float, "share"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +27,87 @@ class Event:
     name: ClassVar[str] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PoolStateChanged(Event):
-    """The pool is opening, ready, draining, closing or closed."""
+# The pool
 
-    name = "pool.state"
-    before: str
-    after: str
-    reason: str = ""
+
+@dataclass(frozen=True, slots=True)
+class PoolOpening(Event):
+    """The pool begins to open."""
+
+    name = "pool.open"
+    min_workers: Workers
+    max_workers: Workers
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReady(Event):
+    """`min_workers` are ready and calls are taken; `seconds` since it began to open."""
+
+    name = "pool.ready"
+    workers: Workers
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PoolDegraded(Event):
+    """Workers fail to start; those that are there keep serving."""
+
+    name = "pool.degraded"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRestored(Event):
+    """Workers start again; `seconds` since the last that failed."""
+
+    name = "pool.restored"
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PoolDraining(Event):
+    """No more calls are taken; those that are there are finished."""
+
+    name = "pool.draining"
+    queued: Calls
+    running: Calls
+
+
+@dataclass(frozen=True, slots=True)
+class PoolClosing(Event):
+    """The queued calls are refused, the running ones have `drain` seconds."""
+
+    name = "pool.closing"
+    queued: Calls
+    running: Calls
+    drain: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PoolClosed(Event):
+    """Every worker is gone; `seconds` since the pool began to close."""
+
+    name = "pool.close"
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFault(Event):
+    """The pool itself cannot do what it should: it did not open (`open`), or its engine cannot go on (`engine`)."""
+
+    name = "pool.error"
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRecovered(Event):
+    """A worker that was lost has been replaced by one that is ready; `seconds` from the death to that."""
+
+    name = "pool.recovery"
+    worker: int
+    lost: int
+    seconds: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +115,31 @@ class PoolResized(Event):
     """The number of workers the pool wants changed."""
 
     name = "pool.resize"
-    before: int
-    after: int
+    before: Workers
+    after: Workers
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUtilization(Event):
+    """Once a second with metrics: busy worker-seconds over available ones since the last time."""
+
+    name = "pool.utilization"
+    ratio: Share
+    busy: Seconds
+    available: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth(Event):
+    """The number of waiting calls reached or left another power of two: 0, 1, 2, 4, 8 and so on."""
+
+    name = "queue.depth"
+    queued: Calls
+    queued_bytes: Bytes
+
+
+# Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +151,23 @@ class WorkerStarting(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerWarming(Event):
+    """A worker's handler was made; its warm-up runs. `seconds` since it was asked for."""
+
+    name = "worker.warming"
+    worker: int
+    pid: int
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerReady(Event):
     """A worker answered its handshake; `seconds` since it was asked for."""
 
     name = "worker.ready"
     worker: int
     pid: int
-    seconds: float
+    seconds: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +181,17 @@ class WorkerDraining(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerKilled(Event):
+    """The pool ends a worker at once; `running` are the calls it holds."""
+
+    name = "worker.killed"
+    worker: int
+    pid: int
+    reason: str
+    running: Calls
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStartFailed(Event):
     """A worker could not be made ready; `message` ends with the user's traceback when there is one."""
 
@@ -77,27 +202,116 @@ class WorkerStartFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class WorkerGone(Event):
-    """A worker is dead and reaped. One of `signal` and `exit_code` is `None`; `lost` calls had begun on it."""
+    """A worker is dead and reaped, after `seconds`. One of `signal` and `exit_code` is `None`; `lost` calls had begun.
+
+    `cause` is one of `retired`, `recycled`, `crashed`, `start_failed`, `unresponsive` and `overran`.
+    """
 
     name = "worker.gone"
     worker: int
     pid: int
+    cause: str
     reason: str
     signal: int | None
     exit_code: int | None
-    lost: int
-    sessions: int
-    seconds: float
+    lost: Calls
+    sessions: Sessions
+    seconds: Seconds
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerUnhealthy(Event):
-    """A worker missed a ping, was stopped, or was found over its memory bound."""
+    """A worker was stopped, or was found over its memory bound."""
 
     name = "worker.unhealthy"
     worker: int
     pid: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerHealth(Event):
+    """A ping was `answered` or `missed`: `seconds` since it was sent, `missed` so many in a row."""
+
+    name = "worker.health"
+    worker: int
+    pid: int
+    result: str
+    missed: Times
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCheckout(Event):
+    """A call was given to a worker, `seconds` after its submission; the worker now holds `held` calls."""
+
+    name = "worker.checkout"
+    worker: int
+    call: int
+    operation: str
+    seconds: Seconds
+    held: Calls
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCheckin(Event):
+    """A worker answered a call it held, after `seconds` of work on it."""
+
+    name = "worker.checkin"
+    worker: int
+    call: int
+    operation: str
+    seconds: Seconds
+    held: Calls
+
+
+# Calls
+
+
+@dataclass(frozen=True, slots=True)
+class CallRefused(Event):
+    """A call was refused before it was let in."""
+
+    name = "call.refused"
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted(Event):
+    """A call was let in."""
+
+    name = "call.start"
+    call: int
+    operation: str
+    request: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CallStopped(Event):
+    """A call was answered, `seconds` after it was let in; it waited `queued` of them and ran `service`."""
+
+    name = "call.stop"
+    call: int
+    operation: str
+    worker: int
+    attempts: Times
+    seconds: Seconds
+    queued: Seconds
+    service: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed(Event):
+    """A call ended otherwise, `seconds` after it was let in; `worker` is the last it was given to, if any."""
+
+    name = "call.exception"
+    call: int
+    operation: str
+    worker: int | None
+    ending: str
+    code: str
+    attempts: Times
+    seconds: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +321,7 @@ class CallRetried(Event):
     name = "call.retry"
     call: int
     operation: str
-    attempts: int
+    attempts: Times
     silent: bool
 
 
@@ -119,6 +333,9 @@ class BreakerChanged(Event):
     operation: str
     before: str
     after: str
+
+
+# Sessions, by their numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +385,42 @@ class SessionLost(Event):
     reason: str
 
 
+# Alerts
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFiring(Event):
+    """A rule's condition has held for its time; `value` is the expression's, `fingerprint` that of its labels."""
+
+    name = "alert.firing"
+    alert: str
+    fingerprint: str
+    severity: str
+    summary: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class AlertResolved(Event):
+    """What fired holds no more; `seconds` since it began to fire."""
+
+    name = "alert.resolved"
+    alert: str
+    fingerprint: str
+    severity: str
+    summary: str
+    seconds: Seconds
+
+
+# The program's own
+
+
 @dataclass(frozen=True, slots=True)
 class UserEvent(Event):
-    """An event of the program's own; a handler's carries its worker and its call, the parent's has `None` there."""
+    """An event of the program's own; a handler's carries its worker and its call, the parent's has `None` there.
+
+    `suppressed` were not sent before it, because their worker said more than `emit_rate` allows.
+    """
 
     name: str  # type: ignore[misc]
     worker: int | None = None
@@ -179,8 +429,16 @@ class UserEvent(Event):
     operation: str | None = None
     measurements: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    suppressed: Times = 0
 
 
 EVENTS: dict[str, type[Event]] = {
     kind.name: kind for kind in Event.__subclasses__() if isinstance(kind.name, str) and kind.name
 }
+HOT = frozenset({"worker.checkout", "worker.checkin", "call.start", "call.stop", "call.exception", "queue.depth"})
+
+
+def units(kind: type[Event]) -> dict[str, str]:
+    """The measurements of an event: field name -> unit. Its other fields are metadata."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: get_args(hint)[1] for name, hint in hints.items() if hasattr(hint, "__metadata__")}

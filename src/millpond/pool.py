@@ -132,7 +132,7 @@ class Pool(Calls):
         """Take no more calls, and wait until what is queued and running has ended."""
         machine = self._driver.machine
         self.at_desk()
-        lifetime.drain_pool(machine)
+        lifetime.drain_pool(machine, self._driver.now())
         self._driver.carry_out()
         await shutdown.until(self._driver, lambda: not machine.unended)
 

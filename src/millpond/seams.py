@@ -6,7 +6,7 @@ The core decides, an `Engine` makes workers exist and carries frames; neither kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -146,6 +146,26 @@ class EngineEvents(Protocol):
 
     def engine_failed(self, message: str) -> None:
         """The engine itself cannot go on (its warden cannot be started)."""
+
+
+class Trace(Protocol):
+    """One call as somebody who traces sees it."""
+
+    @property
+    def header(self) -> bytes:
+        """What the worker is told: a W3C `traceparent`, and after a newline the `tracestate` if there is one."""
+        ...
+
+    def end(self, ending: str, code: str | None, error: BaseException | None) -> None:
+        """The call ended; called once, on the loop's thread. `code` and `error` are `None` if it was answered."""
+
+
+class TraceSource(Protocol):
+    """Who traces calls, such as OpenTelemetry."""
+
+    def begin(self, operation: str, attributes: Mapping[str, Any]) -> Trace | None:
+        """A call is being made out, in its caller's thread and context; `None` leaves it untraced."""
+        ...
 
 
 class Engine(Protocol):

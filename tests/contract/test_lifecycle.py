@@ -234,15 +234,18 @@ async def test_a_pool_tells_its_life(site):
     with EventRecorder(pool) as events:
         async with pool:
             await pool.call("echo", 1)
-        states = [event.after for event in events.of("pool.state")]
-        assert states == ["opening", "ready", "closing", "closed"]
+        states = [name for name in events.names() if name.startswith("pool.")]
+        assert states == ["pool.open", "pool.ready", "pool.closing", "pool.close"]
         assert [name for name in events.names() if name.startswith("worker.")] == [
             "worker.starting",
+            "worker.warming",
             "worker.ready",
+            "worker.checkout",
+            "worker.checkin",
             "worker.draining",
             "worker.gone",
         ]
-        assert events.of("worker.gone", exit_code=0, signal=None, lost=0)
+        assert events.of("worker.gone", exit_code=0, signal=None, lost=0, cause="retired")
 
 
 async def test_a_worker_that_has_served_enough_is_replaced(site):

@@ -52,7 +52,7 @@ class World:
         self.closing: list[Session] = []
         self.told_closed: list[Session] = []
         self.doubtful_withdrawals = False
-        lifetime.open_pool(self.machine)
+        lifetime.open_pool(self.machine, self.now)
         self.machine.knows(facts(close_hook))
         lifetime.start_workers(self.machine, self.now)
         self.settle()
@@ -145,7 +145,7 @@ class World:
     # What processes do
 
     def get_ready(self, process: Process) -> None:
-        fleet.warming(self.machine, process.record, 100 + process.record.id)
+        fleet.warming(self.machine, process.record, 100 + process.record.id, self.now)
         self.settle()
         process.is_ready = True
         fleet.ready(self.machine, process.record, 100 + process.record.id, self.now)
@@ -294,7 +294,7 @@ class World:
             self.complete(process, next(iter(process.running.values())))
         elif process.pings:
             process.pings = 0
-            fleet.ponged(process.record)
+            fleet.ponged(self.machine, process.record, self.now)
         elif process.has_bye and not process.frames:
             self.bury(process, EXITED)
         else:
@@ -309,7 +309,7 @@ class World:
     def begin(self) -> World:
         """Get every worker ready and let the pool serve."""
         self.serve_all()
-        lifetime.serve(self.machine)
+        lifetime.serve(self.machine, self.now)
         self.settle()
         return self
 

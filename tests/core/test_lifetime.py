@@ -116,7 +116,7 @@ def test_a_session_that_closes_while_the_pool_does():
 def test_draining_finishes_everything_and_takes_nothing_more():
     """Queued and running calls end as if nothing had happened; new ones and new sessions are refused."""
     world = busy_pool()
-    lifetime.drain_pool(world.machine)
+    lifetime.drain_pool(world.machine, world.now)
     assert world.submit().code == "pool_closing"
     assert world.open_session("b").code == "pool_closing"
     world.run_out()
@@ -126,7 +126,7 @@ def test_draining_finishes_everything_and_takes_nothing_more():
 def test_a_dead_worker_is_replaced_while_the_pool_drains():
     """Or what is queued would never end."""
     world = busy_pool()
-    lifetime.drain_pool(world.machine)
+    lifetime.drain_pool(world.machine, world.now)
     for process in world.all:
         world.bury(process)
     world.run_out()
@@ -138,7 +138,7 @@ def test_closing_while_opening():
     world.close(0.0)
     world.advance(3.0)
     world.serve_all()
-    lifetime.closed(world.machine)
+    lifetime.closed(world.machine, world.now)
     world.check_over()
     assert world.submit().code == "pool_closed"
 
@@ -147,9 +147,9 @@ def test_states_that_are_not_in_the_table_are_refused():
     """A closed pool does not serve again."""
     world = World(min_workers=0).begin()
     world.close(0.0)
-    lifetime.closed(world.machine)
+    lifetime.closed(world.machine, world.now)
     with pytest.raises(IllegalTransition):
-        lifetime.serve(world.machine)
+        lifetime.serve(world.machine, world.now)
     assert world.machine.state == "closed"
 
 

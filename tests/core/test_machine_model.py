@@ -219,7 +219,7 @@ class Pool(RuleBasedStateMachine):
     @rule(really=st.integers(0, 7))
     def drain_pool(self, really: int) -> None:
         if not really:
-            lifetime.drain_pool(self.world.machine)
+            lifetime.drain_pool(self.world.machine, self.world.now)
 
     @rule(really=st.integers(0, 15), drain_s=st.sampled_from([0.0, 0.3, 3.0]))
     def close_pool(self, really: int, drain_s: float) -> None:

@@ -27,10 +27,11 @@ def test_an_idle_worker_is_pinged_and_one_that_is_silent_replaced():
         world.advance(1.0)
         if healthy.pings:
             healthy.pings = 0
-            fleet.ponged(healthy.record)
+            fleet.ponged(world.machine, healthy.record, world.now)
     assert (healthy.is_killed, silent.is_killed) == (False, True)
     assert silent.pings == 3
-    assert {event.worker for event in world.events(events.WorkerUnhealthy)} == {silent.record.id}
+    missed = [event for event in world.events(events.WorkerHealth) if event.result == "missed"]
+    assert {event.worker for event in missed} == {silent.record.id}
 
 
 def test_a_busy_worker_is_not_pinged():

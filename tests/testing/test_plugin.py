@@ -27,7 +27,7 @@ def test_uses_a_pool(millpond_pool, millpond_events):
         events = millpond_events(pool)
         async with pool:
             assert await pool.call("read", "text") == "TEXT"
-        assert events.of("pool.state", after="closed")
+        assert events.of("pool.close")
     asyncio.run(use())
 
 def test_leaves_a_pool_open(millpond_pool):

@@ -77,7 +77,7 @@ async def test_events_of_another_thread_wake_the_waiter():
     pool = SyncPool(None, engine=FakeEngine())
     with EventRecorder(pool) as recorder:
         opening = asyncio.create_task(asyncio.to_thread(pool.open))
-        await recorder.wait("pool.state", after="ready")
+        await recorder.wait("pool.ready")
         await opening
         await asyncio.to_thread(pool.close)
-        await recorder.wait("pool.state", after="closed")
+        await recorder.wait("pool.close")

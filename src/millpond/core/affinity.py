@@ -43,6 +43,7 @@ def open_session(m: Machine, session_id: str, affinity: str | None, reopen: bool
     _check_cap(m)
     session = m.book.open(session_id, affinity or m.settings.affinity, now)
     _watch_idle(m, now)
+    m.tally.sessions_opened += 1
     m.say(events.SessionOpened, session.number, session.generation)
     return session
 
@@ -159,6 +160,7 @@ def _exported(m: Machine, session: Session, ending: Ending, value: Any) -> None:
     if ending == "ok":
         session.unbind()  # the worker forgot it when it answered
         session.baggage = value
+        m.tally.sessions_moved += 1
         m.say(events.SessionMoved, session.number, worker.id)
     else:
         session.pinned = f"its state cannot be exported: {value}"
@@ -174,6 +176,7 @@ def _dismiss(m: Machine, session: Session, now: float) -> None:
         move(session, CLOSED, TRANSITIONS)
         session.lost_because = "it was closed"
         m.book.closed(session)
+        m.tally.sessions_closed += 1
         m.say(events.SessionClosed, session.number, session.generation)
         m.outbox.append(("session_closed", session, None))
     if worker is None:
@@ -221,6 +224,7 @@ def _lose(m: Machine, session: Session, because: str) -> None:
     move(session, LOST, TRANSITIONS)
     session.lost_because, session.baggage = because, None
     m.book.bury(session)
+    m.tally.sessions_lost += 1
     m.say(events.SessionLost, session.number, session.generation, because)
     if was_closing:
         m.outbox.append(("session_closed", session, None))

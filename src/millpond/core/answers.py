@@ -68,6 +68,9 @@ def judge_late(m: Machine, worker: Worker, call: Call, kind: AnswerKind, now: fl
 def session_came_back(m: Machine, session: Session, call: Call, kind: AnswerKind, now: float) -> None:
     """The worker is done with a call of the session, whose next call takes its place."""
     if session.worker is not None and kind not in NEVER_BEGAN:
+        if not call.is_chore:
+            m.tally.affinity_hits += session.has_begun
+            m.tally.affinity_misses += session.baggage is not None
         session.has_begun = True
         session.baggage = None
     if call.state == ENDED:

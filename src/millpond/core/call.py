@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from millpond.core.session import Session
     from millpond.core.worker import Worker
     from millpond.errors import Ending
+    from millpond.seams import Trace
     from millpond.settings import OnCancel
 
 QUEUED, RUNNING, ENDED = "queued", "running", "ended"
@@ -63,11 +64,13 @@ class Call:
         "position",
         "priority",
         "sent_at",
+        "service_s",
         "session",
         "slot",
         "state",
         "submitted_at",
         "ticket",
+        "trace",
         "worker",
     )
 
@@ -113,6 +116,8 @@ class Call:
         self.expected = 0.0  # seconds of work, as far as known when it was sent
         self.submitted_at = 0.0
         self.sent_at = 0.0
+        self.service_s = 0.0  # between the worker's start and end of it, once it was answered
+        self.trace: Trace | None = None  # of whoever traces calls, if anybody does
 
     def own_payload(self) -> None:
         """Copy what its caller could still change of the arguments."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from millpond import events
 from millpond.core import lifetime
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.operation import UNKNOWN
@@ -125,7 +126,7 @@ def send(m: Machine, worker: Worker, call: Call, now: float) -> None:
     inflight = worker.inflight
     if not inflight:
         worker.expected_s = 0.0
-        worker.last_progress = now
+        worker.last_progress = worker.busy_since = now
     inflight[call.id] = call
     worker.expected_s += call.expected
     load = len(inflight) + worker.skips
@@ -134,6 +135,8 @@ def send(m: Machine, worker: Worker, call: Call, now: float) -> None:
         if load > m.concurrency and not m.is_watching_stalls:
             watch_stalls(m, now)
     m.outbox.append(("send", worker, call))
+    if m.tells_checkouts:
+        m.say(events.WorkerCheckout, worker.id, call.id, call.op.name, now - call.submitted_at, len(inflight))
 
 
 def pump(m: Machine, worker: Worker, now: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millpond.core import affinity, dispatch, fleet, growth, leaving, losses, upkeep
+from millpond.core.worker import RETIRED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ def _end_drain(m: Machine, now: float) -> None:
     for worker in list(m.workers.values()):
         for call in list(worker.inflight.values()):
             leaving.leave(m, call, "pool_closing", now)
-        fleet.kill(m, worker, "the pool closed")
+        fleet.kill(m, worker, "the pool closed", RETIRED)
 
 
 DUE: dict[str, Callable[[Machine, Any, float], None]] = {

@@ -41,6 +41,8 @@ def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> No
         before = op.breaker.state
         op.breaker.probe_ended(call.id, now, success=ending in ("ok", "failed"))
         say_if_changed(m, op, before)
+    if m.note_end is not None:
+        m.note_end(call, ending, value, now)
     m.outbox.append(("finish", call, value))
 
 

@@ -12,7 +12,21 @@ from millpond import events
 from millpond.core import affinity, dispatch, lifetime
 from millpond.core.sizing import EARLY
 from millpond.core.transitions import move
-from millpond.core.worker import DRAINING, GONE, READY, STARTING, TRANSITIONS, WARMING, Worker
+from millpond.core.worker import (
+    CRASHED,
+    DRAINING,
+    GONE,
+    OVERRAN,
+    READY,
+    RECYCLED,
+    RETIRED,
+    START_FAILED,
+    STARTING,
+    TRANSITIONS,
+    UNRESPONSIVE,
+    WARMING,
+    Worker,
+)
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
@@ -22,6 +36,7 @@ CHORES_S = 0.5  # seconds between rounds of chores
 GOODBYE_S = 2.0  # seconds a worker has for its teardown
 LIFETIME_JITTER = 0.1
 START_TIMEOUT = "was not ready within start_timeout"
+LOSSES = (CRASHED, UNRESPONSIVE, OVERRAN)  # deaths that the pool has to recover from
 
 
 def kept(m: Machine) -> list[Worker]:
@@ -52,10 +67,12 @@ def reconcile(m: Machine, now: float) -> None:
         for _ in range(m.sizing.allowed(missing, len(starting(m)), now)):
             _start(m, now)
     surplus = len(staying) - m.sizing.wanted
+    if m.losses and surplus >= 0 and not starting(m):
+        m.losses.clear()  # fewer are wanted by now: nothing comes in their place
     if surplus > 0:
         unused = [w for w in staying if not w.load and not w.sessions]
         for worker in sorted(unused, key=_since_when_idle)[:surplus]:
-            _retire(m, worker, "not wanted", now)
+            _retire(m, worker, "not wanted", RETIRED, now)
     if m.queue or m.openers:
         m.backlog_seen(now)
 
@@ -75,11 +92,12 @@ def _start(m: Machine, now: float) -> None:
     m.outbox.append(("start", worker, None))
 
 
-def warming(m: Machine, worker: Worker, pid: int) -> None:
+def warming(m: Machine, worker: Worker, pid: int, now: float) -> None:
     """The worker's handler exists."""
     worker.pid = pid
     if worker.state == STARTING:
         move(worker, WARMING, TRANSITIONS)
+        m.say(events.WorkerWarming, worker.id, pid, now - worker.started_at)
 
 
 def ready(m: Machine, worker: Worker, pid: int, now: float) -> None:
@@ -91,12 +109,17 @@ def ready(m: Machine, worker: Worker, pid: int, now: float) -> None:
     worker.ready_at = worker.idle_since = worker.last_progress = now
     m.ready_count += 1
     m.sizing.start_succeeded(now - worker.started_at)
+    m.tally.start_seconds.append(now - worker.started_at)
     longest = m.settings.max_lifetime
     if longest is not None:
         worker.retire_at = now + longest * (1 + LIFETIME_JITTER * (2 * m.random.random() - 1))
     m.say(events.WorkerReady, worker.id, pid, now - worker.started_at)
+    if m.losses and m.losses[0][1] <= worker.started_at:
+        lost, died_at = m.losses.popleft()
+        m.say(events.PoolRecovered, worker.id, lost, now - died_at)
     dispatch.settle(m, worker, now)
     dispatch.pump(m, worker, now)
+    m.tally.cold_calls += len(worker.inflight)
     for other in m.workers.values():
         if other.is_stalled:
             dispatch.take_back(m, other)
@@ -108,17 +131,17 @@ def start_failed(m: Machine, worker: Worker, message: str) -> None:
     m.say(events.WorkerStartFailed, worker.id, message)
 
 
-def drain(m: Machine, worker: Worker, reason: str, now: float) -> None:
+def drain(m: Machine, worker: Worker, reason: str, now: float, cause: str = RECYCLED) -> None:
     """Give the worker no new work; it goes when what it holds is done and its sessions have left."""
     if worker.state in (DRAINING, GONE):
         return
-    _retire(m, worker, reason, now)
+    _retire(m, worker, reason, cause, now)
     reconcile(m, now)
     dispatch.pump_idle(m, now)
 
 
-def _retire(m: Machine, worker: Worker, reason: str, now: float) -> None:
-    _leave_service(m, worker, reason)
+def _retire(m: Machine, worker: Worker, reason: str, cause: str, now: float) -> None:
+    _leave_service(m, worker, reason, cause)
     m.say(events.WorkerDraining, worker.id, worker.pid, reason)
     for session in list(worker.sessions.values()):
         affinity.maybe_export(m, session, now)
@@ -126,10 +149,10 @@ def _retire(m: Machine, worker: Worker, reason: str, now: float) -> None:
     maybe_stop(m, worker, now)
 
 
-def _leave_service(m: Machine, worker: Worker, reason: str) -> None:
+def _leave_service(m: Machine, worker: Worker, reason: str, cause: str) -> None:
     was_ready = worker.state == READY
     move(worker, DRAINING, TRANSITIONS)
-    worker.reason = reason
+    worker.reason, worker.cause = reason, cause
     worker.places = m.concurrency
     m.ready_count -= was_ready
     m.idle.pop(worker.id, None)
@@ -146,7 +169,7 @@ def maybe_stop(m: Machine, worker: Worker, now: float) -> None:
         m.agenda.add(now + GOODBYE_S, "kill", (worker, "did not say goodbye in time"))
 
 
-def kill(m: Machine, worker: Worker, reason: str) -> None:
+def kill(m: Machine, worker: Worker, reason: str, cause: str) -> None:
     """End a worker now, whatever it does."""
     if worker.is_killed:
         return
@@ -154,14 +177,15 @@ def kill(m: Machine, worker: Worker, reason: str) -> None:
     if worker.state == DRAINING:
         worker.reason += f", then {reason}"
     else:
-        _leave_service(m, worker, reason)
+        _leave_service(m, worker, reason, cause)
+    m.say(events.WorkerKilled, worker.id, worker.pid, reason, len(worker.inflight))
     m.outbox.append(("kill", worker, None))
 
 
 def kill_if_there(m: Machine, worker: Worker, reason: str) -> None:
     """Kill a worker that should have gone by itself."""
     if worker.state != GONE:
-        kill(m, worker, reason)
+        kill(m, worker, reason, UNRESPONSIVE)
 
 
 def stopped(m: Machine, worker: Worker, is_stopped: bool, now: float) -> None:
@@ -176,7 +200,7 @@ def kill_if_stopped(m: Machine, worker: Worker, now: float) -> None:
     """Replace a worker that was stopped for `stopped_timeout`."""
     since = worker.stopped_since
     if worker.state != GONE and since is not None and now >= since + m.settings.stopped_timeout:
-        kill(m, worker, "was stopped (SIGSTOP)")
+        kill(m, worker, "was stopped (SIGSTOP)", UNRESPONSIVE)
 
 
 def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> None:
@@ -189,10 +213,13 @@ def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> Non
     del m.workers[worker.id]
     m.idle.pop(worker.id, None)
     m.open_windows.pop(worker.id, None)
-    reason = worker.reason or "died"
+    reason, cause = worker.reason or "died", worker.cause or (START_FAILED if was_starting else CRASHED)
     alive_s, sessions = now - worker.started_at, len(worker.sessions)
     how = (death.signal, death.exit_code)
-    m.say(events.WorkerGone, worker.id, worker.pid, reason, *how, lost, sessions, alive_s)
+    m.tally.buried(worker, cause, now)
+    m.say(events.WorkerGone, worker.id, worker.pid, cause, reason, *how, lost, sessions, alive_s)
+    if cause in LOSSES and m.state != lifetime.CLOSING:
+        m.losses.append((worker.id, now))
     if was_starting or was_early or worker.reason.endswith(START_TIMEOUT):
         _start_failed(m, worker, death, now)
 
@@ -201,11 +228,12 @@ def _start_failed(m: Machine, worker: Worker, death: Death, now: float) -> None:
     why = f" because it {worker.reason}" if worker.reason else ""
     told = f"worker {worker.id} ended with {death}{why} before it answered anything. {death.stderr_tail[-2000:]}"
     was_well = not m.sizing.fails
+    m.tally.start_failures += 1
     m.failure = m.failure or told
     m.failed_at = now
     m.agenda.add(m.sizing.start_failed(now, m.random.random()), "reconcile")
     if was_well and m.state == lifetime.SERVING:
-        m.say(events.PoolStateChanged, m.state, lifetime.DEGRADED, m.failure)
+        m.say(events.PoolDegraded, m.failure)
 
 
 def count_call(m: Machine, worker: Worker, max_calls: int, now: float) -> None:
@@ -224,32 +252,33 @@ def count_call(m: Machine, worker: Worker, max_calls: int, now: float) -> None:
 def after_answer(m: Machine, worker: Worker, now: float) -> None:
     """An answer came: the worker has proved itself, or may be free to go."""
     if m.sizing.fails and worker.ready_at > m.failed_at:
-        proved_well(m)
+        proved_well(m, now)
     if worker.state == DRAINING:
         maybe_stop(m, worker, now)
     elif m.state == lifetime.CLOSING and not worker.inflight:
-        drain(m, worker, "the pool closed", now)
+        drain(m, worker, "the pool closed", now, RETIRED)
 
 
-def proved_well(m: Machine) -> None:
+def proved_well(m: Machine, now: float) -> None:
     """Starts do not fail any more."""
     m.sizing.proved_well()
     m.failure = ""
     if m.state == lifetime.SERVING:
-        m.say(events.PoolStateChanged, lifetime.DEGRADED, m.state, "starts succeed again")
+        m.say(events.PoolRestored, now - m.failed_at)
 
 
 def say_goodbye(m: Machine, now: float) -> None:
     """The pool closes: idle workers may go at once, the others when they have answered."""
     for worker in list(m.workers.values()):
         if not worker.inflight:
-            drain(m, worker, "the pool closed", now)
+            drain(m, worker, "the pool closed", now, RETIRED)
             maybe_stop(m, worker, now)  # one that drained already was waiting for its sessions to leave
 
 
-def ponged(worker: Worker) -> None:
+def ponged(m: Machine, worker: Worker, now: float) -> None:
     """An idle worker gave a sign."""
     worker.pings_missed = 0
+    m.say(events.WorkerHealth, worker.id, worker.pid, "answered", 0, now - worker.pinged_at)
 
 
 def weighed(m: Machine, worker: Worker, memory_bytes: int | None, now: float) -> None:

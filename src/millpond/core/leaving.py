@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from millpond.core import affinity, dispatch, endings, fleet
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK
+from millpond.core.worker import OVERRAN
 from millpond.errors import CLASSES, TABLE
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def withdrawn(m: Machine, worker: Worker, call: Call, is_proven: bool, now: floa
 
 def _take_out(m: Machine, worker: Worker, call: Call, now: float) -> None:
     del worker.inflight[call.id]
+    worker.rested(now)
     worker.expected_s -= call.expected
     worker.skips += 1
     give_up_or_put_back(m, call, now)
@@ -93,6 +95,7 @@ def stop(m: Machine, call: Call, now: float) -> None:
     worker = call.worker
     if worker is not None and worker.inflight.get(call.id) is call:
         call.is_interrupted = True
+        m.tally.interrupts += 1
         m.agenda.add(now + m.settings.cancel_grace, "grace", call)
         nag(m, call, now)
 
@@ -109,7 +112,7 @@ def end_grace(m: Machine, call: Call) -> None:
     """The operation did not come back: its worker goes."""
     worker = call.worker
     if worker is not None and worker.inflight.get(call.id) is call:
-        fleet.kill(m, worker, f"{call.op.name!r} did not stop within cancel_grace")
+        fleet.kill(m, worker, f"{call.op.name!r} did not stop within cancel_grace", OVERRAN)
 
 
 def farewell(m: Machine, call: Call, code: str, outcome: Outcome, now: float) -> PoolError:

@@ -34,16 +34,17 @@ TRANSITIONS: Table = {
 }
 
 
-def change(m: Machine, state: str) -> None:
-    """Put the pool into another state."""
-    before = m.state
+def change(m: Machine, state: str, now: float) -> float:
+    """Put the pool into another state; returns how long it was in the last."""
     move(m, state, TRANSITIONS)
-    m.say(events.PoolStateChanged, before, state)
+    before_s, m.changed_at = now - m.changed_at, now
+    return before_s
 
 
-def open_pool(m: Machine) -> None:
+def open_pool(m: Machine, now: float) -> None:
     """Begin to open: the engine is being prepared."""
-    change(m, OPENING)
+    change(m, OPENING, now)
+    m.say(events.PoolOpening, m.sizing.low, m.sizing.high)
 
 
 def start_workers(m: Machine, now: float) -> None:
@@ -53,21 +54,22 @@ def start_workers(m: Machine, now: float) -> None:
     fleet.reconcile(m, now)
 
 
-def serve(m: Machine) -> None:
+def serve(m: Machine, now: float) -> None:
     """Enough workers are ready: calls are taken."""
-    change(m, SERVING)
+    m.say(events.PoolReady, m.ready_count, change(m, SERVING, now))
 
 
-def drain_pool(m: Machine) -> None:
+def drain_pool(m: Machine, now: float) -> None:
     """Take no more calls; finish what is queued and running."""
     if m.state == SERVING:
-        change(m, DRAINING)
+        change(m, DRAINING, now)
+        m.say(events.PoolDraining, m.queued, m.unended - m.queued)
 
 
-def closed(m: Machine) -> None:
+def closed(m: Machine, now: float) -> None:
     """Every worker is gone."""
     if m.state != CLOSED:
-        change(m, CLOSED)
+        m.say(events.PoolClosed, change(m, CLOSED, now))
 
 
 def close_pool(m: Machine, now: float, drain_s: float) -> None:
@@ -77,7 +79,12 @@ def close_pool(m: Machine, now: float, drain_s: float) -> None:
     m.agenda.add(now + drain_s, "close")
     if m.state == CLOSING:
         return
-    change(m, CLOSED if m.state == NEW else CLOSING)
+    if m.state == NEW:
+        change(m, CLOSED, now)
+        m.say(events.PoolClosed, 0.0)
+    else:
+        change(m, CLOSING, now)
+        m.say(events.PoolClosing, m.queued, m.unended - m.queued, drain_s)
     for call in _waiting(m):
         refuse(m, call, now)
     fleet.say_goodbye(m, now)

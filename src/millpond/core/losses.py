@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 def worker_gone(m: Machine, worker: Worker, death: Death, started: Collection[int], now: float) -> None:
     """A worker is dead and all its answers were taken: judge what it held, and see to its replacement."""
     held = list(worker.inflight.values())
-    worker.inflight.clear()
+    if held:
+        worker.inflight.clear()
+        worker.rested(now)
     fleet.bury(m, worker, death, sum(c.id in started and c.state == RUNNING for c in held), now)
     for call in held:
         if call.session is not None and call.id in started:
@@ -93,6 +95,8 @@ def _retry(m: Machine, call: Call, now: float) -> bool:
     m.queued += 1
     m.queued_bytes += call.nbytes
     m.retries += 1
+    if m.note_end is not None:
+        m.tally.tried_again(call)
     m.shelf[call.id] = call
     m.agenda.add(at, "retry", call)
     m.say(events.CallRetried, call.id, call.op.name, call.attempts, False)

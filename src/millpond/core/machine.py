@@ -63,6 +63,7 @@ class Machine(Records):
         self.submitted += 1
         self.counts["rejected"] += 1
         self.codes[error.code] = self.codes.get(error.code, 0) + 1
+        self.say(events.CallRefused, error.code)
         return error
 
     def submit(self, call: Call, now: float, was_asked: bool = False) -> None:
@@ -83,6 +84,8 @@ class Machine(Records):
             before = breaker.state
             breaker.admitted(call.id, now)
             endings.say_if_changed(self, call.op, before)
+        if self.tells_starts:
+            self.say(events.CallStarted, call.id, call.op.name, call.nbytes)
         self.admit(call, now)
         session = call.session
         if session is not None and session.affinity == "fail_fast" and call.state == QUEUED and session.worker:
@@ -117,15 +120,21 @@ class Machine(Records):
         if call is None:
             answers.unmatched(self, worker, kind)
         else:
+            if not worker.inflight:
+                worker.busy_s += now - worker.busy_since
             worker.expected_s -= call.expected
             worker.answered += 1
+            call.service_s = ended - started
+            if self.tells_checkins:
+                held = len(worker.inflight)
+                self.say(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, held)
             if self.settings.max_calls is not None:
                 fleet.count_call(self, worker, self.settings.max_calls, now)
             session = call.session
             if session is not None and flags & SESSION_FAILED:
                 dispatch.release(self, session)
             if call.state == RUNNING:
-                answers.judge(self, call, kind, value, ended - started, ended, now)
+                answers.judge(self, call, kind, value, call.service_s, ended, now)
             else:
                 answers.judge_late(self, worker, call, kind, now)
             if session is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.core.breaker import Breaker
+from millpond.core.tally import Samples
 
 if TYPE_CHECKING:
     from millpond.seams import OperationFacts
@@ -25,7 +26,7 @@ class Operation:
     their callers gave up, say nothing about the operation and are not in it.
     """
 
-    __slots__ = ("breaker", "ended", "expected", "facts", "is_stream", "name", "number", "session_required")
+    __slots__ = ("breaker", "ended", "expected", "facts", "is_stream", "name", "number", "samples", "session_required")
 
     def __init__(self, name: str, number: int, facts: OperationFacts | None, breaker: Breaker) -> None:
         self.name = name
@@ -36,6 +37,7 @@ class Operation:
         self.session_required = facts is not None and facts.session
         self.expected = UNKNOWN
         self.ended = 0
+        self.samples = Samples()
 
     def learn(self, seconds: float) -> None:
         """Take one more measured duration into the moving average."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
 from millpond.core import lifetime
@@ -19,16 +19,19 @@ from millpond.core.operation import Operation
 from millpond.core.queue import CallQueue
 from millpond.core.session import SessionBook
 from millpond.core.sizing import Sizing
+from millpond.core.tally import Tally
 from millpond.core.worker import Worker
 from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from millpond.errors import Ending
     from millpond.seams import Chance
     from millpond.settings import Settings
 
 Order = tuple[str, Any, Any]
+LOSSES = 64  # dead workers whose replacement is awaited; beyond, the oldest are forgotten
 
 
 def _has_no_listener(_name: str) -> bool:
@@ -42,6 +45,7 @@ class Records:
         "agenda",
         "book",
         "call_ids",
+        "changed_at",
         "chores_at",
         "chores_done",
         "codes",
@@ -55,10 +59,13 @@ class Records:
         "has_listener",
         "idle",
         "is_private",
+        "is_sampled",
         "is_watching_backlog",
         "is_watching_idle",
         "is_watching_stalls",
         "late_answers",
+        "losses",
+        "note_end",
         "open_windows",
         "openers",
         "operations",
@@ -75,6 +82,10 @@ class Records:
         "starts",
         "state",
         "submitted",
+        "tally",
+        "tells_checkins",
+        "tells_checkouts",
+        "tells_starts",
         "unended",
         "wake_at",
         "wheel",
@@ -122,6 +133,14 @@ class Records:
         self.retries = 0
         self.starts = 0
         self.ready_count = 0
+        self.tally = Tally()
+        self.is_sampled = False  # whether calls that end leave samples: set by who reads them, before `hearing.follow`
+        # What is called with each call that ended, its ending and value, and the time, if anybody listens or adds up.
+        self.note_end: Callable[[Call, Ending, Any, float], None] | None = None
+        # Whether anybody listens to these events of the hot path: there is no time to ask for each.
+        self.tells_starts = self.tells_checkouts = self.tells_checkins = False
+        self.losses: deque[tuple[int, float]] = deque(maxlen=LOSSES)  # workers not replaced yet: id, time of death
+        self.changed_at = 0.0  # when the pool came into its present state
         self.failure = ""  # why starts fail, while they do
         self.failed_at = 0.0
         self.chores_at = 0.0

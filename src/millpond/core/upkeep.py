@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from millpond import events
 from millpond.core import fleet
 from millpond.core.sizing import EARLY
-from millpond.core.worker import READY, STARTING, WARMING, Worker
+from millpond.core.worker import READY, START_FAILED, STARTING, UNRESPONSIVE, WARMING, Worker
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
@@ -34,7 +34,7 @@ def chores(m: Machine, now: float) -> None:
     for worker in list(m.workers.values()):
         if worker.state in (STARTING, WARMING):
             if may_judge and now - worker.started_at > m.settings.start_timeout:
-                fleet.kill(m, worker, fleet.START_TIMEOUT)
+                fleet.kill(m, worker, fleet.START_TIMEOUT, START_FAILED)
         elif worker.state == READY:
             _look_after(m, worker, now, may_judge)
     fleet.reconcile(m, now)
@@ -42,7 +42,7 @@ def chores(m: Machine, now: float) -> None:
 
 def _look_after(m: Machine, worker: Worker, now: float, may_judge: bool) -> None:
     if m.sizing.fails and now - worker.ready_at > EARLY and worker.ready_at > m.failed_at:
-        fleet.proved_well(m)
+        fleet.proved_well(m, now)
     if worker.retire_at is not None and now >= worker.retire_at:
         fleet.drain(m, worker, "max_lifetime", now)
         return
@@ -58,11 +58,12 @@ def _look_after(m: Machine, worker: Worker, now: float, may_judge: bool) -> None
 
 
 def _ping(m: Machine, worker: Worker, now: float) -> None:
-    if worker.pings_missed >= PINGS:
-        fleet.kill(m, worker, f"missed {PINGS} pings")
-        return
     if worker.pings_missed:
-        m.say(events.WorkerUnhealthy, worker.id, worker.pid, f"missed {worker.pings_missed} pings")
+        silent_s = now - worker.pinged_at
+        m.say(events.WorkerHealth, worker.id, worker.pid, "missed", worker.pings_missed, silent_s)
+    if worker.pings_missed >= PINGS:
+        fleet.kill(m, worker, f"missed {PINGS} pings", UNRESPONSIVE)
+        return
     worker.pings_missed += 1  # until it answers
     worker.pinged_at = now
     m.outbox.append(("ping", worker, None))

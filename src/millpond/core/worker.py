@@ -31,13 +31,23 @@ TRANSITIONS: Table = {
 }
 # What the diagram adds to the table: derived from the calls a ready worker holds.
 DERIVED: Table = {(READY, BUSY): "a call was sent", (BUSY, READY): "the last call was answered"}
+# Why a worker is gone, a closed set. The first two were the pool's own wish.
+RETIRED, RECYCLED = "retired", "recycled"  # not wanted any more; replaced for its age, calls, memory or session
+CRASHED = "crashed"  # ended by itself, or was ended from outside
+START_FAILED = "start_failed"  # never became ready
+UNRESPONSIVE = "unresponsive"  # missed its pings, or was stopped
+OVERRAN = "overran"  # an interrupted call did not come back within its grace
 
 
 class Worker:
     """One worker; `id` is its incarnation and never used again."""
 
     __slots__ = (
+        "answer_bytes",
         "answered",
+        "busy_s",
+        "busy_since",
+        "cause",
         "expected_s",
         "id",
         "idle_since",
@@ -70,6 +80,7 @@ class Worker:
         self.link: Any = None  # the engine's
         self.state = STARTING
         self.reason = ""  # why it drains or is killed; the first reason stands
+        self.cause = ""  # the same in one word: one of the causes above
         self.pid = 0
         self.inflight: dict[int, Call] = {}  # call id -> call: sent and not answered, given-up ones included
         self.skips = 0  # calls withdrawn in time which the worker has yet to pass over
@@ -77,6 +88,9 @@ class Worker:
         self.queue = CallQueue()  # calls of its sessions
         self.sessions: dict[int, Session] = {}  # number -> session bound here
         self.answered = 0
+        self.answer_bytes = 0  # of the answer that is being told; the engine sets it
+        self.busy_s = 0.0  # seconds holding at least one call, those since `busy_since` not counted
+        self.busy_since = now
         self.started_at = now
         self.ready_at = 0.0
         self.idle_since = now
@@ -93,6 +107,11 @@ class Worker:
     def load(self) -> int:
         """Places taken in its window."""
         return len(self.inflight) + self.skips
+
+    def rested(self, now: float) -> None:
+        """What it held was taken from it."""
+        if not self.inflight:
+            self.busy_s += now - self.busy_since
 
     @property
     def shown_state(self) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import InvalidStateError
 from typing import TYPE_CHECKING, Any, Protocol
 
-from millpond.core import affinity, fleet
+from millpond import events
+from millpond.core import affinity, fleet, hearing
 from millpond.core.machine import Machine
 from millpond.core.session import Session
 from millpond.core.worker import STARTING, WARMING, Worker
@@ -60,6 +61,8 @@ class Driver:
         self._timer: Timer | None = None
         self._timer_at = math.inf
         self._is_carrying = False
+        self._tells_depth = False  # whether anybody listens to `queue.depth`
+        self._depth = 0  # bits of the number of waiting calls when it was last told
         self._explained: set[int] = set()  # workers that said why they cannot start, until they are gone
         self._closing_sessions: dict[Session, list[asyncio.Future[None]]] = {}
         self._orders: dict[str, Callable[[Any, Any], None]] = {
@@ -76,6 +79,7 @@ class Driver:
             "say": lambda event, _: bus.execute(event),
             "session_closed": self._session_closed,
         }
+        bus.on_change(self._listeners_changed)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Belong to a loop: timers are set on it from now on."""
@@ -139,7 +143,7 @@ class Driver:
 
     def warming(self, worker: Worker, pid: int) -> None:
         """See `EngineEvents`."""
-        fleet.warming(self.machine, worker, pid)
+        fleet.warming(self.machine, worker, pid, self.now())
         self.carry_out()
 
     def ready(self, worker: Worker, pid: int) -> None:
@@ -192,7 +196,8 @@ class Driver:
 
     def ponged(self, worker: Worker) -> None:
         """See `EngineEvents`."""
-        fleet.ponged(worker)
+        fleet.ponged(self.machine, worker, self.now())
+        self.carry_out()
 
     def logged(self, worker: Worker, call_id: int, level: int, logger: str, message: str) -> None:
         """See `EngineEvents`. The record carries `worker`, `worker_pid` and `call` as attributes."""
@@ -205,6 +210,7 @@ class Driver:
         """See `EngineEvents`."""
         log.error("%s", message)
         self.machine.failure = message
+        self.machine.say(events.PoolFault, "engine", message)
         self.carry_out()
 
     # Orders
@@ -225,9 +231,26 @@ class Driver:
             self._is_carrying = False
         if machine.wake_at < self._timer_at:
             self._set_timer(machine.wake_at)
+        if self._tells_depth:
+            self._tell_depth()
         if self.watchers:
             for look in list(self.watchers):
                 look()
+
+    def sample(self, is_sampled: bool) -> None:
+        """Let calls that end leave samples from now on, or no more."""
+        self.machine.is_sampled = is_sampled
+        hearing.follow(self.machine)
+
+    def _listeners_changed(self) -> None:
+        hearing.follow(self.machine)
+        self._tells_depth = self.bus.has_listener(events.QueueDepth.name)
+
+    def _tell_depth(self) -> None:
+        depth = self.machine.queued.bit_length()
+        if depth != self._depth:
+            self._depth = depth
+            self.bus.execute(events.QueueDepth(self.machine.queued, self.machine.queued_bytes))
 
     def _set_timer(self, at: float) -> None:
         if self._loop is not None:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from millpond import events
 from millpond.core import lifetime
 from millpond.errors import StartFailed
 
@@ -28,7 +29,7 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
     machine = driver.machine
     driver.attach(asyncio.get_running_loop())
     try:
-        lifetime.open_pool(machine)
+        lifetime.open_pool(machine, driver.now())
         facts = await driver.engine.open(spec, driver)
         if facts is not None:
             machine.knows(facts)
@@ -40,9 +41,11 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
         await until(driver, lambda: machine.ready_count >= floor or bool(machine.failure))
         if machine.failure and machine.ready_count < floor:
             raise StartFailed(f"no worker could be started: {machine.failure}")
-        lifetime.serve(machine)
+        lifetime.serve(machine, driver.now())
         driver.carry_out()
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, Exception):
+            machine.say(events.PoolFault, "open", str(error))
         await bring_down(driver, 0.0)
         raise
 
@@ -60,7 +63,7 @@ async def bring_down(driver: Driver, drain_s: float) -> None:
         pass  # what is left is ended below
     finally:
         await driver.engine.close()
-        lifetime.closed(machine)
+        lifetime.closed(machine, driver.now())
         driver.carry_out()
         driver.detach()
 

@@ -8,7 +8,7 @@ whoever exports.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Protocol, runtime_checkable
 
@@ -46,6 +46,7 @@ class Exported:
     """The families of one pool, for one reader after another; may be called from any thread."""
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self.pool = ""  # the pool's name, once it was read
         self._snapshot = snapshot
         self._lock = Lock()
         self._tallies: dict[tuple[str, str, Labels], Tally] = {}  # family, suffix, labels but the operation
@@ -53,7 +54,8 @@ class Exported:
     def __call__(self) -> list[Family]:
         """The families of a fresh snapshot."""
         with self._lock:
-            found = families(self._snapshot())
+            told = self._snapshot()
+            self.pool, found = told.pool, families(told)
             for family in found:
                 if family.name in BY_OPERATION:
                     family.samples[:] = self._steady(family)
@@ -67,6 +69,15 @@ class Exported:
             groups.setdefault((family.name, suffix, rest), {})[name] = value
         shown = {key: self._tallies.setdefault(key, Tally()).show(group) for key, group in groups.items()}
         return [s if _is_quantile(s) else _replaced(s, family.name, shown) for s in family.samples]
+
+
+def read_all(pools: Sequence[Exported]) -> list[list[Family]]:
+    """The families of several pools. Raises `ValueError` if two of them have one name, and so the same series."""
+    found = [pool() for pool in pools]
+    names = [pool.pool for pool in pools]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"two pools are named {twice!r}; give each a name of its own: Pool(..., name=...)")
+    return found
 
 
 class Tally:

@@ -16,15 +16,15 @@ except ImportError as error:
     raise ImportError("exporting to Prometheus needs: pip install 'millpond[prometheus]'") from error
 
 from millpond.metrics.catalogue import CATALOGUE, Family, families
-from millpond.metrics.exported import Exported, Metered, Metrics, metrics_of
+from millpond.metrics.exported import Exported, Metered, Metrics, metrics_of, read_all
 from millpond.metrics.snapshot import Snapshot
 
 
 class PoolCollector(Collector):
     """A collector for `prometheus_client.CollectorRegistry.register`: the metrics of one pool or several.
 
-    Takes pools, or their collectors of metrics. Give the pools of one program different names: a name is the label that
-    tells their series apart.
+    Takes pools, or their collectors of metrics. A pool's name is the label that tells its series from another's: a
+    scrape raises `ValueError` if two have the same.
     """
 
     def __init__(self, *pools: Metered | Metrics) -> None:
@@ -43,7 +43,7 @@ class PoolCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metrics of this moment; the library's word."""
-        yield from _metrics([exported() for exported in list(self._exported.values())])
+        yield from _metrics(read_all(list(self._exported.values())))
 
     def describe(self) -> Iterable[Metric]:
         """The names there will be, so that a registry refuses a second collector of them; the library's word."""

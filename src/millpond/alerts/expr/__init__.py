@@ -1,0 +1,1 @@
+"""A subset of PromQL that means here what it means in Prometheus."""

@@ -46,10 +46,10 @@ def test_no_field_breaks_a_line(metadata):
     assert record.isprintable()
     assert line.startswith("shop.sale")
     # JSON's escapes join two lone halves of a pair, which in Python may stand side by side.
-    assert json.loads(record) == said or re.search("[\ud800-\udbff][\udc00-\udfff]", repr_of(said))
+    assert json.loads(record) == said or re.search("[\ud800-\udbff][\udc00-\udfff]", spelled(said))
 
 
-def repr_of(said):
+def spelled(said):
     return json.dumps(said, ensure_ascii=False)
 
 

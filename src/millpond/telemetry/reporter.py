@@ -1,0 +1,208 @@
+"""The reporter: hands events on, in batches and from a thread of its own, to any callable or queue.
+
+The pool's thread only appends to a list with a bound. If the other side is slower than the pool, events are dropped and
+counted; the pool never waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol
+
+from millpond.events import Event
+from millpond.telemetry.bus import Bus, HasTelemetry, bus_of
+from millpond.telemetry.listening import Wanted
+
+log = logging.getLogger("millpond.telemetry")
+
+
+class EventQueue(Protocol):
+    """A `queue.Queue`, a `multiprocessing.Queue`, and what else takes things without waiting or raises `queue.Full`."""
+
+    def put_nowait(self, event: Any, /) -> Any:
+        """Take an event, or raise `queue.Full`."""
+        ...
+
+
+Target = Callable[[list[Event]], object] | EventQueue
+
+
+@dataclass(frozen=True, slots=True)
+class ReporterFacts:
+    """Events `waiting`, `delivered` and `dropped` so far, `failures` of the other side and what the last of them was.
+
+    Events are dropped when too many wait, when a queue is full, when the callable raises (its batch), and at the end
+    of `close`.
+    """
+
+    waiting: int
+    delivered: int
+    dropped: int
+    failures: int
+    last_failure: str
+
+
+class Reporter:
+    """Calls `target` with lists of up to `batch` events, or puts each into it if it is a queue.
+
+    A batch goes out when it is full, or `interval` seconds after its first event. At most `limit` events wait. `close`
+    it in the end, or use `with`. Raises `TypeError` for what is neither callable nor a queue, and for asyncio's queues:
+    they belong to the loop's thread, where `pool.telemetry.attach(id, events, queue.put_nowait)` does without this.
+    """
+
+    def __init__(
+        self, target: Target, *, batch: int = 100, interval: float = 1.0, limit: int = 10_000, name: str = "reporter"
+    ) -> None:
+        if not 1 <= batch <= limit:
+            raise ValueError(f"batch must be from 1 to limit ({limit}), not {batch}")
+        if not 0.0 <= interval <= threading.TIMEOUT_MAX:
+            raise ValueError(f"interval must be seconds from 0 up, not {interval}")
+        self.name = name
+        self.batch = batch
+        self.interval = interval
+        self.limit = limit
+        self._deliver = _deliverer(target)
+        self._waiting: deque[Event] = deque()
+        self._delivered = self._dropped = self._failures = 0
+        self._last_failure = ""
+        self._is_closing = False
+        self._changed = threading.Condition()  # held for all of the above
+        self._thread: threading.Thread | None = None
+        self._attached: list[tuple[Bus, str]] = []
+
+    def open(self) -> Reporter:
+        """Start the thread; `attach` does it too. Raises `RuntimeError` after `close`."""
+        with self._changed:
+            if self._is_closing:
+                raise RuntimeError(f"reporter {self.name!r} was closed; make another")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=f"millpond-{self.name}", daemon=True)
+                self._thread.start()
+                atexit.register(self.close)  # the thread would end with the program, and its last batch with it
+        return self
+
+    def attach(self, pool: Bus | HasTelemetry, events: Wanted = None, listener_id: str | None = None) -> None:
+        """Report a pool's events (default: all) under an id (default: the reporter's name); of several pools, if asked.
+
+        Raises `ValueError` as `Bus.attach`.
+        """
+        self.open()
+        bus, listener_id = bus_of(pool), listener_id or self.name
+        bus.attach(listener_id, events, self)
+        self._attached.append((bus, listener_id))
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Hear no more, and deliver what waits within `timeout` seconds; whether that was done.
+
+        What is left then is dropped and counted. Blocks: on a loop use `await asyncio.to_thread(...)`. Idempotent.
+        """
+        while self._attached:
+            bus, listener_id = self._attached.pop()
+            bus.detach(listener_id)
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            atexit.unregister(self.close)
+            thread.join(timeout)
+        with self._changed:
+            left = len(self._waiting)
+            self._waiting.clear()
+        self._drop(left, "it did not take them before the reporter was closed")
+        return not left and (thread is None or not thread.is_alive())
+
+    def facts(self) -> ReporterFacts:
+        """What became of the events so far."""
+        with self._changed:
+            return ReporterFacts(len(self._waiting), self._delivered, self._dropped, self._failures, self._last_failure)
+
+    def __enter__(self) -> Reporter:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # On the pool's thread
+
+    def __call__(self, event: Event) -> None:
+        with self._changed:
+            is_taken = not self._is_closing and len(self._waiting) < self.limit
+            if is_taken:
+                self._waiting.append(event)
+                if len(self._waiting) in (1, self.batch):
+                    self._changed.notify_all()
+        if not is_taken:
+            self._drop(1, f"{self.limit} events wait for it already")
+
+    def _drop(self, count: int, why: str) -> None:
+        """Count events that will not be delivered; the first time it is said."""
+        with self._changed:
+            is_news = not self._dropped
+            self._dropped += count
+        if is_news and count:
+            log.warning("reporter %r drops events, the first %d because %s", self.name, count, why)
+
+    # On its own
+
+    def _run(self) -> None:
+        while batch := self._gather():
+            gathered, why = len(batch), "its queue is full"
+            try:
+                self._deliver(batch)
+            except BaseException as error:  # whatever it is, the next batch may do better
+                why = f"its target raised {type(error).__qualname__}"
+                self._note_failure(error)
+            with self._changed:
+                self._delivered += gathered - len(batch)
+            self._drop(len(batch), why)
+
+    def _note_failure(self, error: BaseException) -> None:
+        with self._changed:
+            is_news, self._last_failure = not self._failures, type(error).__qualname__
+            self._failures += 1
+        if is_news:
+            log.error("the target of reporter %r raised", self.name, exc_info=error)
+
+    def _gather(self) -> deque[Event]:
+        """The next batch, once it is due; an empty one when nothing more will come."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closing)
+            self._changed.wait_for(lambda: len(self._waiting) >= self.batch or self._is_closing, self.interval)
+            return deque(self._waiting.popleft() for _ in range(min(self.batch, len(self._waiting))))
+
+
+def _deliverer(target: Target) -> Callable[[deque[Event]], None]:
+    """What hands a batch on, taking out of it what was accepted. Raises `TypeError` for what is no target."""
+    if isinstance(target, asyncio.Queue):
+        raise TypeError("an asyncio queue is not safe to use from a thread; attach its put_nowait to the pool instead")
+    put = getattr(target, "put_nowait", None)
+    if put is not None:
+        return lambda batch: _put_all(put, batch)
+    if not callable(target):
+        raise TypeError(f"a reporter's target is a callable or a queue, not {target!r}")
+    return lambda batch: _call(target, batch)
+
+
+def _call(target: Callable[[list[Event]], object], batch: deque[Event]) -> None:
+    target(list(batch))
+    batch.clear()
+
+
+def _put_all(put: Callable[[Event], object], batch: deque[Event]) -> None:
+    try:
+        while batch:
+            put(batch[0])
+            batch.popleft()
+    except queue.Full:
+        pass

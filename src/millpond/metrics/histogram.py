@@ -51,7 +51,7 @@ def upper_bound(bucket: int) -> float:
 def last_bucket(bound: float) -> int:
     """The last bucket that `bound` closes or lies in; a rounding error away from an upper bound is that bound."""
     exact = math.log2(min(max(bound, FLOOR), CEILING)) * PER_OCTAVE
-    nearest = round(exact)
+    nearest: int = round(exact)
     return (nearest if abs(exact - nearest) < ROUNDING else math.ceil(exact)) - 1
 
 

@@ -1,0 +1,199 @@
+"""What is known of each operation, and which are told apart: 64 with histograms, the ten busiest in a snapshot.
+
+Counts come from the pool and are exact for as many as there are; only histograms and windows are bounded. Windows go
+in steps of ten seconds. Not thread-safe: the collector's lock is around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from millpond.metrics import distribution, slot
+from millpond.metrics.accumulator import Accumulator
+from millpond.metrics.histogram import Buckets, Histogram
+from millpond.metrics.rolling import Rolling, SmallPart
+from millpond.metrics.slot import OperationSlot
+from millpond.metrics.snapshot import OPERATION_KINDS, OTHER, WINDOWS, Distribution, OperationFigures
+from millpond.metrics.source import ENDINGS, NO_COUNTS, Counts, OperationReading
+
+TRACKED = 64  # operations with histograms
+SHOWN = 10  # the busiest, in snapshots and in history
+STEP_S = 10
+LONGEST_S = WINDOWS[-1]
+MEMORY_BYTES = 600  # of a record's objects, beside its counts
+
+Taken = Mapping[str, tuple[Buckets, float]]  # kind -> buckets of the new samples, and their sum
+Windows = Mapping[int, Mapping[str, Distribution]]
+
+
+class Operation:
+    """One operation that is told apart."""
+
+    __slots__ = ("_current", "_described", "_windows", "codes", "counted", "endings", "name", "totals")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.endings: Counts = NO_COUNTS
+        self.codes: Counts = NO_COUNTS
+        self.totals = {kind: Accumulator() for kind in OPERATION_KINDS}
+        self.counted = np.zeros(len(ENDINGS))  # the endings when the last step ended
+        self._current = {kind: Accumulator() for kind in OPERATION_KINDS}
+        self._windows = {s: Rolling(s, OPERATION_KINDS, len(ENDINGS)) for s in WINDOWS}
+        self._described: Windows | None = None  # emptied when a step ends
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        sums = sum(one.nbytes for many in (self.totals, self._current) for one in many.values())
+        parts = sum(len(part.packed) + MEMORY_BYTES for part in self._longest.parts)
+        return sums + sum(window.nbytes for window in self._windows.values()) + parts
+
+    @property
+    def recent(self) -> float:
+        """Calls that ended in the longest window."""
+        return float(self._longest.totals.sum())
+
+    @property
+    def calls(self) -> int:
+        """Calls that ended since the pool opened."""
+        return sum(self.endings.values())
+
+    @property
+    def _longest(self) -> Rolling:
+        return self._windows[LONGEST_S]
+
+    def take(self, taken: Taken) -> None:
+        """Add new samples."""
+        for kind, (buckets, total) in taken.items():
+            self.totals[kind].take(buckets, total)
+            self._current[kind].take(buckets, total)
+
+    def end_step(self, now: float) -> None:
+        """Ten seconds are over: move the windows on."""
+        self._described = None
+        counted = np.array([float(self.endings.get(ending, 0)) for ending in ENDINGS])
+        grown = counted - self.counted
+        if not grown.any() and not any(one.total or one.zeros for one in self._current.values()):
+            for window in self._windows.values():
+                window.leave(now)
+            return
+        histograms = {kind: one.freeze() for kind, one in self._current.items()}
+        part = SmallPart(now, STEP_S, grown, slot.pack_all(histograms, OPERATION_KINDS))
+        for window in self._windows.values():
+            window.push(part, histograms)
+        for one in self._current.values():
+            one.clear()
+        self.counted = counted
+
+    def since(self, moment: float) -> OperationSlot:
+        """What the steps held that ended after a moment."""
+        parts = [part for part in self._longest.parts if part.at > moment]
+        counts = np.sum([part.counters for part in parts], axis=0) if parts else np.zeros(len(ENDINGS))
+        packed = slot.merge_packed([part.packed for part in parts], OPERATION_KINDS)
+        endings = {ending: int(n) for ending, n in zip(ENDINGS, counts.tolist(), strict=True) if n}
+        return OperationSlot(self.name, endings, slot.unpack_all(packed, OPERATION_KINDS))
+
+    def figures(self) -> OperationFigures:
+        """The operation, frozen."""
+        return OperationFigures(self.name, self.endings, self.codes, _frozen(self.totals), self.windows())
+
+    def windows(self) -> Windows:
+        """Its windows' distributions; what the first ten seconds have is shown at once."""
+        if self._described is not None:
+            return self._described
+        if not self._longest.parts:
+            first = MappingProxyType({kind: one.describe() for kind, one in self._current.items()})
+            return dict.fromkeys(WINDOWS, first)
+        self._described = {s: _described(window) for s, window in self._windows.items()}
+        return self._described
+
+
+def _described(window: Rolling) -> Mapping[str, Distribution]:
+    return MappingProxyType({kind: window.describe(kind) for kind in OPERATION_KINDS})
+
+
+def _frozen(sums: Mapping[str, Accumulator]) -> Mapping[str, Histogram]:
+    return MappingProxyType({kind: one.freeze() for kind, one in sums.items()})
+
+
+class OperationBook:
+    """The operations of one pool."""
+
+    __slots__ = ("_tracked",)
+
+    def __init__(self) -> None:
+        self._tracked: dict[str, Operation] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory the operations take."""
+        return sum(one.nbytes for one in self._tracked.values())
+
+    def get(self, name: str) -> Operation | None:
+        """An operation that is told apart."""
+        return self._tracked.get(name)
+
+    def note(self, reading: OperationReading, taken: Taken) -> None:
+        """Take what happened to one operation; one too many is left to the others."""
+        one = self._tracked.get(reading.name)
+        if one is None:
+            if len(self._tracked) >= TRACKED:
+                return
+            one = self._tracked[reading.name] = Operation(reading.name)
+        one.endings, one.codes = reading.endings, reading.codes
+        one.take(taken)
+
+    def end_step(self, now: float) -> None:
+        """Ten seconds are over; who did nothing for the longest window makes room, if room is short."""
+        for one in self._tracked.values():
+            one.end_step(now)
+        if len(self._tracked) >= TRACKED:
+            for name in [one.name for one in self._tracked.values() if not one.recent]:
+                del self._tracked[name]
+
+    def busiest(self) -> list[Operation]:
+        """The ten with the most calls in the longest window, the busiest first."""
+        return sorted(self._tracked.values(), key=lambda one: (-one.recent, -one.calls, one.name))[:SHOWN]
+
+    def pack_since(self, moment: float) -> bytes:
+        """The ten that were busiest since a moment, as a slot of history has them."""
+        there = sorted((one.since(moment) for one in self._tracked.values()), key=lambda one: -one.calls)
+        return slot.pack_operations(one for one in there[:SHOWN] if one.calls)
+
+    def clear(self) -> None:
+        """Forget all: detail is shed."""
+        self._tracked.clear()
+
+
+def others(
+    shown: Iterable[OperationFigures], endings: Counts, codes: Counts, totals: Mapping[str, Histogram]
+) -> OperationFigures:
+    """What the pool has and the shown do not."""
+    listed = list(shown)
+    rest = {kind: _less(totals[kind], [one.totals[kind] for one in listed]) for kind in OPERATION_KINDS}
+    return OperationFigures(
+        OTHER,
+        _minus(endings, [one.endings for one in listed]),
+        _minus(codes, [one.codes for one in listed]),
+        MappingProxyType(rest),
+        dict.fromkeys(WINDOWS, MappingProxyType(dict.fromkeys(OPERATION_KINDS, distribution.NOTHING))),
+    )
+
+
+def _minus(whole: Counts, parts: Iterable[Counts]) -> Counts:
+    left = dict(whole)
+    for part in parts:
+        for key, count in part.items():
+            left[key] = left.get(key, 0) - count
+    return MappingProxyType({key: count for key, count in left.items() if count > 0})
+
+
+def _less(whole: Histogram, parts: Iterable[Histogram]) -> Histogram:
+    left = Accumulator()
+    left.add(whole)
+    for part in parts:
+        left.subtract(part)
+    return left.freeze()

@@ -1,0 +1,286 @@
+"""History on disk: slots in one SQLite file (WAL), with the run of the pool (`boot`) they belong to.
+
+Written on a thread of its own and never waited for. A disk that is broken or full costs history and nothing else: what
+went wrong is kept in `error`, slots are dropped and counted, and the file is tried again later.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from millpond.metrics import columns
+from millpond.metrics.columns import Row, rearranged
+from millpond.metrics.slot import Slot
+
+log = logging.getLogger("millpond.metrics")
+
+KEEP_S = {10: 7_200.0, 60: 30 * 86_400.0}  # resolution -> how long its slots stay
+MOST_BYTES = 256 * 1024 * 1024  # of the file, its journal aside
+LEAST_BYTES = 1024 * 1024
+WAITING = 1_000  # slots for the writer at most
+TRY_AGAIN_S = 30.0  # after a failure
+PRUNE_EVERY = 60  # slots written between two looks for what is too old
+PRUNE_SHARE = 10  # a tenth of the slots goes when the file is too large
+CLOSE_S = 5.0  # the writer has to end in, at most
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS boots(
+    boot TEXT PRIMARY KEY, pool TEXT NOT NULL, opened REAL NOT NULL, counters TEXT NOT NULL, gauges TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS slots(
+    pool TEXT NOT NULL, step INTEGER NOT NULL, wall REAL NOT NULL, boot TEXT NOT NULL, at REAL NOT NULL,
+    seconds REAL NOT NULL, counters BLOB NOT NULL, gauges BLOB NOT NULL, peaks BLOB NOT NULL, packed BLOB NOT NULL,
+    operations BLOB NOT NULL, PRIMARY KEY (pool, step, wall, boot)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """One run of a pool: its id, and when it was opened (Unix time)."""
+
+    boot: str
+    pool: str
+    opened: float
+
+
+class HistoryStore:
+    """The file at `path`; pools may share it. `wall_clock` tells the age of what is in it."""
+
+    def __init__(
+        self, path: str | Path, boot: Boot, wall_clock: Callable[[], float], most_bytes: int = MOST_BYTES
+    ) -> None:
+        if most_bytes < LEAST_BYTES:
+            raise ValueError(f"a file of {most_bytes} bytes holds no history: at least {LEAST_BYTES}")
+        self.path = Path(path)
+        self.boot = boot
+        self._wall_clock = wall_clock
+        self._most_bytes = most_bytes
+        self._waiting: deque[tuple[int, Slot]] = deque()
+        self._wakes = threading.Condition()
+        self._writer: threading.Thread | None = None
+        self._is_closing = False
+        self._is_idle = True
+        self.error = ""  # why nothing is written, while nothing is
+        self.dropped = 0  # slots that are in no file
+        self.stored_bytes = 0
+
+    def open(self) -> None:
+        """Start the writer; the file is opened there, and made if need be."""
+        self._writer = threading.Thread(target=self._write_all, name="millpond-history", daemon=True)
+        self._writer.start()
+
+    def close(self) -> None:
+        """Write what waits and end, within five seconds; also if the disk does not answer."""
+        with self._wakes:
+            self._is_closing = True
+            self._wakes.notify_all()
+        if self._writer is not None:
+            self._writer.join(CLOSE_S)
+
+    def put(self, step: int, slot: Slot) -> None:
+        """Have a slot written, unless too many wait."""
+        if step not in KEEP_S:
+            return
+        with self._wakes:
+            if len(self._waiting) >= WAITING:
+                self.dropped += 1
+                return
+            self._waiting.append((step, slot))
+            self._wakes.notify_all()
+
+    def settle(self, timeout: float = CLOSE_S) -> bool:
+        """Wait until all that was put is written or dropped; whether it was in time."""
+        with self._wakes:
+            return self._wakes.wait_for(lambda: not self._waiting and self._is_idle, timeout)
+
+    def read(self, step: int, since: float, until: float) -> list[Slot]:
+        """Slots of all boots of this pool that ended in (`since`, `until`], in Unix time; none if the file is broken.
+
+        Reads on the caller's thread, beside the writer.
+        """
+        try:
+            with closing(self._connect()) as connection:
+                return list(_read(connection, self.boot.pool, step, since, until))
+        except (sqlite3.Error, OSError, ValueError) as error:
+            self._failed(error)
+            return []
+
+    def boots(self) -> list[Boot]:
+        """The runs of this pool that the file knows, the oldest first."""
+        try:
+            with closing(self._connect()) as connection:
+                found = connection.execute(
+                    "SELECT boot, pool, opened FROM boots WHERE pool = ? ORDER BY opened", (self.boot.pool,)
+                )
+                return [Boot(*row) for row in found]
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
+            return []
+
+    # The writer's thread
+
+    def _write_all(self) -> None:
+        while self._has_more():
+            try:
+                with closing(self._prepared()) as connection:
+                    self.error = ""
+                    self._write_while_it_works(connection)
+            except (sqlite3.Error, OSError) as error:
+                self._failed(error)
+                self._give_up_waiting()
+
+    def _write_while_it_works(self, connection: sqlite3.Connection) -> None:
+        written = 0
+        while self._has_more():
+            batch = self._batch()
+            with connection:
+                connection.executemany("INSERT OR REPLACE INTO slots VALUES (?,?,?,?,?,?,?,?,?,?,?)", batch)
+            if written % PRUNE_EVERY == 0 or len(batch) > 1:
+                _prune(connection, self._wall_clock())
+            written += 1
+            self.stored_bytes = _shrink(connection, self._most_bytes)
+            self._took(len(batch))
+
+    def _has_more(self) -> bool:
+        """Wait for something to write; False when the store closes and nothing is left."""
+        with self._wakes:
+            self._is_idle = not self._waiting
+            self._wakes.notify_all()
+            self._wakes.wait_for(lambda: self._waiting or self._is_closing)
+            self._is_idle = not self._waiting
+            return bool(self._waiting)
+
+    def _batch(self) -> list[tuple[object, ...]]:
+        with self._wakes:
+            return [_row(self.boot, step, slot) for step, slot in self._waiting]
+
+    def _took(self, n: int) -> None:
+        with self._wakes:
+            for _ in range(n):
+                self._waiting.popleft()
+
+    def _give_up_waiting(self) -> None:
+        """Drop what waits, and let the disk alone for a while."""
+        with self._wakes:
+            self.dropped += len(self._waiting)
+            self._waiting.clear()
+            self._is_idle = True
+            self._wakes.notify_all()
+            self._wakes.wait_for(lambda: self._is_closing, TRY_AGAIN_S)
+            self.dropped += len(self._waiting)
+            self._waiting.clear()
+
+    def _failed(self, error: Exception) -> None:
+        if not self.error:
+            log.warning("history at %s is not stored: %s", self.path, error)
+        self.error = f"{type(error).__name__}: {error}"
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=CLOSE_S)
+
+    def _prepared(self) -> sqlite3.Connection:
+        """The file, with its tables and this boot in them."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = self._connect()
+        try:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            _check_version(connection)
+            connection.executescript(SCHEMA)
+            names = json.dumps(columns.COUNTERS), json.dumps(columns.ALL_GAUGES)
+            row = (self.boot.boot, self.boot.pool, self.boot.opened, *names)
+            with connection:
+                connection.execute("INSERT OR REPLACE INTO boots VALUES (?,?,?,?,?)", row)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _check_version(connection: sqlite3.Connection) -> None:
+    """Refuse a file of a later version; mark a new one."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise sqlite3.DatabaseError(f"the file is of version {version}, this program knows {VERSION}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _row(boot: Boot, step: int, slot: Slot) -> tuple[object, ...]:
+    rows = (slot.counters.tobytes(), slot.gauges.tobytes(), slot.peaks.tobytes())
+    timing = (step, slot.wall, boot.boot, slot.at, slot.seconds)
+    return (boot.pool, *timing, *rows, slot.packed, slot.packed_operations)
+
+
+def _read(connection: sqlite3.Connection, pool: str, step: int, since: float, until: float) -> list[Slot]:
+    found = connection.execute(
+        "SELECT s.boot, s.at, s.wall, s.seconds, s.counters, s.gauges, s.peaks, s.packed, s.operations, "
+        "b.counters, b.gauges FROM slots s JOIN boots b USING (boot) "
+        "WHERE s.pool = ? AND s.step = ? AND s.wall > ? AND s.wall <= ? ORDER BY s.wall",
+        (pool, step, since, until),
+    )
+    return [_slot(*row) for row in found]
+
+
+def _slot(boot: str, at: float, wall: float, seconds: float, *blobs: bytes) -> Slot:
+    counters, gauges, peaks, packed, operations, counter_names, gauge_names = blobs
+    names = json.loads(counter_names), json.loads(gauge_names)
+    return Slot(
+        boot,
+        at,
+        wall,
+        seconds,
+        rearranged(_floats(counters), names[0], columns.COUNTERS),
+        rearranged(_floats(gauges), names[1], columns.ALL_GAUGES),
+        rearranged(_floats(peaks), names[1], columns.ALL_GAUGES),
+        packed,
+        operations,
+    )
+
+
+def _floats(blob: bytes) -> Row:
+    return np.frombuffer(blob, np.float64)
+
+
+def _prune(connection: sqlite3.Connection, now: float) -> None:
+    """Drop slots that are too old, and the boots that have none left but may not be one that goes on."""
+    with connection:
+        for step, keep_s in KEEP_S.items():
+            connection.execute("DELETE FROM slots WHERE step = ? AND wall < ?", (step, now - keep_s))
+        connection.execute(
+            "DELETE FROM boots WHERE opened < ? AND boot NOT IN (SELECT boot FROM slots)", (now - max(KEEP_S.values()),)
+        )
+
+
+def _shrink(connection: sqlite3.Connection, most_bytes: int) -> int:
+    """Drop the oldest slots until the file is within its bound; its size in bytes."""
+    while (size := _size(connection)) > most_bytes:
+        count = connection.execute("SELECT count(*) FROM slots").fetchone()[0]
+        if not count:
+            return size
+        edge = connection.execute(
+            "SELECT wall FROM slots ORDER BY wall LIMIT 1 OFFSET ?", (count // PRUNE_SHARE,)
+        ).fetchone()[0]
+        with connection:
+            connection.execute("DELETE FROM slots WHERE wall <= ?", (edge,))
+        connection.execute("PRAGMA incremental_vacuum").fetchall()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return size
+
+
+def _size(connection: sqlite3.Connection) -> int:
+    pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
+    page_size: int = connection.execute("PRAGMA page_size").fetchone()[0]
+    return pages * page_size

@@ -42,13 +42,17 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A row of the table. `labels` come after `pool`, which every sample has."""
+    """A row of the table.
+
+    `labels` come after `pool`, which every sample has; `distribution` is which of a snapshot's histograms one shows.
+    """
 
     name: str
     kind: Kind
     help: str
     read: Reader
     labels: tuple[str, ...] = ()
+    distribution: str = ""
 
     @property
     def unit(self) -> str:
@@ -80,7 +84,7 @@ def _counter(name: str, help: str, read: Reader, *labels: str) -> Metric:
 
 
 def _histogram(name: str, help: str, kind: str, bounds: tuple[float, ...]) -> Metric:
-    return Metric(f"millpond_{name}", "histogram", help, readers.histogram(kind, bounds))
+    return Metric(f"millpond_{name}", "histogram", help, readers.histogram(kind, bounds), (), kind)
 
 
 _POOL = (

@@ -1,0 +1,107 @@
+"""OpenTelemetry traces: a span for each call, whose W3C context travels to the worker.
+
+Asked by the desk when a call is made out, told when it ended; spans a handler opens are then children of the call's.
+Needs the extra `opentelemetry`, of which the program sets up the SDK and its exporters.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from millpond.seams import Trace, TraceSource
+
+try:
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer, set_span_in_context
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+except ImportError as error:
+    raise ImportError('OpenTelemetry is not installed: pip install "millpond[opentelemetry]"') from error
+
+log = logging.getLogger("millpond.telemetry")
+
+
+class Traceable(Protocol):
+    """A `Pool` or a `SyncPool`."""
+
+    trace_source: TraceSource | None  # who traces its calls
+
+
+class OpenTelemetryTracing:
+    """Makes a client span of each call, named after its operation, in the context its caller is in.
+
+    `tracer_provider` is the program's (default: the global one). A span has the attributes `rpc.system.name` (which is
+    `millpond`), `rpc.method`, `rpc.response.status_code` (`ok`, or the error's code), `millpond.ending`, and
+    `error.type` unless the call was answered. Arguments, results and texts are not in it; `record_exceptions` adds the
+    exception with its text and traceback. Nothing that OpenTelemetry raises reaches a call.
+    """
+
+    def __init__(self, tracer_provider: TracerProvider | None = None, *, record_exceptions: bool = False) -> None:
+        self._tracer = get_tracer("millpond", tracer_provider=tracer_provider)
+        self._propagator = TraceContextTextMapPropagator()
+        self._record_exceptions = record_exceptions
+        self._has_complained = False
+
+    def attach(self, pool: Traceable) -> None:
+        """Trace a pool's calls from the next one on, instead of who did; `pool.trace_source = None` ends it."""
+        pool.trace_source = self
+
+    def begin(self, operation: str, attributes: Mapping[str, Any]) -> Trace | None:
+        """See `TraceSource`. `None` if there is no SDK and no trace around."""
+        try:
+            about = {name if "." in name else f"millpond.{name}": value for name, value in attributes.items()}
+            about |= {"rpc.system.name": "millpond", "rpc.method": operation}
+            span = self._tracer.start_span(operation, kind=SpanKind.CLIENT, attributes=about)
+            if not span.get_span_context().is_valid:
+                return None
+            return CallTrace(self, span, self._header(span))
+        except Exception:
+            self.complain()
+            return None
+
+    def finish(self, span: Span, ending: str, code: str | None, error: BaseException | None) -> None:
+        """Say of a span how its call ended, and end it."""
+        try:
+            if span.is_recording():
+                self._note(span, ending, code, error)
+            span.end()
+        except Exception:
+            self.complain()
+
+    def complain(self) -> None:
+        """Log the exception at hand, the first time."""
+        if not self._has_complained:
+            self._has_complained = True
+            log.exception("OpenTelemetry raised; the call goes on without its trace")
+
+    def _header(self, span: Span) -> bytes:
+        carrier: dict[str, str] = {}
+        self._propagator.inject(carrier, set_span_in_context(span))
+        return "\n".join(filter(None, (carrier["traceparent"], carrier.get("tracestate")))).encode("ascii")
+
+    def _note(self, span: Span, ending: str, code: str | None, error: BaseException | None) -> None:
+        span.set_attribute("millpond.ending", ending)
+        span.set_attribute("rpc.response.status_code", code or "ok")
+        if code is None:
+            return
+        # What the handler raised is a class of its own; the pool's errors are told apart by their codes.
+        is_handlers = code == "handler_error" and error is not None
+        span.set_attribute("error.type", type(error).__qualname__ if is_handlers else code)
+        span.set_status(Status(StatusCode.ERROR, code))
+        if self._record_exceptions and error is not None:
+            span.record_exception(error)
+
+
+class CallTrace:
+    """The span of one call."""
+
+    __slots__ = ("_span", "_tracing", "header")
+
+    def __init__(self, tracing: OpenTelemetryTracing, span: Span, header: bytes) -> None:
+        self.header = header
+        self._tracing = tracing
+        self._span = span
+
+    def end(self, ending: str, code: str | None, error: BaseException | None) -> None:
+        """See `Trace`."""
+        self._tracing.finish(self._span, ending, code, error)

@@ -129,6 +129,7 @@ class EngineEvents(Protocol):
     ) -> None:
         """An answer: `value` is the decoded result (`ok`) or exception (`failed`); times are the worker's.
 
+        Before a result is told, `worker.answer_bytes` is set to how large it was when it came.
         Nothing need come of it before `all_told`, so that answers which came together are worked off together.
         """
 

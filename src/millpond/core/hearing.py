@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core.tally import error_code
+from millpond.core import tally
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -24,12 +24,12 @@ def follow(m: Machine) -> None:
     m.tells_checkins = m.has_listener(events.WorkerCheckin.name)
     is_told = m.has_listener(events.CallStopped.name) or m.has_listener(events.CallFailed.name)
     if not is_told:
-        m.note_end = m.tally.ended if m.is_sampled else None
+        m.note_end = tally.note_end if m.is_sampled else None
         return
 
     def tell(call: Call, ending: Ending, value: Any, now: float) -> None:
         if m.is_sampled:
-            m.tally.ended(call, ending, value, now)
+            tally.note_end(call, ending, value, now)
         _tell_end(m, call, ending, value, now)
 
     m.note_end = tell
@@ -42,5 +42,5 @@ def _tell_end(m: Machine, call: Call, ending: Ending, value: Any, now: float) ->
         queued = call.sent_at - call.submitted_at
         m.say(events.CallStopped, call.id, call.op.name, worker, call.attempts, after, queued, call.service_s)
     else:
-        code = error_code(value)
+        code = tally.error_code(value)
         m.say(events.CallFailed, call.id, call.op.name, worker, ending, code, call.attempts, after)

@@ -13,6 +13,7 @@ from millpond.core import affinity, dispatch, endings, fleet, lifetime
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.leaving import farewell, unbegun
 from millpond.core.retry import POISON, backoff, may_retry
+from millpond.core.tally import note_retry
 from millpond.core.transitions import move
 from millpond.errors import CLASSES, TABLE, WorkerDied
 
@@ -95,8 +96,8 @@ def _retry(m: Machine, call: Call, now: float) -> bool:
     m.queued += 1
     m.queued_bytes += call.nbytes
     m.retries += 1
-    if m.note_end is not None:
-        m.tally.tried_again(call)
+    if m.is_sampled:
+        note_retry(call)
     m.shelf[call.id] = call
     m.agenda.add(at, "retry", call)
     m.say(events.CallRetried, call.id, call.op.name, call.attempts, False)

@@ -65,6 +65,12 @@ class CallQueue:
             heads.append(self._late[0][2])
         return min(heads, key=_key)
 
+    def oldest(self) -> float | None:
+        """When the call was submitted that stands here longest, if any does."""
+        firsts = [next(iter(lane.values())) for lane in self._lanes.values() if lane]
+        firsts += (call for _, _, call in self._late)
+        return min((call.submitted_at for call in firsts), default=None)
+
     def remove(self, call: Call) -> None:
         """Take a call out, wherever it stands."""
         lane = self._lanes.get(call.priority)

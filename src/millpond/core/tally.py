@@ -1,11 +1,12 @@
 """What is counted beside the ledger of calls, and the samples that ended calls leave for whoever adds them up.
 
-Samples are taken only while somebody reads them (`Records.note_end`): five numbers a call into its operation's arrays,
-handed over whole at each reading. Decides nothing; the metrics come after it.
+Samples are taken only while somebody reads them (`Records.note_end`): one row of numbers a call into its operation's
+buffer, handed over whole at each reading. Decides nothing; the metrics come after it.
 """
 
 from __future__ import annotations
 
+import struct
 from array import array
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
     from millpond.core.worker import Worker
     from millpond.errors import Ending
 
-ROOM = 200_000  # calls an operation between two readings; what ends beyond is counted and leaves no samples
+# A row: when the call was submitted, when it was sent, its seconds in the worker, when it ended, bytes of its arguments
+# and of its result (a stream's items are not in it). 190 ns a call; five arrays to append to would take 350.
+ROW = struct.Struct("6d")
+ROW_BYTES = ROW.size
+ROOM = 200_000  # rows an operation between two readings; the calls that end beyond are counted and leave none
+FIRST_ROOM = 64
 UNTIMED = ("cancelled", "rejected")  # their callers left or were refused: how long that took is no latency
+
+_pack_into = ROW.pack_into
 
 
 def error_code(error: object) -> str:
@@ -29,48 +37,58 @@ def error_code(error: object) -> str:
 
 
 class Samples:
-    """What one operation's calls left since the last reading (arrays), and since the pool opened (`endings`, `codes`).
+    """What one operation's calls left since the last reading, and how they ended since the pool opened.
 
-    `count` is how many calls ended; above `limit` they find no room until the next reading.
+    `rows` are those of the calls that went the usual way: answered, at the first attempt; `filled` bytes are used. The
+    others are in the arrays, which need not be of one length.
     """
 
     __slots__ = (
-        "answer_bytes",
         "codes",
-        "count",
         "dropped",
         "endings",
+        "filled",
+        "has_others",
         "latencies",
-        "limit",
-        "read_at",
         "request_bytes",
+        "rows",
         "services",
         "waits",
     )
 
     def __init__(self) -> None:
-        self.count = 0
-        self.read_at = 0  # the count at the last reading
-        self.limit = ROOM
-        self.dropped = 0
-        self.endings: dict[str, int] = dict.fromkeys(ENDINGS, 0)  # without those that are `ok`
+        self.dropped = 0  # calls that found no room
+        self.endings: dict[str, int] = dict.fromkeys(ENDINGS, 0)  # those in `rows` are not in it yet
         self.codes: dict[str, int] = {}
-        self.renew()
+        self._renew(FIRST_ROOM)
 
-    def renew(self) -> None:
-        """Begin new arrays; whoever took the old ones has them to himself."""
-        self.dropped += max(0, self.count - self.limit)
-        self.read_at, self.limit = self.count, self.count + ROOM
-        self.waits = array("d")  # seconds from submission to being sent, the first time
-        self.services = array("d")  # seconds in the worker, of calls that were answered
-        self.latencies = array("d")  # seconds from submission to the ending
+    @property
+    def has_news(self) -> bool:
+        """Whether any call ended since the last reading."""
+        return bool(self.filled or self.has_others)
+
+    def take(self) -> tuple[memoryview, array[float], array[float], array[float], array[float]]:
+        """The rows, and what the other calls left: waits, services, latencies, request bytes; the caller's to keep."""
+        taken = memoryview(self.rows)[: self.filled], self.waits, self.services, self.latencies, self.request_bytes
+        self.endings["ok"] += self.filled // ROW_BYTES
+        self._renew(max(FIRST_ROOM, self.filled // ROW_BYTES))
+        return taken
+
+    def grow(self) -> bool:
+        """Make room for more rows; false if that is enough of them."""
+        if len(self.rows) >= ROOM * ROW_BYTES:
+            return False
+        self.rows += bytes(min(len(self.rows), ROOM * ROW_BYTES - len(self.rows)))
+        return True
+
+    def _renew(self, room: int) -> None:
+        self.rows = bytearray(room * ROW_BYTES)
+        self.filled = 0
+        self.has_others = False
+        self.waits = array("d")
+        self.services = array("d")
+        self.latencies = array("d")
         self.request_bytes = array("d")
-        self.answer_bytes = array("d")  # of results; a stream's items are not in it
-
-    def all_endings(self) -> dict[str, int]:
-        """Calls by ending."""
-        others = sum(self.endings.values())
-        return self.endings | {"ok": self.count - others}
 
 
 class Tally:
@@ -102,8 +120,8 @@ class Tally:
         self.sessions_closed = 0
         self.sessions_lost = 0
         self.sessions_moved = 0
-        self.affinity_hits = 0  # sessions' calls given to the worker that holds their session
-        self.affinity_misses = 0  # those given to another, which has to be told of the session first
+        self.affinity_hits = 0  # sessions' calls that were run where the session's state was
+        self.affinity_misses = 0  # those for which its state was brought to another worker first
         self.busy_s = 0.0
         self.available_s = 0.0
 
@@ -114,41 +132,51 @@ class Tally:
         if worker.ready_at:
             self.available_s += now - worker.ready_at
 
-    def ended(self, call: Call, ending: Ending, value: Any, now: float) -> None:
-        """Take the samples of a call that ended."""
-        samples = call.op.samples
-        samples.count = count = samples.count + 1
-        if ending != "ok":
-            self._failed(samples, call, ending, value)
-        if count > samples.limit:
-            return
-        submitted = call.submitted_at
-        samples.request_bytes.append(call.nbytes)
-        if ending == "ok" and call.attempts == 1:
-            samples.waits.append(call.sent_at - submitted)
-            samples.services.append(call.service_s)
-            samples.latencies.append(now - submitted)
-            samples.answer_bytes.append(call.worker.answer_bytes)  # type: ignore[union-attr]
+
+def note_end(call: Call, ending: Ending, value: Any, now: float) -> None:
+    """Take the sample of a call that ended."""
+    samples = call.op.samples
+    if ending != "ok" or call.attempts != 1:
+        _note_other(samples, call, ending, value, now)
+        return
+    at = samples.filled
+    nbytes = call.worker.answer_bytes  # type: ignore[union-attr]
+    try:
+        _pack_into(samples.rows, at, call.submitted_at, call.sent_at, call.service_s, now, call.nbytes, nbytes)
+    except struct.error:
+        if samples.grow():
+            note_end(call, ending, value, now)
         else:
-            self._sample_slowly(samples, call, ending, now)
+            _drop(samples, ending)
+        return
+    samples.filled = at + ROW_BYTES
 
-    def tried_again(self, call: Call) -> None:
-        """A call is put on the shelf: if it was its first, its wait ended when it was sent."""
-        samples = call.op.samples
-        if call.attempts == 1 and samples.count < samples.limit:
-            samples.waits.append(call.sent_at - call.submitted_at)
 
-    def _failed(self, samples: Samples, call: Call, ending: Ending, value: Any) -> None:
+def note_retry(call: Call) -> None:
+    """A call that began is to be tried again: if that was its first attempt, its wait had ended when it was sent."""
+    if call.attempts == 1 and len(call.op.samples.waits) < ROOM:
+        call.op.samples.waits.append(call.sent_at - call.submitted_at)
+
+
+def _note_other(samples: Samples, call: Call, ending: Ending, value: Any, now: float) -> None:
+    samples.has_others = True
+    if ending != "ok":
         code = error_code(value)
-        samples.endings[ending] += 1
         samples.codes[code] = samples.codes.get(code, 0) + 1
+    if len(samples.request_bytes) >= ROOM:
+        _drop(samples, ending)
+        return
+    samples.endings[ending] += 1
+    samples.request_bytes.append(call.nbytes)
+    if call.attempts == 1:
+        samples.waits.append(call.sent_at - call.submitted_at)
+    if ending in ("ok", "failed"):
+        samples.services.append(call.service_s)
+    if ending not in UNTIMED:
+        samples.latencies.append(now - call.submitted_at)
 
-    def _sample_slowly(self, samples: Samples, call: Call, ending: Ending, now: float) -> None:
-        if call.attempts == 1:
-            samples.waits.append(call.sent_at - call.submitted_at)
-        if ending in ("ok", "failed"):
-            samples.services.append(call.service_s)
-        if ending == "ok":
-            samples.answer_bytes.append(call.worker.answer_bytes)  # type: ignore[union-attr]
-        if ending not in UNTIMED:
-            samples.latencies.append(now - call.submitted_at)
+
+def _drop(samples: Samples, ending: Ending) -> None:
+    samples.has_others = True
+    samples.dropped += 1
+    samples.endings[ending] += 1

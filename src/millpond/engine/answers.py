@@ -76,7 +76,7 @@ class Answers:
         thaw, answered = self._codec.thaw, self._events.answered
         ok, positions = frames.OK, POSITIONS
         for fields, body in got:
-            _, kind, flags, position, _, _, sender, call_id, _, began, ended = fields
+            length, kind, flags, position, _, _, sender, call_id, _, began, ended = fields
             # The way of nearly every frame; what is anything else or in any doubt goes the long way.
             if (
                 kind == ok
@@ -93,6 +93,7 @@ class Answers:
                     continue
                 calls[position] = None
                 free.append(position)
+                worker.answer_bytes = length
                 answered(worker, call_id, "ok", value, began, ended, 0)
             else:
                 self._tell_other(link, fields, body)
@@ -148,7 +149,10 @@ class Answers:
         """The value; what under msgpack cannot be decoded is no worker's honest answer."""
         try:
             if flags & frames.SEGMENTED:
-                return self._codec.thaw_parts(*segments.unpack(body, link.replies))
+                streams, buffers = segments.unpack(body, link.replies)
+                link.worker.answer_bytes = sum(memoryview(one).nbytes for one in (*streams, *buffers))
+                return self._codec.thaw_parts(streams, buffers)
+            link.worker.answer_bytes = len(body)
             return self._codec.thaw(body)
         except CodecError as error:
             if self._codec.name == "msgpack":

@@ -35,6 +35,7 @@ class DirectAnswers:
         self._limit = limit
         self._tell = tell
         self._tell_item = tell_item
+        self.nbytes = 0  # of the value that was told last
 
     def value(self, kind: int, fields: Fields, started: float, ended: float, value: Any) -> None:
         """Tell a result or an item, or raise `Unsendable`."""
@@ -45,6 +46,7 @@ class DirectAnswers:
         if len(body) > self._limit:
             told = f"the result is {len(body)} bytes large, max_payload is {self._limit}"
             raise Unsendable("payload_too_large", told)
+        self.nbytes = len(body)
         if fields[4] == EXPORT_SESSION:
             self._tell(fields, "ok", private(body), 0)
             return

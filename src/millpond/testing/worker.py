@@ -55,6 +55,7 @@ class FakeWorker:
         self._engine = engine
         self._record = record
         self._runner: MemoryRunner | None = None
+        self._answers: DirectAnswers | None = None
         self._logbook = Logbook.create()
         self._logbook.close_fd()
         self._free = list(range(POSITIONS - 1, -1, -1))
@@ -186,7 +187,7 @@ class FakeWorker:
     def _make_runner(self) -> MemoryRunner:
         engine = self._engine
         codec = make_codec(engine.settings.codec, engine.settings.buffer_threshold)
-        answers = DirectAnswers(codec, engine.settings.max_payload, self._answer, self._item)
+        answers = self._answers = DirectAnswers(codec, engine.settings.max_payload, self._answer, self._item)
         operations = operations_of(self.handler, engine.handler_facts)
         hooks = {name: getattr(self.handler, name) for name in engine.handler_facts.hooks}
         return MemoryRunner(self._logbook, codec, answers, operations, hooks)
@@ -280,10 +281,19 @@ class FakeWorker:
     def _answer(self, fields: Fields, kind: AnswerKind, value: Any, flags: int) -> None:
         position = fields[3]
         now = self._engine.clock.now()
-        self._say(self._tell, position, fields[7], kind, value, self._begun_at.pop(position, now), now, flags)
+        nbytes = self._answers.nbytes if self._answers is not None else 0
+        self._say(self._tell, position, fields[7], kind, value, self._begun_at.pop(position, now), now, flags, nbytes)
 
     def _tell(
-        self, position: int, call_id: int, kind: AnswerKind, value: Any, started: float, ended: float, flags: int
+        self,
+        position: int,
+        call_id: int,
+        kind: AnswerKind,
+        value: Any,
+        started: float,
+        ended: float,
+        flags: int,
+        nbytes: int,
     ) -> None:
         del self._calls[position]
         self._free.append(position)
@@ -291,6 +301,7 @@ class FakeWorker:
         self._taken_back.discard(position)
         # That it passed over a call which was taken back names no call: the same may be here again by now.
         told_id = 0 if was_taken_back else call_id
+        self._record.answer_bytes = nbytes
         self._engine.events.answered(self._record, told_id, kind, value, started, ended, flags)
         self._engine.events.all_told()
 

@@ -1,0 +1,137 @@
+"""What the metrics read of a pool once a second: the core's records as one reading, and the samples handed over.
+
+Implements `metrics.source.Source`; knows the core and the metrics, which do not know each other. Changes nothing but
+the arrays, which begin anew at each reading.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from millpond.core import lifetime
+from millpond.core.tally import ROW_BYTES
+from millpond.metrics.source import WORKER_STATES, OperationReading, Reading, WorkerReading
+
+if TYPE_CHECKING:
+    from millpond.core.operation import Operation
+    from millpond.core.worker import Worker
+    from millpond.runtime.driver import Driver
+    from millpond.telemetry.bus import Bus
+
+
+class Meter:
+    """Reads one pool; calls leave samples from `start` to `stop`."""
+
+    def __init__(self, driver: Driver, bus: Bus) -> None:
+        self._driver = driver
+        self._machine = driver.machine
+        self._bus = bus
+
+    def start(self) -> None:
+        """Let calls leave samples from now on."""
+        self._driver.sample(True)
+
+    def stop(self) -> None:
+        """Take no more samples."""
+        self._driver.sample(False)
+
+    def read(self) -> Reading:
+        """Take a reading; on the pool's loop."""
+        m, tally, now = self._machine, self._machine.tally, self._driver.now()
+        state, reason = lifetime.health(m)
+        workers = tuple(_read_worker(worker, now) for worker in m.workers.values())
+        states = Counter(worker.state for worker in workers)
+        start_seconds, tally.start_seconds = tally.start_seconds, array("d")
+        return Reading(
+            at=now,
+            state=state,
+            reason=reason,
+            states={state: states[state] for state in WORKER_STATES},
+            workers=workers,
+            wanted=m.sizing.wanted,
+            asked_for=len(m.workers),
+            places=m.ready_count * m.concurrency,
+            max_workers=m.sizing.high,
+            queued=m.queued,
+            queued_bytes=m.queued_bytes,
+            max_queued=m.settings.max_queued,
+            running=m.unended - m.queued,
+            oldest_wait_s=self._oldest_wait(now),
+            submitted=m.submitted,
+            endings=dict(m.counts),
+            codes=dict(m.codes),
+            sessions_open=len(m.book),
+            sessions_asleep=0,
+            sessions_opened=tally.sessions_opened,
+            sessions_closed=tally.sessions_closed,
+            sessions_lost=tally.sessions_lost,
+            sessions_moved=tally.sessions_moved,
+            affinity_hits=tally.affinity_hits,
+            affinity_misses=tally.affinity_misses,
+            cold_calls=tally.cold_calls,
+            starts=m.starts,
+            start_failures=tally.start_failures,
+            deaths=dict(tally.deaths),
+            start_seconds=start_seconds,
+            retries=m.retries,
+            late_answers=m.late_answers,
+            interrupts=tally.interrupts,
+            breakers_open=tuple(one.name for one in self._operations() if one.breaker.state != "closed"),
+            busy_s=tally.busy_s + sum(worker.busy_s for worker in workers),
+            available_s=tally.available_s + sum(worker.available_s for worker in workers),
+            listeners_removed=self._bus.removed_count,
+            operations=tuple(_read_operation(one) for one in self._operations() if one.samples.has_news),
+        )
+
+    def _operations(self) -> Iterator[Operation]:
+        yield from self._machine.operations.values()
+        yield from self._machine.functions.values()
+
+    def _oldest_wait(self, now: float) -> float:
+        """The longest that any call has waited for a worker; those behind their session's own call do not."""
+        m = self._machine
+        queues = (m.queue, m.openers, *(worker.queue for worker in m.workers.values()))
+        waiting = [since for queue in queues if (since := queue.oldest()) is not None]
+        waiting += (call.submitted_at for call in m.shelf.values())
+        return now - min(waiting) if waiting else 0.0
+
+
+def _read_worker(worker: Worker, now: float) -> WorkerReading:
+    return WorkerReading(
+        id=worker.id,
+        pid=worker.pid,
+        state=worker.shown_state,
+        busy_s=worker.busy_s + (now - worker.busy_since if worker.inflight else 0.0),
+        available_s=now - worker.ready_at if worker.ready_at else 0.0,
+        calls=worker.answered,
+        sessions=len(worker.sessions),
+        in_flight=len(worker.inflight),
+    )
+
+
+def _read_operation(operation: Operation) -> OperationReading:
+    samples = operation.samples
+    taken, waits, services, latencies, request_bytes = samples.take()
+    rows = np.frombuffer(taken).reshape(-1, ROW_BYTES // 8)
+    submitted, sent, service, ended, request, answer = rows.T
+    waits.frombytes((sent - submitted).tobytes())
+    services.frombytes(service.tobytes())
+    latencies.frombytes((ended - submitted).tobytes())
+    request_bytes.frombytes(request.tobytes())
+    answer_bytes = array("d", answer.tobytes())
+    return OperationReading(
+        operation.name,
+        waits,
+        services,
+        latencies,
+        request_bytes,
+        answer_bytes,
+        samples.dropped,
+        dict(samples.endings),
+        dict(samples.codes),
+    )

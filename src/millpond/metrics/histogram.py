@@ -78,10 +78,14 @@ class Histogram:
     @classmethod
     def of(cls, values: Any) -> Histogram:
         """The histogram of some values."""
-        found = buckets_of(values)
-        inside = found[found != ZERO]
+        return cls.of_buckets(buckets_of(values), float(np.sum(values)))
+
+    @classmethod
+    def of_buckets(cls, buckets: Buckets, total: float) -> Histogram:
+        """The histogram of values whose buckets are known already; `total` is their sum."""
+        inside = buckets[buckets != ZERO]
         low = int(inside.min()) if len(inside) else 0
-        return cls(low, np.bincount(inside - low), len(found) - len(inside), float(np.sum(values)))
+        return cls(low, np.bincount(inside - low), len(buckets) - len(inside), total)
 
     def __add__(self, other: Histogram) -> Histogram:
         return merged((self, other))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import floor
+from math import floor, inf
 
 from millpond.metrics.slot import Slot, merge
 
@@ -91,9 +91,10 @@ class History:
         ring = next(ring for ring in self._rings if ring.step.seconds == resolution)
         return [slot for slot in ring.slots if slot.at > since]
 
-    def newest(self) -> Slot | None:
-        """The last slot of the finest step."""
-        return self._rings[0].slots[-1] if self._rings[0].slots else None
+    def eldest_at(self) -> float:
+        """When the oldest slot of the finest step ended; infinite if there is none."""
+        slots = self._rings[0].slots
+        return slots[0].at if slots else inf
 
 
 def resolution_for(seconds: float) -> int:

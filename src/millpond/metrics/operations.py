@@ -13,6 +13,7 @@ import numpy as np
 
 from millpond.metrics import distribution, slot
 from millpond.metrics.accumulator import Accumulator
+from millpond.metrics.columns import Row
 from millpond.metrics.histogram import Buckets, Histogram
 from millpond.metrics.rolling import Rolling, SmallPart
 from millpond.metrics.slot import OperationSlot
@@ -34,12 +35,12 @@ class Operation:
 
     __slots__ = ("_current", "_described", "_windows", "codes", "counted", "endings", "name", "totals")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, endings: Counts) -> None:
         self.name = name
-        self.endings: Counts = NO_COUNTS
+        self.endings = endings
         self.codes: Counts = NO_COUNTS
         self.totals = {kind: Accumulator() for kind in OPERATION_KINDS}
-        self.counted = np.zeros(len(ENDINGS))  # the endings when the last step ended
+        self.counted = row_of(endings)  # the endings when the last step ended
         self._current = {kind: Accumulator() for kind in OPERATION_KINDS}
         self._windows = {s: Rolling(s, OPERATION_KINDS, len(ENDINGS)) for s in WINDOWS}
         self._described: Windows | None = None  # emptied when a step ends
@@ -74,7 +75,7 @@ class Operation:
     def end_step(self, now: float) -> None:
         """Ten seconds are over: move the windows on."""
         self._described = None
-        counted = np.array([float(self.endings.get(ending, 0)) for ending in ENDINGS])
+        counted = row_of(self.endings)
         grown = counted - self.counted
         if not grown.any() and not any(one.total or one.zeros for one in self._current.values()):
             for window in self._windows.values():
@@ -111,6 +112,11 @@ class Operation:
         return self._described
 
 
+def row_of(endings: Counts) -> Row:
+    """Endings as a row, in the order of `ENDINGS`."""
+    return np.array([float(endings.get(ending, 0)) for ending in ENDINGS])
+
+
 def _described(window: Rolling) -> Mapping[str, Distribution]:
     return MappingProxyType({kind: window.describe(kind) for kind in OPERATION_KINDS})
 
@@ -122,10 +128,11 @@ def _frozen(sums: Mapping[str, Accumulator]) -> Mapping[str, Histogram]:
 class OperationBook:
     """The operations of one pool."""
 
-    __slots__ = ("_tracked",)
+    __slots__ = ("_passed_over", "_tracked")
 
     def __init__(self) -> None:
         self._tracked: dict[str, Operation] = {}
+        self._passed_over: dict[str, Counts] = {}  # the endings of those that are not told apart
 
     @property
     def nbytes(self) -> int:
@@ -136,13 +143,15 @@ class OperationBook:
         """An operation that is told apart."""
         return self._tracked.get(name)
 
-    def note(self, reading: OperationReading, taken: Taken) -> None:
-        """Take what happened to one operation; one too many is left to the others."""
+    def note(self, reading: OperationReading, taken: Taken, with_detail: bool = True) -> None:
+        """Take what happened to one operation; one too many is left to the others, without detail all are."""
         one = self._tracked.get(reading.name)
         if one is None:
-            if len(self._tracked) >= TRACKED:
+            if not with_detail or len(self._tracked) >= TRACKED:
+                self._passed_over[reading.name] = reading.endings
                 return
-            one = self._tracked[reading.name] = Operation(reading.name)
+            before = self._passed_over.pop(reading.name, NO_COUNTS)
+            one = self._tracked[reading.name] = Operation(reading.name, before)
         one.endings, one.codes = reading.endings, reading.codes
         one.take(taken)
 
@@ -151,8 +160,7 @@ class OperationBook:
         for one in self._tracked.values():
             one.end_step(now)
         if len(self._tracked) >= TRACKED:
-            for name in [one.name for one in self._tracked.values() if not one.recent]:
-                del self._tracked[name]
+            self._pass_over([one for one in self._tracked.values() if not one.recent])
 
     def busiest(self) -> list[Operation]:
         """The ten with the most calls in the longest window, the busiest first."""
@@ -164,8 +172,13 @@ class OperationBook:
         return slot.pack_operations(one for one in there[:SHOWN] if one.calls)
 
     def clear(self) -> None:
-        """Forget all: detail is shed."""
-        self._tracked.clear()
+        """Tell none apart any more: detail is shed."""
+        self._pass_over(list(self._tracked.values()))
+
+    def _pass_over(self, operations: Iterable[Operation]) -> None:
+        for one in operations:
+            self._passed_over[one.name] = one.endings
+            del self._tracked[one.name]
 
 
 def others(

@@ -121,6 +121,17 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorCount:
+    """One error code in some stretch of time: whose fault it is (ours, handler or caller), how often it came, and its
+    share of all calls that ended."""
+
+    code: str
+    blame: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """A part of the health score: `score` of at most `weight` points; `reason` says where the others went."""
 

@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS slots(
     seconds REAL NOT NULL, counters BLOB NOT NULL, gauges BLOB NOT NULL, peaks BLOB NOT NULL, packed BLOB NOT NULL,
     operations BLOB NOT NULL, PRIMARY KEY (pool, step, wall, boot)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS slots_of_boot ON slots(boot);
 """
 
 
@@ -144,11 +145,13 @@ class HistoryStore:
     def _write_while_it_works(self, connection: sqlite3.Connection) -> None:
         written = 0
         while self._has_more():
-            batch = self._batch()
+            with self._wakes:
+                batch = list(self._waiting)
             with connection:
-                connection.executemany("INSERT OR REPLACE INTO slots VALUES (?,?,?,?,?,?,?,?,?,?,?)", batch)
-            if written % PRUNE_EVERY == 0 or len(batch) > 1:
-                _prune(connection, self._wall_clock())
+                rows = [_row(self.boot, step, slot) for step, slot in batch]
+                connection.executemany("INSERT OR REPLACE INTO slots VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+            if written % PRUNE_EVERY == 0:
+                _prune(connection, self.boot.pool, self._wall_clock())
             written += 1
             self.stored_bytes = _shrink(connection, self._most_bytes)
             self._took(len(batch))
@@ -161,10 +164,6 @@ class HistoryStore:
             self._wakes.wait_for(lambda: self._waiting or self._is_closing)
             self._is_idle = not self._waiting
             return bool(self._waiting)
-
-    def _batch(self) -> list[tuple[object, ...]]:
-        with self._wakes:
-            return [_row(self.boot, step, slot) for step, slot in self._waiting]
 
     def _took(self, n: int) -> None:
         with self._wakes:
@@ -254,13 +253,14 @@ def _floats(blob: bytes) -> Row:
     return np.frombuffer(blob, np.float64)
 
 
-def _prune(connection: sqlite3.Connection, now: float) -> None:
-    """Drop slots that are too old, and the boots that have none left but may not be one that goes on."""
+def _prune(connection: sqlite3.Connection, pool: str, now: float) -> None:
+    """Drop the pool's slots that are too old, and its boots of that age that have none left."""
     with connection:
         for step, keep_s in KEEP_S.items():
-            connection.execute("DELETE FROM slots WHERE step = ? AND wall < ?", (step, now - keep_s))
+            connection.execute("DELETE FROM slots WHERE pool = ? AND step = ? AND wall < ?", (pool, step, now - keep_s))
         connection.execute(
-            "DELETE FROM boots WHERE opened < ? AND boot NOT IN (SELECT boot FROM slots)", (now - max(KEEP_S.values()),)
+            "DELETE FROM boots WHERE pool = ? AND opened < ? AND boot NOT IN (SELECT boot FROM slots)",
+            (pool, now - max(KEEP_S.values())),
         )
 
 

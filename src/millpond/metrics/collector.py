@@ -1,0 +1,258 @@
+"""Adds a pool up, once a second: reads it, folds what is new into the books, and tells what they say.
+
+`fold` is called on the pool's loop; a large one goes to a thread of its own. What is told is frozen and may be asked
+for from any thread. Watches what it costs and gives detail up before the pool would notice; raises into nobody's call.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from millpond.metrics import assembly, digest, history
+from millpond.metrics.background import Background
+from millpond.metrics.columns import family
+from millpond.metrics.derived import BLAME
+from millpond.metrics.ledger import Ledger, Moment
+from millpond.metrics.resources import ResourceWatch, Seen
+from millpond.metrics.shedding import COUNTERS_ONLY, FULL, Shedder
+from millpond.metrics.slot import Slot
+from millpond.metrics.snapshot import ErrorCount, OperationFigures, Snapshot, Watch, WorkerFigures
+from millpond.metrics.source import ENDINGS
+from millpond.metrics.store import Boot, HistoryStore
+from millpond.metrics.summary import Summary, summarize
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from millpond.metrics.source import Reading, Source
+
+log = logging.getLogger("millpond.metrics")
+
+LARGE = 20_000  # samples above which a fold leaves the loop: about 4 ms of it
+BEHIND = 5  # folds the thread may be behind before samples are let go
+MEASURE_EVERY = 30  # folds between two looks at the own memory
+CLOSE_S = 2.0  # for each thread to end in, at most
+
+Clock = Callable[[], float]
+Listener = Callable[["MetricsCollector"], None]
+
+
+class MetricsCollector:
+    """The metrics of one pool.
+
+    `clock` gives monotonic seconds, `wall_clock` Unix time, `cpu_clock` the processor's time of the calling thread.
+    `boot` names this run of the pool. `resources` looks at processes (none: nobody does), `history_path` is the SQLite
+    file that outlives the pool (none: only memory does not). Nothing is read before `open`.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        clock: Clock,
+        pool: str = "default",
+        boot: str = "",
+        wall_clock: Clock = time.time,
+        cpu_clock: Clock = time.thread_time,
+        resources: ResourceWatch | None = None,
+        history_path: str | Path | None = None,
+        interval_s: float = 1.0,
+    ) -> None:
+        self._source, self._resources = source, resources
+        self._clock, self._wall_clock, self._cpu_clock = clock, wall_clock, cpu_clock
+        self.pool = pool
+        self.interval_s = interval_s
+        self._history_path = history_path
+        self._store: HistoryStore | None = None
+        self._lock = threading.Lock()  # around the books; held for about a millisecond
+        self._ledger = Ledger(boot, clock())
+        self._watch = Watch()
+        self._shedder = Shedder()
+        self._folder, self._looker = Background("millpond-metrics"), Background("millpond-resources")
+        self._listeners: list[Listener] = []
+        self._folded_at = clock()
+        self._let_go = 0  # samples
+        self._notes: tuple[str, ...] = ()
+        self._cached: Snapshot | None = None
+
+    def open(self) -> None:
+        """Begin: time runs from here, and the file is opened, on its own thread."""
+        now = self._clock()
+        self._ledger = Ledger(self._ledger.boot or f"{self._wall_clock():.6f}", now)
+        self._folded_at = now
+        if self._history_path is not None:
+            boot = Boot(self._ledger.boot, self.pool, self._wall_clock())
+            self._store = HistoryStore(self._history_path, boot, self._wall_clock)
+            self._store.open()
+
+    def close(self) -> None:
+        """End the threads, each within a few seconds; figures can be read on.
+
+        Waits, so not on a busy loop. The last calls are counted if `fold` is called before.
+        """
+        self._folder.close(CLOSE_S)
+        self._looker.close(CLOSE_S)
+        if self._store is not None:
+            self._store.close()
+
+    def on_fold(self, listener: Listener) -> None:
+        """Call back after each fold, on the loop's thread. A listener that raises is logged and not called again."""
+        self._listeners.append(listener)
+
+    # Folding, on the pool's loop
+
+    def fold(self) -> None:
+        """Take in what happened since the last time; meant to be called every `interval_s` seconds."""
+        now, begun = self._clock(), self._cpu_clock()
+        reading = self._source.read()
+        moment = self._moment(now)
+        lag_s = max(0.0, now - self._folded_at - self.interval_s)
+        elapsed_s, self._folded_at = now - self._folded_at, now
+        if self._folder.waiting > BEHIND:
+            self._let_go += digest.samples_in(reading)
+            reading = digest.counts_only(reading)
+        job = partial(self._absorb, reading, moment, self._cpu_clock() - begun, elapsed_s, lag_s)
+        if self._folder.waiting or digest.samples_in(reading) > LARGE:
+            self._folder.submit(job)
+        else:
+            job()
+        self._look(now, reading)
+        self._tell()
+
+    def settle(self, timeout: float = CLOSE_S) -> bool:
+        """Wait for what is being folded on the thread and written to the file; whether it was in time."""
+        return self._folder.settle(timeout) and (self._store is None or self._store.settle(timeout))
+
+    def _moment(self, now: float) -> Moment:
+        seen = self._resources.seen.resources if self._resources is not None else None
+        wall = self._wall_clock()
+        if seen is None:
+            return Moment(now, wall, notes=self._notes)
+        return Moment(now, wall, seen.parent.cpu, seen.parent.rss, seen.workers_cpu, seen.workers_rss, self._notes)
+
+    def _absorb(self, reading: Reading, moment: Moment, spent_s: float, elapsed_s: float, lag_s: float) -> None:
+        """Fold one reading; on the loop or on the folding thread, never on both at once."""
+        begun, detail = self._cpu_clock(), self._shedder.detail
+        if detail == COUNTERS_ONLY:
+            self._let_go += digest.samples_in(reading)
+        new = digest.counted(reading) if detail == COUNTERS_ONLY else digest.digest(reading)
+        with self._lock:
+            ended = self._ledger.fold(new, moment, with_operations=detail == FULL)
+            if detail != FULL:
+                self._ledger.operations.clear()
+            memory = self._ledger.nbytes if not self._watch.folds % MEASURE_EVERY else self._watch.memory_bytes
+            fold_s = spent_s + self._cpu_clock() - begun
+            self._shedder.note(fold_s, elapsed_s, memory)
+            self._watch = self._watched(fold_s, lag_s, memory)
+            self._notes = self._noted()
+            self._cached = None
+        if self._store is not None:
+            for step, slot in ended:
+                self._store.put(step, slot)
+
+    def _watched(self, fold_s: float, lag_s: float, memory: int) -> Watch:
+        before, store = self._watch, self._store
+        return Watch(
+            folds=before.folds + 1,
+            fold_s=fold_s,
+            fold_total_s=before.fold_total_s + fold_s,
+            lag_s=lag_s,
+            dropped=self._ledger.dropped + self._let_go,
+            memory_bytes=memory,
+            detail=self._shedder.detail,
+            stored_bytes=store.stored_bytes if store is not None else 0,
+            history_error=store.error if store is not None else "",
+        )
+
+    def _noted(self) -> tuple[str, ...]:
+        """What health should say of the monitors themselves."""
+        watch, removed = self._watch, self._ledger.reading.listeners_removed
+        notes = {
+            f"{removed} listeners raised and were removed": removed > 0,
+            f"metrics keep less than they could: {watch.detail}": watch.detail != FULL,
+            f"history is not stored: {watch.history_error}": bool(watch.history_error),
+        }
+        return tuple(note for note, holds in notes.items() if holds)
+
+    def _look(self, now: float, reading: Reading) -> None:
+        if self._resources is not None and not self._looker.waiting:
+            pids = {worker.id: worker.pid for worker in reading.workers if worker.pid > 0}
+            self._looker.submit(partial(self._resources.look, now, pids))
+
+    def _tell(self) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(self)
+            except Exception:
+                self._listeners.remove(listener)
+                log.exception("%r raised after a fold and is not called again", listener)
+
+    # What is told, on any thread
+
+    def snapshot(self) -> Snapshot:
+        """The pool as of the last fold, frozen; made once a fold, when first asked for."""
+        with self._lock:
+            if self._cached is None:
+                seen = self._resources.seen if self._resources is not None else Seen()
+                self._cached = assembly.assemble(assembly.Parts(self.pool, self._ledger, seen, self._watch))
+            return self._cached
+
+    def summary(self) -> Summary:
+        """The last minute in one line."""
+        return summarize(self.snapshot())
+
+    def operation(self, name: str) -> OperationFigures:
+        """One operation's figures. Raises `LookupError` for one that was never called or is not told apart."""
+        with self._lock:
+            found = self._ledger.operations.get(name)
+            if found is None:
+                raise LookupError(
+                    f"no figures of an operation {name!r}; the busiest 64 have some once they were called"
+                )
+            return found.figures()
+
+    def worker(self, worker: int) -> WorkerFigures:
+        """One worker's figures, by its id. Raises `LookupError` if it is not there."""
+        for found in self.snapshot().workers:
+            if found.id == worker:
+                return found
+        raise LookupError(f"no worker {worker} is there")
+
+    def history(self, seconds: float, resolution: int | None = None) -> tuple[Slot, ...]:
+        """The slots of the last `seconds`, the oldest first.
+
+        `resolution` is 1, 10 or 60 seconds; the default is the finest that is kept for so long. What memory has no
+        more, or is of earlier runs of the pool, comes from the file: then it is read here, so not on a busy loop.
+        Raises `ValueError` for another resolution.
+        """
+        chosen = history.resolution_for(seconds) if resolution is None else resolution
+        if chosen not in history.RESOLUTIONS:
+            raise ValueError(f"no history in steps of {resolution} s: {history.RESOLUTIONS} are kept")
+        with self._lock:
+            at, wall = self._ledger.at, self._ledger.wall
+            recent = self._ledger.history.read(at - seconds, chosen)
+        if self._store is None or (recent and recent[0].at - recent[0].seconds <= at - seconds):
+            return tuple(recent)
+        until = recent[0].wall - 0.5 * chosen if recent else wall
+        return (*self._store.read(chosen, wall - seconds, until), *recent)
+
+    def errors(self, seconds: float) -> tuple[ErrorCount, ...]:
+        """The errors of the last `seconds` (24 hours at most), the most frequent first."""
+        slots = self._memory_of(seconds)
+        ended = sum(slot.counter(f"endings.{ending}") for slot in slots for ending in ENDINGS)
+        counts = Counter[str]()
+        for slot in slots:
+            counts.update(family(slot.counters, "codes"))
+        return tuple(
+            ErrorCount(code, BLAME.get(code, "ours"), n, n / max(ended, 1)) for code, n in counts.most_common()
+        )
+
+    def _memory_of(self, seconds: float) -> list[Slot]:
+        with self._lock:
+            return self._ledger.history.read(self._ledger.at - seconds, history.resolution_for(seconds))

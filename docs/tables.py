@@ -1,4 +1,4 @@
-"""Prints the tables of settings, errors and events into their pages, from the modules that define them.
+"""Prints the tables of settings, errors, events and metrics into their pages, from the modules that define them.
 
 `python docs/tables.py` says which pages are stale, with `--write` it writes them. Text outside the markers is left
 alone. `tests/docs/` runs the same check.
@@ -16,12 +16,15 @@ from typing import Any, get_args, get_type_hints
 
 from millpond import errors, events
 from millpond.executor import UNBOUNDED
+from millpond.metrics.catalogue import CATALOGUE
+from millpond.metrics.kin import ATTRIBUTES, RELATIVES, SEMANTIC
 from millpond.settings import FIELDS, Settings
 
 DOCS = Path(__file__).parent
 SIZES = ((1024 * 1024, "MiB"), (1024, "KiB"))
 GROUP = re.compile(r"    # (\w+)$")
 FIELD = re.compile(r"    (\w+): ")
+INSTRUMENTS = {"gauge": "gauge", "updown": "up-down counter", "counter": "counter", "histogram": "histogram"}
 NOT_BOUND = 2**31  # a number of faults no pool will see
 
 Rows = list[list[str]]
@@ -119,11 +122,44 @@ def events_table() -> str:
     return table(rows)
 
 
+def exported_table() -> str:
+    rows = [["metric", "kind", "labels", "meaning"]]
+    for row in CATALOGUE:
+        rows.append([f"`{row.name}`", row.kind, ", ".join(f"`{label}`" for label in row.labels), row.help])
+    return table(rows)
+
+
+def semantic_table() -> str:
+    rows = [["metric", "OpenTelemetry", "instrument", "unit", "follows"]]
+    for name, said in SEMANTIC.items():
+        rows.append([code(name), code(said.name), INSTRUMENTS[said.instrument], code(said.unit), code(said.like)])
+    return table(rows)
+
+
+def attributes_table() -> str:
+    return table([["label", "attribute"], *([code(label), code(name)] for label, name in ATTRIBUTES.items())])
+
+
+def relatives_table() -> str:
+    rows = [["Millpond", "OpenTelemetry", "HikariCP", "psycopg_pool"]]
+    for one in RELATIVES:
+        rows.append([code(one.ours), code(one.otel), code(one.hikari), code(one.psycopg)])
+    return table(rows)
+
+
+def code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {  # marker -> page, and what stands there
     "settings": ("settings.md", settings_tables),
     "executor": ("executor.md", executor_table),
     "errors": ("errors.md", errors_table),
     "events": ("events.md", events_table),
+    "exported": ("exporting.md", exported_table),
+    "attributes": ("exporting.md", attributes_table),
+    "semantic": ("exporting.md", semantic_table),
+    "relatives": ("exporting.md", relatives_table),
 }
 
 

@@ -101,7 +101,7 @@ def test_labels_become_attributes():
     assert value(found, "millpond.call.errors", code="worker_died") == 3
     assert isinstance(value(found, "millpond.call.errors", code="worker_died"), int)
     assert value(found, "millpond.operation.ended", operation="read", ending="ok") == 5
-    quantile = {"millpond.pool.name": "default", "millpond.operation": "read", "quantile": 0.5}
+    quantile = {"millpond.pool.name": "default", "millpond.operation.name": "read", "quantile": 0.5}
     assert found["millpond.operation.duration", frozenset(quantile.items())] == pytest.approx(0.25, rel=0.012)
 
 

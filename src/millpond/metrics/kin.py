@@ -18,7 +18,7 @@ ATTRIBUTES = {  # label -> attribute
     "ending": "millpond.call.ending",
     "code": "error.type",  # the conventions' own, for what went wrong
     "cause": "millpond.worker.cause",
-    "operation": "millpond.operation",
+    "operation": "millpond.operation.name",
     "component": "millpond.health.component",
     "affinity": "millpond.session.affinity",
     "quantile": "quantile",
@@ -102,8 +102,10 @@ SEMANTIC: dict[str, Semantic] = {
     "millpond_workers_cpu_ratio": Semantic("millpond.worker.cpu.utilization", "gauge", "1", "process.cpu.utilization"),
     "millpond_workers_resident_bytes": Semantic("millpond.worker.memory.usage", "updown", "By", "process.memory.usage"),
     "millpond_workers_proportional_bytes": Semantic("millpond.worker.memory.proportional", "updown", "By"),
-    "millpond_workers_memory_trend_bytes_per_second": Semantic("millpond.worker.memory.trend", "gauge", "By/s"),
-    "millpond_workers_memory_trend_confidence_ratio": Semantic("millpond.worker.memory.trend.confidence", "gauge", "1"),
+    "millpond_workers_memory_trend_bytes_per_second": Semantic("millpond.worker.memory.growth", "gauge", "By/s"),
+    "millpond_workers_memory_trend_confidence_ratio": Semantic(
+        "millpond.worker.memory.growth_confidence", "gauge", "1"
+    ),
     "millpond_parent_resident_bytes": Semantic("millpond.parent.memory.usage", "updown", "By", "process.memory.usage"),
     "millpond_parent_open_fds": Semantic(
         "millpond.parent.file_descriptor.count", "updown", "{file_descriptor}", "process.unix.file_descriptor.count"
@@ -147,26 +149,24 @@ RELATIVES: tuple[Relative, ...] = (
         "millpond_queue_wait_seconds",
         "db.client.connection.wait_time",
         "hikaricp.connections.acquire",
-        "requests_wait_ms (the sum, of those that waited)",
+        "requests_wait_ms",
     ),
-    Relative(
-        "millpond_service_seconds", "db.client.connection.use_time", "hikaricp.connections.usage", "usage_ms (the sum)"
-    ),
+    Relative("millpond_service_seconds", "db.client.connection.use_time", "hikaricp.connections.usage", "usage_ms"),
     Relative(
         'millpond_call_errors_total{code="deadline_exceeded"}',
         "db.client.connection.timeouts",
         "hikaricp.connections.timeout",
-        "requests_errors (with queue_full)",
+        "requests_errors",
     ),
     Relative(
         "millpond_worker_start_seconds",
         "db.client.connection.create_time",
         "hikaricp.connections.creation",
-        "connections_ms (the sum)",
+        "connections_ms",
     ),
     Relative("millpond_worker_starts_total", psycopg="connections_num"),
     Relative("millpond_worker_start_failures_total", psycopg="connections_errors"),
-    Relative('millpond_worker_deaths_total{cause="crashed"}', psycopg="connections_lost, returns_bad"),
+    Relative('millpond_worker_deaths_total{cause="crashed"}', psycopg="connections_lost"),
     Relative("millpond_call_duration_seconds", "rpc.client.call.duration"),
     Relative("millpond_request_bytes", "rpc.client.request.size"),
     Relative("millpond_response_bytes", "rpc.client.response.size"),

@@ -6,6 +6,8 @@ Not thread-safe: the collector's lock is around it.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from millpond.metrics.distribution import describe
@@ -13,6 +15,15 @@ from millpond.metrics.histogram import PER_OCTAVE, ZERO, Buckets, Histogram
 from millpond.metrics.snapshot import Distribution
 
 FEW = 8  # samples up to which a loop beats numpy
+
+
+class Batch(NamedTuple):
+    """Samples by their buckets, at least one, with the lowest and the highest bucket, and the samples' sum."""
+
+    buckets: Buckets
+    low: int
+    high: int
+    total: float
 
 
 class Accumulator:
@@ -31,17 +42,16 @@ class Accumulator:
         """Bytes of its counts."""
         return self._counts.nbytes
 
-    def take(self, buckets: Buckets, total: float) -> None:
-        """Add samples by their buckets; `total` is their sum."""
+    def take(self, batch: Batch) -> None:
+        """Add samples by their buckets."""
+        buckets, low, high, total = batch
         self.total += total
-        if not len(buckets):
-            return
-        if buckets.min() == ZERO:
+        if low == ZERO:
             self.zeros += int((buckets == ZERO).sum())
             buckets = buckets[buckets != ZERO]
             if not len(buckets):
                 return
-        low, high = int(buckets.min()), int(buckets.max())
+            low = int(buckets.min())
         self._reach(low, high)
         if len(buckets) <= FEW:
             for bucket in buckets.tolist():

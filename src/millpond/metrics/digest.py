@@ -12,7 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from millpond.metrics.histogram import Buckets, Histogram, Values, buckets_of
+from millpond.metrics.accumulator import Batch
+from millpond.metrics.histogram import Histogram, Values, buckets_of
 from millpond.metrics.operations import Taken
 from millpond.metrics.source import OperationReading, Reading, no_samples
 
@@ -47,7 +48,7 @@ def without_samples(reading: Reading) -> Reading:
 
 def digest(reading: Reading) -> Digest:
     """Put everything a reading brings into buckets."""
-    taken: list[dict[str, tuple[Buckets, float]]] = [{} for _ in reading.operations]
+    taken: list[dict[str, Batch]] = [{} for _ in reading.operations]
     histograms = {"start": Histogram.of(reading.start_seconds)}
     for kind, field in FIELDS.items():
         there = [(into, samples) for into, one in enumerate(reading.operations) if (samples := getattr(one, field))]
@@ -68,16 +69,18 @@ def counts_only(reading: Reading) -> Reading:
     return replace(without_samples(reading), operations=tuple(counts_of(one) for one in reading.operations))
 
 
-def _share_out(kind: str, parts: list[Values], into: list[dict[str, tuple[Buckets, float]]]) -> Histogram:
+def _share_out(kind: str, parts: list[Values], into: list[dict[str, Batch]]) -> Histogram:
     """Bucket the operations' samples together; each part gets its own, and what comes back is the sum."""
     if not parts:
         return Histogram()
     values = parts[0] if len(parts) == 1 else np.concatenate(parts)
     buckets = buckets_of(values)
     ends = np.cumsum([0, *map(len, parts)]).tolist()
-    totals = np.add.reduceat(values, ends[:-1]).tolist()
-    for mine, (start, end), total in zip(into, pairwise(ends), totals, strict=True):
-        mine[kind] = (buckets[start:end], total)
+    starts = ends[:-1]
+    lows, highs = np.minimum.reduceat(buckets, starts).tolist(), np.maximum.reduceat(buckets, starts).tolist()
+    totals = np.add.reduceat(values, starts).tolist()
+    for mine, (start, end), low, high, total in zip(into, pairwise(ends), lows, highs, totals, strict=True):
+        mine[kind] = Batch(buckets[start:end], low, high, total)
     return Histogram.of_buckets(buckets, sum(totals))
 
 

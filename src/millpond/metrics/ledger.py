@@ -149,4 +149,5 @@ class Ledger:
 
 
 def _span(window: Rolling, distributions: Mapping[str, Distribution]) -> Span:
-    return Span(window.covered_s, window.totals.copy(), distributions)
+    totals = np.round(window.totals, 6)  # seconds that were added and subtracted leave rounding errors behind
+    return Span(window.covered_s, totals, distributions)

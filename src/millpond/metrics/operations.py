@@ -12,9 +12,9 @@ from types import MappingProxyType
 import numpy as np
 
 from millpond.metrics import distribution, slot
-from millpond.metrics.accumulator import Accumulator
+from millpond.metrics.accumulator import Accumulator, Batch
 from millpond.metrics.columns import Row
-from millpond.metrics.histogram import Buckets, Histogram
+from millpond.metrics.histogram import Histogram
 from millpond.metrics.rolling import Rolling, SmallPart
 from millpond.metrics.slot import OperationSlot
 from millpond.metrics.snapshot import OPERATION_KINDS, OTHER, WINDOWS, Distribution, OperationFigures
@@ -26,7 +26,7 @@ STEP_S = 10
 LONGEST_S = WINDOWS[-1]
 MEMORY_BYTES = 600  # of a record's objects, beside its counts
 
-Taken = Mapping[str, tuple[Buckets, float]]  # kind -> buckets of the new samples, and their sum
+Taken = Mapping[str, Batch]  # kind -> the new samples
 Windows = Mapping[int, Mapping[str, Distribution]]
 
 
@@ -68,9 +68,9 @@ class Operation:
 
     def take(self, taken: Taken) -> None:
         """Add new samples."""
-        for kind, (buckets, total) in taken.items():
-            self.totals[kind].take(buckets, total)
-            self._current[kind].take(buckets, total)
+        for kind, batch in taken.items():
+            self.totals[kind].take(batch)
+            self._current[kind].take(batch)
 
     def end_step(self, now: float) -> None:
         """Ten seconds are over: move the windows on."""

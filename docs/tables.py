@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from millpond.executor import UNBOUNDED
 from millpond.metrics.catalogue import CATALOGUE
 from millpond.metrics.kin import ATTRIBUTES, RELATIVES, SEMANTIC
 from millpond.settings import FIELDS, Settings
+from millpond.telemetry.log import LEVELS
 
 DOCS = Path(__file__).parent
 SIZES = ((1024 * 1024, "MiB"), (1024, "KiB"))
@@ -122,6 +124,14 @@ def events_table() -> str:
     return table(rows)
 
 
+def levels_table() -> str:
+    rows = [["level", "events"]]
+    for level in sorted(set(LEVELS.values()), reverse=True):
+        names = ", ".join(code(name) for name, one in LEVELS.items() if one == level)
+        rows.append([logging.getLevelName(level), names + (", your own" if level == logging.DEBUG else "")])
+    return table(rows)
+
+
 def exported_table() -> str:
     rows = [["metric", "kind", "labels", "meaning"]]
     for row in CATALOGUE:
@@ -156,6 +166,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {  # marker -> page, and what
     "executor": ("executor.md", executor_table),
     "errors": ("errors.md", errors_table),
     "events": ("events.md", events_table),
+    "levels": ("events.md", levels_table),
     "exported": ("exporting.md", exported_table),
     "attributes": ("exporting.md", attributes_table),
     "semantic": ("exporting.md", semantic_table),

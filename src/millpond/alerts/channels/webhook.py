@@ -1,0 +1,65 @@
+"""Posts alerts to a URL, in the form of Alertmanager's webhook."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from millpond.alerts.courier import Undeliverable
+from millpond.alerts.notify import Notification
+from millpond.alerts.payload import webhook
+
+_ANSWER_BYTES = 64 * 1024  # as much of an answer is read as a decent receiver sends
+_TRY_AGAIN = (408, 425, 429)
+
+
+class WebhookChannel:
+    """POSTs JSON to `url` (http or https). `headers` go along and are shown nowhere; `timeout_s` is for each step.
+
+    An answer of 2xx is success; 408, 425, 429 and 5xx are tried again; any other, redirections too, is final.
+    Raises `ValueError` for another kind of URL.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str = "webhook",
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 10.0,
+        external_url: str = "",
+    ) -> None:
+        self.name = name
+        self._parts = urlsplit(url)
+        if self._parts.scheme not in ("http", "https") or not self._parts.hostname:
+            raise ValueError("a webhook's address begins with http:// or https:// and names a host")
+        self._headers = {"Content-Type": "application/json", "User-Agent": "millpond", **(headers or {})}
+        self._timeout_s = timeout_s
+        self._external_url = external_url
+
+    def __repr__(self) -> str:
+        return f"<WebhookChannel {self.name!r} to {self._parts.hostname}>"  # the rest may hold a secret
+
+    def deliver(self, notification: Notification) -> None:
+        """Post it."""
+        body = json.dumps(webhook(notification, self._external_url)).encode()
+        connection = self._connection()
+        try:
+            connection.request("POST", self._target(), body, self._headers)
+            answer = connection.getresponse()
+            answer.read(_ANSWER_BYTES)
+        finally:
+            connection.close()
+        if not 200 <= answer.status < 300:
+            told = f"{self._parts.hostname} answered {answer.status} {answer.reason}"
+            raise OSError(told) if answer.status in _TRY_AGAIN or answer.status >= 500 else Undeliverable(told)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
+        return kind(str(self._parts.hostname), self._parts.port, timeout=self._timeout_s)
+
+    def _target(self) -> str:
+        query = f"?{self._parts.query}" if self._parts.query else ""
+        return f"{self._parts.path or '/'}{query}"

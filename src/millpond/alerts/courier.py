@@ -1,0 +1,183 @@
+"""Brings notifications to one channel, from a thread of its own, trying again while that makes sense.
+
+Whoever evaluates only puts notifications into a bounded queue. What is superseded while it waits is merged, what finds
+no room or no receiver is dropped, counted and logged; nobody waits for a channel.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from millpond.alerts.notify import GroupKey, Notification
+from millpond.alerts.states import RESOLVED
+from millpond.seams import Chance
+from millpond.telemetry.lines import escaped
+
+MOST_WAITING = 64  # groups
+
+log = logging.getLogger("millpond.alerts")
+
+
+class Undeliverable(Exception):
+    """A channel's way to say that trying again would not help."""
+
+
+class Channel(Protocol):
+    """Where alerts are told. `deliver` may take its time; any exception but `Undeliverable` means: try again."""
+
+    @property
+    def name(self) -> str:
+        """What the channel is called among the pool's."""
+        ...
+
+    def deliver(self, notification: Notification) -> None:
+        """Tell it; called on the courier's thread only."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How a courier tries again: after `first_s`, then twice as long each time up to `longest_s`, all give or take a
+    fifth, until `give_up_s` seconds after the first attempt.
+    """
+
+    first_s: float = 1.0
+    longest_s: float = 60.0
+    give_up_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class CourierFacts:
+    """What became of a channel's notifications; `last_error` is empty after a success."""
+
+    name: str
+    waiting: int
+    sent: int
+    failed: int
+    dropped: int
+    retries: int
+    last_error: str
+
+
+class Courier:
+    """One channel, its queue and its thread. The thread begins with the first notification."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        patience: Patience | None = None,
+        chance: Chance | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.channel = channel
+        self._patience = patience or Patience()
+        self._chance = chance or random.Random()
+        self._clock = clock
+        self._waiting: dict[GroupKey, Notification] = {}  # oldest first; one a group
+        self._sent = self._failed = self._dropped = self._retries = 0
+        self._last_error = ""
+        self._is_closing = False
+        self._is_out = False  # with a notification
+        self._changed = threading.Condition()  # held for all of the above, never while delivering
+        self._hurry = threading.Event()  # set when nothing is worth waiting for any more
+        self._thread: threading.Thread | None = None
+
+    def put(self, notification: Notification) -> None:
+        """Have it told soon; never waits. After `close` it is dropped."""
+        with self._changed:
+            if self._is_closing:
+                self._dropped += 1
+                return
+            older = self._waiting.pop(notification.group, None)
+            self._waiting[notification.group] = merged(older, notification) if older else notification
+            if len(self._waiting) > MOST_WAITING:
+                self._waiting.pop(next(iter(self._waiting)))
+                self._dropped += 1
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=f"millpond-{self.channel.name}", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def facts(self) -> CourierFacts:
+        """What became of the notifications so far."""
+        with self._changed:
+            waiting = len(self._waiting) + self._is_out
+            counts = (waiting, self._sent, self._failed, self._dropped, self._retries)
+            return CourierFacts(self.channel.name, *counts, self._last_error)
+
+    def finish(self) -> None:
+        """Take nothing more; the thread ends when what waits was told."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+
+    def close(self, seconds: float) -> None:
+        """Take nothing more, and give what waits so long to be told; then drop it. Blocks, at most about so long."""
+        self.finish()
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+            self._hurry.set()
+            with self._changed:
+                self._dropped += len(self._waiting)
+                self._waiting.clear()
+
+    def _run(self) -> None:
+        while (notification := self._next()) is not None:
+            error = self._delivered(notification)
+            with self._changed:
+                self._is_out = False
+                self._sent += not error
+                self._failed += bool(error)
+                self._changed.notify_all()
+            if error:
+                log.error("alert channel %r: gave up on %s: %s", self.channel.name, notification.status, error)
+
+    def _next(self) -> Notification | None:
+        """Wait for a notification; `None` when closing and all were told."""
+        with self._changed:
+            while not self._waiting and not self._is_closing:
+                self._changed.wait()
+            if not self._waiting:
+                return None
+            self._is_out = True
+            return self._waiting.pop(next(iter(self._waiting)))
+
+    def _delivered(self, notification: Notification) -> str:
+        """Tell it, trying again while there is patience; why it was given up, or nothing."""
+        until, pause = self._clock() + self._patience.give_up_s, self._patience.first_s
+        while True:
+            error, is_final = self._attempt(notification)
+            if not error or is_final or self._clock() >= until:
+                return error
+            if self._hurry.wait(pause * (0.8 + 0.4 * self._chance.random())):
+                return error
+            pause = min(pause * 2, self._patience.longest_s)
+            with self._changed:
+                self._retries += 1
+
+    def _attempt(self, notification: Notification) -> tuple[str, bool]:
+        """What went wrong, or nothing; and whether it is no use to try again."""
+        error, is_final = "", False
+        try:
+            self.channel.deliver(notification)
+        except Undeliverable as refusal:
+            error, is_final = escaped(str(refusal)) or "refused", True
+        except Exception as failure:
+            error = escaped(f"{type(failure).__name__}: {failure}")
+        with self._changed:
+            self._last_error = error
+        return error, is_final
+
+
+def merged(older: Notification, newer: Notification) -> Notification:
+    """The newer, and what the older had to say of alerts that are over."""
+    known = {alert.fingerprint for alert in newer.alerts}
+    over = (alert for alert in older.alerts if alert.state == RESOLVED and alert.fingerprint not in known)
+    return Notification(newer.receiver, newer.group, (*newer.alerts, *over))

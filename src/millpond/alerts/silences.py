@@ -1,0 +1,61 @@
+"""Silences: alerts with certain labels are not told until a moment. They go on being evaluated and kept."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from millpond.alerts.expr.cursor import parse_matchers
+from millpond.alerts.expr.matchers import Matcher
+
+MOST_SILENCES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One silence. `until_s` is on the pool's clock; `author` and `comment` are for people."""
+
+    id: str
+    matchers: tuple[Matcher, ...]
+    until_s: float
+    author: str = ""
+    comment: str = ""
+
+    def covers(self, labels: Mapping[str, str]) -> bool:
+        """Whether an alert with these labels is meant."""
+        return all(matcher.matches(labels) for matcher in self.matchers)
+
+
+class Silences:
+    """The silences of one pool."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._by_id: dict[str, Silence] = {}
+
+    def add(self, matchers: str, now_s: float, seconds: float, author: str, comment: str) -> Silence:
+        """Silence what all of `alertname="X", pool=~"a|b"` accept; raises `ValueError` for what is no such text."""
+        found = parse_matchers(matchers)
+        if all(matcher.accepts("") for matcher in found):
+            raise ValueError(f"{matchers!r} would silence everything: ask for at least one label that is there")
+        if seconds <= 0:
+            raise ValueError(f"a silence lasts longer than {seconds:g} s")
+        if len(self._by_id) >= MOST_SILENCES:
+            raise ValueError(f"there are {MOST_SILENCES} silences already; lift some")
+        silence = Silence(f"s{next(self._numbers)}", found, now_s + seconds, author, comment)
+        self._by_id[silence.id] = silence
+        return silence
+
+    def lift(self, silence_id: str) -> bool:
+        """End a silence; whether there was one of that id."""
+        return self._by_id.pop(silence_id, None) is not None
+
+    def current(self, now_s: float) -> tuple[Silence, ...]:
+        """Those that are not over, in order of their making."""
+        self._by_id = {silence.id: silence for silence in self._by_id.values() if silence.until_s > now_s}
+        return tuple(self._by_id.values())
+
+    def covering(self, labels: Mapping[str, str], now_s: float) -> str:
+        """The id of the first that covers these labels, or nothing."""
+        return next((silence.id for silence in self.current(now_s) if silence.covers(labels)), "")

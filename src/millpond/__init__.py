@@ -13,10 +13,19 @@ if TYPE_CHECKING:
     from millpond.pool import Pool as Pool
     from millpond.settings import Settings as Settings
     from millpond.sync import SyncPool as SyncPool
+    from millpond.worker.emitting import emit as emit
+    from millpond.worker.tracing import trace_context as trace_context
 
 __version__ = "0.1.0"
 
-_HOMES = {"Pool": "pool", "SyncPool": "sync", "Executor": "executor", "Settings": "settings"}
+_HOMES = {
+    "Pool": "pool",
+    "SyncPool": "sync",
+    "Executor": "executor",
+    "Settings": "settings",
+    "emit": "worker.emitting",
+    "trace_context": "worker.tracing",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,8 @@ from millpond.arguments import Check, compile_check
 from millpond.core.affinity import lost
 from millpond.core.call import QUEUED, Call
 from millpond.errors import BadArgument, PayloadTooLarge, PoolError, SessionLost
-from millpond.seams import HandlerFacts
+from millpond.runtime.tickets import end_trace
+from millpond.seams import HandlerFacts, TraceSource
 from millpond.wire.codec import Codec, CodecError
 from millpond.wire.functions import freeze_function, function_name
 
@@ -69,12 +70,14 @@ DEFAULT = Options()
 class Desk:
     """Makes out the calls of one pool; safe to use from any thread, except for `refuse`."""
 
-    def __init__(self, driver: Driver, settings: Settings, codec: Codec) -> None:
+    def __init__(self, driver: Driver, settings: Settings, codec: Codec, pool_name: str = "default") -> None:
         self.driver = driver
         self.looks_first = True  # whether bounds are asked before serializing; an executor's calls may precede its pool
         self.broken_by: PoolError | None = None  # why an executor's pool never opened: told instead of "closed"
+        self.trace_source: TraceSource | None = None  # who traces calls; asked in the caller's thread and context
         self._machine = driver.machine
         self._codec = codec
+        self._pool_name = pool_name
         self._max_payload = settings.max_payload
         self._deadline = math.inf if settings.deadline is None else float(settings.deadline)
         self._operations: dict[str, tuple[Operation, Check]] = {}
@@ -148,7 +151,7 @@ class Desk:
                 f"the arguments of {operation.name!r} are {len(payload)} bytes, max_payload is {self._max_payload}"
             )
         deadline = self._deadline if options.deadline == _UNSET else options.deadline
-        return Call(
+        call = Call(
             next(self._machine.call_ids),
             operation,
             payload,
@@ -159,10 +162,17 @@ class Desk:
             options.idempotent,
             options.on_cancel,
         )
+        if self.trace_source is not None:
+            call.trace = self.trace_source.begin(operation.name, {"pool": self._pool_name, "call": call.id})
+        return call
 
     def submit(self, call: Call) -> None:
         """Hand over a call made out in this turn. What the caller could still change is copied if it has to wait."""
-        self.driver.submit(call, was_asked=True)
+        try:
+            self.driver.submit(call, was_asked=True)
+        except PoolError as error:
+            end_trace(call, "rejected", error)
+            raise
         if call.state == QUEUED:
             call.own_payload()
 
@@ -171,6 +181,7 @@ class Desk:
         try:
             self.driver.collect(call)
         except PoolError as error:
+            end_trace(call, "rejected", error)
             try:
                 call.ticket.set_exception(error if self.broken_by is None else copy(self.broken_by))
             except InvalidStateError:

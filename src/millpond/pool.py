@@ -25,7 +25,7 @@ from millpond.runtime import shutdown
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
 from millpond.runtime.signals import ClosingOnSignals
-from millpond.seams import Clock, Engine, EngineSpec
+from millpond.seams import Clock, Engine, EngineSpec, TraceSource
 from millpond.settings import Affinity, Settings, make_settings
 from millpond.statistics import Statistics, collect
 from millpond.telemetry.bus import Bus
@@ -84,7 +84,7 @@ class Pool(Calls):
         made = make_engine(engine, self.settings.start_method) if isinstance(engine, str) else engine
         self._driver = Driver(self.settings, made, clock or MonotonicClock(), random or Random(), self._bus)
         codec = make_codec(self.settings.codec, self.settings.buffer_threshold)
-        self.desk = Desk(self._driver, self.settings, codec)
+        self.desk = Desk(self._driver, self.settings, codec, name)
         self.map_window = 2 * self.settings.max_workers * self.settings.concurrency + MAP_AHEAD
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signals = ClosingOnSignals(self.close)
@@ -188,6 +188,15 @@ class Pool(Calls):
     def telemetry(self) -> Bus:
         """Where listeners attach."""
         return self._bus
+
+    @property
+    def trace_source(self) -> TraceSource | None:
+        """Who traces the pool's calls, if anybody does; set before they are made."""
+        return self.desk.trace_source
+
+    @trace_source.setter
+    def trace_source(self, source: TraceSource | None) -> None:
+        self.desk.trace_source = source
 
     def statistics(self) -> Statistics:
         """The pool at this moment."""

@@ -145,6 +145,17 @@ class EngineEvents(Protocol):
     def logged(self, worker: Any, call_id: int, level: int, logger: str, message: str) -> None:
         """A record of the worker's `logging`."""
 
+    def emitted(
+        self,
+        worker: Any,
+        call_id: int,
+        name: str,
+        measurements: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        suppressed: int,
+    ) -> None:
+        """The handler said something of its own (`millpond.emit`); nothing need come of it before `all_told`."""
+
     def engine_failed(self, message: str) -> None:
         """The engine itself cannot go on (its warden cannot be started)."""
 

@@ -92,6 +92,12 @@ class Settings:
     drain: float = _setting(10.0, "time running calls have when the pool closes", "s", 0.0)
     handle_signals: bool = _setting(False, "whether SIGINT and SIGTERM close the pool")
 
+    # Telemetry
+    metrics: bool = _setting(True, "whether the pool adds up what happens, in `pool.metrics`")
+    alerts: bool = _setting(True, "whether rules are evaluated over the metrics, in `pool.alerts`")
+    history_path: str | None = _setting(None, "SQLite file that keeps the metrics' history across restarts")
+    emit_rate: float = _setting(100.0, "events a worker may send by `millpond.emit`, each second", "/s", 0.0, 100_000.0)
+
     # Surroundings
     worker_env: Mapping[str, str] = _setting(dict, "environment variables set in each worker")
     cwd: str | None = _setting(None, "working directory of the workers (default: the parent's)")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from millpond.calls import Calls
     from millpond.core.call import Call
     from millpond.handles import SessionHandle
+    from millpond.seams import TraceSource
     from millpond.streaming import Stream
     from millpond.telemetry.bus import Bus
 
@@ -216,6 +217,15 @@ class SyncPool(SyncCalls):
     def telemetry(self) -> Bus:
         """Where listeners attach; they are called on the pool's thread."""
         return self.pool.telemetry
+
+    @property
+    def trace_source(self) -> TraceSource | None:
+        """Who traces the pool's calls, if anybody does; set before they are made."""
+        return self.pool.trace_source
+
+    @trace_source.setter
+    def trace_source(self, source: TraceSource | None) -> None:
+        self.pool.trace_source = source
 
     @property
     def run_id(self) -> str:

@@ -48,6 +48,7 @@ class RealWorker:
             "buffer_threshold": 2**16,
             "buffer_bytes": 0,
             "stream_window": 16,
+            "emit_rate": 100.0,
             "handler": freeze_handler(handler),
             "arguments": freeze_arguments(args, {}),
             "sys_path": sys.path,

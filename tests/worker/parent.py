@@ -40,6 +40,7 @@ CONFIG = {
     "buffer_threshold": 64 * 1024,
     "buffer_bytes": BUFFER_BYTES,
     "stream_window": 4,
+    "emit_rate": 100.0,
     "handler": None,
     "arguments": freeze_arguments((), {}),
 }

@@ -15,6 +15,7 @@ from millpond.errors import CLASSES, HandlerError, PoolError, ResultNotSerializa
 from millpond.seams import AnswerKind, EngineEvents, HandlerFacts
 from millpond.wire import frames, segments
 from millpond.wire.codec import Codec, CodecError, Frozen
+from millpond.wire.emitted import Number, Plain, check_name
 from millpond.wire.exceptions import RemoteTraceback, restore
 from millpond.wire.frames import Body, Fields, ProtocolError
 from millpond.wire.logbook import POSITIONS
@@ -26,6 +27,13 @@ _WITHOUT_VALUE: dict[int, AnswerKind] = {
     frames.EXPIRED: "expired",
     frames.SKIPPED: "skipped",
 }
+
+
+class _Emitted(msgspec.Struct, array_like=True):
+    name: str
+    measurements: dict[str, Number]
+    metadata: dict[str, Plain]
+    suppressed: int
 
 
 class _Fault(msgspec.Struct):
@@ -59,6 +67,7 @@ class Answers:
             frames.ITEM: self._item,
             frames.PONG: self._pong,
             frames.LOG: self._log,
+            frames.EVENT: self._event,
             frames.WARMING: self._warming,
             frames.READY: self._ready,
             frames.START_FAILED: self._start_failed,
@@ -187,6 +196,14 @@ class Answers:
     def _log(self, link: Link, fields: Fields, body: Body) -> None:
         level, logger, message, call_id = _decoded(body, tuple[int, str, str, int])
         self._events.logged(link.worker, call_id, level, logger, message)
+
+    def _event(self, link: Link, fields: Fields, body: Body) -> None:
+        told = _decoded(body, _Emitted)
+        try:
+            check_name(told.name)
+        except ValueError as error:
+            raise ProtocolError(str(error)) from error
+        self._events.emitted(link.worker, fields[7], told.name, told.measurements, told.metadata, told.suppressed)
 
     def _warming(self, link: Link, fields: Fields, body: Body) -> None:
         pid = _decoded(body, _Hello).pid

@@ -15,7 +15,7 @@ from millpond.engine.ends import Ends
 from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
 from millpond.engine.outbox import LARGE_BYTES, Outbox
 from millpond.seams import EXPORT_SESSION
-from millpond.wire import frames, segments
+from millpond.wire import frames, segments, tracing
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Frozen
 from millpond.wire.logbook import POSITIONS
@@ -72,14 +72,14 @@ class Link:
         self.calls[position] = call.id
         call.position = position
         body = call.payload
-        if type(body) is bytes and len(body) <= LARGE_BYTES:
+        if type(body) is bytes and len(body) <= LARGE_BYTES and call.trace is None:
             header = _pack(
                 len(body), frames.CALL, 0, position, call.operation, 0, self.id, call.id, number, call.deadline, 0.0
             )
             self.outbox.parts.append(header)
             self.outbox.parts.append(body)
         else:
-            self._add_large(call, position, number)
+            self._add_uncommon(call, position, number)
         if is_idle or len(self.outbox.parts) >= FLUSH_PARTS:
             self.outbox.flush()
         else:
@@ -123,8 +123,10 @@ class Link:
         self.outbox.close()
         self.ends.close()
 
-    def _add_large(self, call: Any, position: int, number: int) -> None:
+    def _add_uncommon(self, call: Any, position: int, number: int) -> None:
         parts, flags = self._parts(call.payload)
+        if call.trace is not None and len(call.trace.header) <= tracing.LONGEST:
+            parts, flags = [tracing.prefix(call.trace.header), *parts], flags | frames.TRACED
         length = sum(map(len, parts))
         header = _pack(
             length, frames.CALL, flags, position, call.operation, 0, self.id, call.id, number, call.deadline, 0.0

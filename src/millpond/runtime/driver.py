@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import InvalidStateError
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from millpond import events
 from millpond.core import affinity, fleet, hearing
 from millpond.core.machine import Machine
 from millpond.core.session import Session
 from millpond.core.worker import STARTING, WARMING, Worker
+from millpond.runtime.tickets import Ticket, end_trace
 
 if TYPE_CHECKING:
     from random import Random
@@ -28,22 +29,6 @@ if TYPE_CHECKING:
     from millpond.telemetry.bus import Bus
 
 log = logging.getLogger("millpond")
-
-
-class Ticket(Protocol):
-    """Where a call's ending goes: an asyncio future, a `concurrent.futures` one, or a stream."""
-
-    def done(self) -> bool:
-        """Whether the caller has left or was told."""
-        ...
-
-    def set_result(self, value: Any, /) -> None:
-        """The result."""
-        ...
-
-    def set_exception(self, error: Any, /) -> None:
-        """The failure."""
-        ...
 
 
 class Driver:
@@ -206,6 +191,23 @@ class Driver:
             extra = {"worker": worker.id, "worker_pid": worker.pid, "call": call_id or None}
             target.log(level, "%s", message, extra=extra)
 
+    def emitted(
+        self,
+        worker: Worker,
+        call_id: int,
+        name: str,
+        measurements: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        suppressed: int,
+    ) -> None:
+        """See `EngineEvents`."""
+        if self.bus.has_listener(name):
+            call = worker.inflight.get(call_id)
+            operation = call.op.name if call is not None else None
+            whose = worker.id, worker.pid, call_id or None, operation
+            event = events.UserEvent(name, *whose, measurements, metadata, suppressed)
+            self.machine.outbox.append(("say", event, None))
+
     def engine_failed(self, message: str) -> None:
         """See `EngineEvents`."""
         log.error("%s", message)
@@ -266,6 +268,8 @@ class Driver:
 
     def _finish(self, call: Call, value: Any) -> None:
         ticket: Ticket | None = call.ticket
+        if call.trace is not None:
+            end_trace(call, call.ending or "", value)
         # An executor's future names its call: without this the two would be left to the garbage collector, which costs
         # an eighth of the rate.
         call.payload = call.ticket = None

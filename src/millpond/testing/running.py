@@ -11,11 +11,17 @@ from millpond.wire.logbook import Logbook
 from millpond.worker.plan import Step, perform
 from millpond.worker.runner import Runner
 from millpond.worker.running import Running
+from millpond.worker.tracing import traced
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from millpond.wire.frames import Fields
     from millpond.worker.answers import Answers
     from millpond.worker.channel import Channel
+    from millpond.worker.handler import Operation
     from millpond.worker.plan import Outcome, Plan
+    from millpond.worker.session import Seat
 
 
 class _NoChannel:
@@ -27,15 +33,24 @@ class _NoChannel:
 class MemoryRunner(Runner):
     """The worker's runner of calls, whose payloads never were on a wire."""
 
-    __slots__ = ("_thawing",)
+    __slots__ = ("_thawing", "headers")
 
     def __init__(
         self, logbook: Logbook, codec: Codec, answers: DirectAnswers, operations: list[Any], hooks: dict[str, Any]
     ) -> None:
         self._thawing = codec
+        self.headers: dict[int, bytes] = {}  # call id -> its trace header, while it runs
         channel = cast("Channel", _NoChannel())
         super().__init__(channel, logbook, codec, None, cast("Answers", answers), operations, hooks)
         self.interruptions += (asyncio.CancelledError,)
+
+    def decode(
+        self, operation: Operation, fields: Fields, body: Any, seat: Seat
+    ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
+        """What to call with what, in the trace of its caller."""
+        function, args, kwargs = super().decode(operation, fields, body, seat)
+        header = self.headers.get(fields[7])
+        return function if header is None else traced(header, operation.kind, function), args, kwargs
 
     def thaw(self, body: Any, flags: int) -> Any:
         """The value of a payload."""

@@ -23,11 +23,13 @@ from millpond.wire.frames import CALL
 from millpond.wire.handlerspec import load_arguments
 from millpond.wire.logbook import POSITIONS, Logbook
 from millpond.wire.wording import error_text, traceback_text, type_name
+from millpond.worker import emitting
 from millpond.worker.answers import without_our_frames
 from millpond.worker.handler import operations_of
 from millpond.worker.plan import plan
 from millpond.worker.running import Running
 from millpond.worker.session import Seat, Session
+from millpond.worker.stack import TASK_CALL
 
 if TYPE_CHECKING:
     from millpond.seams import AnswerKind
@@ -68,6 +70,7 @@ class FakeWorker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_leaving = False
         self._is_awake = False
+        self._emitter = emitting.Emitter(self._emit, engine.settings.emit_rate, engine.clock.now)
 
     # For tests
 
@@ -169,6 +172,7 @@ class FakeWorker:
 
     async def _begin(self) -> None:
         engine, events = self._engine, self._engine.events
+        emitting.HERE.set(self._emitter)
         try:
             await engine.may_start()
             args, kwargs = load_arguments(engine.arguments)
@@ -235,12 +239,17 @@ class FakeWorker:
         runner, position = self._runner, call.position
         assert runner is not None
         self._begun_at[position] = self._engine.clock.now()
+        emitting.HERE.set(self._emitter)  # each call is a task, with a context of its own
+        TASK_CALL.set(call.id)
+        if call.trace is not None:
+            runner.headers[call.id] = call.trace.header
         started = runner.admit(running.fields, b"")
         if started is not None:
             if await self._is_let_go(call, running):
                 await carry_out(plan(runner, running, cast("bytes", payload), started), running)
             else:
                 runner.failed(running.fields, started, Interrupted(), is_stopped=True)
+        runner.headers.pop(call.id, None)
         del self._running[position]
         self._wake()
 
@@ -303,6 +312,14 @@ class FakeWorker:
         told_id = 0 if was_taken_back else call_id
         self._record.answer_bytes = nbytes
         self._engine.events.answered(self._record, told_id, kind, value, started, ended, flags)
+        self._engine.events.all_told()
+
+    def _emit(self, call_id: int, name: str, measurements: Any, metadata: Any, suppressed: int) -> bool:
+        self._say(self._emitted, call_id, name, measurements, metadata, suppressed)
+        return True
+
+    def _emitted(self, *told: Any) -> None:
+        self._engine.events.emitted(self._record, *told)
         self._engine.events.all_told()
 
     def _item(self, fields: Fields, value: Any) -> None:

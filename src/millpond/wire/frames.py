@@ -39,11 +39,13 @@ SKIPPED = 45
 ITEM = 46
 PONG = 47
 LOG = 48
+EVENT = 49
 
 # Flags
 SEGMENTED = 1  # the body starts with a segment table
 HAS_BAGGAGE = 2  # OPEN_SESSION: exported state follows the first `operation` bytes of the body
 SESSION_FAILED = 4  # RAISED, FAULT: the session's opening hook failed, it is not open in the worker
+TRACED = 8  # CALL: the body starts with a trace header, behind its length (two bytes)
 
 pack = HEADER.pack
 _unpack_from = HEADER.unpack_from

@@ -21,6 +21,7 @@ from millpond.wire.exceptions import describe as describe_error
 from millpond.wire.frames import READY, START_FAILED, WARMING, pack
 from millpond.wire.handlerspec import load_arguments, load_handler
 from millpond.wire.logbook import Logbook
+from millpond.worker import emitting
 from millpond.worker import handler as handlers
 from millpond.worker.answers import Answers, without_our_frames
 from millpond.worker.channel import Channel, Disconnected
@@ -55,6 +56,7 @@ def main(config: Mapping[str, Any], fds: Mapping[str, int], image: type | None =
         disown_in_children(worker.channel)
         start_heartbeat(worker.logbook)
         forward_logging(worker.channel, config["incarnation"], config.get("log_level"))
+        emitting.install(worker.channel, config["incarnation"], config["emit_rate"])
         code = worker.live(image)
     except Disconnected:
         code = ORPHANED

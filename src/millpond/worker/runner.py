@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.errors import Interrupted
 from millpond.seams import FUNCTION
-from millpond.wire import segments
-from millpond.wire.frames import EXPIRED, INTERRUPTED, OK, SEGMENTED, SKIPPED
+from millpond.wire import segments, tracing
+from millpond.wire.frames import EXPIRED, INTERRUPTED, OK, SEGMENTED, SKIPPED, TRACED
 from millpond.wire.functions import thaw_function
 from millpond.wire.logbook import INTERRUPT
 from millpond.wire.wording import error_text, type_name
@@ -120,7 +120,7 @@ class Runner:
 
     def _refuse(self, kind: int, fields: Fields, body: Body) -> None:
         if fields[2] & SEGMENTED:
-            segments.release(body, self._reader)
+            segments.release(tracing.split(body)[1] if fields[2] & TRACED else body, self._reader)
         self.end(fields)
         self.answers.bare(kind, fields)
 
@@ -128,6 +128,8 @@ class Runner:
         self, operation: Operation, fields: Fields, body: Body, seat: Seat
     ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
         """What to call with what; raises whatever is wrong with the payload."""
+        if fields[2] & TRACED:
+            return self._decode_traced(operation, fields, body, seat)
         content = self.thaw(body, fields[2])
         if fields[4] == FUNCTION:
             blob, args, kwargs = content
@@ -136,6 +138,16 @@ class Runner:
         if operation.session_at is not None and seat is not NO_SEAT:
             args, kwargs = operation.with_session(seat.session, args, kwargs)
         return operation.function, args, kwargs
+
+    def _decode_traced(
+        self, operation: Operation, fields: Fields, body: Body, seat: Seat
+    ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
+        from millpond.worker.tracing import traced
+
+        header, body = tracing.split(body)
+        untraced: Fields = (*fields[:2], fields[2] & ~TRACED, *fields[3:])
+        function, args, kwargs = self.decode(operation, untraced, body, seat)
+        return traced(header, operation.kind, function), args, kwargs
 
     def thaw(self, body: Body, flags: int) -> Any:
         """The value of a payload."""

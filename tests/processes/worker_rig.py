@@ -48,6 +48,7 @@ class RealWorker:
             "buffer_threshold": 2**16,
             "buffer_bytes": 0,
             "stream_window": 16,
+            "busy_poll": 0.0002,
             "handler": freeze_handler(handler),
             "arguments": freeze_arguments(args, {}),
             "sys_path": sys.path,

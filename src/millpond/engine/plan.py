@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from millpond.seams import EngineSpec
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_SAME = ("codec", "max_payload", "concurrency", "buffer_threshold", "buffer_bytes", "stream_window", "threads")
+_SAME = (
+    "codec",
+    "max_payload",
+    "concurrency",
+    "buffer_threshold",
+    "buffer_bytes",
+    "stream_window",
+    "busy_poll",
+    "threads",
+)
 _LAUNCH = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from millpond.engine.{} import main; main()"
 
 

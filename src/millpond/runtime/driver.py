@@ -217,11 +217,10 @@ class Driver:
         self._is_carrying = True
         try:
             orders = self._orders
-            while machine.outbox:
-                outbox, machine.outbox = machine.outbox, []
-                for verb, subject, detail in outbox:
-                    orders[verb](subject, detail)
+            for verb, subject, detail in machine.outbox:  # and what these put behind them
+                orders[verb](subject, detail)
         finally:
+            machine.outbox.clear()
             self._is_carrying = False
         if machine.wake_at < self._timer_at:
             self._set_timer(machine.wake_at)

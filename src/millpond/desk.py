@@ -169,14 +169,16 @@ class Desk:
 
     def submit(self, call: Call) -> None:
         """Hand over a call made out in this turn. What the caller could still change is copied if it has to wait."""
-        self.driver.submit(call, was_asked=True)
+        driver = self.driver
+        self._machine.submit(call, driver.now(), True)
+        driver.carry_out()
         if call.state == QUEUED:
             call.own_payload()
 
     def submit_or_fail(self, call: Call) -> None:
         """Hand a call over, to be carried out with the others of its batch; a refusal is told by its ticket."""
         try:
-            self.driver.collect(call)
+            self._machine.submit(call, self.driver.now())
         except PoolError as error:
             try:
                 call.ticket.set_exception(error if self.broken_by is None else copy(self.broken_by))

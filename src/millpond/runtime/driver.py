@@ -93,15 +93,6 @@ class Driver:
 
     # What callers do
 
-    def collect(self, call: Call) -> None:
-        """Admit a call as `submit` does, one of several: somebody calls `carry_out` after the last."""
-        self.machine.submit(call, self.now())
-
-    def submit(self, call: Call, was_asked: bool = False) -> None:
-        """Admit a call, or raise the `PoolError` that refuses it; see `Machine.submit`."""
-        self.machine.submit(call, self.now(), was_asked)
-        self.carry_out()
-
     def cancel(self, call: Call) -> None:
         """The caller gives the call up; its ticket must be done already."""
         self.machine.cancel(call, self.now())

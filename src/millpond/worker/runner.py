@@ -131,8 +131,9 @@ class Runner:
         args, kwargs = self.thaw_arguments(body, fields[2])
         if fields[4] == FUNCTION:
             return thaw_function(args[0]), args[1:], kwargs
-        if operation.session_at is not None and seat is not NO_SEAT:
-            args, kwargs = operation.with_session(seat.session, args, kwargs)
+        if operation.session_at is not None:
+            session = operation.no_session if seat is NO_SEAT else seat.session
+            args, kwargs = operation.with_session(session, args, kwargs)
         return operation.function, args, kwargs
 
     def thaw(self, body: Body, flags: int) -> Any:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from millpond.arguments import Check, compile_check
+from millpond.core.admission import refusal
 from millpond.core.affinity import lost
 from millpond.core.call import QUEUED, Call
 from millpond.errors import BadArgument, PayloadTooLarge, PoolError, SessionLost
@@ -114,7 +115,7 @@ class Desk:
         session = None if options.session is None else self._session(options.session)
         if session is None and operation.session_required:
             raise BadArgument(f"{name}() needs a session; use pool.session(id) or pool.options(session=id)")
-        return self._made_out(operation, (args, kwargs), session, options, ticket)
+        return self._made_out(operation, args, kwargs, session, options, ticket)
 
     def function_call(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: Options, ticket: Any
@@ -128,22 +129,28 @@ class Desk:
             raise BadArgument(f"{function_name(function)} cannot be sent to a worker: {error}") from error
         operation = self._machine.function(function_name(function))
         session = None if options.session is None else self._session(options.session)
-        return self._made_out(operation, (blob, args, kwargs), session, options, ticket)
+        return self._made_out(operation, (blob, *args), kwargs, session, options, ticket)
 
     def refuse(self, error: PoolError) -> None:
         """Count a refusal; on the loop's thread only."""
         self._machine.reject(error)
 
     def _made_out(
-        self, operation: Operation, arguments: tuple[Any, ...], session: Session | None, options: Options, ticket: Any
+        self,
+        operation: Operation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        session: Session | None,
+        options: Options,
+        ticket: Any,
     ) -> Call:
         now = self.driver.now()
         if self.looks_first:
-            refused = self._machine.refusal(operation, session, now)
+            refused = refusal(self._machine, operation, session, now, 0)
             if refused is not None:
                 raise refused
         try:
-            payload = self._codec.freeze(arguments)
+            payload = self._codec.freeze_arguments(args, kwargs)
         except CodecError as error:
             raise BadArgument(f"the arguments of {operation.name!r} cannot be sent: {error}") from error
         if len(payload) > self._max_payload:
@@ -168,18 +175,20 @@ class Desk:
 
     def submit(self, call: Call) -> None:
         """Hand over a call made out in this turn. What the caller could still change is copied if it has to wait."""
+        driver = self.driver
         try:
-            self.driver.submit(call, was_asked=True)
+            self._machine.submit(call, driver.now(), True)
         except PoolError as error:
             end_trace(call, "rejected", error)
             raise
+        driver.carry_out()
         if call.state == QUEUED:
             call.own_payload()
 
     def submit_or_fail(self, call: Call) -> None:
         """Hand a call over, to be carried out with the others of its batch; a refusal is told by its ticket."""
         try:
-            self.driver.collect(call)
+            self._machine.submit(call, self.driver.now())
         except PoolError as error:
             end_trace(call, "rejected", error)
             try:

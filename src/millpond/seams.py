@@ -54,7 +54,8 @@ class OperationFacts:
 
     `positional` are the parameters that may be given by position, in order, `self` and `session` left out;
     `required` of them have no default. `keyword_only` and `required_keywords` are names. `more_positional` and
-    `more_keywords` say that there is a `*args` or a `**kwargs`.
+    `more_keywords` say that there is a `*args` or a `**kwargs`. `session`: it takes one; `session_optional`: it has a
+    default for calls without.
     """
 
     name: str
@@ -67,6 +68,7 @@ class OperationFacts:
     required_keywords: tuple[str, ...]
     more_positional: bool
     more_keywords: bool
+    session_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,13 @@ class Settings:
     threads_per_worker: int | None = _setting(
         None, "OpenMP and BLAS threads (default: cores / max_workers, at least 1)", low=1, high=1024
     )
+    busy_poll: float = _setting(
+        0.0002,
+        "time a worker looks for the next call before it sleeps, while calls come that close",
+        "s",
+        0.0,
+        0.01,
+    )
     log_ring_bytes: int = _setting(64 * KiB, "what is kept of each worker's output", "bytes", 0)
 
     # Buffers

@@ -249,3 +249,23 @@ async def test_a_handle_that_was_not_opened_says_so(near_site):
                 pool.session(wrong)
         with pytest.raises(millpond.BadArgument):
             await pool.session("ann").call("say", "a")
+
+
+class Guest:
+    """Operations that do without a session."""
+
+    def by_keyword(self, word, *, session=None):
+        return word, session and session.id
+
+    def by_position(self, session=None, word="nothing"):
+        return word, session and session.id
+
+
+async def test_a_session_with_a_default_may_be_absent(site):
+    """The operation then gets its default, wherever the parameter stands, and the caller's arguments are its own."""
+    async with site.pool(Guest) as pool, pool.session("ann") as ann:
+        for operation in ("by_keyword", "by_position"):
+            assert tuple(await pool.call(operation, "word")) == ("word", None)
+            assert tuple(await pool.call(operation, word="word")) == ("word", None)
+            assert tuple(await ann.call(operation, "word")) == ("word", "ann")
+        assert tuple(await pool.call("by_position")) == ("nothing", None)

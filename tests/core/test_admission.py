@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from millpond.core.admission import refusal
 from millpond.core.call import Call
 from millpond.errors import QueueFull
 from tests.core.model import World
@@ -62,8 +63,8 @@ def test_asking_changes_nothing():
     """`refusal` may be asked as often as anybody likes."""
     world = World(min_workers=1, max_workers=1, max_queued=0).begin()
     machine, work = world.machine, world.operation("work")
-    assert machine.refusal(work, None, world.now) is None
-    assert machine.refusal(work, None, world.now) is None
+    assert refusal(machine, work, None, world.now, 0) is None
+    assert refusal(machine, work, None, world.now, 0) is None
     world.submit()
-    assert machine.refusal(work, None, world.now).code == "queue_full"
+    assert refusal(machine, work, None, world.now, 0).code == "queue_full"
     assert machine.submitted == 1

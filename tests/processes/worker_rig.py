@@ -49,6 +49,7 @@ class RealWorker:
             "buffer_bytes": 0,
             "stream_window": 16,
             "emit_rate": 100.0,
+            "busy_poll": 0.0002,
             "handler": freeze_handler(handler),
             "arguments": freeze_arguments(args, {}),
             "sys_path": sys.path,

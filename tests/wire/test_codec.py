@@ -93,10 +93,56 @@ def test_msgpack_carries_data(value: Any):
     assert MsgpackCodec(THRESHOLD).thaw(memoryview(frozen)) == value
 
 
+class Text(str):
+    """Text by another name: only what is exactly `str` may travel as msgpack."""
+
+
+@settings(deadline=None)
+@given(st.lists(plain_values).map(tuple), st.dictionaries(st.text(), plain_values, max_size=2))
+def test_pickle_carries_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]):
+    """Arguments come back equal, types included, by whichever way they went, and the dictionary is the callee's."""
+    codec = PickleCodec(THRESHOLD)
+    frozen = codec.freeze_arguments(args, kwargs)
+    assert type(frozen) is bytes
+    for stream in (frozen, memoryview(frozen)):
+        positional, keywords = codec.thaw_arguments(stream)
+        assert repr(tuple(positional)) == repr(args)
+        assert repr(keywords) == repr(kwargs)
+        assert keywords is not codec.thaw_arguments(stream)[1]
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, "\ud800", Text("a"), "a" * 5000, b"a" * 5000, 1j, True, -0.0])
+def test_what_msgpack_would_change_or_refuse_is_pickled(value: Any):
+    """The quick way is taken only by values that arrive as they left."""
+    codec = PickleCodec(THRESHOLD)
+    answer, ((argument,), _) = (
+        codec.thaw(codec.freeze(value)),
+        codec.thaw_arguments(codec.freeze_arguments((value,), {})),
+    )
+    assert [repr(answer), repr(argument)] == [repr(value)] * 2
+    assert [type(answer), type(argument)] == [type(value)] * 2
+
+
+def test_many_short_arguments_may_be_large_together():
+    """The threshold above which a payload leaves the socket holds for their sum."""
+    codec = PickleCodec(THRESHOLD)
+    args = tuple(f"{number:1000}" for number in range(THRESHOLD // 1000 + 1))
+    frozen = codec.freeze_arguments(args, {})
+    assert isinstance(frozen, Frozen)
+    assert codec.thaw_parts(frozen.streams, frozen.buffers) == (args, {})
+
+
+@pytest.mark.parametrize("stream", [b"", b"\x07", b"\xc1", b"\x80", b"\x80\x05K\x07."])
+def test_what_are_no_arguments_is_refused(stream: bytes):
+    """Bytes of either kind that hold no arguments raise one error."""
+    with pytest.raises(CodecError):
+        PickleCodec(THRESHOLD).thaw_arguments(stream)
+
+
 def test_a_warm_codec_makes_no_second_pickler():
     """Small values, and values whose buffers are beside a small stream, use the pickler that is there."""
     codec = PickleCodec(THRESHOLD)
-    for value in ("tiny", np.zeros(50_000), [b"x" * 100_000], list(range(1000)), "tiny"):
+    for value in (("tiny",), np.zeros(50_000), [b"x" * 100_000], list(range(1000)), ("tiny",)):
         codec.freeze(value)
         assert len(codec._idle) == (type(value) is not list or len(value) == 1)
 

@@ -41,6 +41,7 @@ CONFIG = {
     "buffer_bytes": BUFFER_BYTES,
     "stream_window": 4,
     "emit_rate": 100.0,
+    "busy_poll": 0.0002,
     "handler": None,
     "arguments": freeze_arguments((), {}),
 }
@@ -113,15 +114,18 @@ class Parent:
 
     def call(self, name: str, *args: Any, session: int = 0, deadline: float = math.inf, **kwargs: Any) -> int:
         """Call an operation; its position in the logbook is its id modulo 256."""
-        return self.payload(self.numbers[name], (args, kwargs), session, deadline)
+        return self.frozen(self.numbers[name], self.codec.freeze_arguments(args, kwargs), session, deadline)
 
     def function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> int:
         """Run a plain function."""
-        return self.payload(0, (freeze_function(function), args, kwargs))
+        return self.frozen(0, self.codec.freeze_arguments((freeze_function(function), *args), kwargs))
 
     def payload(self, operation: int, value: Any, session: int = 0, deadline: float = math.inf) -> int:
         """Send a call with whatever payload."""
-        frozen = self.codec.freeze(value)
+        return self.frozen(operation, self.codec.freeze(value), session, deadline)
+
+    def frozen(self, operation: int, frozen: Any, session: int = 0, deadline: float = math.inf) -> int:
+        """Send a call whose payload is encoded already."""
         flags, body = 0, frozen
         if isinstance(frozen, Frozen):
             flags, body = frames.SEGMENTED, b"".join(segments.pack(frozen, self._writer, 64 * 1024))

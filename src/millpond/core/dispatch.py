@@ -33,7 +33,7 @@ ERRAND_S = 5.0  # seconds an errand on a session may take, from when it is sent
 def place(m: Machine, call: Call, now: float) -> None:
     """Send a queued call at once, or put it where it waits."""
     if call.session is None:
-        worker = None if m.queue else pick(m, call)
+        worker = None if m.queue.size else pick(m, call)
         if worker is None:
             m.queue.push(call)
             m.backlog_seen(now)
@@ -61,12 +61,12 @@ def _place_current(m: Machine, session: Session, call: Call, now: float) -> None
 
 def _is_next(m: Machine, worker: Worker) -> bool:
     """Whether nothing waits that the worker would have to serve before a new call of one of its sessions."""
-    return not worker.queue and (worker.load < worker.places or not (m.queue or m.openers))
+    return not worker.queue.size and (worker.load < worker.places or not (m.queue.size or m.openers.size))
 
 
 def _place_unbound(m: Machine, session: Session, call: Call, now: float) -> None:
     """Bind the session to the idle worker with the fewest sessions, or let the first free one take it."""
-    free = [] if m.openers else [w for w in m.idle.values() if m.may_open(w)]
+    free = [] if m.openers.size else [w for w in m.idle.values() if m.may_open(w)]
     if free:
         worker = min(free, key=_sessions)
         session.bind(worker)
@@ -84,7 +84,7 @@ def pick(m: Machine, call: Call) -> Worker | None:
         if m.concurrency > 1:
             return min(reversed(m.idle.values()), key=_load)
         return m.idle[next(reversed(m.idle))]
-    if not m.open_windows or call.op.expected > WINDOW_S or m.openers or m.is_private:
+    if not m.open_windows or call.op.expected > WINDOW_S or m.openers.size or m.is_private:
         return None
     candidates = iter(m.open_windows.values())
     worker = next(candidates)
@@ -92,7 +92,7 @@ def pick(m: Machine, call: Call) -> Worker | None:
     if len(other.inflight) < len(worker.inflight):
         worker = other
     m.open_windows.move_to_end(worker.id)
-    return worker if not worker.queue and has_room(m, worker, call) else None
+    return worker if not worker.queue.size and has_room(m, worker, call) else None
 
 
 def has_room(m: Machine, worker: Worker, call: Call) -> bool:
@@ -141,13 +141,13 @@ def send(m: Machine, worker: Worker, call: Call, now: float) -> None:
 
 def pump(m: Machine, worker: Worker, now: float) -> None:
     """Fill a worker's places and window from its own queue and the shared ones, oldest key first."""
-    while (worker.queue or m.queue or m.openers) and _serve_next(m, worker, now):
+    while (worker.queue.size or m.queue.size or m.openers.size) and _serve_next(m, worker, now):
         pass
 
 
 def pump_idle(m: Machine, now: float) -> None:
     """Give waiting calls to workers with free places; the places are filled before any window is."""
-    if not (m.queue or m.openers):
+    if not (m.queue.size or m.openers.size):
         return
     free = list(reversed(m.idle.values()))
     for worker in free:

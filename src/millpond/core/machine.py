@@ -15,7 +15,6 @@ from millpond.core.answers import SESSION_FAILED
 from millpond.core.call import QUEUED, RUNNING, Call
 from millpond.core.operation import Operation
 from millpond.core.records import Records
-from millpond.core.session import Session
 from millpond.core.sizing import GROW_AFTER
 from millpond.core.worker import READY, Worker
 from millpond.errors import PoolError
@@ -54,10 +53,6 @@ class Machine(Records):
             operation = self.functions.setdefault(name, Operation(name, FUNCTION, None, self.new_breaker()))
         return operation
 
-    def refusal(self, op: Operation, session: Session | None, now: float, nbytes: int = 0) -> PoolError | None:
-        """Why a call would be refused now, or `None`; changes nothing."""
-        return admission.refusal(self, op, session, now, nbytes)
-
     def reject(self, error: PoolError) -> PoolError:
         """Count a call that was refused before it was admitted, and give the error back to be raised."""
         self.submitted += 1
@@ -69,7 +64,7 @@ class Machine(Records):
     def submit(self, call: Call, now: float, was_asked: bool = False) -> None:
         """Admit a call and place it, or raise the `PoolError` that refuses it.
 
-        `was_asked`: `refusal` was asked in this turn, before the size of the arguments was known.
+        `was_asked`: `admission.refusal` was asked in this turn, before the size of the arguments was known.
         """
         if self.queued or not was_asked:
             refused = admission.refusal(self, call.op, call.session, now, call.nbytes)
@@ -140,7 +135,7 @@ class Machine(Records):
             if session is not None:
                 answers.session_came_back(self, session, call, kind, now)
         dispatch.settle(self, worker, now)
-        if worker.queue or self.queue or self.openers:
+        if worker.queue.size or self.queue.size or self.openers.size:
             dispatch.pump(self, worker, now)
         if self.sizing.fails or worker.state != READY or self.state != lifetime.SERVING:
             fleet.after_answer(self, worker, now)

@@ -34,7 +34,7 @@ class Operation:
         self.facts = facts
         self.breaker = breaker
         self.is_stream = facts is not None and facts.kind in ("stream", "async_stream")
-        self.session_required = facts is not None and facts.session
+        self.session_required = facts is not None and facts.session and not facts.session_optional
         self.expected = UNKNOWN
         self.ended = 0
         self.samples = Samples()

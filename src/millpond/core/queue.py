@@ -21,19 +21,19 @@ class CallQueue:
 
     One first-in-first-out lane a priority: within a lane keys rise, because time does. Calls that come late (withdrawn
     in time, to be retried, or moved up in their session's line) are older than their lane's end: these stand in a
-    sorted list, O(log n) and a move of memory.
+    sorted list, O(log n) and a move of memory. `size` is what `len` gives, without the call.
     """
 
-    __slots__ = ("_lanes", "_late", "_size")
+    __slots__ = ("_lanes", "_late", "size")
 
     def __init__(self) -> None:
         # priority -> call id -> call; the ordinary priority's lane stays, so that it is not made anew for each call
         self._lanes: dict[int, OrderedDict[int, Call]] = {0: OrderedDict()}
         self._late: list[tuple[float, int, Call]] = []  # (key, id, call), ascending
-        self._size = 0
+        self.size = 0
 
     def __len__(self) -> int:
-        return self._size
+        return self.size
 
     def __iter__(self) -> Iterator[Call]:
         for _, _, call in self._late:
@@ -51,11 +51,11 @@ class CallQueue:
         else:
             lane[call.id] = call
         call.place = self
-        self._size += 1
+        self.size += 1
 
     def head(self) -> Call | None:
         """The call to be served next, left where it is."""
-        if not self._size:
+        if not self.size:
             return None
         lanes = self._lanes
         if len(lanes) == 1 and not self._late:
@@ -80,7 +80,7 @@ class CallQueue:
         else:
             del self._late[bisect_left(self._late, (call.key, call.id))]
         call.place = None
-        self._size -= 1
+        self.size -= 1
 
 
 def _key(call: Call) -> tuple[float, int]:

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _SAME = (
-    *("codec", "max_payload", "buffer_threshold", "buffer_bytes"),
-    *("concurrency", "stream_window", "threads", "emit_rate"),
+    "codec",
+    "max_payload",
+    "concurrency",
+    "buffer_threshold",
+    "buffer_bytes",
+    "stream_window",
+    "busy_poll",
+    "threads",
+    "emit_rate",
 )
 _LAUNCH = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from millpond.engine.{} import main; main()"
 

@@ -82,15 +82,6 @@ class Driver:
 
     # What callers do
 
-    def collect(self, call: Call) -> None:
-        """Admit a call as `submit` does, one of several: somebody calls `carry_out` after the last."""
-        self.machine.submit(call, self.now())
-
-    def submit(self, call: Call, was_asked: bool = False) -> None:
-        """Admit a call, or raise the `PoolError` that refuses it; see `Machine.submit`."""
-        self.machine.submit(call, self.now(), was_asked)
-        self.carry_out()
-
     def cancel(self, call: Call) -> None:
         """The caller gives the call up; its ticket must be done already."""
         self.machine.cancel(call, self.now())
@@ -225,11 +216,10 @@ class Driver:
         self._is_carrying = True
         try:
             orders = self._orders
-            while machine.outbox:
-                outbox, machine.outbox = machine.outbox, []
-                for verb, subject, detail in outbox:
-                    orders[verb](subject, detail)
+            for verb, subject, detail in machine.outbox:  # and what these put behind them
+                orders[verb](subject, detail)
         finally:
+            machine.outbox.clear()
             self._is_carrying = False
         if machine.wake_at < self._timer_at:
             self._set_timer(machine.wake_at)

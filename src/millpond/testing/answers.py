@@ -105,6 +105,13 @@ def thaw(codec: Codec, payload: bytes | Frozen) -> Any:
     return codec.thaw(payload)
 
 
+def thaw_arguments(codec: Codec, payload: bytes | Frozen) -> Any:
+    """The positional and keyword arguments in a payload."""
+    if isinstance(payload, Frozen):
+        return codec.thaw_parts(payload.streams, payload.buffers)
+    return codec.thaw_arguments(payload)
+
+
 def _why(error: CodecError) -> str:
     cause = error.__cause__
     return f"{error}: {type_name(type(cause))}: {error_text(cause)}" if cause is not None else str(error)

@@ -14,7 +14,7 @@ from typing import Any
 from millpond.clock import MonotonicClock
 from millpond.errors import StartFailed
 from millpond.seams import Clock, EngineEvents, EngineSpec, HandlerFacts
-from millpond.testing.answers import private, thaw
+from millpond.testing.answers import private, thaw_arguments
 from millpond.testing.holding import Held, Holding
 from millpond.testing.worker import FakeWorker
 from millpond.wire.codec import Codec, Frozen, make_codec
@@ -35,8 +35,11 @@ class Sent:
         self._codec = codec
 
     def arguments(self) -> Any:
-        """What travelled: `(args, kwargs)`, of a function `(its frozen form, args, kwargs)`; empty for an errand."""
-        return thaw(self._codec, self._payload) if len(self._payload) else ()
+        """What travelled: `(args, kwargs)`, the first of a function's being its frozen form; empty for an errand."""
+        if not len(self._payload):
+            return ()
+        args, kwargs = thaw_arguments(self._codec, self._payload)
+        return tuple(args), kwargs
 
     def __repr__(self) -> str:
         return f"<Sent call {self.call_id} {self.operation} to worker {self.worker}>"

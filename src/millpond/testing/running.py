@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from millpond.testing.answers import DirectAnswers, thaw
+from millpond.testing.answers import DirectAnswers, thaw, thaw_arguments
 from millpond.wire.codec import Codec
 from millpond.wire.logbook import Logbook
 from millpond.worker.plan import Step, perform
@@ -55,6 +55,10 @@ class MemoryRunner(Runner):
     def thaw(self, body: Any, flags: int) -> Any:
         """The value of a payload."""
         return thaw(self._thawing, body)
+
+    def thaw_arguments(self, body: Any, flags: int) -> Any:
+        """The arguments in a payload."""
+        return thaw_arguments(self._thawing, body)
 
 
 async def carry_out(steps: Plan, running: Running) -> None:

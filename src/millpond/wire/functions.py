@@ -1,7 +1,7 @@
 """Plain functions on their way to a worker: by name where they can be imported, by value (cloudpickle) where not.
 
-The payload of a function call is the codec's `(blob, args, kwargs)`; the blob is made and read here. At both ends a
-blob is kept for the next call only while the function cannot mean anything else than it did.
+The function travels as a blob in front of the call's other arguments; the blob is made and read here. At both ends it
+is kept for the next call only while the function cannot mean anything else than it did.
 """
 
 from __future__ import annotations

@@ -70,6 +70,7 @@ def _operation_facts(handler: type, name: str) -> OperationFacts:
         required_keywords=tuple(p.name for p in by_keyword if p.default is p.empty),
         more_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
         more_keywords=inspect.Parameter.VAR_KEYWORD in kinds,
+        session_optional=any(_is_session(p) and p.default is not p.empty for p in parameters),
     )
 
 
@@ -115,17 +116,21 @@ class Operation:
     """One operation of the handler's instance.
 
     `session_at` says where the session goes: `None` nowhere, -1 as keyword, else before the argument of that index
-    (callers do not see the parameter, so their positional arguments close up over it).
+    (callers do not see the parameter, so their positional arguments close up over it). A call without a session gets
+    `no_session` there.
     """
 
-    __slots__ = ("function", "is_plain", "kind", "name", "session_at")
+    __slots__ = ("function", "is_plain", "kind", "name", "no_session", "session_at")
 
-    def __init__(self, name: str, kind: OperationKind, function: Callable[..., Any], session_at: int | None) -> None:
+    def __init__(
+        self, name: str, kind: OperationKind, function: Callable[..., Any], session_at: int | None, no_session: Any
+    ) -> None:
         self.name = name
         self.kind = kind
         self.is_plain = kind == "plain"
         self.function = function
         self.session_at = session_at
+        self.no_session = no_session
 
     def with_session(
         self, session: Any, args: Sequence[Any], kwargs: dict[str, Any]
@@ -142,20 +147,19 @@ class Operation:
 
 def operations_of(instance: Any, facts: HandlerFacts) -> list[Operation]:
     """The operations by number; the first place is that of plain functions, whose function comes with each call."""
-    functions = Operation("function", "plain", _no_function, None)
+    functions = Operation("function", "plain", _no_function, None, None)
     found = [functions]
     assert FUNCTION == 0
     for operation in facts.operations:
-        at = _session_index(type(instance), operation.name) if operation.session else None
-        found.append(Operation(operation.name, operation.kind, getattr(instance, operation.name), at))
+        at, default = _session_place(type(instance), operation.name) if operation.session else (None, None)
+        found.append(Operation(operation.name, operation.kind, getattr(instance, operation.name), at, default))
     return found
 
 
-def _session_index(handler: type, name: str) -> int:
-    for index, parameter in enumerate(_parameters(handler, name)):
-        if parameter.name == SESSION and parameter.kind in _BY_POSITION:
-            return index
-    return -1
+def _session_place(handler: type, name: str) -> tuple[int, Any]:
+    """Where the session goes, and what goes there in its absence."""
+    at, session = next((at, p) for at, p in enumerate(_parameters(handler, name)) if _is_session(p))
+    return (at if session.kind in _BY_POSITION else -1), session.default
 
 
 def _no_function() -> None:

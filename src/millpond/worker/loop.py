@@ -23,6 +23,7 @@ from millpond.wire.frames import (
 from millpond.worker.plan import drive, plan
 from millpond.worker.running import Running
 from millpond.worker.session import seat_of
+from millpond.worker.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 class BlockingLoop:
     """Serves one worker until it is told goodbye; `Disconnected` if the parent goes without a word."""
 
-    def __init__(self, channel: Channel, interrupts: Interrupts, window: int) -> None:
+    def __init__(self, channel: Channel, interrupts: Interrupts, window: int, busy_poll: float) -> None:
         self._channel = channel
+        self._waiting = Waiting(channel, busy_poll)
         self._interrupts = interrupts
         self._window = window
         self._inbox: deque[tuple[Fields, Body]] = deque()  # frames that were read and not acted upon
@@ -51,7 +53,7 @@ class BlockingLoop:
         inbox = self._inbox
         while True:
             while not inbox:
-                inbox.extend(self._channel.receive())
+                inbox.extend(self._waiting.receive())
                 self._interrupts.reinstall()
             fields, body = inbox.popleft()
             if fields[1] == CALL:

@@ -136,7 +136,7 @@ class Worker:
     def _loop_for(self, is_async: bool) -> BlockingLoop | ParallelLoop:
         window, concurrency = self._config["stream_window"], self._config["concurrency"]
         if not is_async and concurrency == 1:
-            return BlockingLoop(self.channel, self.interrupts, window)
+            return BlockingLoop(self.channel, self.interrupts, window, self._config["busy_poll"])
         from millpond.worker.parallel import ParallelLoop
 
         return ParallelLoop(self.channel, self.interrupts, window, concurrency)

@@ -130,13 +130,12 @@ class Runner:
         """What to call with what; raises whatever is wrong with the payload."""
         if fields[2] & TRACED:
             return self._decode_traced(operation, fields, body, seat)
-        content = self.thaw(body, fields[2])
+        args, kwargs = self.thaw_arguments(body, fields[2])
         if fields[4] == FUNCTION:
-            blob, args, kwargs = content
-            return thaw_function(blob), args, kwargs
-        args, kwargs = content
-        if operation.session_at is not None and seat is not NO_SEAT:
-            args, kwargs = operation.with_session(seat.session, args, kwargs)
+            return thaw_function(args[0]), args[1:], kwargs
+        if operation.session_at is not None:
+            session = operation.no_session if seat is NO_SEAT else seat.session
+            args, kwargs = operation.with_session(session, args, kwargs)
         return operation.function, args, kwargs
 
     def _decode_traced(
@@ -153,6 +152,12 @@ class Runner:
         """The value of a payload."""
         if not flags & SEGMENTED:
             return self._codec.thaw(body)
+        return self._codec.thaw_parts(*segments.unpack(body, self._reader))
+
+    def thaw_arguments(self, body: Body, flags: int) -> Any:
+        """The positional and keyword arguments in a payload."""
+        if not flags & SEGMENTED:
+            return self._codec.thaw_arguments(body)
         return self._codec.thaw_parts(*segments.unpack(body, self._reader))
 
     def succeeded(self, fields: Fields, started: float, value: Any) -> bool:

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.core import lifetime
+from millpond.metrics import derived
 from millpond.metrics.catalogue import CATALOGUE, POOL_STATES, Family, families
 from millpond.metrics.histogram import Histogram
 from millpond.metrics.readers import QUICK, SIZES, STARTS, bound_text
 from millpond.metrics.snapshot import KINDS
 from tests.metrics.export_snapshots import largest, operation, snapshot
+from tests.metrics.pond import Watched
 
 MOST_SERIES = 500
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -95,6 +97,12 @@ def test_one_state_is_1_and_all_others_are_0():
         shown = {s: value(found, "millpond_pool_state", state=s) for s in POOL_STATES}
         assert shown == {s: float(s == state) for s in POOL_STATES}
     assert set(POOL_STATES) == {s for pair in lifetime.TRANSITIONS for s in pair} | {lifetime.DEGRADED}
+
+
+def test_utilization_is_a_derived_value_of_the_last_minute():
+    """The name that is asked for is one that windows have."""
+    assert "utilization" in derived.NAMES
+    assert math.isnan(value(series(families(Watched().collector.snapshot())), "millpond_utilization_ratio"))
 
 
 def test_a_figure_that_cannot_be_had_has_no_sample():

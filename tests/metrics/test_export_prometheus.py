@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from random import Random
 
@@ -15,6 +14,7 @@ from millpond.metrics.catalogue import CATALOGUE, families
 from millpond.metrics.prometheus import PoolCollector, render
 from millpond.metrics.snapshot import Snapshot
 from tests.metrics.export_snapshots import largest, operation, snapshot
+from tests.processes.prometheus_server import NEEDED
 
 OPEN = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 HOSTILE = 'a"} 1\nmillpond_workers{pool="x\\'
@@ -72,7 +72,7 @@ def test_names_units_and_kinds_are_said_in_openmetrics():
         assert (family.type, family.unit, family.documentation) == (row.kind, row.unit, row.help)
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="needs Debian's package prometheus")
+@NEEDED
 def test_promtool_has_nothing_to_say():
     """Prometheus's linter finds the names, units and help of a page good."""
     page = render(largest(Random(4)))[1]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from millpond.errors import TABLE
-from millpond.metrics import readers
+from millpond.metrics import health, readers
 from millpond.metrics.readers import QUICK, SIZES, STARTS, Labels, Reader, Sample, counts, known, one, state
 from millpond.metrics.snapshot import Snapshot
 from millpond.metrics.source import CAUSES, ENDINGS, WORKER_STATES
@@ -22,7 +22,6 @@ Kind = Literal["gauge", "counter", "histogram", "summary"]
 
 UNITS = ("bytes_per_second", "seconds", "bytes", "ratio")  # a metric's name ends with its unit
 POOL_STATES = ("new", "opening", "ready", "degraded", "draining", "closing", "closed")
-HEALTH_STATES = ("healthy", "slow", "saturated", "no_workers", "crash_looping")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ _POOL = (
     _gauge("utilization_ratio", "Busy over available worker time, last minute.", readers.derived("utilization", 60)),
     _gauge("breakers_open", "Operations whose breaker is open.", one(lambda s: len(s.reading.breakers_open))),
     _gauge(
-        "health_state", "1 for the state of health.", state("state", HEALTH_STATES, lambda s: s.health.state), "state"
+        "health_state", "1 for the state of health.", state("state", health.STATES, lambda s: s.health.state), "state"
     ),
     _gauge("health_score", "Health from 0 to 100.", one(lambda s: s.health.score)),
     _gauge("health_component_score", "Points of each part of the health score.", readers.components, "component"),

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from millpond.metrics.accumulator import Batch
-from millpond.metrics.histogram import Histogram, Values, buckets_of
+from millpond.metrics.histogram import Histogram, Values, buckets_of, sane
 from millpond.metrics.operations import Taken
 from millpond.metrics.source import OperationReading, Reading, no_samples
 
@@ -73,7 +73,7 @@ def _share_out(kind: str, parts: list[Values], into: list[dict[str, Batch]]) -> 
     """Bucket the operations' samples together; each part gets its own, and what comes back is the sum."""
     if not parts:
         return Histogram()
-    values = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    values = sane(parts[0] if len(parts) == 1 else np.concatenate(parts))  # a worker told them: they may be anything
     buckets = buckets_of(values)
     ends = np.cumsum([0, *map(len, parts)]).tolist()
     starts = ends[:-1]

@@ -6,7 +6,6 @@ answers: a slow pool has workers to spare, a saturated one has none, and startin
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,7 +28,7 @@ GROWTH = (0.0, 2.0)  # what the queue gained in a minute, over what can run at a
 
 # The states
 LATE_SHARE, LATE_CALLS = 0.01, 2  # share of calls past their deadline that is slow, and how many at least
-SLOWER, SLOWER_CALLS, SLOWER_S = 3.0, 100, 0.01  # p95 of a minute over that of a quarter of an hour
+SLOWER, SLOWER_CALLS, SLOWER_S = 3.0, 100, 0.01  # p50 or p95 of a minute over those of a quarter of an hour
 BUSY, WAITING_S = 0.9, 1.0  # utilization and seconds of queue that are saturated
 LOOP_DEATHS = 3  # unplanned, in one minute
 
@@ -149,8 +148,9 @@ def _slowness(e: Evidence) -> str:
     if late >= LATE_CALLS and _share(late, e.minute.ended) >= LATE_SHARE:
         return f"{late:.0f} of {e.minute.ended:.0f} calls missed their deadline within a minute"
     now, usual = e.minute.of("latency"), e.quarter.of("latency")
-    if min(now.count, usual.count - now.count) < SLOWER_CALLS or math.isnan(usual.p95):
+    if min(now.count, usual.count - now.count) < SLOWER_CALLS:
         return ""
-    if now.p95 < SLOWER_S or now.p95 < SLOWER * usual.p50 or now.p95 < SLOWER * usual.p95:
-        return ""
-    return f"95 % of calls took up to {now.p95:.3g} s within a minute, {usual.p95:.3g} s within fifteen"
+    for share, mine, theirs in ((50, now.p50, usual.p50), (95, now.p95, usual.p95)):
+        if mine >= SLOWER_S and mine >= SLOWER * theirs:
+            return f"{share} % of calls took up to {mine:.3g} s within a minute, {theirs:.3g} s within fifteen"
+    return ""

@@ -32,6 +32,12 @@ _WIDTHS = {width: np.dtype(f"<u{width}") for width in (1, 2, 4, 8)}
 _PLACES = np.dtype("<u2")
 
 
+def sane(values: Any) -> Values:
+    """The values as far as they can be: from 0 up to the ceiling, and 0 for NaN, so that no sum is spoiled by one."""
+    found: Values = np.fmin(np.fmax(np.asarray(values, dtype=np.float64), 0.0), CEILING)
+    return found
+
+
 def buckets_of(values: Any) -> Buckets:
     """The bucket of each value, `ZERO` where there is none; of a power of 2**(1/32), the bucket that it closes."""
     seen = np.asarray(values, dtype=np.float64)
@@ -78,7 +84,8 @@ class Histogram:
     @classmethod
     def of(cls, values: Any) -> Histogram:
         """The histogram of some values."""
-        return cls.of_buckets(buckets_of(values), float(np.sum(values)))
+        found = sane(values)
+        return cls.of_buckets(buckets_of(found), float(found.sum()))
 
     @classmethod
     def of_buckets(cls, buckets: Buckets, total: float) -> Histogram:

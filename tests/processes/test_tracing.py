@@ -99,3 +99,16 @@ async def test_calls_beside_each_other_keep_their_traces(collector):
     assert len(told) == len(calls) == len(spans) == len(marks)
     assert {span.parent_span_id for span in spans.values()} == calls.keys()
     assert all(calls[span.parent_span_id].trace_id == span.trace_id for span in spans.values())
+
+
+def test_a_blocking_callers_span_is_the_parent_too(collector):
+    """The context is that of the thread which calls, not of the one in which the pool lives."""
+    provider = provider_for(collector.address)
+    with millpond.SyncPool(Traced, args=(collector.address,), max_workers=1) as pool:
+        OpenTelemetryTracing(provider).attach(pool)
+        with provider.get_tracer("test").start_as_current_span("request"):
+            pool.call("read", "here")
+    provider.shutdown()
+    spans = {span.name: span for span in collector.spans}
+    assert spans["work here"].parent_span_id == spans["read"].span_id
+    assert spans["read"].parent_span_id == spans["request"].span_id

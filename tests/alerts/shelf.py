@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from millpond.alerts.alerts import Alerts
 from millpond.alerts.expr.labels import Labels, labels_of
 from millpond.alerts.expr.matchers import Matcher
 from millpond.alerts.expr.windows import Times, Values
+from millpond.metrics.catalogue import families
+from tests.metrics.export_snapshots import operation, snapshot
 
 START_MS = 1_700_000_000_000
 STEP_MS = 15_000
@@ -96,8 +99,36 @@ def _gappy(chance: random.Random, count: int) -> list[tuple[int, float]]:
     return [(time, float(chance.randrange(-5, 100))) for time in times]
 
 
-def _put_histogram(shelf: Shelf, chance: random.Random, count: int, pool: str) -> None:
-    bounds = ["0.1", "0.5", "1.0", "2.0", "+Inf"]
+def exported(names: Collection[str], minutes: int = 60, seed: int = 11) -> Shelf:
+    """Random samples of these of the metrics that a pool exports, and that its alerting says of itself."""
+    chance, shelf, count = random.Random(seed), Shelf(), minutes * 60_000 // STEP_MS
+    for family in [*families(snapshot(operation("add"), max_queued=100)), *Alerts(list).families()]:
+        if family.kind == "histogram" and {f"{family.name}_bucket", f"{family.name}_count"} & set(names):
+            bounds = [dict(labels)["le"] for suffix, labels, _ in family.samples if suffix == "_bucket"]
+            _put_histogram(shelf, chance, count, "pool", f"{family.name}_bucket", bounds)
+            shelf.line(f"{family.name}_count", _counter(chance, count), pool="pool")
+        elif family.name in names:
+            for _, labels, _ in family.samples:
+                line = _counter if family.kind == "counter" else _wandering
+                shelf.line(family.name, line(chance, count), **{**dict(labels), "pool": "pool"})
+    return shelf
+
+
+def _wandering(chance: random.Random, count: int) -> Iterable[float]:
+    value = 0.0
+    for _ in range(count):
+        value = max(0.0, value + chance.choice([-1, 0, 0, 1, 3]))
+        yield value
+
+
+def _put_histogram(
+    shelf: Shelf,
+    chance: random.Random,
+    count: int,
+    pool: str,
+    name: str = "wait_bucket",
+    bounds: Sequence[str] = ("0.1", "0.5", "1.0", "2.0", "+Inf"),
+) -> None:
     totals = [0.0] * len(bounds)
     lines: list[list[float]] = [[] for _ in bounds]
     for _ in range(count):
@@ -107,4 +138,4 @@ def _put_histogram(shelf: Shelf, chance: random.Random, count: int, pool: str) -
         for line, total in zip(lines, totals, strict=True):
             line.append(total)
     for bound, line in zip(bounds, lines, strict=True):
-        shelf.line("wait_bucket", line, le=bound, pool=pool)
+        shelf.line(name, line, le=bound, pool=pool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,16 +11,21 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from millpond.alerts.defaults import DEFAULT_GROUPS
 from millpond.alerts.expr.errors import EvaluationError, ExpressionError
 from millpond.alerts.expr.evaluation import evaluate
 from millpond.alerts.expr.labels import labels_of
 from millpond.alerts.expr.parser import parse
+from millpond.alerts.series import names_in
 from tests.alerts import wild
-from tests.alerts.shelf import START_MS, Shelf, stocked
+from tests.alerts.shelf import START_MS, Shelf, exported, stocked
 from tests.processes.prometheus_rig import Server, server_over
 
 MOMENTS = st.integers(0, 3600).map(lambda second: START_MS + second * 1000 + 7 * (second % 3))
+DEFAULTS = [rule for group in DEFAULT_GROUPS for rule in group.rules]
+MENTIONED = frozenset().union(*(names_in(rule.tree) for rule in DEFAULTS))
 SHELF = stocked()
+SHELF.rows |= exported(MENTIONED).rows
 REFUSED = "an error"
 
 
@@ -163,3 +169,22 @@ def test_a_peculiar_expression_has_prometheus_answer(server, text, second):
     """Precedence, signs, division by zero, matching, absence, and what is refused."""
     at_ms = START_MS + second * 1000
     assert same(theirs(server, text, at_ms), ours(SHELF, text, at_ms)), theirs(server, text, at_ms)
+
+
+def without_threshold(text: str) -> str:
+    """What a rule compares, so that there is something to compare when nothing is wrong."""
+    return re.sub(r" (?:>=|[<>]|==) ", " - ", text)
+
+
+def test_the_default_rules_mention_exported_metrics_only():
+    """A rule on a metric nobody exports would never fire."""
+    assert {dict(labels)["__name__"] for labels in SHELF.rows} >= MENTIONED
+
+
+@pytest.mark.parametrize("minute", [7, 31, 58])
+@pytest.mark.parametrize("rule", DEFAULTS, ids=lambda rule: rule.alert)
+def test_a_default_rule_has_prometheus_answer(server, rule, minute):
+    """What a pool watches itself for, a Prometheus that scrapes it finds too."""
+    at_ms = START_MS + minute * 60_000 + 1
+    for text in (rule.expr, without_threshold(rule.expr), rule.expr.replace("[1h] offset 23h30m", "[10m] offset 5m")):
+        assert same(theirs(server, text, at_ms), ours(SHELF, text, at_ms)), text

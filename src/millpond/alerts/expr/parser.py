@@ -190,7 +190,7 @@ class Parser(Cursor):
 
     def _range(self) -> int:
         range_ms = self.duration()
-        if self.next.text == ":":
+        if self.next.text.startswith(":"):
             self.fail("subqueries are not in the subset")
         self.expect("]")
         return range_ms

@@ -1,7 +1,7 @@
 """Brings notifications to one channel, from a thread of its own, trying again while that makes sense.
 
-Whoever evaluates only puts notifications into a bounded queue. What is superseded while it waits is merged, what finds
-no room or no receiver is dropped, counted and logged; nobody waits for a channel.
+Whoever evaluates only puts notifications into a bounded queue. When that is full, those of a group are merged; what
+finds no room or no receiver is dropped and counted. Nobody waits for a channel.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from millpond.alerts.notify import GroupKey, Notification
+from millpond.alerts.notify import Notification
 from millpond.alerts.states import RESOLVED
 from millpond.seams import Chance
 from millpond.telemetry.lines import escaped
 
-MOST_WAITING = 64  # groups
+MOST_WAITING = 64  # notifications
 
 log = logging.getLogger("millpond.alerts")
 
@@ -79,7 +80,7 @@ class Courier:
         self._patience = patience or Patience()
         self._chance = chance or random.Random()
         self._clock = clock
-        self._waiting: dict[GroupKey, Notification] = {}  # oldest first; one a group
+        self._waiting: deque[Notification] = deque()
         self._sent = self._failed = self._dropped = self._retries = 0
         self._last_error = ""
         self._is_closing = False
@@ -94,15 +95,21 @@ class Courier:
             if self._is_closing:
                 self._dropped += 1
                 return
-            older = self._waiting.pop(notification.group, None)
-            self._waiting[notification.group] = merged(older, notification) if older else notification
-            if len(self._waiting) > MOST_WAITING:
-                self._waiting.pop(next(iter(self._waiting)))
-                self._dropped += 1
+            self._waiting.append(notification if len(self._waiting) < MOST_WAITING else self._with_room(notification))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=f"millpond-{self.channel.name}", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
+
+    def _with_room(self, notification: Notification) -> Notification:
+        """Make room for one more: one of the same group goes into it, else the oldest is dropped."""
+        for older in self._waiting:
+            if older.group == notification.group:
+                self._waiting.remove(older)
+                return merged(older, notification)
+        self._waiting.popleft()
+        self._dropped += 1
+        return notification
 
     def facts(self) -> CourierFacts:
         """What became of the notifications so far."""
@@ -147,7 +154,7 @@ class Courier:
             if not self._waiting:
                 return None
             self._is_out = True
-            return self._waiting.pop(next(iter(self._waiting)))
+            return self._waiting.popleft()
 
     def _delivered(self, notification: Notification) -> str:
         """Tell it, trying again while there is patience; why it was given up, or nothing."""

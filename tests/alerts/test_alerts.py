@@ -1,0 +1,264 @@
+"""The whole of `pool.alerts`, on a clock moved by hand: samples, rules, events, silences, channels, its own metrics."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from millpond.alerts.alerts import HISTORY, LOG_ROUTE, Alerts
+from millpond.alerts.notify import Notification, Route
+from millpond.alerts.rules import Group, Rule, RuleError
+from millpond.events import AlertFiring, AlertResolved
+from millpond.metrics.catalogue import Family
+from millpond.telemetry.bus import Bus
+from millpond.testing import ManualClock
+from tests.alerts.made import gauge, gauges, group
+
+UPPER_BOUND_S = 20.0
+BUSY = Rule(
+    alert="Busy",
+    expr="queued > 5",
+    for_s=10.0,
+    labels={"severity": "warning"},
+    annotations={"summary": "{{ $value }} wait in {{ $labels.pool }}"},
+)
+
+
+class Listening:
+    """A channel that remembers, and lets a test wait for so many notifications."""
+
+    def __init__(self, name: str = "listening") -> None:
+        self.name = name
+        self.told: list[Notification] = []
+        self.came = threading.Semaphore(0)
+
+    def deliver(self, notification: Notification) -> None:
+        self.told.append(notification)
+        self.came.release()
+
+    def hear(self) -> str:
+        """Wait for one more; what it says."""
+        assert self.came.acquire(timeout=UPPER_BOUND_S)
+        one = self.told[-1]
+        return f"{one.status} {','.join(alert.name for alert in one.alerts)}"
+
+
+class Site:
+    """Alerts over a queue whose length the test sets."""
+
+    def __init__(self, *groups: Group) -> None:
+        self.queued: dict[str, float] = {"a": 0.0}
+        self.clock = ManualClock(50.0)
+        self.bus = Bus()
+        self.events: list[object] = []
+        self.bus.attach("test", "alert", self.events.append)
+        wall = lambda: 1.7e9 + self.clock.now()  # noqa: E731
+        self.alerts = Alerts(self.families, self.clock.now, wall, self.bus, pool="a", rules=groups or (group(BUSY),))
+
+    def families(self) -> list[Family]:
+        return [gauges("queued", "pool", self.queued), gauge("running", 1.0)]
+
+    def live(self, seconds: int) -> None:
+        """Let time pass, with a look each second, as the collector has it."""
+        for _ in range(seconds):
+            self.alerts.evaluate()
+            self.clock.jump(1.0)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    made = Site()
+    yield made
+    made.alerts.close(UPPER_BOUND_S)
+
+
+def test_an_alert_goes_through_its_states(site):
+    """Pending at once, firing when it held long enough, resolved when it is over; the history has both ends."""
+    site.live(5)
+    site.queued["a"] = 9.0
+    site.live(5)
+    (pending,) = site.alerts.pending()
+    assert (pending.name, pending.state, site.alerts.firing()) == ("Busy", "pending", ())
+    site.live(10)
+    (firing,) = site.alerts.firing()
+    assert firing.labels == {"alertname": "Busy", "pool": "a", "severity": "warning"}
+    assert firing.summary == "9 wait in a"
+    assert firing.fired_at - firing.active_at == 10.0
+    site.queued["a"] = 0.0
+    site.live(6)
+    assert (site.alerts.firing(), site.alerts.pending()) == ((), ())
+    assert [alert.state for alert in site.alerts.history()] == ["resolved", "firing"]
+
+
+def test_events_say_that_it_fires_and_that_it_is_over(site):
+    """With name, severity, summary and how long."""
+    site.queued["a"] = 9.0
+    site.live(20)
+    site.queued["a"] = 0.0
+    site.live(6)
+    fired, resolved = site.events
+    assert isinstance(fired, AlertFiring)
+    assert (fired.alert, fired.severity, fired.summary, fired.value) == ("Busy", "warning", "9 wait in a", 9.0)
+    assert isinstance(resolved, AlertResolved)
+    assert (resolved.fingerprint, resolved.seconds) == (fired.fingerprint, 10.0)
+
+
+def test_samples_are_taken_every_five_seconds_however_often_it_is_called(site):
+    """A look in between costs next to nothing."""
+    site.live(60)
+    counted = {f.name: f.samples[0][2] for f in site.alerts.families() if len(f.samples) == 1}
+    assert counted["millpond_alert_evaluations_total"] == 12.0
+    assert site.alerts.query("count_over_time(queued[10m])")[0].value == 12.0
+
+
+def test_each_series_has_an_alert_of_its_own(site):
+    """Equal labels are one alert, others another."""
+    site.queued = {"a": 9.0, "b": 7.0, "c": 1.0}
+    site.live(20)
+    assert [alert.labels["pool"] for alert in site.alerts.firing()] == ["a", "b"]
+    assert len({alert.fingerprint for alert in site.alerts.firing()}) == 2
+
+
+def test_a_channel_is_told_of_beginning_and_end(site):
+    """Once each."""
+    channel = Listening()
+    site.alerts.add_channel(channel, Route(wait_s=0.0, interval_s=0.0))
+    site.queued["a"] = 9.0
+    site.live(60)
+    assert channel.hear() == "firing Busy"
+    site.queued["a"] = 0.0
+    site.live(60)
+    assert channel.hear() == "resolved Busy"
+    site.alerts.close(UPPER_BOUND_S)
+    assert len(channel.told) == 2
+
+
+def test_a_channel_that_comes_late_is_told_what_fires(site):
+    """The night watch learns of the fire."""
+    site.queued["a"] = 9.0
+    site.live(20)
+    channel = Listening()
+    site.alerts.add_channel(channel, Route(wait_s=0.0))
+    site.live(6)
+    assert channel.hear() == "firing Busy"
+
+
+def test_the_log_is_a_channel_unless_it_is_removed(site, caplog):
+    """Beginning and end in `millpond.alerts`, on one line each."""
+    caplog.set_level("INFO", logger="millpond.alerts")
+    site.queued["a"] = 9.0
+    site.live(20)
+    site.queued["a"] = 0.0
+    site.live(6)
+    site.alerts.close(UPPER_BOUND_S)
+    messages = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert messages[0][0] == "WARNING"
+    assert messages[0][1].startswith('alert.firing alert=Busy summary="9 wait in a" value=9')
+    assert messages[1][1].startswith("alert.resolved alert=Busy")
+    assert site.alerts.remove_channel("log")
+    assert not site.alerts.remove_channel("log")
+    assert LOG_ROUTE.wait_s == 0.0
+
+
+def test_a_silenced_alert_is_seen_and_not_told(site):
+    """It stays in the lists with the silence's id; when that ends it is told."""
+    channel = Listening()
+    site.alerts.add_channel(channel, Route(wait_s=0.0, interval_s=0.0))
+    silence = site.alerts.silence('alertname="Busy"', 60.0, author="me", comment="known")
+    site.queued["a"] = 9.0
+    site.live(30)
+    assert [alert.silenced_by for alert in site.alerts.firing()] == [silence.id]
+    assert site.alerts.silences() == (silence,)
+    site.live(40)
+    assert channel.hear() == "firing Busy"
+    assert len(channel.told) == 1
+    assert site.alerts.silences() == ()
+    assert not site.alerts.lift(silence.id)
+
+
+def test_rules_are_added_from_prometheus_files_all_or_none(site):
+    """A file with one mistake changes nothing; a name that is taken needs `replace`."""
+    good = {"name": "more", "rules": [{"alert": "Running", "expr": "running > 0"}]}
+    bad = {"name": "worse", "rules": [{"alert": "Bad", "expr": "running >"}]}
+    with pytest.raises(RuleError):
+        site.alerts.add_rules(json.dumps({"groups": [good, bad]}))
+    assert [rule.alert for rule in site.alerts.rules()] == ["Busy"]
+    site.alerts.add_rules(json.dumps({"groups": [good]}))
+    with pytest.raises(RuleError, match="replace"):
+        site.alerts.add_rules(json.dumps({"groups": [good]}))
+    site.alerts.add_rules(json.dumps({"groups": [good]}), replace=True)
+    site.live(20)
+    assert [(rule.alert, rule.state) for rule in site.alerts.rules()] == [("Busy", "inactive"), ("Running", "firing")]
+    site.alerts.add_rules(site.alerts.rule_file(), replace=True)
+
+
+def test_removing_rules_resolves_what_fires(site):
+    """Nobody keeps waiting for the end of an alert that nobody evaluates any more."""
+    channel = Listening()
+    site.alerts.add_channel(channel, Route(wait_s=0.0, interval_s=0.0))
+    site.queued["a"] = 9.0
+    site.live(20)
+    assert channel.hear() == "firing Busy"
+    assert site.alerts.remove_rules("g")
+    assert not site.alerts.remove_rules("g")
+    site.live(10)
+    assert channel.hear() == "resolved Busy"
+    assert site.alerts.rules() == ()
+
+
+def test_a_rule_without_an_answer_is_told_of(site):
+    """In the list of rules and in the alerting's own metrics; the other rules go on."""
+    site.alerts.add_rules(group(Rule(alert="Odd", expr="running * on () queued"), name="odd"))
+    site.queued = {"a": 9.0, "b": 9.0}
+    site.live(20)
+    assert [rule.alert for rule in site.alerts.rules() if rule.problem] == ["Odd"]
+    assert {alert.name for alert in site.alerts.firing()} == {"Busy"}
+    (failing,) = (f for f in site.alerts.families() if f.name == "millpond_alert_rules_failing")
+    assert failing.samples == [("", (("pool", "a"),), 1.0)]
+
+
+def test_expressions_can_be_tried(site):
+    """On the metrics that are kept, which are those of the rules."""
+    site.queued = {"a": 2.0, "b": 5.0}
+    site.live(6)
+    assert [value for _, value in site.alerts.query("sum(queued)")] == [7.0]
+    assert site.alerts.query("1 + 1")[0].value == 2.0
+    with pytest.raises(ValueError, match="running"):
+        site.alerts.query("running")
+    with pytest.raises(ValueError, match="range"):
+        site.alerts.query("queued[5m]")
+
+
+def test_the_alerting_watches_itself():
+    """Its own metrics are samples among the others, so that rules can be about rules."""
+    watcher = Rule(alert="Watcher", expr='millpond_alerts{state="firing"} > 0 and on (pool) millpond_alert_series > 0')
+    site = Site(group(BUSY, watcher))
+    site.queued["a"] = 9.0
+    site.live(30)
+    assert {alert.name for alert in site.alerts.firing()} == {"Busy", "Watcher"}
+    site.alerts.close(UPPER_BOUND_S)
+
+
+def test_the_history_is_bounded():
+    """A rule that flaps for a year costs a thousand records."""
+    site = Site(group(Rule(alert="Flap", expr="queued > 5")))
+    site.alerts.remove_channel("log")
+    for round_ in range(HISTORY):
+        site.queued["a"] = 9.0 * (round_ % 2)
+        site.live(5)
+    assert len(site.alerts.history(10_000)) == HISTORY - 1
+    site.live(10)
+    assert len(site.alerts.history(10_000)) <= HISTORY
+    assert len(site.alerts.history(3)) == 3
+
+
+def test_nothing_starts_before_there_is_something_to_tell():
+    """No thread for alerts that never fire."""
+    before = threading.active_count()
+    site = Site()
+    site.live(30)
+    assert threading.active_count() == before
+    site.alerts.close(UPPER_BOUND_S)

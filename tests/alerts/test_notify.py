@@ -1,0 +1,152 @@
+"""What a channel is told and when, by examples and against the promise that it always learns the truth in the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from millpond.alerts.notify import Desk, Route
+from millpond.alerts.silences import Silences
+from millpond.alerts.states import Alert
+from tests.alerts.made import alert
+
+ROUTE = Route(wait_s=10.0, interval_s=60.0, repeat_s=3600.0)
+
+
+def told(desk: Desk, now: float, firing: tuple[Alert, ...] = (), resolved: tuple[Alert, ...] = ()) -> list[str]:
+    """What is told at a moment: the status and the names of each notification's alerts."""
+    found = desk.look(firing, resolved, now)
+    return [f"{one.status} {','.join(f'{a.name}:{a.state}' for a in one.alerts)}" for one in found]
+
+
+def test_alerts_of_a_group_are_gathered_before_the_first_notification():
+    """Three workers' alerts in one message, not in three."""
+    desk = Desk("d", Route(wait_s=10.0, group_by=("pool",)), 0.0)
+    assert told(desk, 0.0, (alert("A"),)) == []
+    assert told(desk, 5.0, (alert("A"), alert("B"))) == []
+    assert told(desk, 10.0, (alert("A"), alert("B"))) == ["firing A:firing,B:firing"]
+
+
+def test_what_was_told_is_not_told_again_until_it_is_time():
+    """Once, then after `repeat_s`."""
+    desk = Desk("d", ROUTE, 0.0)
+    times = [now for now in range(0, 8000, 5) if told(desk, float(now), (alert(),))]
+    assert times == [10, 3610, 7210]
+
+
+def test_the_end_is_told_after_the_interval():
+    """With the group's other alerts as they are then."""
+    desk = Desk("d", Route(wait_s=0.0, interval_s=60.0, group_by=()), 0.0)
+    assert told(desk, 0.0, (alert("A"), alert("B"))) == ["firing A:firing,B:firing"]
+    assert told(desk, 5.0, (alert("A"),), (alert("B", "resolved"),)) == []
+    assert told(desk, 60.0, (alert("A"),)) == ["firing A:firing,B:resolved"]
+    assert told(desk, 120.0, (), (alert("A", "resolved"),)) == ["resolved A:resolved"]
+    assert told(desk, 9999.0) == []
+
+
+def test_what_was_over_before_it_was_told_is_not_told():
+    """A blip shorter than the wait wakes nobody."""
+    desk = Desk("d", ROUTE, 0.0)
+    assert told(desk, 0.0, (alert(),)) == []
+    assert told(desk, 5.0, (), (alert(state="resolved"),)) == []
+    assert told(desk, 100.0) == []
+
+
+def test_a_silenced_alert_is_not_told_and_its_end_is():
+    """Who was told of the beginning is told of the end; who was not, is not."""
+    silenced = dataclasses.replace(alert(), silenced_by="s1")
+    early, late = Desk("d", Route(wait_s=0.0), 0.0), Desk("e", Route(wait_s=0.0), 0.0)
+    assert told(early, 0.0, (alert(),)) == ["firing A:firing"]
+    for now in (5.0, 5000.0, 50_000.0):
+        assert told(early, now, (silenced,)) == told(late, now, (silenced,)) == []
+    assert told(early, 60_000.0, (), (alert(state="resolved"),)) == ["resolved A:resolved"]
+    assert told(late, 60_000.0, (), (alert(state="resolved"),)) == []
+
+
+def test_a_route_takes_only_what_it_asks_for():
+    """By the matchers of its labels, as silences do."""
+    desk = Desk("d", Route(matchers='severity="critical"', wait_s=0.0), 0.0)
+    assert told(desk, 0.0, (alert("A", severity="info"), alert("B", severity="critical"))) == ["firing B:firing"]
+
+
+def test_resolved_alerts_can_be_left_out():
+    """Then a group that is over says nothing."""
+    desk = Desk("d", Route(wait_s=0.0, interval_s=0.0, send_resolved=False), 0.0)
+    assert told(desk, 0.0, (alert(),)) == ["firing A:firing"]
+    assert told(desk, 5.0, (), (alert(state="resolved"),)) == []
+
+
+def test_a_flood_is_held_back_and_told_later():
+    """Six a minute, all of them in the end, and counted."""
+    desk = Desk("d", Route(wait_s=0.0, per_minute=6.0), 0.0)
+    many = tuple(alert(f"A{number:02}") for number in range(20))
+    counts = [len(told(desk, float(now), many)) for now in range(0, 200, 10)]
+    assert counts[0] == 6
+    assert counts[1:15] == [1] * 14
+    assert sum(counts) == 20
+    assert desk.held_back == 14
+
+
+@pytest.mark.parametrize("wrong", [{"wait_s": -1.0}, {"repeat_s": 0.0}, {"per_minute": 0.0}, {"matchers": "x"}])
+def test_a_route_that_makes_no_sense_is_refused(wrong):
+    """When it is made."""
+    with pytest.raises(ValueError, match=r".+"):
+        Route(**wrong)
+
+
+@given(
+    states=st.lists(st.sets(st.sampled_from("ABCDE")), min_size=1, max_size=25),
+    route=st.builds(
+        Route,
+        wait_s=st.sampled_from([0.0, 7.0, 30.0]),
+        interval_s=st.sampled_from([0.0, 20.0]),
+        repeat_s=st.sampled_from([50.0, math.inf]),
+        per_minute=st.sampled_from([2.0, 100.0]),
+        group_by=st.sampled_from([(), ("alertname",), ("pool",)]),
+    ),
+)
+def test_a_channel_learns_the_truth_in_the_end(states, route):
+    """Whatever fires and ends in whatever order: when things have been at rest for a while, what the channel believes
+    to be firing fires, and nothing was ever said to end that it had not been told of.
+    """
+    desk, believed, before = Desk("d", route, 0.0), set(), set()
+    for moment, firing in enumerate([*states, *[states[-1]] * 200]):
+        ended = tuple(alert(name, "resolved") for name in sorted(before - firing))
+        for notification in desk.look(tuple(map(alert, sorted(firing))), ended, moment * 5.0):
+            assert notification.alerts
+            for one in notification.alerts:
+                if one.state == "resolved":
+                    assert one.name in believed
+                    believed.discard(one.name)
+                else:
+                    believed.add(one.name)
+        before = firing
+    assert believed == states[-1]
+
+
+def test_a_silence_covers_by_matchers_until_it_ends():
+    """All of its matchers, and not a moment longer."""
+    silences = Silences()
+    silence = silences.add('alertname=~"A|B", severity!="critical"', 100.0, 60.0, "me", "moving house")
+    assert silences.covering({"alertname": "A"}, 100.0) == silence.id
+    assert silences.covering({"alertname": "A", "severity": "critical"}, 100.0) == ""
+    assert silences.covering({"alertname": "A"}, 160.0) == ""
+    assert silences.current(160.0) == ()
+
+
+@pytest.mark.parametrize("matchers", ["", "a=~'.*'", "a!='b'", "a=b", "a"])
+def test_a_silence_of_everything_is_refused(matchers):
+    """A slip must not mute the house."""
+    with pytest.raises(ValueError, match=r".+"):
+        Silences().add(matchers, 0.0, 60.0, "", "")
+
+
+def test_a_silence_can_be_lifted():
+    """Once."""
+    silences = Silences()
+    silence = silences.add('alertname="A"', 0.0, 60.0, "", "")
+    assert (silences.lift(silence.id), silences.lift(silence.id)) == (True, False)

@@ -86,14 +86,14 @@ class Pond:
 class Watched:
     """A pond with its collector, opened, under one clock."""
 
-    def __init__(self, *, pond=None, **options) -> None:
-        self.time = Time()
+    def __init__(self, *, pond=None, start=1000.0, boot="boot-1", **options) -> None:
+        self.time = Time(start)
         self.pond = pond or Pond(self.time)
         self.pond.clock = self.time
         self.spent = 0.0  # seconds of the processor that a look at its clock costs
         self._cpu = 0.0
         self.collector = MetricsCollector(
-            self.pond, clock=self.time, wall_clock=self.time.wall, cpu_clock=self._cpu_clock, boot="boot-1", **options
+            self.pond, clock=self.time, wall_clock=self.time.wall, cpu_clock=self._cpu_clock, boot=boot, **options
         )
         self.collector.open()
 

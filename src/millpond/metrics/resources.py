@@ -22,6 +22,7 @@ from millpond.metrics.trend import NO_TREND, SURE, TrendWatch
 AT_ONCE = 8  # workers a look
 FAMILY_EVERY = 10  # looks between counts of children and zombies
 WEIGH_EVERY_S = 10.0  # seconds between two looks at a process's PSS, at least
+LEAST_TREND_S = 300.0  # a worker has to have been watched for: at first every worker grows
 LEAST_GROWTH = 1024 * 1024  # bytes a worker has to have grown by before its trend is told of the pool
 UNKNOWN = -1
 
@@ -158,7 +159,8 @@ class ProcessWatch:
 
 def steepest(trends: Iterable[Trend]) -> Trend:
     """Of the trends that are sure and have amounted to something, the one that grows most."""
-    grown = [one for one in trends if one.confidence >= SURE and one.slope * one.seconds >= LEAST_GROWTH]
+    sure = [one for one in trends if one.confidence >= SURE and one.seconds >= LEAST_TREND_S]
+    grown = [one for one in sure if one.slope * one.seconds >= LEAST_GROWTH]
     return max(grown, key=lambda one: one.slope, default=NO_TREND)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -73,6 +74,7 @@ class HistoryStore:
         self._writer: threading.Thread | None = None
         self._is_closing = False
         self._is_idle = True
+        self._is_resting = False  # after a failure: nothing is taken in
         self.error = ""  # why nothing is written, while nothing is
         self.dropped = 0  # slots that are in no file
         self.stored_bytes = 0
@@ -95,7 +97,7 @@ class HistoryStore:
         if step not in KEEP_S:
             return
         with self._wakes:
-            if len(self._waiting) >= WAITING:
+            if self._is_resting or len(self._waiting) >= WAITING:
                 self.dropped += 1
                 return
             self._waiting.append((step, slot))
@@ -112,7 +114,7 @@ class HistoryStore:
         Reads on the caller's thread, beside the writer.
         """
         try:
-            with closing(self._connect()) as connection:
+            with closing(self._connect("rw")) as connection:
                 return list(_read(connection, self.boot.pool, step, since, until))
         except (sqlite3.Error, OSError, ValueError) as error:
             self._failed(error)
@@ -121,7 +123,7 @@ class HistoryStore:
     def boots(self) -> list[Boot]:
         """The runs of this pool that the file knows, the oldest first."""
         try:
-            with closing(self._connect()) as connection:
+            with closing(self._connect("rw")) as connection:
                 found = connection.execute(
                     "SELECT boot, pool, opened FROM boots WHERE pool = ? ORDER BY opened", (self.boot.pool,)
                 )
@@ -175,24 +177,24 @@ class HistoryStore:
         with self._wakes:
             self.dropped += len(self._waiting)
             self._waiting.clear()
-            self._is_idle = True
+            self._is_idle = self._is_resting = True
             self._wakes.notify_all()
             self._wakes.wait_for(lambda: self._is_closing, TRY_AGAIN_S)
-            self.dropped += len(self._waiting)
-            self._waiting.clear()
+            self._is_resting = False
 
     def _failed(self, error: Exception) -> None:
         if not self.error:
             log.warning("history at %s is not stored: %s", self.path, error)
         self.error = f"{type(error).__name__}: {error}"
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=CLOSE_S)
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        """The file, which is made with mode `rwc` only."""
+        return sqlite3.connect(f"file:{quote(str(self.path))}?mode={mode}", timeout=CLOSE_S, uri=True)
 
     def _prepared(self) -> sqlite3.Connection:
         """The file, with its tables and this boot in them."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = self._connect()
+        connection = self._connect("rwc")
         try:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")

@@ -1,0 +1,223 @@
+"""History on disk: it comes back after a restart, has a bound, and its troubles are its own."""
+
+import resource
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from millpond.metrics import store as store_module
+from millpond.metrics.store import KEEP_S, LEAST_BYTES, Boot, HistoryStore
+from tests.metrics.pond import Time
+from tests.metrics.test_slot import slot
+
+WALL = 1.8e9
+
+
+def opened(path, boot="boot-1", pool="pond", wall=lambda: WALL, **options) -> HistoryStore:
+    store = HistoryStore(path, Boot(boot, pool, wall()), wall, **options)
+    store.open()
+    return store
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Opens stores and closes them after the test."""
+    made = []
+
+    def make(path=None, **options):
+        made.append(opened(path or tmp_path / "history.db", **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "millpond-history"]
+
+
+def at(wall, submitted=1, **facts):
+    """A slot that ended at a wall time."""
+    made = slot(at=wall - WALL, submitted=submitted, waits=[0.5], **facts)
+    return type(made)(made.boot, made.at, wall, made.seconds, made.counters, made.gauges, made.peaks, made.packed, b"")
+
+
+def read(store, step=60):
+    return store.read(step, 0.0, 2 * WALL)
+
+
+def test_what_was_put_is_read_back_as_it_was(make):
+    """Numbers, histograms and times."""
+    store = make()
+    store.put(60, at(WALL, submitted=7, queued=3))
+    assert store.settle()
+    (found,) = read(store)
+    assert (found.wall, found.counter("submitted"), found.gauge("queued")) == (WALL, 7.0, 3.0)
+    assert found.histograms["wait"].count == 1
+    assert store.stored_bytes > 0
+
+
+def test_history_outlives_the_pool_and_tells_its_runs_apart(make):
+    """Every run has its epoch: a counter that begins at 0 again is no mystery."""
+    first = make(boot="first")
+    first.put(60, at(WALL))
+    first.close()
+    second = make(boot="second", wall=lambda: WALL + 100)
+    second.put(60, at(WALL + 100))
+    assert second.settle()
+    assert [one.boot for one in second.boots()] == ["first", "second"]
+    assert [one.boot for one in read(second)] == ["first", "second"]
+
+
+def test_pools_that_share_a_file_do_not_see_each_other(make):
+    """Nor write over each other."""
+    one, other = make(pool="one", boot="a"), make(pool="other", boot="b")
+    for store, n in ((one, 1), (other, 2)):
+        store.put(60, at(WALL, submitted=n))
+        assert store.settle()
+    assert [found.counter("submitted") for found in read(one)] == [1.0]
+    assert [found.counter("submitted") for found in read(other)] == [2.0]
+
+
+def test_a_second_is_no_history(make):
+    """Steps of ten seconds and a minute are kept; seconds would only wear the disk."""
+    store = make()
+    store.put(1, at(WALL))
+    assert store.settle()
+    assert read(store, 1) == []
+
+
+def test_what_is_too_old_goes(make):
+    """Each resolution has its time."""
+    now = Time(WALL, 0.0)
+    store = make(wall=now)
+    for step in KEEP_S:
+        store.put(step, at(WALL))
+    assert store.settle()
+    now.now += KEEP_S[10] + 60
+    store.put(10, at(now.now))
+    assert store.settle()
+    store.close()
+    later = make(boot="later", wall=now)
+    later.put(10, at(now.now + 10))
+    assert later.settle()
+    assert [found.wall for found in read(later, 10)] == [now.now, now.now + 10]
+    assert len(read(later, 60)) == 1
+
+
+def test_the_file_stays_within_its_bound_and_the_newest_stays(make, tmp_path):
+    """The oldest tenth goes when it is full."""
+    store = make(most_bytes=LEAST_BYTES)
+    for n in range(3_000):
+        store.put(60, at(WALL + n))
+        if not n % 500:
+            assert store.settle()
+    assert store.settle()
+    assert not store.error
+    assert 0.5 * LEAST_BYTES < store.stored_bytes <= LEAST_BYTES
+    found = read(store)
+    assert found[-1].wall == WALL + 2_999
+    assert found[0].wall > WALL
+    store.close()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2 * LEAST_BYTES
+
+
+def test_a_file_of_rows_in_another_order_is_read_by_name(make, tmp_path):
+    """The columns of a later version may stand elsewhere."""
+    store = make()
+    store.put(60, at(WALL, submitted=7))
+    assert store.settle()
+    with sqlite3.connect(tmp_path / "history.db") as connection:
+        names = connection.execute("SELECT counters FROM boots").fetchone()[0]
+        connection.execute("UPDATE boots SET counters = ?", (names.replace('"submitted"', '"was_submitted"'),))
+    connection.close()
+    (found,) = read(store)
+    assert found.counter("submitted") == 0.0
+    assert found.gauge("wanted") == 0.0
+
+
+@pytest.mark.parametrize("kind", ["garbage", "folder", "later version", "no room for a folder"])
+def test_a_file_that_cannot_be_written_costs_history_and_says_why(make, tmp_path, kind):
+    """Nothing is raised, nothing is waited for, what was there is not touched."""
+    path = tmp_path / "history.db"
+    if kind == "garbage":
+        path.write_bytes(b"something else altogether" * 100)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "later version":
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA user_version = 99")
+        connection.close()
+    else:
+        (tmp_path / "file").write_text("")
+        path = tmp_path / "file" / "history.db"
+    before = path.read_bytes() if path.is_file() else b""
+    store = make(path)
+    store.put(60, at(WALL))
+    assert store.settle()
+    assert store.error
+    assert store.dropped == 1
+    if kind == "garbage":
+        assert read(store) == []
+        assert path.read_bytes() == before
+
+
+def test_a_disk_that_is_full_costs_history_and_is_tried_again(make, monkeypatch):
+    """What was kept stays readable; when there is room again, history goes on."""
+    monkeypatch.setattr(store_module, "TRY_AGAIN_S", 0.01)
+    store = make()
+    store.put(60, at(WALL))
+    assert store.settle()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, before[1]))  # no file may grow beyond it
+    try:
+        for n in range(1, 200):
+            store.put(60, at(WALL + n))
+            assert store.settle()
+            if store.error:
+                break
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert store.error
+    assert store.dropped > 0
+    deadline = time.monotonic() + 10.0
+    while store.error and time.monotonic() < deadline:
+        n += 1
+        store.put(60, at(WALL + n))
+        assert store.settle()
+    assert store.error == ""
+    found = [one.wall for one in read(store)]
+    assert found[0] == WALL
+    assert found[-1] == WALL + n
+
+
+def test_a_writer_that_is_stuck_makes_nobody_wait(make, monkeypatch):
+    """Slots are dropped and counted once a thousand wait."""
+    held = threading.Event()
+    monkeypatch.setattr(store_module, "_shrink", lambda *_: held.wait(10.0) and 0)
+    store = make()
+    for n in range(1_100):
+        store.put(60, at(WALL + n))
+    assert store.dropped >= 100
+    held.set()
+    assert store.settle(20.0)
+    assert len(read(store)) == 1_100 - store.dropped
+
+
+def test_reading_a_file_that_is_gone_is_no_error(make, tmp_path):
+    """Somebody deleted it: history is empty."""
+    store = make()
+    assert store.settle()
+    store.close()
+    for path in Path(tmp_path).iterdir():
+        path.unlink()
+    assert read(store) == []
+    assert store.boots() == []
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bound_that_holds_nothing_is_refused(tmp_path):
+    """At once, with the least there may be."""
+    with pytest.raises(ValueError):
+        HistoryStore(tmp_path / "history.db", Boot("a", "b", 0.0), Time(), most_bytes=1000)

@@ -22,7 +22,8 @@ class EmailChannel:
     """Mails through the server at `host`: one message a notification, from `sender` to `recipients`.
 
     `security` is `"starttls"`, `"tls"` (from the first byte) or `"none"`; `user` and `password` log in, which is
-    refused without encryption. `timeout_s` is for each step. Raises `ValueError` for what does not go together.
+    refused without encryption. `timeout_s` is for each step. `context` says whose certificates are trusted (default:
+    those the system trusts). Raises `ValueError` for what does not go together.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class EmailChannel:
         user: str = "",
         password: str = "",
         timeout_s: float = 10.0,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         if isinstance(recipients, str) or not recipients:
             raise ValueError("recipients: a list of at least one address is needed")
@@ -48,6 +50,7 @@ class EmailChannel:
         self._security = security
         self._user, self._password = user, password
         self._timeout_s = timeout_s
+        self._context = context
 
     def __repr__(self) -> str:
         return f"<EmailChannel {self.name!r} by {self._host}>"
@@ -57,6 +60,8 @@ class EmailChannel:
         message = self.message(notification)
         try:
             self._send(message)
+        except smtplib.SMTPNotSupportedError as error:
+            raise Undeliverable(f"{self._host}: {error}") from error
         except smtplib.SMTPResponseException as error:
             if error.smtp_code >= 500:
                 raise Undeliverable(f"{self._host} answered {error.smtp_code} {error.smtp_error!r}") from error
@@ -93,7 +98,7 @@ class EmailChannel:
                 server.close()  # what was accepted stays accepted: no reason to send it again
 
     def _server(self) -> smtplib.SMTP:
-        context = ssl.create_default_context() if self._security != "none" else None
+        context = None if self._security == "none" else self._context or ssl.create_default_context()
         if self._security == "tls":
             server: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout_s, context=context)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -16,7 +17,8 @@ _TRY_AGAIN = (408, 425, 429)
 
 
 class WebhookChannel:
-    """POSTs JSON to `url` (http or https). `headers` go along and are shown nowhere; `timeout_s` is for each step.
+    """POSTs JSON to `url` (http or https). `headers` go along and are shown nowhere; `timeout_s` is for each step;
+    `context` says whose certificates are trusted (default: those the system trusts).
 
     An answer of 2xx is success; 408, 425, 429 and 5xx are tried again; any other, redirections too, is final.
     Raises `ValueError` for another kind of URL.
@@ -30,6 +32,7 @@ class WebhookChannel:
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 10.0,
         external_url: str = "",
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self.name = name
         self._parts = urlsplit(url)
@@ -38,6 +41,7 @@ class WebhookChannel:
         self._headers = {"Content-Type": "application/json", "User-Agent": "millpond", **(headers or {})}
         self._timeout_s = timeout_s
         self._external_url = external_url
+        self._context = context
 
     def __repr__(self) -> str:
         return f"<WebhookChannel {self.name!r} to {self._parts.hostname}>"  # the rest may hold a secret
@@ -57,8 +61,10 @@ class WebhookChannel:
             raise OSError(told) if answer.status in _TRY_AGAIN or answer.status >= 500 else Undeliverable(told)
 
     def _connection(self) -> http.client.HTTPConnection:
-        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        return kind(str(self._parts.hostname), self._parts.port, timeout=self._timeout_s)
+        host, port = str(self._parts.hostname), self._parts.port
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._context)
+        return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
 
     def _target(self) -> str:
         query = f"?{self._parts.query}" if self._parts.query else ""

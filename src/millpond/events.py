@@ -349,7 +349,7 @@ class SessionOpened(Event):
 
 @dataclass(frozen=True, slots=True)
 class SessionClosed(Event):
-    """A session was closed by its owner."""
+    """A session was closed by its owner, or ended with its pool."""
 
     name = "session.close"
     number: int

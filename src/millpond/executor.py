@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from millpond.core.call import Call
 
 UNBOUNDED: dict[str, Any] = {
+    "metrics": False,  # nobody could ask for them
+    "alerts": False,
     "deadline": None,
     "max_queued": None,
     "max_queued_bytes": None,

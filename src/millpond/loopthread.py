@@ -80,11 +80,20 @@ class LoopThread:
                 self._loop.call_soon_threadsafe(self._work_off)
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
-        """What a function returns, called on the loop's thread so that nothing changes meanwhile; here, without one."""
+        """What a function returns or raises, called on the loop's thread so that nothing changes meanwhile; without one
+        it is called here.
+        """
         if self.is_current or not self.is_running:
             return question()
         answer: Future[Answer] = Future()
-        self.post(lambda: answer.set_result(question()))
+
+        def reply() -> None:
+            try:
+                answer.set_result(question())
+            except Exception as error:
+                answer.set_exception(error)
+
+        self.post(reply)
         return answer.result()
 
     def hold(self) -> None:

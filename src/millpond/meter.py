@@ -21,24 +21,22 @@ if TYPE_CHECKING:
     from millpond.core.operation import Operation
     from millpond.core.worker import Worker
     from millpond.runtime.driver import Driver
-    from millpond.telemetry.bus import Bus
 
 
 class Meter:
-    """Reads one pool; calls leave samples from `start` to `stop`."""
+    """Reads one pool. `busy_s` and `available_s` are worker-seconds between the last two readings."""
 
-    def __init__(self, driver: Driver, bus: Bus) -> None:
+    def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._machine = driver.machine
-        self._bus = bus
+        self._last = (0.0, 0.0)
+        self.busy_s = 0.0
+        self.available_s = 0.0
 
-    def start(self) -> None:
-        """Let calls leave samples from now on."""
-        self._driver.sample(True)
-
-    def stop(self) -> None:
-        """Take no more samples."""
-        self._driver.sample(False)
+    @property
+    def utilization(self) -> float:
+        """The share of the available worker-seconds that were busy."""
+        return self.busy_s / self.available_s if self.available_s else 0.0
 
     def read(self) -> Reading:
         """Take a reading; on the pool's loop."""
@@ -46,6 +44,10 @@ class Meter:
         state, reason = lifetime.health(m)
         workers = tuple(_read_worker(worker, now) for worker in m.workers.values())
         states = Counter(worker.state for worker in workers)
+        busy_s = tally.busy_s + sum(worker.busy_s for worker in workers)
+        available_s = tally.available_s + sum(worker.available_s for worker in workers)
+        self.busy_s, self.available_s = busy_s - self._last[0], available_s - self._last[1]
+        self._last = busy_s, available_s
         start_seconds, tally.start_seconds = tally.start_seconds, array("d")
         return Reading(
             at=now,
@@ -82,9 +84,9 @@ class Meter:
             late_answers=m.late_answers,
             interrupts=tally.interrupts,
             breakers_open=tuple(one.name for one in self._operations() if one.breaker.state != "closed"),
-            busy_s=tally.busy_s + sum(worker.busy_s for worker in workers),
-            available_s=tally.available_s + sum(worker.available_s for worker in workers),
-            listeners_removed=self._bus.removed_count,
+            busy_s=busy_s,
+            available_s=available_s,
+            listeners_removed=self._driver.bus.removed_count,
             operations=tuple(_read_operation(one) for one in self._operations() if one.samples.has_news),
         )
 

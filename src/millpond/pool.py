@@ -7,12 +7,13 @@ Puts settings, engine, driver and desk together, opens and closes them, and answ
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import uuid
 from collections.abc import Mapping
 from random import Random
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millpond.calls import Calls
 from millpond.clock import MonotonicClock
@@ -21,6 +22,7 @@ from millpond.desk import DEFAULT, Desk
 from millpond.errors import ReentrantCall
 from millpond.handles import SessionHandle
 from millpond.leftovers import LEFT_OPEN
+from millpond.monitors import Monitors
 from millpond.runtime import shutdown
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
@@ -29,8 +31,17 @@ from millpond.seams import Clock, Engine, EngineSpec, TraceSource
 from millpond.settings import Affinity, Settings, make_settings
 from millpond.statistics import Statistics, collect
 from millpond.telemetry.bus import Bus
+from millpond.telemetry.log import LoggingListener
 from millpond.wire.codec import make_codec
 from millpond.wire.handlerspec import freeze_handler
+
+if TYPE_CHECKING:
+    from millpond.alerts.alerts import Alerts
+    from millpond.metrics.collector import MetricsCollector
+
+# Programs that have set up no logging are not shown what the pool says there: errors reach their callers anyway.
+for _name in ("millpond.events", "millpond.alerts"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 MAP_AHEAD = 64  # calls `map` keeps in flight beyond two for each place
 
@@ -49,6 +60,7 @@ class Pool(Calls):
         "_door",
         "_driver",
         "_loop",
+        "_monitors",
         "_signals",
         "desk",
         "map_window",
@@ -80,10 +92,13 @@ class Pool(Calls):
         spec = EngineSpec(
             check_handler(handler), tuple(args), dict(kwargs or {}), self.settings, self.run_id, name, clock
         )
+        clock = clock or MonotonicClock()
         self._bus = Bus()
+        LoggingListener(pool=name).attach(self._bus)
         made = make_engine(engine, self.settings.start_method) if isinstance(engine, str) else engine
-        self._driver = Driver(self.settings, made, clock or MonotonicClock(), random or Random(), self._bus)
+        self._driver = Driver(self.settings, made, clock, random or Random(), self._bus)
         codec = make_codec(self.settings.codec, self.settings.buffer_threshold)
+        self._monitors = Monitors(self._driver, clock, name, self.run_id)
         self.desk = Desk(self._driver, self.settings, codec, name)
         self.map_window = 2 * self.settings.max_workers * self.settings.concurrency + MAP_AHEAD
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -101,6 +116,7 @@ class Pool(Calls):
         if self._door.is_untouched:
             self._loop = running_loop()
             LEFT_OPEN.add(self)
+            self._monitors.load(self._loop)
         else:
             self.at_desk()
         await self._door.open()
@@ -114,6 +130,7 @@ class Pool(Calls):
         if self._driver.machine.state not in (lifetime.NEW, lifetime.CLOSED):
             self.at_desk()
         await self._door.close(self.settings.drain if drain is None else drain)
+        await self._monitors.closed()
 
     def close_unopened(self) -> None:
         """What `close` does to a pool that was never opened."""
@@ -121,11 +138,13 @@ class Pool(Calls):
 
     def _opened(self) -> None:
         self.desk.knows(self._driver.engine.facts())
+        self._monitors.start(asyncio.get_running_loop())
         if self.settings.handle_signals:
             self._signals.install()
 
     def _ended(self) -> None:
         LEFT_OPEN.discard(self)
+        self._monitors.stop()
         self._signals.remove()
 
     async def drain(self) -> None:
@@ -188,6 +207,16 @@ class Pool(Calls):
     def telemetry(self) -> Bus:
         """Where listeners attach."""
         return self._bus
+
+    @property
+    def metrics(self) -> MetricsCollector:
+        """What the pool adds up, once a second. Raises `RuntimeError` with `metrics=False`."""
+        return self._monitors.metrics
+
+    @property
+    def alerts(self) -> Alerts:
+        """The rules over the metrics, and what they say. Raises `RuntimeError` with `alerts=False`."""
+        return self._monitors.alerts
 
     @property
     def trace_source(self) -> TraceSource | None:

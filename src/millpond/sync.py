@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from millpond.desk import DEFAULT, Options
 from millpond.errors import PoolClosed, PoolError
@@ -21,9 +21,11 @@ from millpond.settings import Affinity
 from millpond.statistics import Statistics
 
 if TYPE_CHECKING:
+    from millpond.alerts.alerts import Alerts
     from millpond.calls import Calls
     from millpond.core.call import Call
     from millpond.handles import SessionHandle
+    from millpond.metrics.collector import MetricsCollector
     from millpond.seams import TraceSource
     from millpond.streaming import Stream
     from millpond.telemetry.bus import Bus
@@ -219,6 +221,16 @@ class SyncPool(SyncCalls):
         return self.pool.telemetry
 
     @property
+    def metrics(self) -> MetricsCollector:
+        """What the pool adds up; safe to be asked from any thread. Raises `RuntimeError` with `metrics=False`."""
+        return self.thread.ask(lambda: self.pool.metrics)
+
+    @property
+    def alerts(self) -> Alerts:
+        """The pool's alerts, each of whose methods is run on the pool's thread; raises as `metrics`."""
+        return cast("Alerts", _OnThread(self.thread, self.thread.ask(lambda: self.pool.alerts)))
+
+    @property
     def trace_source(self) -> TraceSource | None:
         """Who traces the pool's calls, if anybody does; set before they are made."""
         return self.pool.trace_source
@@ -251,3 +263,15 @@ class SyncPool(SyncCalls):
 
     def __repr__(self) -> str:
         return f"<Sync{repr(self.pool)[1:]}"
+
+
+class _OnThread:
+    """Something whose methods belong on the pool's thread, for the others."""
+
+    def __init__(self, thread: LoopThread, target: Any) -> None:
+        self._thread = thread
+        self._target = target
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._target, name)
+        return lambda *args, **kwargs: self._thread.ask(lambda: method(*args, **kwargs))

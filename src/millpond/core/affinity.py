@@ -200,7 +200,7 @@ def worker_gone(m: Machine, worker: Worker, death: str, now: float) -> None:
         calls += (session.waiting or {}).values()
         session.current = None
         if session.state in (OPEN, CLOSING):
-            _lose(m, session, f"its worker ended with {death}")
+            _lose(m, session, "the pool closed" if m.state == lifetime.CLOSING else f"its worker ended with {death}")
         for call in calls:
             endings.end_queued(m, call, "rejected", lost(session, session.lost_because), now)
 
@@ -224,8 +224,12 @@ def _lose(m: Machine, session: Session, because: str) -> None:
     move(session, LOST, TRANSITIONS)
     session.lost_because, session.baggage = because, None
     m.book.bury(session)
-    m.tally.sessions_lost += 1
-    m.say(events.SessionLost, session.number, session.generation, because)
+    if m.state == lifetime.CLOSING:  # nobody wanted to keep it
+        m.tally.sessions_closed += 1
+        m.say(events.SessionClosed, session.number, session.generation)
+    else:
+        m.tally.sessions_lost += 1
+        m.say(events.SessionLost, session.number, session.generation, because)
     if was_closing:
         m.outbox.append(("session_closed", session, None))
 

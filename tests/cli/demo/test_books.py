@@ -17,7 +17,7 @@ def ready(worker: int) -> WorkerReady:
 
 def gone(worker: int) -> WorkerGone:
     """The same worker, killed."""
-    return WorkerGone(worker, 100 + worker, "died", 9, None, 1, 2, 5.0)
+    return WorkerGone(worker, 100 + worker, "crashed", "died", 9, None, 1, 2, 5.0)
 
 
 def roster_of(*workers: int) -> Roster:

@@ -129,7 +129,7 @@ def test_plain_figures_come_now_and_then_and_notes_at_once():
 def report_of(**seen) -> Report:
     """A report of one kill, with these counts in the tally."""
     mishap = Mishap(lambda: 0.0, lambda _: None)
-    mishap.gone, mishap.replaced_s = WorkerGone(1, 101, "died", 9, None, 1, 148, 5.0), 0.046
+    mishap.gone, mishap.replaced_s = WorkerGone(1, 101, "crashed", "died", 9, None, 1, 148, 5.0), 0.046
     tally = Tally(**seen)
     if tally.answered:
         tally.timed(1.0, 0.002)

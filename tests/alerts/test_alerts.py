@@ -220,6 +220,19 @@ def test_a_rule_without_an_answer_is_told_of(site):
     assert failing.samples == [("", (("pool", "a"),), 1.0)]
 
 
+def test_metrics_that_cannot_be_read_change_nothing(site, caplog):
+    """No sample is no reason to resolve or to stop: it is logged once, and goes on when there is one again."""
+    site.queued["a"] = 9.0
+    site.live(20)
+    readable, site.queued = site.queued, None
+    site.live(30)
+    assert {alert.name for alert in site.alerts.firing()} == {"Busy"}
+    assert caplog.text.count("the metrics cannot be read") == 1
+    site.queued = {**readable, "a": 0.0}
+    site.live(6)
+    assert site.alerts.firing() == ()
+
+
 def test_expressions_can_be_tried(site):
     """On the metrics that are kept, which are those of the rules."""
     site.queued = {"a": 2.0, "b": 5.0}

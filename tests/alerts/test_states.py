@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
@@ -57,6 +59,20 @@ def test_a_rule_without_an_answer_leaves_its_alerts_as_they_were():
     watched.evaluate(shelf, START_MS + 15_000, 15.0, changes)
     assert "several series" in watched.problem
     assert (watched.state, changes.resolved) == (FIRING, [])
+
+
+def test_a_rule_that_breaks_the_evaluation_leaves_the_others_alone(caplog):
+    """Even a bug in it is the rule's problem: logged once with its traceback."""
+
+    class Broken(Shelf):
+        def select(self, matchers: object) -> list[Any]:
+            raise RecursionError("deep")
+
+    watched = Watched(Rule(alert="A", expr="queued > 5"))
+    for _ in range(3):
+        watched.evaluate(Broken(), START_MS, 0.0, Changes())
+    assert "RecursionError" in watched.problem
+    assert caplog.text.count("cannot be evaluated") == 1
 
 
 def test_alerts_of_one_rule_are_bounded():

@@ -7,6 +7,7 @@ seconds, and channels have threads of their own. Comes after the collector's sna
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -31,6 +32,7 @@ from millpond.telemetry.bus import Bus
 
 STEP_S = 5.0
 HISTORY = 1000  # changes kept
+log = logging.getLogger("millpond.alerts")
 LOG_ROUTE = Route(wait_s=0.0, interval_s=0.0, repeat_s=3600.0)
 
 
@@ -86,10 +88,22 @@ class Alerts:
             return
         self._last_ms = ms
         began = time.perf_counter()
-        self._store.take(itertools.chain(self._families(), self.families()), ms)
-        self._evaluate_groups(ms)
+        if self._sample(ms):
+            self._evaluate_groups(ms)
         self._tell(now)
         self._watch.note(time.perf_counter() - began)
+
+    def _sample(self, ms: int) -> bool:
+        """Take a sample; whether there was one. Without it all alerts stay as they are, and the log says so once."""
+        try:
+            self._store.take([*self._families(), *self.families()], ms)
+        except Exception:
+            if not self._watch.is_blind:
+                log.exception("the metrics cannot be read: alert rules are not evaluated until they can")
+            self._watch.is_blind = True
+            return False
+        self._watch.is_blind = False
+        return True
 
     def _evaluate_groups(self, ms: int) -> None:
         changes, wall = Changes(), self._wall_clock()

@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Watch:
-    """How many rounds there were, and what they took."""
+    """How many rounds there were, and what the last one took."""
 
     rounds: int = 0
     last_s: float = 0.0
-    total_s: float = 0.0
+    is_blind: bool = False  # the last round had no sample
 
     def note(self, seconds: float) -> None:
         """A round is over."""
         self.rounds += 1
         self.last_s = seconds
-        self.total_s += seconds
 
 
 def families(

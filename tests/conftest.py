@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import signal
 from typing import Any
 
 import pytest
 
 LIMIT_S = 60
+
+# A shell that starts the tests in its background has them ignore Ctrl-C, and so would every process they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -17,7 +17,9 @@ from typing import Any, get_args, get_type_hints
 
 from millpond import errors, events
 from millpond.executor import UNBOUNDED
+from millpond.metrics import health
 from millpond.metrics.catalogue import CATALOGUE
+from millpond.metrics.derived import BLAME, DERIVED, Blame
 from millpond.metrics.kin import ATTRIBUTES, RELATIVES, SEMANTIC
 from millpond.settings import FIELDS, Settings
 from millpond.telemetry.log import LEVELS
@@ -157,6 +159,30 @@ def relatives_table() -> str:
     return table(rows)
 
 
+def derived_table() -> str:
+    return table([["value", "unit", "definition"], *([code(d.name), d.unit, d.definition] for d in DERIVED)])
+
+
+def blame_table() -> str:
+    rows = [["whose", "errors"]]
+    for whom in get_args(Blame):
+        rows.append([f"`{whom}`", ", ".join(code(name) for name, one in BLAME.items() if one == whom)])
+    return table(rows)
+
+
+def health_table() -> str:
+    rows = [["part", "points", "measure", "none lost up to", "all lost from"]]
+    for name, part in health.PARTS.items():
+        for measure in part.measures:
+            points = f"{part.weight / len(part.measures):g}"
+            rows.append([code(name), points, measure.what, f"{measure.first:g}", f"{measure.last:g}"])
+    return table(rows)
+
+
+def states_table() -> str:
+    return table([["state", "when"], *([code(state), meaning] for state, meaning in health.MEANINGS.items())])
+
+
 def code(text: str) -> str:
     return f"`{text}`" if text else ""
 
@@ -171,6 +197,10 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {  # marker -> page, and what
     "attributes": ("exporting.md", attributes_table),
     "semantic": ("exporting.md", semantic_table),
     "relatives": ("exporting.md", relatives_table),
+    "derived": ("metrics.md", derived_table),
+    "blame": ("metrics.md", blame_table),
+    "health": ("metrics.md", health_table),
+    "states": ("metrics.md", states_table),
 }
 
 

@@ -51,7 +51,7 @@ def digest(reading: Reading) -> Digest:
     taken: list[dict[str, Batch]] = [{} for _ in reading.operations]
     histograms = {"start": Histogram.of(reading.start_seconds)}
     for kind, field in FIELDS.items():
-        there = [(into, samples) for into, one in enumerate(reading.operations) if (samples := getattr(one, field))]
+        there = [(into, samples) for into, one in enumerate(reading.operations) if len(samples := getattr(one, field))]
         histograms[kind] = _share_out(kind, [values_of(samples) for _, samples in there], [taken[i] for i, _ in there])
     operations = tuple((counts_of(one), new) for one, new in zip(reading.operations, taken, strict=True))
     return Digest(without_samples(reading), histograms, operations)

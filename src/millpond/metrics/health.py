@@ -14,23 +14,77 @@ from millpond.metrics.snapshot import Component, Health
 from millpond.metrics.source import Reading
 
 HEALTHY, SLOW, SATURATED, NO_WORKERS, CRASH_LOOPING = "healthy", "slow", "saturated", "no_workers", "crash_looping"
-STATES = (HEALTHY, SLOW, SATURATED, NO_WORKERS, CRASH_LOOPING)
-WEIGHTS = {"attainment": 30.0, "errors": 25.0, "saturation": 20.0, "stability": 15.0, "queue_trend": 10.0}
 SERVING = frozenset({"ready", "degraded"})  # states of a pool that ought to have workers
 
-# Where points begin to go and where all are gone
-ATTAINMENT = (1.0, 0.9)  # share of calls in time
-ERRORS = (0.0, 0.1)  # share of calls that failed by our or the handler's fault
-UTILIZATION = (0.9, 1.0)
-CLEARING_S = (0.5, 10.0)  # seconds to work the queue off
-DEATHS = (0.0, 3.0)  # unplanned, in five minutes
-GROWTH = (0.0, 2.0)  # what the queue gained in a minute, over what can run at a time
 
-# The states
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Where points begin to go (`first`) and where all are gone (`last`)."""
+
+    what: str
+    first: float
+    last: float
+
+    def lost(self, value: float) -> float:
+        """The share of the points that is gone."""
+        return min(1.0, max(0.0, (value - self.first) / (self.last - self.first)))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component of the score; several measures share its points evenly."""
+
+    weight: float
+    measures: tuple[Measure, ...]
+
+
+PARTS: dict[str, Part] = {
+    "attainment": Part(30.0, (Measure("share of the last minute's calls that missed their deadline", 0.0, 0.1),)),
+    "errors": Part(
+        25.0,
+        (
+            Measure(
+                "share of the last minute's calls that failed by our or the handler's fault, deadlines aside", 0, 0.1
+            ),
+        ),
+    ),
+    "saturation": Part(
+        20.0,
+        (
+            Measure("utilization of the last 10 seconds, while calls wait", 0.9, 1.0),
+            Measure("seconds it takes to work the queue off, or that its oldest call waited", 0.5, 10.0),
+        ),
+    ),
+    "stability": Part(15.0, (Measure("workers lost unplanned within five minutes", 0.0, 3.0),)),
+    "queue_trend": Part(
+        10.0, (Measure("calls the queue gained within a minute, over the calls that can run at a time", 0.0, 2.0),)
+    ),
+}
+WEIGHTS = {name: part.weight for name, part in PARTS.items()}
+
 LATE_SHARE, LATE_CALLS = 0.01, 2  # share of calls past their deadline that is slow, and how many at least
 SLOWER, SLOWER_CALLS, SLOWER_S = 3.0, 100, 0.01  # p50 or p95 of a minute over those of a quarter of an hour
 BUSY, WAITING_S = 0.9, 1.0  # utilization and seconds of queue that are saturated
 LOOP_DEATHS = 3  # unplanned, in one minute
+
+MEANINGS: dict[str, str] = {  # state -> when it holds; a state further down outweighs one further up
+    HEALTHY: "None of the others.",
+    SLOW: (
+        f"Within the last minute {LATE_SHARE:.0%} of the calls, and at least {LATE_CALLS}, missed their deadline; or "
+        f"their p50 or p95 is {SLOWER:g} times that of the last fifteen minutes, with {SLOWER_CALLS} calls in either "
+        f"and {SLOWER_S * 1e3:g} ms at least."
+    ),
+    SATURATED: (
+        f"Calls wait, the workers were {BUSY:.0%} busy for ten seconds, and the queue takes {WAITING_S:g} s or more to "
+        "work off."
+    ),
+    NO_WORKERS: "The pool serves and wants workers, or calls wait, and none is ready.",
+    CRASH_LOOPING: (
+        f"{LOOP_DEATHS} or more workers crashed, failed to start, stopped answering or outran an interrupt within a "
+        "minute."
+    ),
+}
+STATES = tuple(MEANINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +135,24 @@ def _components(e: Evidence) -> Iterator[Component]:
     """The parts of the score; without workers nothing is in time and nothing has room."""
     none = "no worker is ready" if e.has_none else ""
     late = _share(e.minute["endings.expired"], e.minute.ended)
-    yield _part("attainment", _lost(1.0 - late, ATTAINMENT), f"{late:.1%} of calls missed their deadline", none)
+    yield _component("attainment", (late,), f"{late:.1%} of calls missed their deadline", none)
     failed = _share(_failures(e.minute), e.minute.ended)
-    yield _part("errors", _lost(failed, ERRORS), f"{failed:.1%} of calls failed")
-    yield _part("saturation", _saturation(e), _saturation_told(e), none)
+    yield _component("errors", (failed,), f"{failed:.1%} of calls failed")
+    load = (e.utilization, e.clearing_s) if e.reading.queued else (0.0, 0.0)
+    yield _component("saturation", load, _saturation_told(e), none)
     deaths = e.five.unplanned()
-    yield _part("stability", _lost(deaths, DEATHS), f"{deaths:.0f} workers were lost in five minutes", none)
+    yield _component("stability", (deaths,), f"{deaths:.0f} workers were lost in five minutes", none)
     gained = e.queue_growth / max(1, e.reading.places)
-    yield _part("queue_trend", _lost(gained, GROWTH), f"the queue grew by {e.queue_growth:.0f} calls in a minute")
+    yield _component("queue_trend", (gained,), f"the queue grew by {e.queue_growth:.0f} calls in a minute")
 
 
-def _part(name: str, lost: float, reason: str, none: str = "") -> Component:
-    """A component that lost a share of its points, or all because of `none`."""
-    weight = WEIGHTS[name]
+def _component(name: str, values: tuple[float, ...], reason: str, none: str = "") -> Component:
+    """A component as its measures say, or without any points because of `none`."""
+    part = PARTS[name]
     if none:
-        return Component(name, weight, 0.0, none)
-    return Component(name, weight, weight * (1.0 - lost), reason if lost > 0 else "")
-
-
-def _lost(value: float, bounds: tuple[float, float]) -> float:
-    """Which share of the points is gone: none up to the first bound, all from the second on."""
-    first, last = bounds
-    return min(1.0, max(0.0, (value - first) / (last - first)))
+        return Component(name, part.weight, 0.0, none)
+    lost = sum(measure.lost(value) for measure, value in zip(part.measures, values, strict=True)) / len(values)
+    return Component(name, part.weight, part.weight * (1.0 - lost), reason if lost > 0 else "")
 
 
 def _share(part: float, whole: float) -> float:
@@ -112,13 +162,6 @@ def _share(part: float, whole: float) -> float:
 def _failures(span: Span) -> float:
     """Calls that failed by our or the handler's fault, without the late ones, which are counted elsewhere."""
     return max(0.0, span.blamed("ours") - span["codes.deadline_exceeded"]) + span.blamed("handler")
-
-
-def _saturation(e: Evidence) -> float:
-    """Half for busy workers, half for a queue that takes long to clear; no queue, no loss."""
-    if not e.reading.queued:
-        return 0.0
-    return (_lost(e.utilization, UTILIZATION) + _lost(e.clearing_s, CLEARING_S)) / 2
 
 
 def _saturation_told(e: Evidence) -> str:

@@ -134,6 +134,7 @@ class Desk:
     def refuse(self, error: PoolError) -> None:
         """Count a refusal; on the loop's thread only."""
         self._machine.reject(error)
+        self.driver.carry_out()
 
     def _made_out(
         self,
@@ -180,6 +181,7 @@ class Desk:
             self._machine.submit(call, driver.now(), True)
         except PoolError as error:
             end_trace(call, "rejected", error)
+            driver.carry_out()  # the refusal is told
             raise
         driver.carry_out()
         if call.state == QUEUED:

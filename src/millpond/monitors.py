@@ -1,13 +1,13 @@
 """A pool's metrics and alerts: made when they are first needed, run once a second while the pool is open.
 
-The pool's clock wakes them, so that a test which moves the time moves them too. What they need is imported in a thread
-while the first workers start: numpy and the like take a fifth of a second, for which no caller should wait.
+The pool's clock wakes them, so that a test which moves the time moves them too. What they need is imported while the
+first workers start: that takes a fifth of a second, for which no caller should wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
+import logging
 import threading
 import time
 from importlib import import_module
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from millpond.events import PoolUtilization
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from millpond.alerts.alerts import Alerts
     from millpond.meter import Meter
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from millpond.runtime.driver import Driver
     from millpond.seams import Clock, Timer
 
+log = logging.getLogger("millpond")
+
 INTERVAL_S = 1.0  # between two folds
-_PARTS = ("millpond.meter", "millpond.metrics.collector", "millpond.metrics.exported", "millpond.alerts.alerts")
+# In small steps, so that the loop turns in between. Not in a thread: pytest compiles what it imports of a plugin's
+# package, and Python 3.11 cannot do that in two threads at once.
+_PARTS = ("numpy", "psutil", "millpond.meter", "millpond.metrics.collector", "millpond.alerts.alerts")
 
 
 class Monitors:
@@ -43,9 +47,6 @@ class Monitors:
         self._meter: Meter | None = None
         self._metrics: MetricsCollector | None = None
         self._alerts: Alerts | None = None
-        self._was_started = False
-        self._has_begun = False  # later than it was started, if something is imported meanwhile
-        self._loop: asyncio.AbstractEventLoop | None = None  # from `start` to `stop`
         self._timer: Timer | None = None
         self._closing: threading.Thread | None = None
 
@@ -54,10 +55,9 @@ class Monitors:
         """The pool's collector; on the pool's loop. Raises `RuntimeError` if it is to have none."""
         if not self._has_metrics:
             raise RuntimeError("this pool keeps no metrics: it was made with metrics=False")
-        made = self._metrics = self._metrics or self._make_metrics()
-        if self._was_started:
-            self._begin()
-        return made
+        if self._metrics is None:
+            self._metrics = self._make_metrics()
+        return self._metrics
 
     @property
     def alerts(self) -> Alerts:
@@ -70,54 +70,40 @@ class Monitors:
 
     def load(self, loop: asyncio.AbstractEventLoop) -> None:
         """Import what will be needed, beside whatever the loop does meanwhile."""
-        missing = [part for part in _PARTS if part not in sys.modules] if self._has_metrics else []
-        if missing:
-            # No daemon: an interpreter must not end in the middle of an import.
-            threading.Thread(target=_load, args=(missing, loop, self._loaded), name="millpond-import").start()
+        if self._has_metrics:
+            loop.call_soon(_load_next, loop, iter(_PARTS))
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to count; the pool serves from here on."""
-        if self._has_metrics:
-            self._loop = loop
-            self._was_started = True
-            self._driver.sample(True)
-            self._loaded()
+        if self._has_metrics and self._timer is None:
+            try:
+                self._start(loop)
+            except Exception:
+                log.exception("the metrics could not be started; the pool goes on without them")
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._driver.sample(True)
+        self.metrics.open()
+        if self._has_alerts:
+            self.metrics.on_fold(self._evaluate)
+            self.alerts.evaluate()
+        self._wait(loop, self._clock.now())
 
     def stop(self) -> None:
         """Count what happened since the last time, and no more; what is still to be written is so in a thread."""
-        if self._loop is None:
+        if self._timer is None:
             return
-        self._loop = None
+        self._timer.cancel()
+        self._timer = None
+        self.metrics.fold()
         self._driver.sample(False)
-        if self._has_begun:
-            if self._timer is not None:
-                self._timer.cancel()
-            self.metrics.fold()
-            self._closing = threading.Thread(target=self._close, name="millpond-monitors")
-            self._closing.start()
+        self._closing = threading.Thread(target=self._close, name="millpond-monitors")
+        self._closing.start()
 
     async def closed(self) -> None:
         """Wait until everything is written and told, a few seconds at most."""
         if self._closing is not None and self._closing.is_alive():
             await asyncio.to_thread(self._closing.join)
-
-    def _loaded(self) -> None:
-        """Begin, if the pool is open and nothing has to be imported any more."""
-        if self._loop is not None and all(part in sys.modules for part in _PARTS):
-            self._begin()
-
-    def _begin(self) -> None:
-        if self._has_begun:
-            return
-        self._has_begun = True
-        self.metrics.open()
-        if self._has_alerts:
-            self.metrics.on_fold(self._evaluate)
-            self.alerts.evaluate()
-        if self._loop is not None:
-            self._wait(self._loop, self._clock.now())
-        else:
-            self.metrics.fold()  # the pool is closed already: this is all there will be
 
     def _wait(self, loop: asyncio.AbstractEventLoop, since: float) -> None:
         at = max(since + INTERVAL_S, self._clock.now())  # one that comes late makes up for no other
@@ -163,10 +149,8 @@ class Monitors:
         return Alerts(families, self._clock.now, time.time, self._driver.bus, pool=self._name)
 
 
-def _load(parts: list[str], loop: asyncio.AbstractEventLoop, loaded: Callable[[], None]) -> None:
-    for part in parts:
+def _load_next(loop: asyncio.AbstractEventLoop, parts: Iterator[str]) -> None:
+    part = next(parts, None)
+    if part is not None:
         import_module(part)
-    try:
-        loop.call_soon_threadsafe(loaded)
-    except RuntimeError:
-        pass  # the loop was closed: nobody waits
+        loop.call_soon(_load_next, loop, parts)

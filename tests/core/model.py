@@ -111,8 +111,7 @@ class World:
         self.settle()
 
     def resize(self, low: int, high: int) -> None:
-        self.machine.sizing.bounds(low, high)
-        fleet.resize(self.machine, self.machine.sizing.wanted, "asked for", self.now)
+        fleet.set_bounds(self.machine, low, high, "asked for", self.now)
         self.settle()
 
     def drain(self, process: Process) -> None:

@@ -57,6 +57,15 @@ def resize(m: Machine, workers: int, reason: str, now: float) -> None:
     reconcile(m, now)
 
 
+def set_bounds(m: Machine, low: int, high: int, reason: str, now: float) -> None:
+    """Set new bounds, bring the wanted number within them, and act on it."""
+    before = m.sizing.wanted
+    m.sizing.bounds(low, high)
+    if m.sizing.wanted != before:
+        m.say(events.PoolResized, before, m.sizing.wanted, reason)
+    reconcile(m, now)
+
+
 def reconcile(m: Machine, now: float) -> None:
     """Start what is missing as the budget allows; let go of idle workers that are too many."""
     if m.state not in (lifetime.OPENING, lifetime.SERVING, lifetime.DRAINING):

@@ -89,8 +89,7 @@ class Driver:
 
     def resize(self, low: int, high: int) -> None:
         """New bounds for the number of workers."""
-        self.machine.sizing.bounds(low, high)
-        fleet.resize(self.machine, self.machine.sizing.wanted, "resize()", self.now())
+        fleet.set_bounds(self.machine, low, high, "resize()", self.now())
         self.carry_out()
 
     def replace(self, worker: Worker) -> None:

@@ -24,6 +24,7 @@ from millpond.events import Event, WorkerReady
 from millpond.pool import Pool
 
 FRAME_S = 0.25  # between two drawings
+LIFE = ("worker.starting", "worker.ready", "worker.draining", "worker.gone")  # what the roster is made of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class Story:
 
     async def tell(self) -> None:
         """The whole story; the report has what came of it. Raises `CancelledError` if it was dropped."""
-        self._venue.pool.telemetry.attach("demo", "worker", self._hear)
+        self._venue.pool.telemetry.attach("demo", LIFE, self._hear)
         drawing = asyncio.create_task(self._draw())
         self._performing = asyncio.create_task(self._perform())
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tables import DOCS, filled
 
+from millpond.alerts import states
 from millpond.core import breaker, call, lifetime, session, worker
 from millpond.core.transitions import Table
 
@@ -31,6 +32,7 @@ DIAGRAMS = {  # marker -> diagram
     "session": Diagram("how-a-call-lives.md", session.OPEN, session.TRANSITIONS),
     "breaker": Diagram("how-a-call-lives.md", breaker.CLOSED, breaker.TRANSITIONS),
     "worker": Diagram("how-a-worker-lives.md", worker.STARTING, {**worker.TRANSITIONS, **worker.DERIVED}),
+    "alert": Diagram("alerts.md", states.INACTIVE, states.TRANSITIONS),
     "pool": Diagram("how-a-worker-lives.md", lifetime.NEW, lifetime.TRANSITIONS),
 }
 

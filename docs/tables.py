@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import alert_tables
+
 from millpond import errors, events
 from millpond.executor import UNBOUNDED
 from millpond.metrics import health
@@ -197,6 +199,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {  # marker -> page, and what
     "attributes": ("exporting.md", attributes_table),
     "semantic": ("exporting.md", semantic_table),
     "relatives": ("exporting.md", relatives_table),
+    **alert_tables.tables(table),
     "derived": ("metrics.md", derived_table),
     "blame": ("metrics.md", blame_table),
     "health": ("metrics.md", health_table),

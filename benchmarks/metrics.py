@@ -1,19 +1,23 @@
-"""What the metrics cost and how exact they are: `python -m benchmarks.metrics [--hours 24]`.
+"""What the metrics cost and how exact they are: `python -m benchmarks.metrics [--only PART ...]`.
 
-Prints the figures with what they are held against. Time is virtual but for what is measured; nothing runs beside it.
+Prints the figures with what they are held against. The parts are errors, speed, memory (a virtual day), cost and storm;
+the last two are of real pools.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import sys
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from benchmarks import metrics_cost, metrics_storm
 from benchmarks.metrics_traffic import Clock, Traffic
 from millpond.metrics.collector import MetricsCollector
 from millpond.metrics.histogram import Histogram
@@ -24,6 +28,8 @@ SAMPLES = 1_000_000
 ERROR_MOST = 0.012
 SNAPSHOT_S_MOST = 0.002
 MEMORY_MOST = 48 * 1024 * 1024
+COST_MOST = 0.03
+PARTS = ("errors", "speed", "memory", "cost", "storm")
 MiB = 1024 * 1024
 
 Row = tuple[str, str, str, bool]
@@ -127,13 +133,43 @@ def mib(nbytes: float) -> str:
     return f"{nbytes / MiB:.1f} MiB"
 
 
+def cost(pairs: int, calls: int) -> Iterator[Row]:
+    """What the default listeners take of the calls a second."""
+    median, low, high = metrics_cost.spread(metrics_cost.ratios(pairs, calls))
+    taken = f"{1 - median:.1%} ({1 - high:.1%} to {1 - low:.1%})"
+    yield f"default listeners, 64 in flight, {pairs} pairs", taken, f"{COST_MOST:.0%}", 1 - median <= COST_MOST
+
+
+def counts(calls: int) -> Iterator[Row]:
+    """A storm's endings and error codes, as callers were told and as they were counted."""
+    told, counted = asyncio.run(metrics_storm.storm(calls))
+    for name in ("endings", "codes"):
+        theirs, ours = getattr(told, name), getattr(counted, name)
+        off = sum(abs(theirs[key] - ours[key]) for key in theirs | ours)
+        yield f"{name} of a storm that are off: {shown(theirs)}", str(off), "0", not off
+
+
+def shown(counter: Counter[str]) -> str:
+    return ", ".join(f"{key} {count:,}" for key, count in counter.most_common())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hours", type=int, default=24, help="of virtual time for the memory figure; 0 leaves it out")
-    hours = parser.parse_args().hours
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--hours", type=int, default=24, help="of virtual time, for memory")
+    parser.add_argument("--pairs", type=int, default=60, help="of turns, for cost")
+    parser.add_argument("--calls", type=int, default=100_000, help="of the storm; a turn of cost has an eighth")
+    chosen = parser.parse_args()
+    parts: dict[str, Callable[[], Iterator[Row]]] = {
+        "errors": percentile_errors,
+        "speed": speed,
+        "memory": lambda: memory(chosen.hours),
+        "cost": lambda: cost(chosen.pairs, chosen.calls // 8),
+        "storm": lambda: counts(chosen.calls),
+    }
     missed = 0
-    for part in (percentile_errors(), speed(), *([memory(hours)] if hours else [])):
-        for name, value, held, is_met in part:
+    for part in chosen.only:
+        for name, value, held, is_met in parts[part]():
             missed += not is_met
             print(f"{name:<55} {value:>12} {held and f'at most {held}':>16}  {'' if is_met else 'MISSED'}", flush=True)
     sys.exit(bool(missed))

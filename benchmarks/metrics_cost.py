@@ -1,8 +1,8 @@
 """What the default listeners cost: calls a second of a pool with and without them, in pairs.
 
 Two pools are open beside each other and take short turns, in changing order, so that what the machine does meanwhile is
-done to both; every few turns both are replaced, because two pools are never quite alike. A turn with listeners ends with
-a fold, whatever the collector did within it. The cost is the median of the pairs' ratios.
+done to both; every few turns both are replaced, because two pools are never quite alike. A turn with
+listeners ends with a fold, whatever the collector did within it. The cost is the median of the pairs' ratios.
 """
 
 from __future__ import annotations

@@ -106,7 +106,9 @@ class Monitors:
             await asyncio.to_thread(self._closing.join)
 
     def _wait(self, loop: asyncio.AbstractEventLoop, since: float) -> None:
-        at = max(since + INTERVAL_S, self._clock.now())  # one that comes late makes up for no other
+        now, at = self._clock.now(), since + INTERVAL_S
+        if at <= now:  # one that comes late makes up for no other
+            at = now + INTERVAL_S
         self._timer = self._clock.call_at(loop, at, lambda: self._tick(loop, at))
 
     def _tick(self, loop: asyncio.AbstractEventLoop, at: float) -> None:

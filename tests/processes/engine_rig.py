@@ -33,6 +33,7 @@ class Worker:
         self.id = next(_ids)
         self.link: Any = None
         self.pid = 0
+        self.answer_bytes = 0
 
 
 class Session:
@@ -52,6 +53,7 @@ class Call:
         self.id = next(_ids)
         self.operation, self.session, self.deadline, self.position = operation, session, deadline, 0
         self.payload = _codec.freeze((args, {}))
+        self.trace: Any = None
 
 
 class Recorder:
@@ -94,6 +96,9 @@ class Recorder:
 
     def logged(self, worker: Any, call_id: int, level: int, logger: str, message: str) -> None:
         self._tell("logged", worker, call_id, level, logger, message)
+
+    def emitted(self, worker: Any, call_id: int, name: str, *told: Any) -> None:
+        self._tell("emitted", worker, call_id, name, *told)
 
     def all_told(self) -> None:
         """Nothing to do: each fact was noted as it came."""

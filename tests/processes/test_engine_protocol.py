@@ -20,6 +20,8 @@ BREACHES: dict[str, tuple[Any, ...]] = {
     "a parent's kind": ("forge", frames.CALL),
     "another worker's incarnation": ("forge", frames.OK, b"\x80\x05N.", 0, 999_999),
     "a log record that is none": ("forge", frames.LOG, b"\xc1"),
+    "an event that is none": ("forge", frames.EVENT, b"\xc1"),
+    "an event under the pool's name": ("forge", frames.EVENT, msgspec.msgpack.encode(["call.stop", {}, {}, 0])),
     "facts that are none": ("forge", frames.READY, b"\x01"),
     "ready a second time": ("forge", frames.READY, msgspec.msgpack.encode({"pid": 1})),
     "a failed start of what is ready": (

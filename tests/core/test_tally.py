@@ -1,0 +1,213 @@
+"""Counters beside the ledger, and the samples that ended calls leave."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from millpond.core import hearing, tally
+from millpond.core.tally import ROW, ROW_BYTES, note_end
+from millpond.errors import Cancelled
+from tests.core.model import World
+
+
+def world(**settings) -> World:
+    """Two workers, and calls that leave samples."""
+    made = World(**({"min_workers": 2, "max_workers": 2} | settings)).begin()
+    made.machine.is_sampled = True
+    hearing.follow(made.machine)
+    return made
+
+
+def rows_of(samples) -> list[tuple[float, ...]]:
+    """The rows there are."""
+    return list(ROW.iter_unpack(memoryview(samples.rows)[: samples.filled]))
+
+
+def test_an_answered_call_leaves_one_row():
+    """When it was submitted, sent and answered, its time in the worker, and the size of its arguments."""
+    made = world()
+    call = made.submit()
+    process = made.processes[call.worker.id]
+    call.worker.answer_bytes = 77
+    made.advance(0.5)
+    made.answer(process, seconds=0.25)
+    ((submitted, sent, service, ended, request, answer),) = rows_of(call.op.samples)
+    assert (submitted, sent, ended) == (call.submitted_at, call.sent_at, made.now)
+    assert (round(service, 6), request, answer) == (0.25, call.nbytes, 77)
+
+
+def test_without_a_reader_nothing_is_kept():
+    """Samples that nobody takes away would only grow."""
+    made = World(min_workers=1, max_workers=1).begin()
+    made.machine.has_listener = lambda name: False
+    hearing.follow(made.machine)
+    made.submit()
+    made.serve_all()
+    assert made.machine.note_end is None
+    assert not made.operation("work").samples.has_news
+
+
+def test_what_ended_otherwise_is_told_apart():
+    """A failed call has a service time, an expired one a latency only, a cancelled one neither."""
+    made = world(min_workers=1, max_workers=1)
+    samples = made.operation("tokens").samples
+    (process,) = made.all
+    made.submit("tokens")
+    made.answer(process, "failed", seconds=0.125)
+    held = made.submit("tokens")
+    made.submit("tokens", deadline=0.01)
+    leaves = made.submit("tokens")
+    made.cancel(leaves)
+    made.advance(0.1)
+    rows, waits, services, latencies, request_bytes = samples.take()
+    assert not len(rows)
+    assert [round(seconds, 6) for seconds in services] == [0.125]
+    assert (len(waits), len(latencies), len(request_bytes)) == (1, 2, 3)
+    assert samples.codes == {"handler_error": 1, "cancelled": 1, "deadline_exceeded": 1}
+    made.cancel(held)
+
+
+def test_a_wait_ends_with_the_first_attempt():
+    """A call that is tried again has waited until it was sent the first time, and that is counted once."""
+    made = world(retry_backoff=1.0, restart_backoff=0.01)
+    made.submit("tokens"), made.submit("tokens")
+    call = made.submit(idempotent=True)
+    made.advance(0.5)
+    made.answer(made.all[0])
+    process = made.processes[call.worker.id]
+    made.claim(process)
+    made.bury(process)
+    made.run_out()
+    assert (call.ending, call.attempts) == ("ok", 2)
+    _, waits, services, latencies, _ = call.op.samples.take()
+    assert [round(seconds, 2) for seconds in waits] == [0.5]
+    assert len(services) == len(latencies) == 1
+    assert latencies[0] > 1.0
+
+
+def test_there_is_room_for_so_many_and_no_more(monkeypatch):
+    """What finds no room is counted as it ended, and as dropped; the next reading makes room again."""
+    monkeypatch.setattr(tally, "ROOM", 100)
+    made = world()
+    call = made.submit()
+    made.serve_all()
+    samples = call.op.samples
+    samples.take()
+    for _ in range(130):
+        note_end(call, "ok", None, made.now)
+    for _ in range(110):
+        note_end(call, "cancelled", Cancelled("left"), made.now)
+    rows, *_, request_bytes = samples.take()
+    assert (len(rows) // ROW_BYTES, len(request_bytes)) == (100, 100)
+    assert (samples.endings["ok"], samples.endings["cancelled"], samples.dropped) == (131, 110, 40)
+    assert not samples.has_news
+    note_end(call, "ok", None, made.now)
+    assert samples.filled == ROW_BYTES
+
+
+@given(st.lists(st.sampled_from(["submit", "answer", "cancel", "wait", "kill"]), max_size=60), st.integers(0, 99))
+def test_samples_agree_with_the_ledger(steps, seed):
+    """Whatever happens, the operations' endings add up to the pool's, and nobody is busy longer than he was there."""
+    made = world(restart_backoff=0.01)
+    calls = []
+    for step in steps:
+        busy = [process for process in made.all if process.can_claim(1)]
+        if step == "submit":
+            calls.append(made.submit(("work", "tokens")[made.random.randrange(2)]))
+        elif step == "answer" and busy:
+            made.claim(busy[0])
+            for frame in list(busy[0].running.values()):
+                made.complete(busy[0], frame, ("ok", "failed")[made.random.randrange(2)])
+        elif step == "cancel" and calls:
+            made.cancel(calls[made.random.randrange(len(calls))])
+        elif step == "kill" and made.all:
+            made.bury(made.all[0])
+        else:
+            made.advance(0.1)
+        made.serve_all() if made.random.random() < 0.3 else None
+    machine = made.machine
+    operations = [operation.samples for operation in machine.operations.values()]
+    for samples in operations:
+        samples.take()
+    for ending, count in machine.counts.items():
+        assert sum(samples.endings[ending] for samples in operations) == count
+    for worker in machine.workers.values():
+        since = made.now - worker.busy_since if worker.inflight else 0.0
+        assert -1e-9 <= worker.busy_s + since <= made.now - worker.started_at + 1e-9
+    assert machine.tally.busy_s <= machine.tally.available_s + 1e-9
+
+
+def test_a_worker_is_busy_while_it_holds_a_call():
+    """Exactly from the first call given to it to the last one taken from it, calls taken back and deaths included."""
+    made = world(min_workers=1, max_workers=1, restart_backoff=0.01)
+    (process,) = made.all
+    worker = process.record
+    made.advance(1.0)
+    made.submit()
+    made.advance(2.0)
+    made.answer(process)
+    made.advance(3.0)
+    assert round(worker.busy_s, 6) == 2.0
+    leaves = made.submit("tokens")
+    made.advance(0.5)
+    made.cancel(leaves)
+    assert round(worker.busy_s, 6) == 2.5
+    made.serve_all()  # it passes over that one
+    made.submit("tokens")
+    made.claim(process)
+    made.advance(0.25)
+    made.bury(process)
+    assert round(made.machine.tally.busy_s, 6) == 2.75
+    assert round(made.machine.tally.available_s, 6) == 6.75
+
+
+def test_deaths_are_counted_by_their_cause():
+    """What the pool wanted, what it had to do, and what happened to it."""
+    made = world(max_workers=4, restart_backoff=0.01, cancel_grace=0.5)
+    made.advance(2.0)
+    made.bury(made.all[0])
+    made.serve_all()
+    made.drain(made.all[0])
+    made.serve_all()
+    call = made.submit(deadline=0.1)
+    made.claim(made.processes[call.worker.id])
+    made.advance(1.0)
+    killed = made.processes[call.worker.id]
+    assert killed.is_killed
+    made.bury(killed)
+    made.fail_to_start(next(process for process in made.all if not process.is_ready))
+    made.run_out()
+    made.close(0.0)
+    made.serve_all()
+    assert made.machine.tally.deaths == {"crashed": 1, "recycled": 1, "overran": 1, "start_failed": 1, "retired": 1}
+    assert made.machine.tally.start_failures == 1
+    assert made.machine.tally.interrupts == 1
+
+
+def test_calls_that_waited_for_a_start_are_cold():
+    """Those given to a worker the moment it was ready."""
+    made = world(min_workers=0, max_workers=1)
+    for _ in range(2):
+        made.submit("tokens")
+    made.advance(0.1)
+    made.serve_all()
+    assert made.machine.tally.cold_calls == 1
+
+
+def test_a_sessions_calls_hit_where_its_state_is():
+    """The first call opens it and is neither; later ones hit; one after a move misses once."""
+    made = world()
+    session = made.open_session("customer")
+    for _ in range(3):
+        made.submit("say", session=session)
+        made.serve_all()
+    counted = made.machine.tally
+    assert (counted.affinity_hits, counted.affinity_misses) == (2, 0)
+    made.drain(made.processes[session.worker.id])
+    made.serve_all()
+    for _ in range(2):
+        made.submit("say", session=session)
+        made.serve_all()
+    assert (counted.affinity_hits, counted.affinity_misses) == (3, 1)
+    assert (counted.sessions_opened, counted.sessions_moved, counted.sessions_lost) == (1, 1, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -10,6 +10,8 @@ import pytest
 from millpond.alerts.alerts import Alerts
 from millpond.alerts.defaults import DEFAULT_GROUPS
 from millpond.alerts.expr.labels import Labels
+from millpond.alerts.rules import Group
+from millpond.alerts.series import names_in
 from millpond.metrics.catalogue import Family, families
 from millpond.testing import ManualClock
 from tests.metrics.export_snapshots import operation, snapshot
@@ -125,34 +127,42 @@ TROUBLES: dict[str, Trouble] = {
 class Patient:
     """A pool's metrics, well but for its trouble, and alerts that watch them; no channel."""
 
-    def __init__(self, trouble: Trouble) -> None:
+    def __init__(self, trouble: Trouble, rules: Collection[Group]) -> None:
         self.trouble = trouble
         self.clock = ManualClock(10_000.0)
         self.second = -trouble.lead_s
-        self.alerts = Alerts(self.families, self.clock.now, lambda: 1.7e9 + self.clock.now(), pool="default")
+        mentioned = frozenset().union(*(names_in(rule.tree) for group in rules for rule in group.rules))
+        self.series = [
+            (f.name + suffix, labels, value, self.curve_of(f.name + suffix, labels))
+            for f in WELL
+            for suffix, labels, value in f.samples
+            if f.name + suffix in mentioned
+        ]
+        wall = lambda: 1.7e9 + self.clock.now()  # noqa: E731
+        self.alerts = Alerts(self.families, self.clock.now, wall, pool="default", rules=rules)
         self.alerts.remove_channel("log")
         self.alerts.families = list  # type: ignore[method-assign]  # what it says of itself is part of the story
 
+    def curve_of(self, name: str, labels: Labels) -> Curve | None:
+        """What is wrong with this series, if anything is."""
+        curves = self.trouble.curves.items()
+        found = (curve for (troubled, wanted), curve in curves if troubled == name and set(wanted) <= set(labels))
+        return next(found, None)
+
     def families(self) -> list[Family]:
         """What there is at this second; a value of minus infinity is a series that is not there."""
-        return [
-            Family(f.name, f.kind, f.unit, f.help, [
-                (suffix, labels, now)
-                for suffix, labels, value in f.samples
-                if (now := self.value(f.name + suffix, labels, value)) > float("-inf")
-            ])
-            for f in WELL
-        ]  # fmt: skip
+        now = [
+            (name, labels, well if curve is None else self.value(name, well, curve))
+            for name, labels, well, curve in self.series
+        ]
+        return [Family(name, "gauge", "", "", [("", labels, v)]) for name, labels, v in now if v > float("-inf")]
 
-    def value(self, name: str, labels: Labels, well: float) -> float:
-        for (troubled, wanted), curve in self.trouble.curves.items():
-            if troubled == name and set(wanted) <= set(labels):
-                is_gauge = not name.endswith(("_total", "_bucket", "_count"))
-                if is_gauge and not 0.0 <= self.second <= self.trouble.seconds:
-                    return well
-                after = max(0.0, self.second - self.trouble.seconds)
-                return curve(self.second - after) + self.trouble.recovery * after + (0.0 if is_gauge else 1e7)
-        return well
+    def value(self, name: str, well: float, curve: Curve) -> float:
+        """A gauge is well outside its trouble; a counter goes on."""
+        if not name.endswith(("_total", "_bucket", "_count")):
+            return curve(self.second) if 0.0 <= self.second <= self.trouble.seconds else well
+        after = max(0.0, self.second - self.trouble.seconds)
+        return curve(self.second - after) + self.trouble.recovery * after + 1e7
 
     def live(self, seconds: float, step_s: float) -> set[str]:
         """Let time pass; the names of what fired meanwhile."""
@@ -169,7 +179,7 @@ class Patient:
 def test_a_default_rule_fires_on_its_trouble_and_is_over_afterwards(name):
     """Not before the trouble, within it, and not for ever."""
     trouble = TROUBLES[name]
-    patient = Patient(trouble)
+    patient = Patient(trouble, [group for group in DEFAULT_GROUPS if name in {rule.alert for rule in group.rules}])
     assert name not in patient.live(trouble.lead_s, trouble.step_s)
     assert name in patient.live(trouble.seconds, trouble.step_s)
     patient.live(2 * HOUR, 60.0)
@@ -180,7 +190,7 @@ def test_a_default_rule_fires_on_its_trouble_and_is_over_afterwards(name):
 def test_a_pool_that_is_well_hears_no_alarm():
     """Two hours of steady work and nothing fires, nothing is even pending."""
     work = of("calls_total", steady(50.0), ending="ok") | of("calls_submitted_total", steady(50.0))
-    patient = Patient(Trouble(work | of("call_duration_seconds_bucket", steady(50.0)), 2 * HOUR))
+    patient = Patient(Trouble(work | of("call_duration_seconds_bucket", steady(50.0)), 2 * HOUR), DEFAULT_GROUPS)
     assert patient.live(2 * HOUR, 5.0) == set()
     assert patient.alerts.pending() == ()
     assert patient.alerts.history() == ()

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from millpond.alerts.evaluation import MOST_CASES, Changes, Watched, WatchedGroup
+from millpond.alerts.evaluation import MOST_CASES, Changes, Watched, WatchedGroup, due
 from millpond.alerts.rules import Group, Rule
 from millpond.alerts.states import FIRING, INACTIVE, PENDING, RESOLVED, TRANSITIONS, Case
 from millpond.core.transitions import IllegalTransition, move
@@ -99,9 +99,21 @@ def test_labels_that_fall_together_are_a_problem():
 def test_a_group_keeps_its_pace():
     """A timer that comes a little early does not cost a round; one that comes often does not add any."""
     group = WatchedGroup(Group("g", (), 15.0))
-    due = []
+    evaluated = []
     for ms in (0, 5000, 10_000, 14_900, 20_000, 29_999):
-        due.append(group.is_due(ms))
-        if due[-1]:
+        if due([group], ms, 5000):
             group.evaluate(Shelf(), ms, 0.0, Changes())
-    assert due == [True, False, False, True, False, True]
+            evaluated.append(ms)
+    assert evaluated == [0, 14_900, 29_999]
+
+
+@given(intervals=st.lists(st.sampled_from([5.0, 15.0, 60.0]), min_size=1, max_size=12))
+def test_groups_take_turns(intervals):
+    """Second by second: one at a time as long as they are in time, and none ever five seconds late."""
+    groups = [WatchedGroup(Group(str(number), (), interval)) for number, interval in enumerate(intervals)]
+    for ms in range(0, 180_000, 1000):
+        turn = due(groups, ms, 5000)
+        assert len(turn) <= 1 or all(group.overdue_ms(ms) >= 5000 for group in turn)
+        for group in turn:
+            group.evaluate(Shelf(), ms, 0.0, Changes())
+        assert all(group.overdue_ms(ms) < 5000 for group in groups)

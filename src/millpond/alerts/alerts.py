@@ -1,7 +1,7 @@
 """`pool.alerts`: samples the pool's metrics, evaluates the rules on them, keeps what happened, and has it told.
 
-Called once a second by whoever adds up the metrics, on the loop's thread; a round takes a few milliseconds every five
-seconds, and channels have threads of their own. Comes after the collector's snapshot.
+Called once a second by whoever adds up the metrics, on the loop's thread, which it holds for a millisecond or two;
+channels have threads of their own. Comes after the collector's snapshot.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from millpond.alerts import rulefile, watch
 from millpond.alerts.channels.log import LogChannel
 from millpond.alerts.courier import Channel, Courier, CourierFacts, Patience
 from millpond.alerts.defaults import DEFAULT_GROUPS
-from millpond.alerts.evaluation import SLACK_MS, Changes, WatchedGroup
+from millpond.alerts.evaluation import SLACK_MS, Changes, WatchedGroup, due
 from millpond.alerts.expr.evaluation import evaluate
 from millpond.alerts.expr.labels import Sample
 from millpond.alerts.expr.parser import parse
@@ -81,17 +81,25 @@ class Alerts:
     # Rounds
 
     def evaluate(self, now: float | None = None) -> None:
-        """Take a sample and evaluate the groups that are due, if five seconds have passed; else return at once."""
+        """Take a sample if five seconds have passed, and evaluate one group of those that are due; mostly, do nothing.
+
+        Meant to be called every second. Groups that could not be evaluated for five seconds are so all at once.
+        """
         now = self._clock() if now is None else now
         ms = self._epoch_ms + round(now * 1000)
-        if self._last_ms is not None and ms - self._last_ms < STEP_S * 1000 - SLACK_MS:
+        has_sample_due = self._last_ms is None or ms - self._last_ms >= STEP_S * 1000 - SLACK_MS
+        groups = due(self._groups.values(), ms, STEP_S * 1000)
+        if not has_sample_due and not groups:
             return
-        self._last_ms = ms
         began = time.perf_counter()
-        if self._sample(ms):
-            self._evaluate_groups(ms)
+        if has_sample_due:
+            self._last_ms = ms
+            self._watch.rounds += 1
+            self._watch.is_blind = not self._sample(ms)
+        if not self._watch.is_blind:
+            self._evaluate_groups(groups, ms)
         self._tell(now)
-        self._watch.note(time.perf_counter() - began)
+        self._watch.last_s = time.perf_counter() - began
 
     def _sample(self, ms: int) -> bool:
         """Take a sample; whether there was one. Without it all alerts stay as they are, and the log says so once."""
@@ -100,16 +108,13 @@ class Alerts:
         except Exception:
             if not self._watch.is_blind:
                 log.exception("the metrics cannot be read: alert rules are not evaluated until they can")
-            self._watch.is_blind = True
             return False
-        self._watch.is_blind = False
         return True
 
-    def _evaluate_groups(self, ms: int) -> None:
+    def _evaluate_groups(self, groups: Iterable[WatchedGroup], ms: int) -> None:
         changes, wall = Changes(), self._wall_clock()
-        for group in self._groups.values():
-            if group.is_due(ms):
-                group.evaluate(self._store, ms, wall, changes)
+        for group in groups:
+            group.evaluate(self._store, ms, wall, changes)
         for alert in changes.fired:
             self._history.append(alert)
             if self._bus and self._bus.has_listener(AlertFiring.name):

@@ -6,7 +6,7 @@ Given samples and the time by whoever owns the clock; tells nobody. The states f
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -111,14 +111,25 @@ class WatchedGroup:
     def __init__(self, group: Group) -> None:
         self.group = group
         self.rules = [Watched(rule) for rule in group.rules]
-        self._last_ms: int | None = None
+        self._due_ms: int | None = None  # when to look next; unknown until somebody asks
 
-    def is_due(self, ms: int) -> bool:
-        """Whether its interval has passed."""
-        return self._last_ms is None or ms - self._last_ms >= round(self.group.interval_s * 1000) - SLACK_MS
+    def overdue_ms(self, ms: int) -> int:
+        """For how long its next evaluation has been due; negative before that."""
+        if self._due_ms is None:
+            self._due_ms = ms
+        return ms - self._due_ms
 
     def evaluate(self, source: Source, ms: int, wall: float, changes: Changes) -> None:
         """Look at every rule once."""
-        self._last_ms = ms
+        self._due_ms = ms + round(self.group.interval_s * 1000) - SLACK_MS
         for rule in self.rules:
             rule.evaluate(source, ms, wall, changes)
+
+
+def due(groups: Iterable[WatchedGroup], ms: int, late_ms: float) -> list[WatchedGroup]:
+    """What to evaluate in this turn of the loop: one group that is due, the first of them, so that no turn is long; or
+    all that are late by so much.
+    """
+    waiting = [(group.overdue_ms(ms), group) for group in groups]
+    late = [group for overdue, group in waiting if overdue >= late_ms]
+    return late or [group for overdue, group in sorted(waiting, key=lambda one: -one[0]) if overdue >= 0][:1]

@@ -15,16 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Watch:
-    """How many rounds there were, and what the last one took."""
+    """How many samples were taken, what the last turn took, and whether there is anything to go by."""
 
     rounds: int = 0
     last_s: float = 0.0
-    is_blind: bool = False  # the last round had no sample
-
-    def note(self, seconds: float) -> None:
-        """A round is over."""
-        self.rounds += 1
-        self.last_s = seconds
+    is_blind: bool = False  # the metrics could not be read last time
 
 
 def families(
@@ -53,8 +48,8 @@ def families(
         Family("millpond_alerts", "gauge", "", "Alerts by state.", states),
         Family("millpond_alert_notifications_total", "counter", "", "Notifications by channel and fate.", told),
         one("rules_failing", "gauge", "", "Rules without an answer.", float(failing)),
-        one("evaluation_seconds", "gauge", "seconds", "What the last round took.", seen.last_s),
-        one("evaluations_total", "counter", "", "Rounds of evaluation.", float(seen.rounds)),
+        one("evaluation_seconds", "gauge", "seconds", "What the last turn took.", seen.last_s),
+        one("evaluations_total", "counter", "", "Samples taken of the metrics.", float(seen.rounds)),
         one("series", "gauge", "", "Series kept for the rules.", float(len(store))),
         one("series_dropped_total", "counter", "", "Samples that found no room.", float(store.dropped)),
     ]

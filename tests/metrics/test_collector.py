@@ -126,6 +126,7 @@ def test_a_reading_without_operations_is_no_trouble(watched):
 def test_a_large_fold_leaves_the_loop(monkeypatch, watched):
     """The loop's thread does not bucket a hundred thousand samples; what follows waits its turn behind them."""
     where = []
+    monkeypatch.setattr(collector_module, "LARGE", 20_000)
 
     def spied(reading):
         where.append(threading.current_thread().name)
@@ -144,6 +145,7 @@ def test_a_large_fold_leaves_the_loop(monkeypatch, watched):
 def test_a_thread_that_cannot_keep_up_lets_samples_go_and_counts_them(monkeypatch, watched):
     """Memory does not grow with the backlog; calls are counted all the same."""
     held, digested = threading.Event(), digest.digest
+    monkeypatch.setattr(collector_module, "LARGE", 20_000)
 
     def slow(reading):
         assert held.wait(10.0)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.metrics")
 
-LARGE = 20_000  # samples above which a fold leaves the loop: about 2 ms of it
+LARGE = 200_000  # samples above which a fold leaves the loop: about 3 ms of it
 BEHIND = 5  # folds the thread may be behind before samples are let go
 MEASURE_EVERY = 30  # folds between two looks at the own memory
 CLOSE_S = 2.0  # for each thread to end in, at most

@@ -19,13 +19,12 @@ SCALE = 5
 PER_OCTAVE = 2**SCALE
 LOWEST, HIGHEST = -35 * PER_OCTAVE, 40 * PER_OCTAVE - 1  # the buckets there are
 FLOOR, CEILING = 2.0**-35, 2.0**40
-ROUNDING = 1e-6  # of a bucket
+ROUNDING = 1e-9  # of a bucket: logarithms are not exact, and a value so little above a bound counts as that bound
 ZERO = LOWEST - 1  # stands for a value too small to have a bucket
 
 Buckets = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
-_MANTISSAS = 0.5 * 2.0 ** (np.arange(PER_OCTAVE) / PER_OCTAVE)  # lower bounds of an octave's buckets, as frexp has it
 _MIDDLES = 2.0 ** ((np.arange(LOWEST, HIGHEST + 1) + 0.5) / PER_OCTAVE)
 _HEAD = struct.Struct("<hHBBQd")  # low, buckets, bytes a count, is sparse, zeros, total
 _WIDTHS = {width: np.dtype(f"<u{width}") for width in (1, 2, 4, 8)}
@@ -34,31 +33,36 @@ _PLACES = np.dtype("<u2")
 
 def sane(values: Any) -> Values:
     """The values as far as they can be: from 0 up to the ceiling, and 0 for NaN, so that no sum is spoiled by one."""
-    found: Values = np.fmin(np.fmax(np.asarray(values, dtype=np.float64), 0.0), CEILING)
+    found: Values = np.clip(np.asarray(values, dtype=np.float64), 0.0, CEILING)
+    if np.isnan(found).any():
+        found[np.isnan(found)] = 0.0
     return found
 
 
 def buckets_of(values: Any) -> Buckets:
     """The bucket of each value, `ZERO` where there is none; of a power of 2**(1/32), the bucket that it closes."""
-    seen = np.asarray(values, dtype=np.float64)
-    mantissa, exponent = np.frexp(np.clip(seen, FLOOR, CEILING))
-    found: Buckets = (exponent.astype(np.int64) - 1) * PER_OCTAVE + np.searchsorted(_MANTISSAS, mantissa) - 1
-    found[~(seen > FLOOR)] = ZERO  # so that NaN goes here too
+    seen = sane(values)
+    exact = np.maximum(seen, FLOOR)
+    np.log2(exact, out=exact)  # in place: fresh memory for each step costs more than the steps do
+    exact *= PER_OCTAVE
+    exact -= 1 + ROUNDING
+    np.ceil(exact, out=exact)
+    found: Buckets = exact.astype(np.int64)
+    if seen.size and seen.min() <= FLOOR:
+        found[seen <= FLOOR] = ZERO
     return found
 
 
 @cache
 def upper_bound(bucket: int) -> float:
     """The largest value that belongs into a bucket."""
-    octave, place = divmod(bucket + 1, PER_OCTAVE)
-    return math.ldexp(2.0 * float(_MANTISSAS[place]), octave)
+    return float(2.0 ** ((bucket + 1) / PER_OCTAVE))
 
 
 def last_bucket(bound: float) -> int:
-    """The last bucket that `bound` closes or lies in; a rounding error away from an upper bound is that bound."""
+    """The last bucket that `bound` closes or lies in."""
     exact = math.log2(min(max(bound, FLOOR), CEILING)) * PER_OCTAVE
-    nearest: int = round(exact)
-    return (nearest if abs(exact - nearest) < ROUNDING else math.ceil(exact)) - 1
+    return int(math.ceil(exact - ROUNDING)) - 1
 
 
 class Histogram:

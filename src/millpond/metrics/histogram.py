@@ -61,8 +61,8 @@ def upper_bound(bucket: int) -> float:
 
 def last_bucket(bound: float) -> int:
     """The last bucket that `bound` closes or lies in."""
-    exact = math.log2(min(max(bound, FLOOR), CEILING)) * PER_OCTAVE
-    return int(math.ceil(exact - ROUNDING)) - 1
+    exact: float = math.log2(min(max(bound, FLOOR), CEILING)) * PER_OCTAVE
+    return math.ceil(exact - ROUNDING) - 1
 
 
 class Histogram:

@@ -9,6 +9,7 @@ from typing import Any
 
 import millpond
 from millpond import errors, events, testing
+from millpond.alerts.alerts import Alerts
 from millpond.calls import Calls
 from millpond.cli.app import app
 from millpond.desk import Options
@@ -32,6 +33,7 @@ FACES = (
     SyncPool,
     SyncSession,
     millpond.Executor,
+    Alerts,
     Bus,
     Session,
 )

@@ -161,6 +161,8 @@ class OperationBook:
             one.end_step(now)
         if len(self._tracked) >= TRACKED:
             self._pass_over([one for one in self._tracked.values() if not one.recent])
+        for one in self.busiest():
+            one.windows()  # made here, every ten seconds, rather than by whoever wants the next snapshot
 
     def busiest(self) -> list[Operation]:
         """The ten with the most calls in the longest window, the busiest first."""

@@ -182,7 +182,8 @@ def _state(e: Evidence) -> tuple[str, str]:
 
 
 def _because(e: Evidence) -> str:
-    return f": {e.reading.reason}" if e.reading.reason else ""
+    """Where the last failure is told: its text is the handler's and may hold anything, so it is not repeated here."""
+    return "; `statistics().reason` tells the last failure" if e.reading.reason else ""
 
 
 def _slowness(e: Evidence) -> str:

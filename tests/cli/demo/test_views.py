@@ -17,9 +17,19 @@ from millpond.cli.demo.roster import BUSY, GONE, READY, Row
 from millpond.cli.demo.scene import Scene
 from millpond.cli.demo.sparkline import sparkline
 from millpond.cli.demo.tally import Tally
+from millpond.cli.demo.vitals import Vitals
 from millpond.events import WorkerGone
 
 NOTES = [f"{second:5.1f} s  something happened that takes a long sentence to tell, {second}" for second in range(9)]
+VITALS = Vitals(
+    health=95.4,
+    state="slow",
+    reason="12 % of the calls missed their deadline",
+    p50_s=0.00086,
+    p95_s=0.0042,
+    p99_s=0.0121,
+    utilization=0.62,
+)
 SCENE = Scene(
     phase="serving",
     elapsed_s=17.0,
@@ -38,6 +48,7 @@ SCENE = Scene(
     lost=1,
     told=149,
     reopened=149,
+    vitals=VITALS,
     pictures=((np.full(64, 16.0), 7), (np.zeros(64), 4)) * 12,
 )
 
@@ -63,14 +74,15 @@ def test_the_view_fits_the_terminal(size):
 def test_what_matters_is_seen_at_every_size(size):
     """Workers, queue, throughput, latency, wrong answers and the last note."""
     seen = "\n".join(drawn(SCENE, *size, NOTES))
-    for said in ("gone: SIGKILL", "busy", "1,012", "p99 12.3 ms", "3 waiting", "0 wrong", "1 call,", NOTES[-1][:40]):
+    for said in ("gone: SIGKILL", "busy", "1,012", "p99 12.3 ms", "3 waiting", "0 wrong", "95 of 100, slow", "1 call,"):
         assert said in seen
+    assert NOTES[-1][:40] in seen
 
 
 def test_pictures_come_only_where_there_is_room():
     """They are the first to go."""
     block = "█" * gallery.SIDE
-    assert any(block in line for line in drawn(SCENE, 80, 24, NOTES))
+    assert any(block in line for line in drawn(SCENE, 80, 26, NOTES))
     assert not any(block in line for line in drawn(SCENE, 80, 20, NOTES))
 
 
@@ -135,7 +147,7 @@ def report_of(**seen) -> Report:
         tally.timed(1.0, 0.002)
     cold = ColdStart(1.02, 0.58)
     report = Report(tally=tally, mishap=mishap, sessions=300, opened_s=1.89, cold=cold)
-    report.close_books(served_s=30.0)
+    report.close_books(served_s=30.0, vitals=VITALS)
     return report
 
 

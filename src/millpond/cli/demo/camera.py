@@ -1,4 +1,4 @@
-"""Takes the scene of a moment: from the pool's statistics, the roster and the callers' tally. Draws nothing."""
+"""Takes the scene of a moment: from the pool's statistics and metrics, the roster and the callers' tally."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from millpond.cli.demo.crowd import Venue
 from millpond.cli.demo.history import History
 from millpond.cli.demo.scene import Scene
+from millpond.cli.demo.vitals import vitals_of
 
 RATE_OVER_S = 2.0  # what "calls/s" looks back on
 LATENCY_OVER_S = 5.0  # and what the percentiles do
@@ -58,5 +59,6 @@ class Camera:
             lost=tally.lost,
             told=tally.told,
             reopened=tally.reopened,
+            vitals=vitals_of(venue.pool) if self._history else None,
             pictures=venue.gallery.pictures(),
         )

@@ -48,4 +48,5 @@ def figures(scene: Scene) -> str:
     return (
         f"         {scene.rate:,.0f} calls/s, p50 {milliseconds(scene.p50_s)}, p99 {milliseconds(scene.p99_s)}, "
         f"{count(at_work, 'worker')}, {scene.queued:,} queued, {scene.answered:,} answers, {scene.mistakes:,} wrong"
+        + (f", health {scene.vitals.health:.0f}" if scene.vitals else "")
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from millpond.cli.demo.mishap import Mishap
 from millpond.cli.demo.reader import ColdStart
 from millpond.cli.demo.tally import Tally
+from millpond.cli.demo.vitals import Vitals
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,11 +22,13 @@ class Report:
     started_s: float | None = None  # the fastest start of a worker, from asked for to ready
     served_s: float = 0.0
     calls_per_s: float = 0.0
+    vitals: Vitals | None = None  # what the pool's own metrics say of the end of it
     is_cut_short: bool = False
 
-    def close_books(self, served_s: float) -> None:
+    def close_books(self, served_s: float, vitals: Vitals) -> None:
         """The serving ends here; what players in mid-call still get is counted, but in no rate."""
         self.served_s = served_s
+        self.vitals = vitals
         self.calls_per_s = self.tally.answered / served_s
 
     @property

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 from millpond.cli.demo.gallery import Picture
 from millpond.cli.demo.roster import Row
+from millpond.cli.demo.vitals import Vitals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """One moment of the demo; times in seconds, `rates` and `p99s` one value a bin of the history."""
+    """One moment of the demo; times in seconds, `rates` and `p99s` one value a bin of the history.
+
+    What the callers counted, and beside it `vitals`: what the pool's own metrics say.
+    """
 
     phase: str
     elapsed_s: float
@@ -30,5 +34,6 @@ class Scene:
     lost: int = 0
     told: int = 0
     reopened: int = 0
+    vitals: Vitals | None = None
     notes: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()

@@ -16,12 +16,13 @@ from millpond.cli.demo.mishap import count
 from millpond.cli.demo.roster import BUSY, DRAINING, GONE, READY, STARTING, Row
 from millpond.cli.demo.scene import Scene
 from millpond.cli.demo.sparkline import sparkline
+from millpond.cli.demo.vitals import Vitals
 
 STYLES = {STARTING: "yellow", READY: "green", BUSY: "bold green", DRAINING: "yellow", GONE: "red"}
 MARGIN = 1  # columns left free on each side
 LABEL = 11  # columns of the figures' names
 VALUES = 28  # columns of the figures before their sparkline
-FIXED = 10  # lines that are always drawn: title, bar, the table's head, five figures, and two that are empty
+FIXED = 12  # lines that are always drawn: title, bar, the table's head, seven figures, and two that are empty
 NOTES = 4  # notes that come before the pictures
 
 
@@ -117,14 +118,33 @@ def figures(scene: Scene, columns: int) -> Table:
     room = columns - LABEL - VALUES - 1
     lines = Table.grid(padding=(0, 1, 0, 0))
     lines.add_column(width=LABEL, style="dim")
-    lines.add_column(no_wrap=True, overflow="ellipsis")
+    lines.add_column(no_wrap=True, overflow="ellipsis", max_width=columns - LABEL - 1)
     latency = f"p50 {milliseconds(scene.p50_s)}, p99 {milliseconds(scene.p99_s)}"
     lines.add_row("calls/s", beside(f"{scene.rate:,.0f}", sparkline(scene.rates, room), "cyan"))
     lines.add_row("latency", beside(latency, sparkline(scene.p99s, room), "magenta"))
     lines.add_row("queue", f"{scene.queued:,} waiting, {scene.running:,} running, {scene.sessions:,} sessions")
     lines.add_row("answers", answers(scene))
+    lines.add_row("health", health(scene.vitals))
+    lines.add_row("minute", in_the_pool(scene.vitals))
     lines.add_row("lost", f"{count(scene.lost, 'call')}, {count(scene.told, 'session')} ({scene.reopened:,} reopened)")
     return lines
+
+
+def health(vitals: Vitals | None) -> Text:
+    """What the pool's metrics make of it, and what cost it points."""
+    if vitals is None:
+        return Text("-")
+    style = "bold green" if vitals.state == "healthy" else "bold yellow"
+    why = f": {vitals.reason}" if vitals.reason else ""
+    return Text.assemble((f"{vitals.health:.0f} of 100", style), f", {vitals.state}{why}")
+
+
+def in_the_pool(vitals: Vitals | None) -> str:
+    """The collector's percentiles, which the callers' own should be near."""
+    if vitals is None or not vitals.p50_s > 0:
+        return "-"
+    p50, p95, p99 = (milliseconds(value) for value in (vitals.p50_s, vitals.p95_s, vitals.p99_s))
+    return f"p50 {p50}, p95 {p95}, p99 {p99}, workers {vitals.utilization:.0%} busy"
 
 
 def beside(value: str, bars: str, style: str) -> Text:

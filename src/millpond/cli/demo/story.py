@@ -20,6 +20,7 @@ from millpond.cli.demo.model import train
 from millpond.cli.demo.reader import DigitReader
 from millpond.cli.demo.report import Report
 from millpond.cli.demo.scene import Scene
+from millpond.cli.demo.vitals import vitals_of
 from millpond.events import Event, WorkerReady
 from millpond.pool import Pool
 
@@ -114,7 +115,7 @@ class Story:
         if plan.kill and await self._wait(crowd, began + plan.seconds / 2):
             self._mishap.happen(venue.pool.statistics())
         await self._wait(crowd, began + plan.seconds)
-        self.report.close_books(self._clock() - began)
+        self.report.close_books(self._clock() - began, vitals_of(venue.pool))
         venue.is_over = True
         self._enter("going home")
         await crowd

@@ -42,6 +42,9 @@ def lines(report: Report) -> Iterator[Line]:
     yield "calls/s", f"{report.calls_per_s:,.0f}", "answered"
     yield "p50", milliseconds(p50), "as the callers saw it"
     yield "p99", milliseconds(p99), ""
+    if report.vitals is not None:
+        seen = f"p50 {milliseconds(report.vitals.p50_s)}, p99 {milliseconds(report.vitals.p99_s)}"
+        yield "health", f"{report.vitals.health:.0f} of 100", f"{report.vitals.state}; {seen} by the pool's own metrics"
     yield from losses(report)
     yield "wrong answers", f"{tally.wrong:,}", f"of {tally.answered:,}, held against a second copy of the model"
     yield "wrong scores", f"{tally.miscounted:,}", "of sessions, held against their players' own"

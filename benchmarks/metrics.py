@@ -1,7 +1,7 @@
-"""What the metrics cost and how exact they are: `python -m benchmarks.metrics [--only PART ...]`.
+"""What watching a pool costs and how exact it is: `python -m benchmarks.metrics [--only PART ...]`.
 
-Prints the figures with what they are held against. The parts are errors, speed, memory (a virtual day), cost and storm;
-the last two are of real pools.
+Prints the figures with what they are held against. The parts are errors, speed, memory (a virtual day), events, series,
+cost and storm; the last two are of real pools.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from benchmarks import metrics_cost, metrics_storm
+from benchmarks import metrics_cost, metrics_series, metrics_storm, telemetry
 from benchmarks.metrics_traffic import Clock, Traffic
 from millpond.metrics.collector import MetricsCollector
 from millpond.metrics.histogram import Histogram
@@ -28,7 +28,7 @@ ERROR_MOST = 0.012
 SNAPSHOT_S_MOST = 0.002
 MEMORY_MOST = 48 * 1024 * 1024
 COST_MOST = 0.03
-PARTS = ("errors", "speed", "memory", "cost", "storm")
+PARTS = ("errors", "speed", "memory", "events", "series", "cost", "storm")
 FLAT = 0.05  # allocators settle: what the collector holds is the same to the byte
 MiB = 1024 * 1024
 
@@ -114,6 +114,13 @@ def mib(nbytes: float) -> str:
     return f"{nbytes / MiB:.1f} MiB"
 
 
+def events() -> Iterator[Row]:
+    """What an event costs that nobody listens to."""
+    for name, took, most in telemetry.unheard():
+        assert most is not None
+        yield name, f"{took:.0f} ns", f"{most:.0f} ns", took <= most
+
+
 def cost(pairs: int, calls: int) -> Iterator[Row]:
     """What the default listeners take of the calls a second."""
     median, low, high = metrics_cost.spread(metrics_cost.ratios(pairs, calls))
@@ -145,6 +152,8 @@ def main() -> None:
         "errors": percentile_errors,
         "speed": speed,
         "memory": lambda: memory(chosen.hours),
+        "events": events,
+        "series": metrics_series.rows,
         "cost": lambda: cost(chosen.pairs, chosen.calls // 8),
         "storm": lambda: counts(chosen.calls),
     }

@@ -87,7 +87,7 @@ class Meter:
             busy_s=busy_s,
             available_s=available_s,
             listeners_removed=self._driver.bus.removed_count,
-            operations=tuple(_read_operation(one) for one in self._operations() if one.samples.has_news),
+            operations=tuple(_read_operation(one, now) for one in self._operations() if one.samples.has_news),
         )
 
     def _operations(self) -> Iterator[Operation]:
@@ -116,10 +116,13 @@ def _read_worker(worker: Worker, now: float) -> WorkerReading:
     )
 
 
-def _read_operation(operation: Operation) -> OperationReading:
+def _read_operation(operation: Operation, now: float) -> OperationReading:
     samples = operation.samples
-    taken, waits, services, latencies, request_bytes = samples.take()
+    taken, calls, waits, services, latencies, request_bytes = samples.take(now)
     rows = np.frombuffer(taken).reshape(-1, ROW_BYTES // 8)
+    if calls > len(rows):  # each stands for several
+        share, rest = divmod(calls, len(rows))
+        rows = rows.repeat(share + (np.arange(len(rows)) < rest), axis=0)
     submitted, sent, service, ended, request, answer = rows.T
     waits.frombytes((sent - submitted).tobytes())
     services.frombytes(service.tobytes())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millpond.core import hearing, tally
+from millpond.core import tally
 from millpond.core.tally import ROW, ROW_BYTES, note_end
 from millpond.errors import Cancelled
 from tests.core.model import World
@@ -15,7 +16,6 @@ def world(**settings) -> World:
     """Two workers, and calls that leave samples."""
     made = World(**({"min_workers": 2, "max_workers": 2} | settings)).begin()
     made.machine.is_sampled = True
-    hearing.follow(made.machine)
     return made
 
 
@@ -40,11 +40,8 @@ def test_an_answered_call_leaves_one_row():
 def test_without_a_reader_nothing_is_kept():
     """Samples that nobody takes away would only grow."""
     made = World(min_workers=1, max_workers=1).begin()
-    made.machine.has_listener = lambda name: False
-    hearing.follow(made.machine)
     made.submit()
     made.serve_all()
-    assert made.machine.note_end is None
     assert not made.operation("work").samples.has_news
 
 
@@ -60,7 +57,7 @@ def test_what_ended_otherwise_is_told_apart():
     leaves = made.submit("tokens")
     made.cancel(leaves)
     made.advance(0.1)
-    rows, waits, services, latencies, request_bytes = samples.take()
+    rows, _, waits, services, latencies, request_bytes = samples.take(made.now)
     assert not len(rows)
     assert [round(seconds, 6) for seconds in services] == [0.125]
     assert (len(waits), len(latencies), len(request_bytes)) == (1, 2, 3)
@@ -80,7 +77,7 @@ def test_a_wait_ends_with_the_first_attempt():
     made.bury(process)
     made.run_out()
     assert (call.ending, call.attempts) == ("ok", 2)
-    _, waits, services, latencies, _ = call.op.samples.take()
+    _, _, waits, services, latencies, _ = call.op.samples.take(made.now)
     assert [round(seconds, 2) for seconds in waits] == [0.5]
     assert len(services) == len(latencies) == 1
     assert latencies[0] > 1.0
@@ -93,17 +90,41 @@ def test_there_is_room_for_so_many_and_no_more(monkeypatch):
     call = made.submit()
     made.serve_all()
     samples = call.op.samples
-    samples.take()
+    samples.take(made.now)
     for _ in range(130):
         note_end(call, "ok", None, made.now)
     for _ in range(110):
         note_end(call, "cancelled", Cancelled("left"), made.now)
-    rows, *_, request_bytes = samples.take()
+    rows, *_, request_bytes = samples.take(made.now)
     assert (len(rows) // ROW_BYTES, len(request_bytes)) == (100, 100)
     assert (samples.endings["ok"], samples.endings["cancelled"], samples.dropped) == (131, 110, 40)
     assert not samples.has_news
     note_end(call, "ok", None, made.now)
     assert samples.filled == ROW_BYTES
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=5))
+def test_rows_stand_for_all_the_calls_of_their_time(counts):
+    """However many there were before, each call that went the usual way is counted; where many come, few leave rows."""
+    made = world()
+    call = made.submit()
+    made.serve_all()
+    samples, before = call.op.samples, 1
+    samples.take(made.now)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tally, "ENOUGH", 10)
+        for count in counts:
+            for _ in range(count):
+                made.submit()
+                made.serve_all()
+            made.advance(1.0)
+            rows, calls, *_ = samples.take(made.now)
+            assert calls == count
+            assert bool(len(rows)) == bool(count)
+            assert len(rows) // ROW_BYTES <= (count if before < 20 else count * 20 // before + 10)
+            before = max(count, 1)
+    assert samples.endings["ok"] == 1 + sum(counts)
 
 
 @given(st.lists(st.sampled_from(["submit", "answer", "cancel", "wait", "kill"]), max_size=60), st.integers(0, 99))
@@ -129,7 +150,7 @@ def test_samples_agree_with_the_ledger(steps, seed):
     machine = made.machine
     operations = [operation.samples for operation in machine.operations.values()]
     for samples in operations:
-        samples.take()
+        samples.take(made.now)
     for ending, count in machine.counts.items():
         assert sum(samples.endings[ending] for samples in operations) == count
     for worker in machine.workers.values():

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import affinity
+from millpond.core import affinity, hearing
 from millpond.core.call import ENDED, TRANSITIONS
+from millpond.core.tally import error_code, note_end
 from millpond.core.transitions import move
 from millpond.errors import PoolError
 
@@ -37,19 +38,25 @@ def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> No
     else:
         _note_failure(m, call, value)
         op.ended += ending == "failed"
+    if m.is_sampled:
+        samples = op.samples
+        if samples.left > 1 and ending == "ok" and call.attempts == 1:
+            samples.left -= 1
+        else:
+            note_end(call, ending, value, now)
     if op.breaker.probe is not None:
         before = op.breaker.state
         op.breaker.probe_ended(call.id, now, success=ending in ("ok", "failed"))
         say_if_changed(m, op, before)
-    if m.note_end is not None:
-        m.note_end(call, ending, value, now)
+    if m.tells_ends:
+        hearing.tell_end(m, call, ending, value, now)
     m.outbox.append(("finish", call, value))
 
 
 def _note_failure(m: Machine, call: Call, error: BaseException) -> None:
-    code = "handler_error"
     if isinstance(error, PoolError):
-        error.call_id, error.attempts, code = call.id, call.attempts, error.code
+        error.call_id, error.attempts = call.id, call.attempts
+    code = error_code(error)
     m.codes[code] = m.codes.get(code, 0) + 1
 
 

@@ -26,7 +26,6 @@ from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from millpond.errors import Ending
     from millpond.seams import Chance
     from millpond.settings import Settings
 
@@ -65,7 +64,6 @@ class Records:
         "is_watching_stalls",
         "late_answers",
         "losses",
-        "note_end",
         "open_windows",
         "openers",
         "operations",
@@ -85,6 +83,7 @@ class Records:
         "tally",
         "tells_checkins",
         "tells_checkouts",
+        "tells_ends",
         "tells_starts",
         "unended",
         "wake_at",
@@ -134,11 +133,9 @@ class Records:
         self.starts = 0
         self.ready_count = 0
         self.tally = Tally()
-        self.is_sampled = False  # whether calls that end leave samples: set by who reads them, before `hearing.follow`
-        # What is called with each call that ended, its ending and value, and the time, if anybody listens or adds up.
-        self.note_end: Callable[[Call, Ending, Any, float], None] | None = None
+        self.is_sampled = False  # whether calls that end leave samples: while somebody reads them
         # Whether anybody listens to these events of the hot path: there is no time to ask for each.
-        self.tells_starts = self.tells_checkouts = self.tells_checkins = False
+        self.tells_starts = self.tells_checkouts = self.tells_checkins = self.tells_ends = False
         self.losses: deque[tuple[int, float]] = deque(maxlen=LOSSES)  # workers not replaced yet: id, time of death
         self.changed_at = 0.0  # when the pool came into its present state
         self.failure = ""  # why starts fail, while they do

@@ -231,7 +231,6 @@ class Driver:
     def sample(self, is_sampled: bool) -> None:
         """Let calls that end leave samples from now on, or no more."""
         self.machine.is_sampled = is_sampled
-        hearing.follow(self.machine)
 
     def _listeners_changed(self) -> None:
         hearing.follow(self.machine)

@@ -18,6 +18,8 @@ StartMethod = Literal["fork", "spawn"]
 CodecName = Literal["pickle", "msgpack"]
 Affinity = Literal["strict", "fail_fast", "hint"]
 Isolation = Literal["shared", "process"]
+Durability = Literal["none", "reply", "disk"]
+OnRestore = Literal["raise", "continue"]
 OnInterrupt = Literal["keep", "replace"]
 OnCancel = Literal["interrupt", "abandon"]
 
@@ -77,6 +79,14 @@ class Settings:
     isolation: Isolation = _setting("shared", "whether sessions share workers or each has a process of its own")
     max_sessions: int = _setting(20_000, "open sessions at most", low=1)
     session_ttl: float | None = _setting(1800.0, "idle time after which a session is closed; None for never", "s", 0.01)
+    sleep_after: float | None = _setting(
+        60.0, "idle time after which a session leaves its worker for the store; None for never", "s", 0.01
+    )
+    session_store: str | object | None = _setting(
+        None, "where sleeping and durable sessions are kept: None for memory, a path for SQLite, or a `SessionStore`"
+    )
+    durability: Durability = _setting("none", "what a session's acknowledged state survives: see the guide to sessions")
+    on_restore: OnRestore = _setting("raise", "whether the first call after a restoration raises `SessionRestored`")
 
     # Workers
     start_method: StartMethod = _setting("fork", "fork from the warden's warm image, or spawn a fresh interpreter")
@@ -127,6 +137,14 @@ class Settings:
             _check(field, getattr(self, field.name), _HINTS[field.name])
         if self.min_workers > self.max_workers:
             raise ValueError(f"min_workers ({self.min_workers}) is above max_workers ({self.max_workers})")
+        self._check_store()
+
+    def _check_store(self) -> None:
+        store = self.session_store
+        if not (store is None or isinstance(store, str) or hasattr(store, "put_many")):
+            raise TypeError(f"session_store must be None, 'memory', a path, or a SessionStore, not {store!r}")
+        if self.durability == "disk" and store in (None, "memory"):
+            raise ValueError("durability='disk' needs a session_store that survives the program: give it a path")
 
     @property
     def threads(self) -> int:
@@ -165,7 +183,7 @@ def _check(field: dataclasses.Field[Any], value: Any, hint: Any) -> None:
         return
     if accepted.choices:
         raise ValueError(f"{field.name} must be one of {', '.join(map(repr, accepted.choices))}, not {value!r}")
-    if value is None and type(None) in accepted.kinds:
+    if (value is None and type(None) in accepted.kinds) or object in accepted.kinds:
         return
     if not isinstance(value, accepted.kinds) or (isinstance(value, bool) and bool not in accepted.kinds):
         raise TypeError(f"{field.name} must be {hint}, not {value!r}")

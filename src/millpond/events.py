@@ -171,6 +171,28 @@ class WorkerReady(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerSpare(Event):
+    """A worker is ready and enough others serve: it stands by."""
+
+    name = "worker.spare"
+    worker: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPromoted(Event):
+    """A spare begins to serve, in place of a worker that is gone or because more are wanted.
+
+    `seconds` since it was ready.
+    """
+
+    name = "worker.promoted"
+    worker: int
+    pid: int
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerDraining(Event):
     """A worker takes no new calls and goes when it holds nothing."""
 

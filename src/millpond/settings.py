@@ -50,6 +50,7 @@ class Settings:
     max_workers: int = _setting(
         _cores, "workers alive at most (default: the cores, or `min_workers` if more)", low=1, high=1024, live=True
     )
+    spare_workers: int = _setting(0, "workers kept warm beyond those that serve", low=0, high=1024)
     concurrency: int = _setting(
         1, "calls one worker runs at a time: threads for plain operations, tasks for async ones", low=1, high=256
     )

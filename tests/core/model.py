@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from millpond.core import affinity, fleet, invariants, lifetime
+from millpond.core import affinity, fleet, invariants, lifetime, staffing
 from millpond.core.call import Call
 from millpond.core.machine import Machine
 from millpond.core.operation import Operation
@@ -112,7 +112,7 @@ class World:
 
     def resize(self, low: int, high: int) -> None:
         self.machine.sizing.bounds(low, high)
-        fleet.resize(self.machine, self.machine.sizing.wanted, "asked for", self.now)
+        staffing.resize(self.machine, self.machine.sizing.wanted, "asked for", self.now)
         self.settle()
 
     def drain(self, process: Process) -> None:
@@ -247,7 +247,7 @@ class World:
     def _start(self, worker: Worker, _detail: None) -> None:
         machine = self.machine
         assert worker.id not in self.processes
-        assert len(machine.workers) <= machine.sizing.high, "more workers than max_workers were started"
+        assert len(machine.workers) <= machine.sizing.most, "more workers than max_workers and spare_workers were started"
         self.processes[worker.id] = Process(worker)
 
     def _stop(self, worker: Worker, _detail: None) -> None:

@@ -37,6 +37,7 @@ class Pool(RuleBasedStateMachine):
         concurrency=st.integers(1, 4),
         low=st.integers(0, 2),
         more=st.integers(0, 2),
+        spare_workers=st.sampled_from([0, 0, 1, 2]),
         isolation=st.sampled_from(["shared", "shared", "process"]),
         max_queued=st.sampled_from([None, 0, 3, 12]),
         on_interrupt=st.sampled_from(["keep", "keep", "replace"]),

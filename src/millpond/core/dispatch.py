@@ -15,7 +15,7 @@ from millpond.core import lifetime
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.operation import UNKNOWN
 from millpond.core.transitions import move
-from millpond.core.worker import DRAINING, GONE, READY
+from millpond.core.worker import DRAINING, GONE, READY, SPARE
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -239,7 +239,8 @@ def look_for_stalls(m: Machine, now: float) -> None:
 
 def take_back(m: Machine, worker: Worker) -> None:
     """Ask for the calls that wait inside a stalled worker, if any other is there or may be started to serve them."""
-    if len(m.workers) == 1 and m.sizing.wanted >= m.sizing.high:
+    others = sum(w.state != SPARE for w in m.workers.values()) - 1
+    if not others and m.sizing.wanted >= m.sizing.high:
         return
     for call in list(worker.inflight.values())[m.concurrency :]:  # the first ones are, as far as can be told, at work
         if call.state == RUNNING and call.session is None and not call.leaving:

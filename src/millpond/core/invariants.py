@@ -11,12 +11,12 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from millpond.core import dispatch
+from millpond.core import dispatch, lifetime, staffing
 from millpond.core.breaker import HALF_OPEN
 from millpond.core.call import ENDED, QUEUED, RUNNING, TAKEN_BACK
 from millpond.core.deadlines import TICKS
 from millpond.core.session import CLOSED, CLOSING, LOST, OPEN
-from millpond.core.worker import DRAINING, GONE, READY, STARTING, WARMING, Worker
+from millpond.core.worker import DRAINING, GONE, READY, SPARE, STARTING, WARMING, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,11 +117,16 @@ def _workers(m: Machine) -> Iterator[str]:
     """Workers hold what they may, in windows that are not too large, and are as many as wanted."""
     if not m.sizing.low <= m.sizing.wanted <= m.sizing.high:
         yield f"{m.sizing.wanted} workers are wanted, of {m.sizing.low} to {m.sizing.high}"
+    standing_by = staffing.spares(m)
+    if standing_by and m.state in lifetime.STAFFED and m.ready_count < m.sizing.wanted:
+        yield f"{standing_by} stand by, and {m.ready_count} of {m.sizing.wanted} serve"
+    if sum(w.state == SPARE for w in m.workers.values()) > m.sizing.spares:
+        yield f"{standing_by} stand by, {m.sizing.spares} are wanted"
     for worker_id, worker in m.workers.items():
         if worker_id != worker.id or worker.state == GONE:
             yield f"{worker!r} is among the workers as {worker_id}"
-        if worker.state in (STARTING, WARMING) and (worker.load or worker.sessions or worker.queue):
-            yield f"{worker!r} is not ready and holds something"
+        if worker.state in (STARTING, WARMING, SPARE) and (worker.load or worker.sessions or worker.queue):
+            yield f"{worker!r} does not serve and holds something"
         if (worker.is_killed or worker.is_leaving) and worker.state != DRAINING:
             yield f"{worker!r} was told to go and may be given calls"
         if worker.is_leaving and (worker.queue or worker.inflight):

@@ -108,11 +108,11 @@ def nag(m: Machine, call: Call, now: float) -> None:
         m.agenda.add(now + NAG_S, "nag", call)
 
 
-def end_grace(m: Machine, call: Call) -> None:
+def end_grace(m: Machine, call: Call, now: float) -> None:
     """The operation did not come back: its worker goes."""
     worker = call.worker
     if worker is not None and worker.inflight.get(call.id) is call:
-        fleet.kill(m, worker, f"{call.op.name!r} did not stop within cancel_grace", OVERRAN)
+        fleet.kill(m, worker, f"{call.op.name!r} did not stop within cancel_grace", OVERRAN, now)
 
 
 def farewell(m: Machine, call: Call, code: str, outcome: Outcome, now: float) -> PoolError:

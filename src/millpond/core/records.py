@@ -115,7 +115,11 @@ class Records:
         }
         self.has_close_hook = False
         self.sizing = Sizing(
-            settings.min_workers, settings.max_workers, settings.restart_backoff, settings.restart_backoff_max
+            settings.min_workers,
+            settings.max_workers,
+            settings.restart_backoff,
+            settings.restart_backoff_max,
+            settings.spare_workers,
         )
         self.book = SessionBook(remembered=settings.max_sessions)
         self.wake_at = math.inf  # `tick` is due at this time, at the latest

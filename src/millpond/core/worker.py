@@ -15,17 +15,23 @@ if TYPE_CHECKING:
     from millpond.core.call import Call
     from millpond.core.session import Session
 
-STARTING, WARMING, READY, BUSY, DRAINING, GONE = "starting", "warming", "ready", "busy", "draining", "gone"
+STARTING, WARMING, SPARE, READY, BUSY = "starting", "warming", "spare", "ready", "busy"
+DRAINING, GONE = "draining", "gone"
 
 TRANSITIONS: Table = {
     (STARTING, WARMING): "the handler was made; setup and warm-up run",
     (STARTING, READY): "answered the handshake, nothing to warm up",
     (WARMING, READY): "warm-up ended and it answered the handshake",
+    (STARTING, SPARE): "as ready, and enough serve: it stands by",
+    (WARMING, SPARE): "as ready, and enough serve: it stands by",
+    (SPARE, READY): "takes the place of one that is gone, or the pool grows",
     (READY, DRAINING): "not wanted any more, to be recycled, replaced, or no longer trusted",
+    (SPARE, DRAINING): "not wanted any more, to be recycled or replaced",
     (STARTING, DRAINING): "not wanted any more before it was ready",
     (WARMING, DRAINING): "not wanted any more before it was ready",
     (STARTING, GONE): "could not start, or was killed",
     (WARMING, GONE): "could not warm up, or was killed",
+    (SPARE, GONE): "died, or was killed",
     (READY, GONE): "died, or was killed",
     (DRAINING, GONE): "said goodbye, or was killed",
 }
@@ -70,6 +76,7 @@ class Worker:
         "started_at",
         "state",
         "stopped_since",
+        "warm_at",
         "window",
     )
 
@@ -92,7 +99,8 @@ class Worker:
         self.busy_s = 0.0  # seconds holding at least one call, those since `busy_since` not counted
         self.busy_since = now
         self.started_at = now
-        self.ready_at = 0.0
+        self.warm_at = 0.0  # when it could have served
+        self.ready_at = 0.0  # when it began to serve
         self.idle_since = now
         self.last_progress = now
         self.is_stalled = False  # the call at its head proved slow: nothing is sent ahead until something is answered

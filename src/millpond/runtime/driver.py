@@ -14,10 +14,10 @@ from concurrent.futures import InvalidStateError
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import affinity, fleet, hearing
+from millpond.core import affinity, fleet, hearing, staffing
 from millpond.core.machine import Machine
 from millpond.core.session import Session
-from millpond.core.worker import STARTING, WARMING, Worker
+from millpond.core.worker import START_FAILED, STARTING, WARMING, Worker
 from millpond.runtime.tickets import Ticket, end_trace
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Driver:
     def resize(self, low: int, high: int) -> None:
         """New bounds for the number of workers."""
         self.machine.sizing.bounds(low, high)
-        fleet.resize(self.machine, self.machine.sizing.wanted, "resize()", self.now())
+        staffing.resize(self.machine, self.machine.sizing.wanted, "resize()", self.now())
         self.carry_out()
 
     def replace(self, worker: Worker) -> None:
@@ -140,7 +140,7 @@ class Driver:
 
     def gone(self, worker: Worker, death: Death, started: Iterable[int]) -> None:
         """See `EngineEvents`."""
-        has_failed = worker.state in (STARTING, WARMING) or worker.reason == fleet.START_TIMEOUT
+        has_failed = worker.state in (STARTING, WARMING) or worker.cause == START_FAILED
         if has_failed and worker.id not in self._explained:
             tail = death.stderr_tail.strip()
             log.warning("worker %d ended with %s before it was ready. %s", worker.id, death, tail or worker.reason)

@@ -171,6 +171,38 @@ class WorkerReady(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WarmingStart(Event):
+    """A round of warming begins: so many workers, each to be given so many commands."""
+
+    name = "warming.start"
+    workers: Workers
+    commands: Times
+
+
+@dataclass(frozen=True, slots=True)
+class WarmingCommand(Event):
+    """A warm-up command ended in a worker: ok, failed, expired or lost. `done` of its `of` commands are behind it."""
+
+    name = "warming.command"
+    worker: int
+    command: str
+    outcome: str
+    done: Times
+    of: Times
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class WarmingStop(Event):
+    """A round of warming is over: so many workers are warm, the others are not. `seconds` since it began."""
+
+    name = "warming.stop"
+    warm: Workers
+    failed: Workers
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSpare(Event):
     """A worker is ready and enough others serve: it stands by."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from millpond.core import affinity, fleet, invariants, lifetime, staffing
+from millpond.core import affinity, fleet, invariants, lifetime, staffing, warmup
 from millpond.core.call import Call
 from millpond.core.machine import Machine
 from millpond.core.operation import Operation
 from millpond.core.session import Session
+from millpond.core.warmup import Command, Run, Step
 from millpond.core.worker import Worker
 from millpond.errors import PoolError
 from millpond.seams import Death, HandlerFacts, OperationFacts
@@ -39,7 +40,7 @@ def facts(close_hook: bool = True) -> HandlerFacts:
 class World:
     """A machine, its processes and its callers, under a clock that only the test moves."""
 
-    def __init__(self, seed: int = 0, close_hook: bool = True, **settings: Any) -> None:
+    def __init__(self, seed: int = 0, close_hook: bool = True, warmups: str = "", **settings: Any) -> None:
         self.now = 1000.0
         self.random = Random(seed)
         self.machine = Machine(Settings(**settings), self.random)
@@ -52,6 +53,12 @@ class World:
         self.closing: list[Session] = []
         self.told_closed: list[Session] = []
         self.doubtful_withdrawals = False
+        # Warm-up commands: "r" for a required one, "b" for one done with best effort.
+        self.commands = [self.command(f"{kind}{n}", kind == "r") for n, kind in enumerate(warmups)]
+        self.machine.is_warming_up = bool(warmups)
+        self.unwarmed: list[Worker] = []  # those that wait for their warm-up to be begun
+        self.runs: list[Run] = []
+        self.ended_runs: list[Run] = []
         lifetime.open_pool(self.machine, self.now)
         self.machine.knows(facts(close_hook))
         lifetime.start_workers(self.machine, self.now)
@@ -71,6 +78,9 @@ class World:
 
     def events(self, kind: type) -> list[Any]:
         return [event for event in self.said if isinstance(event, kind)]
+
+    def command(self, name: str, is_required: bool) -> Command:
+        return Command(name, Operation(name, 1, None, self.machine.new_breaker()), b"", 1.5, is_required)
 
     # What callers do
 
@@ -121,6 +131,21 @@ class World:
 
     def close(self, drain_s: float) -> None:
         lifetime.close_pool(self.machine, self.now, drain_s)
+        self.settle()
+
+    def warm(self, worker: Worker) -> Run:
+        """Begin the warm-up of a worker that waits for it, or that serves."""
+        if worker in self.unwarmed:
+            self.unwarmed.remove(worker)
+        run = warmup.begin(self.machine, worker, self.commands or [self.command("b0", False)], None, self.now)
+        self.runs.append(run)
+        self.settle()
+        return run
+
+    def refuse_warmup(self, worker: Worker) -> None:
+        """The strategy stops: a worker that waits is not warmed."""
+        self.unwarmed.remove(worker)
+        warmup.refuse(self.machine, worker, "the strategy stopped", self.now)
         self.settle()
 
     # What time does
@@ -273,6 +298,18 @@ class World:
         assert session.state in ("closed", "lost")
         self.told_closed.append(session)
 
+    def _warm(self, worker: Worker, _detail: None) -> None:
+        assert worker not in self.unwarmed
+        self.unwarmed.append(worker)
+
+    def _warm_step(self, run: Run, step: Step) -> None:
+        assert run.steps[-1] is step
+        assert [done.command for done in run.steps] == run.commands[: len(run.steps)]
+
+    def _warm_end(self, run: Run, _detail: None) -> None:
+        assert run not in self.ended_runs
+        self.ended_runs.append(run)
+
     def _say(self, event: Any, _detail: None) -> None:
         self.said.append(event)
 
@@ -286,6 +323,8 @@ class World:
             self.freeze(process, False)
         elif not process.is_ready:
             self.get_ready(process)
+        elif process.record in self.unwarmed:
+            self.warm(process.record)
         elif process.answers:
             self.deliver(process)
         elif self.can_claim(process):
@@ -303,8 +342,15 @@ class World:
 
     def serve_all(self) -> None:
         """Let every process get on until none has anything to do."""
-        while sum(self.serve(process) for process in self.all):  # a sum, so that each has its turn
+        while self.serve_time() + sum(self.serve(process) for process in self.all):  # a sum, so that each has its turn
             pass
+
+    def serve_time(self) -> bool:
+        """Do what is due by now; false if that was nothing."""
+        is_due = self.machine.wake_at <= self.now
+        if is_due:
+            self.tick()
+        return is_due
 
     def begin(self) -> World:
         """Get every worker ready and let the pool serve."""
@@ -335,6 +381,7 @@ class World:
         """After everything: nobody waits, and nothing is left anywhere."""
         m = self.machine
         assert not m.workers
+        assert sorted(map(id, self.runs)) == sorted(map(id, self.ended_runs)), "a warm-up began and never ended"
         assert not list(invariants.calls_of(m))
         assert not list(m.wheel)
         assert (m.unended, m.queued, m.queued_bytes, m.ready_count) == (0, 0, 0, 0)

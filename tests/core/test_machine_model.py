@@ -37,6 +37,7 @@ class Pool(RuleBasedStateMachine):
         concurrency=st.integers(1, 4),
         low=st.integers(0, 2),
         more=st.integers(0, 2),
+        warmups=st.sampled_from(["", "", "r", "b", "brb"]),
         spare_workers=st.sampled_from([0, 0, 1, 2]),
         isolation=st.sampled_from(["shared", "shared", "process"]),
         max_queued=st.sampled_from([None, 0, 3, 12]),
@@ -207,6 +208,17 @@ class Pool(RuleBasedStateMachine):
     @rule(pick=PICK, is_frozen=st.booleans())
     def freeze(self, pick: int, is_frozen: bool) -> None:
         self.world.freeze(self._some(pick, self._processes(is_crashed=False)), is_frozen)
+
+    @precondition(lambda self: self._processes())
+    @rule(pick=PICK)
+    def warm(self, pick: int) -> None:
+        """A worker's warm-up is begun, or begun again on one that serves; also on one that is in no state for it."""
+        self.world.warm(self._some(pick, self._processes()).record)
+
+    @precondition(lambda self: getattr(self, "world", None) and self.world.unwarmed)
+    @rule(pick=PICK)
+    def refuse_warmup(self, pick: int) -> None:
+        self.world.refuse_warmup(self._some(pick, self.world.unwarmed))
 
     @precondition(lambda self: self._processes())
     @rule(pick=PICK)

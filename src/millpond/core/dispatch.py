@@ -118,7 +118,7 @@ def send(m: Machine, worker: Worker, call: Call, now: float) -> None:
     call.sent_at = now
     call.expected = UNKNOWN if call.is_stream else call.op.expected
     if call.is_chore:
-        call.deadline = now + ERRAND_S
+        call.deadline = now + (ERRAND_S if call.session is not None else call.ticket.seconds_allowed)
         m.wheel.add(call)
     else:
         m.queued_bytes -= call.nbytes
@@ -243,7 +243,7 @@ def take_back(m: Machine, worker: Worker) -> None:
     if not others and m.sizing.wanted >= m.sizing.high:
         return
     for call in list(worker.inflight.values())[m.concurrency :]:  # the first ones are, as far as can be told, at work
-        if call.state == RUNNING and call.session is None and not call.leaving:
+        if call.state == RUNNING and call.session is None and not (call.leaving or call.is_chore):
             call.leaving = TAKEN_BACK
             m.outbox.append(("withdraw", worker, call))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core import affinity, dispatch, fleet, growth, leaving, losses, staffing, upkeep
+from millpond.core import affinity, dispatch, fleet, growth, leaving, losses, staffing, upkeep, warmup
 from millpond.core.worker import RETIRED
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ DUE: dict[str, Callable[[Machine, Any, float], None]] = {
     "stall": lambda m, _, now: dispatch.look_for_stalls(m, now),
     "backlog": lambda m, _, now: growth.look_at_backlog(m, now),
     "chores": lambda m, _, now: upkeep.chores(m, now),
+    "warm": warmup.go_on,
     "reconcile": lambda m, _, now: staffing.reconcile(m, now),
     "kill": lambda m, whom, now: fleet.kill_if_there(m, *whom, now),
     "stopped": fleet.kill_if_stopped,

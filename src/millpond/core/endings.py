@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import affinity
+from millpond.core import affinity, warmup
 from millpond.core.call import ENDED, TRANSITIONS
 from millpond.core.transitions import move
 from millpond.errors import PoolError
@@ -27,7 +27,8 @@ def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> No
     call.ending = ending
     m.wheel.discard(call)
     if call.is_chore:
-        affinity.chore_ended(m, call, ending, value, now)
+        chore_ended = warmup.ended if call.session is None else affinity.chore_ended
+        chore_ended(m, call, ending, value, now)
         return
     m.unended -= 1
     m.counts[ending] += 1

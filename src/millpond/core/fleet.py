@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import affinity, dispatch, lifetime, staffing
+from millpond.core import affinity, dispatch, lifetime, staffing, warmup
 from millpond.core.sizing import EARLY
 from millpond.core.transitions import move
 from millpond.core.worker import (
@@ -49,20 +49,30 @@ def warming(m: Machine, worker: Worker, pid: int, now: float) -> None:
 
 
 def ready(m: Machine, worker: Worker, pid: int, now: float) -> None:
-    """The worker answered its handshake: it may be given calls, or stands by if enough others are."""
+    """The worker answered its handshake: it is ready, unless there are commands to warm it up by."""
+    if worker.state == STARTING and m.is_warming_up:
+        warming(m, worker, pid, now)
     worker.pid = pid
-    if worker.state not in (STARTING, WARMING):
+    if worker.state not in (STARTING, WARMING) or worker.greeted_at:
         return
+    worker.greeted_at = now
+    if not warmup.wait_for_turn(m, worker):
+        warmed(m, worker, 0.0, now)
+
+
+def warmed(m: Machine, worker: Worker, seconds: float, now: float) -> None:
+    """The worker may be given calls, or stands by if enough others are; `seconds` went into its warm-up."""
     worker.warm_at = worker.idle_since = worker.last_progress = now
-    m.sizing.start_succeeded(now - worker.started_at)
-    m.tally.start_seconds.append(now - worker.started_at)
+    start_s = worker.greeted_at - worker.started_at + seconds
+    m.sizing.start_succeeded(start_s)
+    m.tally.start_seconds.append(start_s)
     longest = m.settings.max_lifetime
     if longest is not None:
         worker.retire_at = now + longest * (1 + LIFETIME_JITTER * (2 * m.random.random() - 1))
-    m.say(events.WorkerReady, worker.id, pid, now - worker.started_at)
+    m.say(events.WorkerReady, worker.id, worker.pid, now - worker.started_at)
     if m.sizing.spares and not m.sizing.short(m.ready_count):
         move(worker, SPARE, TRANSITIONS)
-        m.say(events.WorkerSpare, worker.id, pid)
+        m.say(events.WorkerSpare, worker.id, worker.pid)
     else:
         enter_service(m, worker, now)
         m.tally.cold_calls += len(worker.inflight)
@@ -166,7 +176,7 @@ def kill_if_stopped(m: Machine, worker: Worker, now: float) -> None:
 
 def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> None:
     """Take a dead worker off the books and learn from how it died."""
-    was_starting = worker.state in (STARTING, WARMING)
+    was_starting = not worker.warm_at and worker.cause not in (RETIRED, RECYCLED)
     # A call that had begun may have killed it: that is the call's fault, and no sign that starts fail.
     was_early = worker.state in (SPARE, READY) and not (worker.answered or lost) and now < worker.warm_at + EARLY
     m.ready_count -= worker.state == READY
@@ -181,16 +191,21 @@ def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> Non
     m.say(events.WorkerGone, worker.id, worker.pid, cause, reason, *how, lost, sessions, alive_s)
     if cause in LOSSES and m.state != lifetime.CLOSING:
         m.losses.append((worker.id, now))
-    if was_starting or was_early or worker.cause == START_FAILED:
+    if was_starting or was_early:
         _start_failed(m, worker, death, now)
 
 
 def _start_failed(m: Machine, worker: Worker, death: Death, now: float) -> None:
     why = f" because it {worker.reason}" if worker.reason else ""
     told = f"worker {worker.id} ended with {death}{why} before it answered anything. {death.stderr_tail[-2000:]}"
+    note_failed_start(m, m.failure or told, now)
+
+
+def note_failed_start(m: Machine, why: str, now: float) -> None:
+    """Starts fail: the next is tried after a pause."""
     was_well = not m.sizing.fails
     m.tally.start_failures += 1
-    m.failure = m.failure or told
+    m.failure = why
     m.failed_at = now
     m.agenda.add(m.sizing.start_failed(now, m.random.random()), "reconcile")
     if was_well and m.state == lifetime.SERVING:
@@ -234,6 +249,8 @@ def say_goodbye(m: Machine, now: float) -> None:
         if not worker.inflight:
             drain(m, worker, "the pool closed", now, RETIRED)
             maybe_stop(m, worker, now)  # one that drained already was waiting for its sessions to leave
+        elif worker.state in (WARMING, SPARE):
+            kill(m, worker, "the pool closed", RETIRED, now)  # what it holds is nobody's
 
 
 def ponged(m: Machine, worker: Worker, now: float) -> None:

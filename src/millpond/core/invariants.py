@@ -97,7 +97,7 @@ def _queues(m: Machine) -> Iterator[str]:
     unbound = [c.session is not None and c.session.worker is None for c in m.openers]
     yield from _queue(m.openers, "the openers' queue", unbound)
     for worker in m.workers.values():
-        bound = [c.session is not None and c.session.worker is worker for c in worker.queue]
+        bound = [(c.ticket if c.session is None else c.session).worker is worker for c in worker.queue]
         yield from _queue(worker.queue, f"the queue of {worker!r}", bound)
 
 
@@ -125,13 +125,27 @@ def _workers(m: Machine) -> Iterator[str]:
     for worker_id, worker in m.workers.items():
         if worker_id != worker.id or worker.state == GONE:
             yield f"{worker!r} is among the workers as {worker_id}"
-        if worker.state in (STARTING, WARMING, SPARE) and (worker.load or worker.sessions or worker.queue):
+        own = [call for call in worker.inflight.values() if not call.is_chore]
+        if worker.state in (STARTING, WARMING, SPARE) and (own or worker.sessions or worker.queue):
             yield f"{worker!r} does not serve and holds something"
         if (worker.is_killed or worker.is_leaving) and worker.state != DRAINING:
             yield f"{worker!r} was told to go and may be given calls"
         if worker.is_leaving and (worker.queue or worker.inflight):
             yield f"{worker!r} was told to say goodbye and holds calls"
-        yield from _window(m, worker)
+        yield from itertools.chain(_window(m, worker), _run(m, worker))
+
+
+def _run(m: Machine, worker: Worker) -> Iterator[str]:
+    """A warm-up waits for its command to come back, or for its next turn."""
+    run = worker.run
+    if run is None:
+        return
+    if run.worker is not worker or run.is_over:
+        yield f"{worker!r} is in {run!r}"
+    if run.call is None and ("warm", run) not in m.agenda:
+        yield f"{run!r} goes on never"
+    elif run.call is not None and run.call.place is not worker.queue and run.call.id not in worker.inflight:
+        yield f"{run!r} waits for {run.call!r}, which is not there"
 
 
 def _window(m: Machine, worker: Worker) -> Iterator[str]:

@@ -64,7 +64,9 @@ def give_up_or_put_back(m: Machine, call: Call, now: float) -> None:
     An errand whose time was over before it began is not to blame either: it waits again, too.
     """
     code = call.leaving
-    if code in ("", TAKEN_BACK) or (call.is_chore and code == "deadline_exceeded"):
+    if call.is_chore and call.session is None:  # a warm-up command, which has to begin in time
+        code = call.leaving = code or "deadline_exceeded"
+    elif code in ("", TAKEN_BACK) or (call.is_chore and code == "deadline_exceeded"):
         dispatch.put_back(m, call, now)
         dispatch.pump_idle(m, now)
         if call.session is not None and call.session.worker is not None:

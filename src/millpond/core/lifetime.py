@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NEW, OPENING, SERVING, DRAINING, CLOSING, CLOSED = "new", "opening", "ready", "draining", "closing", "closed"
 STAFFED = (OPENING, SERVING, DRAINING)  # states of a pool that keeps its workers up
-DEGRADED = "degraded"  # serving while starts fail: derived, so no state of the table
+DEGRADED = "degraded"  # serving while starts fail, or with workers not fully warm: derived, so no state of the table
 FORKED = "forked"  # in a forked child of the pool's program: not a state of the pool, but of this copy of it
 
 TRANSITIONS: Table = {
@@ -113,6 +113,10 @@ def health(m: Machine) -> tuple[str, str]:
     """The pool's state as people see it, with the reason if it is degraded."""
     if m.state == SERVING and m.sizing.fails:
         return DEGRADED, m.failure
+    cold = [worker for worker in m.workers.values() if worker.cold] if m.warm_failures else []
+    if m.state == SERVING and cold:
+        names = sorted({name for worker in cold for name in worker.cold})
+        return DEGRADED, f"{len(cold)} of {len(m.workers)} workers are not fully warm: {', '.join(names)} failed"
     return m.state, ""
 
 

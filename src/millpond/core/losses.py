@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import affinity, dispatch, endings, fleet, lifetime, staffing
+from millpond.core import affinity, dispatch, endings, fleet, lifetime, staffing, warmup
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.leaving import farewell, unbegun
 from millpond.core.retry import POISON, backoff, may_retry
@@ -39,12 +39,16 @@ def worker_gone(m: Machine, worker: Worker, death: Death, started: Collection[in
             call.session.has_begun = True
         if call.state == RUNNING:
             _judge(m, worker, call, death, call.id in started, now)
+    warmup.worker_gone(m, worker, death, now)
     affinity.worker_gone(m, worker, str(death), now)
     staffing.reconcile(m, now)
     dispatch.pump_idle(m, now)
 
 
 def _judge(m: Machine, worker: Worker, call: Call, death: Death, has_started: bool, now: float) -> None:
+    if call.is_chore and call.session is None:
+        warmup.lost(m, call, death, now)
+        return
     if has_started and not worker.is_killed:
         call.deaths += 1
         if not call.is_chore:

@@ -118,7 +118,7 @@ class Machine(Records):
             if not worker.inflight:
                 worker.busy_s += now - worker.busy_since
             worker.expected_s -= call.expected
-            worker.answered += 1
+            worker.answered += not call.is_chore
             call.service_s = ended - started
             if self.tells_checkins:
                 held = len(worker.inflight)

@@ -60,6 +60,7 @@ class Records:
         "idle",
         "is_private",
         "is_sampled",
+        "is_warming_up",
         "is_watching_backlog",
         "is_watching_idle",
         "is_watching_stalls",
@@ -88,6 +89,7 @@ class Records:
         "tells_starts",
         "unended",
         "wake_at",
+        "warm_failures",
         "wheel",
         "worker_ids",
         "workers",
@@ -137,6 +139,8 @@ class Records:
         self.retries = 0
         self.starts = 0
         self.ready_count = 0
+        self.is_warming_up = False  # whether workers have to be warmed by commands before they may serve
+        self.warm_failures: dict[str, int] = {}  # warm-up command -> times it failed
         self.tally = Tally()
         self.is_sampled = False  # whether calls that end leave samples: set by who reads them, before `hearing.follow`
         # What is called with each call that ended, its ending and value, and the time, if anybody listens or adds up.

@@ -33,7 +33,7 @@ def chores(m: Machine, now: float) -> None:
         operation.breaker.sample(now, operation.ended)
     for worker in list(m.workers.values()):
         if worker.state in (STARTING, WARMING):
-            if may_judge and now - worker.started_at > m.settings.start_timeout:
+            if may_judge and not worker.greeted_at and now - worker.started_at > m.settings.start_timeout:
                 fleet.kill(m, worker, fleet.START_TIMEOUT, START_FAILED, now)
         elif worker.state in (SPARE, READY):
             _look_after(m, worker, now, may_judge)

@@ -14,12 +14,13 @@ from millpond.core.transitions import Table
 if TYPE_CHECKING:
     from millpond.core.call import Call
     from millpond.core.session import Session
+    from millpond.core.warmup import Run
 
 STARTING, WARMING, SPARE, READY, BUSY = "starting", "warming", "spare", "ready", "busy"
 DRAINING, GONE = "draining", "gone"
 
 TRANSITIONS: Table = {
-    (STARTING, WARMING): "the handler was made; setup and warm-up run",
+    (STARTING, WARMING): "the handler was made; setup, `warmup` and the warm-up commands run",
     (STARTING, READY): "answered the handshake, nothing to warm up",
     (WARMING, READY): "warm-up ended and it answered the handshake",
     (STARTING, SPARE): "as ready, and enough serve: it stands by",
@@ -54,7 +55,9 @@ class Worker:
         "busy_s",
         "busy_since",
         "cause",
+        "cold",
         "expected_s",
+        "greeted_at",
         "id",
         "idle_since",
         "inflight",
@@ -71,6 +74,7 @@ class Worker:
         "ready_at",
         "reason",
         "retire_at",
+        "run",
         "sessions",
         "skips",
         "started_at",
@@ -99,6 +103,9 @@ class Worker:
         self.busy_s = 0.0  # seconds holding at least one call, those since `busy_since` not counted
         self.busy_since = now
         self.started_at = now
+        self.greeted_at = 0.0  # when it answered its handshake
+        self.run: Run | None = None  # its warm-up, while that goes on
+        self.cold: tuple[str, ...] = ()  # warm-up commands that failed in it, and need not succeed
         self.warm_at = 0.0  # when it could have served
         self.ready_at = 0.0  # when it began to serve
         self.idle_since = now

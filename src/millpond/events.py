@@ -439,6 +439,43 @@ class SessionLost(Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class SessionAsleep(Event):
+    """A session's state is in the store, and no worker has it."""
+
+    name = "session.asleep"
+    number: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAwake(Event):
+    """A sleeping session's state was read from the store, for its next call."""
+
+    name = "session.awake"
+    number: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRestored(Event):
+    """A session's worker died, and it goes on from the state of its last acknowledged answer."""
+
+    name = "session.restored"
+    number: int
+    generation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUnstored(Event):
+    """The session store could not write or read a session; nothing of it is lost by that."""
+
+    name = "session.unstored"
+    number: int
+    reason: str
+
+
 # Alerts
 
 

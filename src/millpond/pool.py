@@ -25,8 +25,9 @@ from millpond.runtime import shutdown
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
 from millpond.runtime.signals import ClosingOnSignals
+from millpond.runtime.storing import make_keeper
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource
-from millpond.settings import Affinity, Settings, make_settings
+from millpond.settings import Affinity, OnRestore, Settings, make_settings
 from millpond.statistics import Statistics, collect
 from millpond.telemetry.bus import Bus
 from millpond.wire.codec import make_codec
@@ -82,7 +83,8 @@ class Pool(Calls):
         )
         self._bus = Bus()
         made = make_engine(engine, self.settings.start_method) if isinstance(engine, str) else engine
-        self._driver = Driver(self.settings, made, clock or MonotonicClock(), random or Random(), self._bus)
+        keeper = make_keeper(self.settings, name)
+        self._driver = Driver(self.settings, made, clock or MonotonicClock(), random or Random(), self._bus, keeper)
         codec = make_codec(self.settings.codec, self.settings.buffer_threshold)
         self.desk = Desk(self._driver, self.settings, codec, name)
         self.map_window = 2 * self.settings.max_workers * self.settings.concurrency + MAP_AHEAD
@@ -146,14 +148,22 @@ class Pool(Calls):
 
     # Running it
 
-    def session(self, session_id: str, *, reopen: bool = False, affinity: Affinity | None = None) -> SessionHandle:
+    def session(
+        self,
+        session_id: str,
+        *,
+        reopen: bool = False,
+        affinity: Affinity | None = None,
+        on_restore: OnRestore | None = None,
+    ) -> SessionHandle:
         """A handle that opens the session, or joins the open one, when it is entered or awaited.
 
-        `reopen` starts a lost session anew, one generation higher; `affinity` overrides the pool's setting.
+        `reopen` starts a lost session anew, one generation higher; `affinity` and `on_restore` override the pool's
+        settings.
         """
         if not isinstance(session_id, str) or not session_id:
             raise TypeError(f"a session id is a string that is not empty, not {session_id!r}")
-        return SessionHandle(self, session_id, affinity, reopen)
+        return SessionHandle(self, session_id, affinity, reopen, on_restore)
 
     async def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:
         """Set new bounds, and wait until the floor is ready. Busy workers and workers with sessions are never ended."""

@@ -59,6 +59,7 @@ class Statistics:
     codes: Mapping[str, int]
     sessions_open: int
     sessions_asleep: int
+    sessions_pinned: Mapping[int, str]
     starts: int
     retries: int
     late_answers: int
@@ -97,7 +98,8 @@ def collect(driver: Driver, name: str, run_id: str) -> Statistics:
         endings=MappingProxyType(dict(m.counts)),
         codes=MappingProxyType(dict(m.codes)),
         sessions_open=len(m.book),
-        sessions_asleep=0,
+        sessions_asleep=m.book.asleep(),
+        sessions_pinned=MappingProxyType(m.book.pinned()),
         starts=m.starts,
         retries=m.retries,
         late_answers=m.late_answers,

@@ -17,7 +17,7 @@ from millpond.desk import DEFAULT, Options
 from millpond.errors import PoolClosed, PoolError
 from millpond.loopthread import LoopThread
 from millpond.pool import Pool
-from millpond.settings import Affinity
+from millpond.settings import Affinity, OnRestore
 from millpond.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -192,9 +192,16 @@ class SyncPool(SyncCalls):
     ) -> None:
         self.close()
 
-    def session(self, session_id: str, *, reopen: bool = False, affinity: Affinity | None = None) -> SyncSession:
+    def session(
+        self,
+        session_id: str,
+        *,
+        reopen: bool = False,
+        affinity: Affinity | None = None,
+        on_restore: OnRestore | None = None,
+    ) -> SyncSession:
         """Open the session, or join the open one. Raises as `SessionHandle.open`."""
-        handle = self.pool.session(session_id, reopen=reopen, affinity=affinity)
+        handle = self.pool.session(session_id, reopen=reopen, affinity=affinity, on_restore=on_restore)
         return SyncSession(self, self.run_async(handle.open))
 
     def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:

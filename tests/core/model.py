@@ -17,10 +17,11 @@ from millpond.core.session import Session
 from millpond.core.warmup import Command, Run, Step
 from millpond.core.worker import Worker
 from millpond.errors import PoolError
-from millpond.seams import Death, HandlerFacts, OperationFacts
+from millpond.seams import Death, HandlerFacts, OperationFacts, SessionRecord
 from millpond.settings import Settings
 from tests.core.ledger import Ledger, Promise
 from tests.core.process import Frame, Process
+from tests.core.store import Store
 
 OPERATIONS = ("work", "tokens", "say")  # plain, stream, and one that is called in sessions
 KILLED = Death(9, None, "the end of stderr")
@@ -59,6 +60,7 @@ class World:
         self.unwarmed: list[Worker] = []  # those that wait for their warm-up to be begun
         self.runs: list[Run] = []
         self.ended_runs: list[Run] = []
+        self.store = Store()
         lifetime.open_pool(self.machine, self.now)
         self.machine.knows(facts(close_hook))
         lifetime.start_workers(self.machine, self.now)
@@ -96,6 +98,8 @@ class World:
             self.machine.submit(call, self.now)
         except PoolError as error:
             self.refused += 1
+            if error.code == "session_restored":
+                self.ledger.tells_of_restoration(call)
             self.settle()
             return error
         self.ledger.promise(call)
@@ -195,8 +199,12 @@ class World:
         process.complete(frame, how, seconds, self.now, self.ledger)
 
     def deliver(self, process: Process) -> None:
-        """The parent reads the oldest answer of a process."""
-        self.machine.answered(process.record, *process.answers.popleft(), self.now)  # type: ignore[arg-type]
+        """The parent reads the oldest answer of a process, and what comes ahead of it."""
+        answer = process.answers.popleft()
+        if self.machine.is_durable and answer[0] in process.saves:
+            lease, state, reason = process.saves.pop(answer[0])
+            self.machine.saved(process.record, answer[0], lease, state, reason)
+        self.machine.answered(process.record, *answer, self.now)  # type: ignore[arg-type]
         self.settle()
 
     def freeze(self, process: Process, is_frozen: bool) -> None:
@@ -216,8 +224,15 @@ class World:
         for frame in () if process.is_killed else process.running.values():
             self.ledger.died_of(frame.call)
         del self.processes[process.record.id]
+        sessions = [s for s in process.record.sessions.values() if s.is_in_worker or s.number in self._begun(process)]
         self.machine.worker_gone(process.record, death, list(process.running), self.now)
+        for session in sessions:
+            if session.where in ("in_hand", "new"):
+                self.ledger.restores(session.number, list(session.baggage or []), session.on_restore == "raise")
         self.settle()
+
+    def _begun(self, process: Process) -> set[int]:
+        return {frame.number for frame in process.running.values()} - {0}
 
     # Orders
 
@@ -229,9 +244,19 @@ class World:
             for verb, subject, detail in outbox:
                 getattr(self, f"_{verb}")(subject, detail)
         invariants.check(machine)
+        if machine.is_on_disk:
+            self._check_disk()
         for process in self.processes.values():
             forgotten = set(process.seats) - set(process.record.sessions)
             assert not forgotten, f"{process.record!r} was not told to forget the sessions {forgotten}"
+
+    def _check_disk(self) -> None:
+        """What was acknowledged is in the store: the program may be killed at any moment."""
+        for session in self.machine.book:
+            acknowledged = self.ledger.acknowledged.get(session.number, set())
+            if acknowledged and session.is_safe:
+                missing = acknowledged - set(self.store.holds(session) or ())
+                assert not missing, f"{session!r} acknowledged {missing}, which are not in the store"
 
     def _send(self, worker: Worker, call: Call) -> None:
         assert call.state == "running", f"{call!r} is sent"
@@ -272,7 +297,7 @@ class World:
     def _start(self, worker: Worker, _detail: None) -> None:
         machine = self.machine
         assert worker.id not in self.processes
-        assert len(machine.workers) <= machine.sizing.most, "more workers than max_workers and spare_workers were started"
+        assert len(machine.workers) <= machine.sizing.most, "more workers were started than there may be"
         self.processes[worker.id] = Process(worker)
 
     def _stop(self, worker: Worker, _detail: None) -> None:
@@ -293,6 +318,24 @@ class World:
 
     def _forget(self, worker: Worker, number: int) -> None:
         self.processes[worker.id].seats.pop(number, None)
+
+    def _store(self, session: Session, record: SessionRecord) -> None:
+        self.store.ask("store", session, record)
+
+    def _recall(self, session: Session, _detail: None) -> None:
+        self.store.ask("recall", session, None)
+
+    def _erase(self, session: Session, _detail: None) -> None:
+        self.store.ask("erase", session, None)
+
+    def answer_store(self, is_failing: bool = False) -> None:
+        """The store gets on with its oldest order."""
+        verb, session, record, error = self.store.answer(is_failing)
+        if verb == "store":
+            self.machine.stored(session, record, error, self.now)
+        elif verb == "recall":
+            self.machine.recalled(session, record, error, self.now)
+        self.settle()
 
     def _session_closed(self, session: Session, _detail: None) -> None:
         assert session.state in ("closed", "lost")
@@ -342,7 +385,7 @@ class World:
 
     def serve_all(self) -> None:
         """Let every process get on until none has anything to do."""
-        while self.serve_time() + sum(self.serve(process) for process in self.all):  # a sum, so that each has its turn
+        while self.serve_time() + self.serve_store() + sum(self.serve(process) for process in self.all):  # a sum: each has its turn
             pass
 
     def serve_time(self) -> bool:
@@ -351,6 +394,13 @@ class World:
         if is_due:
             self.tick()
         return is_due
+
+    def serve_store(self) -> bool:
+        """Let the store do all it was asked for; false if that was nothing."""
+        had_orders = bool(self.store.orders)
+        while self.store.orders:
+            self.answer_store()
+        return had_orders
 
     def begin(self) -> World:
         """Get every worker ready and let the pool serve."""

@@ -36,6 +36,7 @@ class Seat:
     """A session's place in a process: `state` are the tokens of the calls that ran in it, in order."""
 
     state: list[int] | None
+    lease: int
     is_open: bool = False
 
 
@@ -48,6 +49,7 @@ class Process:
     running: dict[int, Frame] = field(default_factory=dict)
     answers: deque[tuple[Any, ...]] = field(default_factory=deque)
     seats: dict[int, Seat] = field(default_factory=dict)
+    saves: dict[int, tuple[int, list[int] | None, str]] = field(default_factory=dict)  # call id -> lease, state, reason
     dropped: set[int] = field(default_factory=set)  # calls sent to it when it was deaf
     is_ready: bool = False
     is_frozen: bool = False
@@ -73,7 +75,7 @@ class Process:
             self.dropped.add(call.id)
             return
         if call.session is not None and not call.session.introduced:
-            self.seats[call.session.number] = Seat(call.session.baggage)
+            self.seats[call.session.number] = Seat(call.session.baggage, call.session.lease)
             call.session.introduced = True
         self.frames.append(Frame(call, call.deadline))
 
@@ -114,8 +116,16 @@ class Process:
             return
         if seat is not None:
             seat.is_open = True
-        how = "failed" if how == "unopened" else how
+            self._save(call, seat, how)
+        how = {"unopened": "failed", "unsaved": "ok"}.get(how, how)
         self._answer(call.id, how, now, self._value(frame) if how == "ok" else ValueError(call.id), seconds)
+
+    def _save(self, call: Call, seat: Seat, how: str) -> None:
+        """What a worker sends ahead of a session's answer, if durability asks for it."""
+        if not call.is_chore:
+            assert seat.state is not None
+            state, reason = (None, "it holds a lock") if how == "unsaved" else (list(seat.state), "")
+            self.saves[call.id] = (seat.lease, state, reason)
 
     def _value(self, frame: Frame) -> Any:
         if frame.call.operation == EXPORT_SESSION:

@@ -47,6 +47,9 @@ class Pool(RuleBasedStateMachine):
         max_memory=st.sampled_from([None, None, 2**30]),
         session_ttl=st.sampled_from([None, 2.0]),
         breaker_faults=st.integers(1, 5),
+        sleep_after=st.sampled_from([None, 0.05, 0.5, 60.0]),
+        durability=st.sampled_from(["none", "none", "reply", "disk"]),
+        on_restore=st.sampled_from(["raise", "raise", "continue"]),
     )
     def open_pool(
         self, seed: int, close_hook: bool, doubtful: bool, concurrency: int, low: int, more: int, **others: Any
@@ -65,6 +68,7 @@ class Pool(RuleBasedStateMachine):
             max_sessions=5,
             restart_backoff=0.1,
             start_timeout=4.0,
+            session_store="a file",
             **others,
         ).begin()
         self.world.doubtful_withdrawals = doubtful
@@ -176,7 +180,7 @@ class Pool(RuleBasedStateMachine):
     @rule(
         pick=PICK,
         which=PICK,
-        how=st.sampled_from(["ok", "ok", "ok", "failed", "interrupted", "unopened"]),
+        how=st.sampled_from(["ok", "ok", "ok", "ok", "failed", "interrupted", "unopened", "unsaved"]),
         seconds=DURATIONS,
     )
     def complete(self, pick: int, which: int, how: str, seconds: float) -> None:
@@ -225,6 +229,15 @@ class Pool(RuleBasedStateMachine):
     def replace(self, pick: int) -> None:
         """A worker is drained, its sessions taken along."""
         self.world.drain(self._some(pick, self._processes()))
+
+    # The store
+
+    @precondition(lambda self: hasattr(self, "world") and self.world.store.orders)
+    @rule(count=st.integers(1, 3), is_failing=st.sampled_from([False, False, False, True]))
+    def answer_store(self, count: int, is_failing: bool) -> None:
+        while count and self.world.store.orders:
+            self.world.answer_store(is_failing)
+            count -= 1
 
     # The end
 

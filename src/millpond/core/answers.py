@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core import affinity, endings, fleet, leaving
+from millpond.core import affinity, dispatch, endings, fleet, keeping, leaving
 from millpond.core.call import ENDED
 from millpond.core.worker import READY
 from millpond.errors import HandlerError
@@ -65,13 +65,15 @@ def judge_late(m: Machine, worker: Worker, call: Call, kind: AnswerKind, now: fl
         fleet.drain(m, worker, "interrupted", now)
 
 
-def session_came_back(m: Machine, session: Session, call: Call, kind: AnswerKind, now: float) -> None:
+def session_answered(m: Machine, session: Session, call: Call, kind: AnswerKind, flags: int) -> None:
+    """Note where the session's state is now: there, unless the call never began or the session did not open."""
+    if flags & SESSION_FAILED and not session.is_in_worker:
+        dispatch.release(m, session)
+    elif kind not in NEVER_BEGAN:
+        keeping.began(m, session, call)
+
+
+def session_came_back(m: Machine, session: Session, call: Call, now: float) -> None:
     """The worker is done with a call of the session, whose next call takes its place."""
-    if session.worker is not None and kind not in NEVER_BEGAN:
-        if not call.is_chore:
-            m.tally.affinity_hits += session.has_begun
-            m.tally.affinity_misses += session.baggage is not None
-        session.has_begun = True
-        session.baggage = None
-    if call.state == ENDED:
+    if call.state == ENDED or call.id in m.committing:
         affinity.call_left(m, session, call, now)

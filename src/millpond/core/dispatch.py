@@ -11,10 +11,11 @@ import math
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import lifetime
+from millpond.core import lifetime, sleeping
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.operation import UNKNOWN
 from millpond.core.transitions import move
+from millpond.core.whereabouts import STORED
 from millpond.core.worker import DRAINING, GONE, READY, SPARE
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def place(m: Machine, call: Call, now: float) -> None:
             send(m, worker, call, now)
     elif call.session.current is not None:
         call.session.wait_behind(call)
+    elif call.session.where in STORED:
+        sleeping.wait_for_state(m, call.session, call)
     else:
         _place_current(m, call.session, call, now)
 
@@ -48,7 +51,7 @@ def place(m: Machine, call: Call, now: float) -> None:
 def _place_current(m: Machine, session: Session, call: Call, now: float) -> None:
     session.current = call
     worker = session.worker
-    if worker is not None and session.affinity == "hint" and not session.has_begun and not has_room(m, worker, call):
+    if worker is not None and session.affinity == "hint" and not session.is_in_worker and not has_room(m, worker, call):
         release(m, session)  # nothing of it is there yet: elsewhere is as good
         worker = None
     if worker is None:

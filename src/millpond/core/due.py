@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core import affinity, dispatch, fleet, growth, leaving, losses, staffing, upkeep, warmup
+from millpond.core import affinity, dispatch, fleet, growth, leaving, losses, sleeping, staffing, upkeep, warmup
 from millpond.core.worker import RETIRED
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ DUE: dict[str, Callable[[Machine, Any, float], None]] = {
     "reconcile": lambda m, _, now: staffing.reconcile(m, now),
     "kill": lambda m, whom, now: fleet.kill_if_there(m, *whom, now),
     "stopped": fleet.kill_if_stopped,
+    "sleep": lambda m, _, now: sleeping.look_for_sleepers(m, now),
     "ttl": lambda m, _, now: affinity.expire_idle(m, now),
     "close": lambda m, _, now: _end_drain(m, now),
 }

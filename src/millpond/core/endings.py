@@ -55,11 +55,11 @@ def _note_failure(m: Machine, call: Call, error: BaseException) -> None:
 
 
 def end_queued(m: Machine, call: Call, ending: Ending, error: PoolError, now: float) -> None:
-    """End a call that waits, wherever it does."""
+    """End a call that waits, wherever it does; it may have been taken from there already."""
     if call.place is not None:
         call.place.remove(call)
     else:
-        del m.shelf[call.id]
+        m.shelf.pop(call.id, None)
     if not call.is_chore:
         m.queued -= 1
         m.queued_bytes -= call.nbytes

@@ -15,16 +15,15 @@ from millpond.core import dispatch, lifetime, staffing
 from millpond.core.breaker import HALF_OPEN
 from millpond.core.call import ENDED, QUEUED, RUNNING, TAKEN_BACK
 from millpond.core.deadlines import TICKS
-from millpond.core.session import CLOSED, CLOSING, LOST, OPEN
+from millpond.core.session_invariants import contradictions, sessions_of
 from millpond.core.worker import DRAINING, GONE, READY, SPARE, STARTING, WARMING, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from millpond.core.call import Call
     from millpond.core.machine import Machine
     from millpond.core.queue import CallQueue
-    from millpond.core.session import Session
 
 ROUNDING_S = 1e-9  # sums of expected work are kept by adding and subtracting
 
@@ -35,8 +34,8 @@ class InvariantBroken(AssertionError):
 
 def check(m: Machine) -> None:
     """Raise `InvariantBroken`, naming everything that does not hold."""
-    parts = (_ledger, _places, _queues, _workers, _free_places, _sessions, _watches, _breakers, _orders)
-    wrong = [told for part in parts for told in part(m)]
+    parts = (_ledger, _places, _queues, _workers, _free_places, _watches, _breakers, _orders)
+    wrong = [told for part in parts for told in part(m)] + list(contradictions(m, calls_of(m)))
     if wrong:
         raise InvariantBroken("; ".join(wrong))
 
@@ -49,16 +48,9 @@ def calls_of(m: Machine) -> Iterator[Call]:
     for worker in m.workers.values():
         yield from worker.inflight.values()
         yield from worker.queue
-    for session in _sessions_of(m):
+    for session in sessions_of(m):
         yield from (session.waiting or {}).values()
-
-
-def _sessions_of(m: Machine) -> Iterable[Session]:
-    """Open and closing sessions, and those that are over but still at a worker."""
-    found = {session.number: session for session in m.book}
-    for worker in m.workers.values():
-        found |= worker.sessions
-    return found.values()
+    yield from m.committing.values()
 
 
 def _ledger(m: Machine) -> Iterator[str]:
@@ -85,7 +77,7 @@ def _places(m: Machine) -> Iterator[str]:
             yield f"{call!r} is in {times} places"
         if (call.state == QUEUED) is (call.place is None and call.id not in m.shelf):
             yield f"{call!r} is {call.state} and its place is {call.place}"
-        if (call.state == QUEUED) is is_held:
+        if (call.state == QUEUED) is (is_held or call.id in m.committing):
             yield f"{call!r} is {call.state}, and whether a worker holds it: {is_held}"
         if (call.state == ENDED) is (call.ending is None):
             yield f"{call!r} is {call.state} with the ending {call.ending}"
@@ -175,45 +167,6 @@ def _free_places(m: Machine) -> Iterator[str]:
             yield f"{worker!r} has a free place, and {len(m.queue)} calls wait"
         if m.openers and m.may_open(worker):
             yield f"{worker!r} has a free place, and {len(m.openers)} sessions wait for one"
-
-
-def _sessions(m: Machine) -> Iterator[str]:
-    """Sessions and workers agree, and one call of a session at most is outside its line."""
-    for worker in m.workers.values():
-        if m.is_private and len(worker.sessions) > 1:
-            yield f"{worker!r} is private and has {len(worker.sessions)} sessions"
-        for number, session in worker.sessions.items():
-            if session.worker is not worker or session.number != number:
-                yield f"{session!r} is not bound to {worker!r}, which has it"
-    for session in m.book:
-        if session.state not in (OPEN, CLOSING):
-            yield f"{session!r} is in the book"
-    for session in _sessions_of(m):
-        yield from itertools.chain(_binding(session), _line(session))
-    for call in calls_of(m):
-        if call.session is not None and (call.session.current is call) is (call.place is call.session):
-            yield f"{call!r} is of {call.session!r}, which does not know it"
-
-
-def _binding(session: Session) -> Iterator[str]:
-    worker = session.worker
-    if worker is None:
-        if session.introduced or session.has_begun:
-            yield f"{session!r} is nowhere and was introduced"
-    elif worker.sessions.get(session.number) is not session or worker.state == GONE or session.state == CLOSED:
-        yield f"{session!r} cannot be at {worker!r}"
-    if session.has_begun and session.baggage is not None:
-        yield f"{session!r} has begun and its state is still carried"
-
-
-def _line(session: Session) -> Iterator[str]:
-    current = session.current
-    if session.waiting and (current is None or session.state == LOST):
-        yield f"{session!r} has calls waiting, and none before them"
-    if current is not None and current.place is None and not (current.worker is session.worker is not None):
-        yield f"{session!r} waits for {current!r}"
-    if session.exporting is not (current is not None and current.is_chore and current.op.name == "export_session"):
-        yield f"{session!r} is exporting: {session.exporting}, with {current!r}"
 
 
 def _watches(m: Machine) -> Iterator[str]:

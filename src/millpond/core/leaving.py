@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from millpond.core import affinity, dispatch, endings, fleet
+from millpond.core import affinity, dispatch, endings, fleet, keeping
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK
 from millpond.core.worker import OVERRAN
 from millpond.errors import CLASSES, TABLE
@@ -27,6 +27,8 @@ def leave(m: Machine, call: Call, code: str, now: float) -> None:
     """The caller goes; `code` is cancelled, deadline_exceeded or pool_closing. Ended calls are left alone."""
     if call.state == QUEUED:
         endings.end_queued(m, call, TABLE[code].ending, farewell(m, call, code, unbegun(call.attempts), now), now)
+    elif call.id in m.committing:
+        keeping.leave(m, call, code, now)
     elif call.state == RUNNING and call.leaving in ("", TAKEN_BACK):
         if not call.leaving:
             m.outbox.append(("withdraw", call.worker, call))

@@ -26,6 +26,7 @@ from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from millpond.core.session import Session
     from millpond.errors import Ending
     from millpond.seams import Chance
     from millpond.settings import Settings
@@ -44,11 +45,13 @@ class Records:
     __slots__ = (
         "agenda",
         "book",
+        "by_use",
         "call_ids",
         "changed_at",
         "chores_at",
         "chores_done",
         "codes",
+        "committing",
         "concurrency",
         "counts",
         "errands",
@@ -58,11 +61,14 @@ class Records:
         "has_close_hook",
         "has_listener",
         "idle",
+        "is_durable",
+        "is_on_disk",
         "is_private",
         "is_sampled",
         "is_warming_up",
         "is_watching_backlog",
         "is_watching_idle",
+        "is_watching_sleep",
         "is_watching_stalls",
         "late_answers",
         "losses",
@@ -90,6 +96,7 @@ class Records:
         "unended",
         "wake_at",
         "warm_failures",
+        "waking",
         "wheel",
         "worker_ids",
         "workers",
@@ -103,6 +110,8 @@ class Records:
         self.state = lifetime.NEW
         self.concurrency = settings.concurrency
         self.is_private = settings.isolation == "process"
+        self.is_durable = settings.durability != "none"
+        self.is_on_disk = settings.durability == "disk"
         self.workers: dict[int, Worker] = {}  # id -> worker, until it is gone
         self.idle: dict[int, Worker] = {}  # ready with a free place, the one used last at the end
         self.open_windows: OrderedDict[int, Worker] = OrderedDict()  # ready and not stalled, in turn
@@ -124,6 +133,9 @@ class Records:
             settings.spare_workers,
         )
         self.book = SessionBook(remembered=settings.max_sessions)
+        self.by_use: OrderedDict[int, Session] = OrderedDict()  # number -> session that may sleep, used last at the end
+        self.waking: dict[int, Session] = {}  # number -> session that is being read from the store
+        self.committing: dict[int, Call] = {}  # call id -> call that ran, whose answer waits for the store
         self.wake_at = math.inf  # `tick` is due at this time, at the latest
         self.wheel = Wheel(self)
         self.agenda = Agenda(self)
@@ -156,6 +168,7 @@ class Records:
         self.is_watching_stalls = False
         self.is_watching_backlog = False
         self.is_watching_idle = False
+        self.is_watching_sleep = False
 
     def new_breaker(self) -> Breaker:
         """A closed breaker with the pool's rule."""

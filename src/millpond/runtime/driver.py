@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from millpond.core.call import Call
-    from millpond.seams import AnswerKind, Clock, Death, Engine, Timer
+    from millpond.runtime.storing import Keeper
+    from millpond.seams import AnswerKind, Clock, Death, Engine, SessionRecord, Timer
     from millpond.settings import Settings
     from millpond.telemetry.bus import Bus
 
@@ -34,10 +35,13 @@ log = logging.getLogger("millpond")
 class Driver:
     """The hands of one machine: an `EngineEvents` upwards, an order book downwards."""
 
-    def __init__(self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus, keeper: Keeper
+    ) -> None:
         self.machine = Machine(settings, random)
         self.machine.has_listener = bus.has_listener
         self.engine = engine
+        self.keeper = keeper
         self.now = clock.now
         self._clock = clock
         self.bus = bus
@@ -63,7 +67,11 @@ class Driver:
             "weigh": self._weigh,
             "say": lambda event, _: bus.execute(event),
             "session_closed": self._session_closed,
+            "store": self._store,
+            "recall": self._recall,
+            "erase": lambda session, _: keeper.erase(session.id, session.generation),
         }
+        keeper.told_all = self.carry_out
         bus.on_change(self._listeners_changed)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -98,9 +106,14 @@ class Driver:
         fleet.drain(self.machine, worker, "replace_workers()", self.now())
         self.carry_out()
 
-    def open_session(self, session_id: str, affinity_mode: str | None, reopen: bool) -> Session:
-        """Open or join a session."""
-        session = affinity.open_session(self.machine, session_id, affinity_mode, reopen, self.now())
+    async def open_session(
+        self, session_id: str, affinity_mode: str | None, reopen: bool, on_restore: str | None
+    ) -> Session:
+        """Open or join a session; one that an earlier program left in the store goes on from there."""
+        record = None
+        if self.keeper.remembers and self.machine.book.find(session_id) is None:
+            record = await self.keeper.find(session_id)
+        session = affinity.open_session(self.machine, session_id, affinity_mode, reopen, self.now(), on_restore, record)
         self.carry_out()
         return session
 
@@ -296,6 +309,14 @@ class Driver:
 
     def _weigh(self, worker: Worker, _detail: None) -> None:
         fleet.weighed(self.machine, worker, self.engine.memory(worker), self.now())
+
+    def _store(self, session: Session, record: SessionRecord) -> None:
+        self.keeper.store(record, lambda _, failure: self.machine.stored(session, record, failure, self.now()))
+
+    def _recall(self, session: Session, _detail: None) -> None:
+        self.keeper.recall(
+            session.id, lambda record, failure: self.machine.recalled(session, record, failure, self.now())
+        )
 
     def _session_closed(self, session: Session, _detail: None) -> None:
         for waiting in self._closing_sessions.pop(session, ()):

@@ -30,6 +30,7 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
     driver.attach(asyncio.get_running_loop())
     try:
         lifetime.open_pool(machine, driver.now())
+        await driver.keeper.open()
         facts = await driver.engine.open(spec, driver)
         if facts is not None:
             machine.knows(facts)
@@ -63,6 +64,7 @@ async def bring_down(driver: Driver, drain_s: float) -> None:
         pass  # what is left is ended below
     finally:
         await driver.engine.close()
+        await driver.keeper.close()
         lifetime.closed(machine, driver.now())
         driver.carry_out()
         driver.detach()

@@ -137,6 +137,17 @@ def test_nothing_is_done_before_it_is_opened(path):
     assert not path.parent.exists()
 
 
+def test_a_commit_waits_for_the_disk_unless_it_is_told_not_to(path):
+    """What a caller was told is kept is past the system's caches; FULL is 2, OFF is 0."""
+    modes = []
+    for is_synced in (True, False):
+        store = SqliteStore(path, is_synced=is_synced)
+        store.open()
+        modes += store._connection.execute("PRAGMA synchronous").fetchone()
+        store.close()
+    assert modes == [2, 0]
+
+
 def test_what_was_committed_outlives_a_kill(opened, path):
     """The program says a number after its commit and is killed while it writes: what it said is there."""
     for _ in range(3):

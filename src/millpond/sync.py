@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,9 @@ from millpond.loopthread import LoopThread
 from millpond.pool import Pool
 from millpond.settings import Affinity, OnRestore
 from millpond.statistics import Statistics
+from millpond.warming.commands import Warmup
+from millpond.warming.report import WarmReport
+from millpond.warming.strategies import Strategy
 
 if TYPE_CHECKING:
     from millpond.calls import Calls
@@ -207,6 +210,11 @@ class SyncPool(SyncCalls):
     def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:
         """Set new bounds, and wait until the floor is ready."""
         self.run_async(lambda: self.pool.resize(min_workers=min_workers, max_workers=max_workers))
+
+    def warm(self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None) -> WarmReport:
+        """Warm the pool's workers again, in service; see `Pool.warm`."""
+        report: WarmReport = self.run_async(lambda: self.pool.warm(strategy, commands=commands))
+        return report
 
     def replace_workers(self) -> None:
         """Replace every worker there is now, one after another; sessions move to the new ones."""

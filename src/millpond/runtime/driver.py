@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import InvalidStateError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from millpond import events
 from millpond.core import affinity, fleet, hearing, staffing
@@ -32,6 +32,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond")
 
 
+class Warming(Protocol):
+    """Who warms the workers that have started, at the pace of a strategy."""
+
+    def open_round(self) -> None:
+        """The pool opens, and its first workers have been asked for."""
+
+    def met(self, worker: Worker) -> None:
+        """A worker answered its handshake."""
+
+    def close(self) -> None:
+        """The pool closes."""
+
+
 class Driver:
     """The hands of one machine: an `EngineEvents` upwards, an order book downwards."""
 
@@ -46,6 +59,7 @@ class Driver:
         self._clock = clock
         self.bus = bus
         self.watchers: set[Callable[[], None]] = set()  # called after anything happened, while somebody waits for it
+        self.warmer: Warming | None = None  # who warms workers, if the pool has anything to warm them by
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: Timer | None = None
         self._timer_at = math.inf
@@ -67,6 +81,9 @@ class Driver:
             "weigh": self._weigh,
             "say": lambda event, _: bus.execute(event),
             "session_closed": self._session_closed,
+            "warm": lambda worker, _: self._warm(worker),
+            "warm_step": lambda run, step: run.ticket.step(run, step),
+            "warm_end": lambda run, _: run.ticket.end(),
             "store": self._store,
             "recall": self._recall,
             "erase": lambda session, _: keeper.erase(session.id, session.generation),
@@ -288,7 +305,7 @@ class Driver:
 
     def _send_marked(self, worker: Worker, call: Call) -> None:
         """A future that was cancelled before its call was sent keeps its word: the call never runs."""
-        if call.ticket.may_begin():
+        if call.is_chore or call.ticket.may_begin():
             self.engine.send(worker, call)
             return
         now = self.now()
@@ -317,6 +334,10 @@ class Driver:
         self.keeper.recall(
             session.id, lambda record, failure: self.machine.recalled(session, record, failure, self.now())
         )
+
+    def _warm(self, worker: Worker) -> None:
+        assert self.warmer is not None
+        self.warmer.met(worker)
 
     def _session_closed(self, session: Session, _detail: None) -> None:
         for waiting in self._closing_sessions.pop(session, ()):

@@ -135,6 +135,12 @@ class EngineEvents(Protocol):
         Nothing need come of it before `all_told`, so that answers which came together are worked off together.
         """
 
+    def saved(self, worker: Any, call_id: int, lease: int, flags: int, body: bytes) -> None:
+        """Told right before the answer of a session's call, with durability: the state that the call leaves.
+
+        `lease` is the binding it was run under; `flags` and `body` are those of `millpond.wire.saved`.
+        """
+
     def all_told(self) -> None:
         """The answers that came together have been told."""
 

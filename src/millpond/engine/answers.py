@@ -65,6 +65,7 @@ class Answers:
         self._events = events
         self._notices = {
             frames.ITEM: self._item,
+            frames.SAVED: self._saved,
             frames.PONG: self._pong,
             frames.LOG: self._log,
             frames.EVENT: self._event,
@@ -81,7 +82,7 @@ class Answers:
             self._events.all_told()
 
     def _tell_each(self, link: Link, got: list[tuple[Fields, Body]]) -> None:
-        calls, free, worker, incarnation, exports = link.calls, link.free, link.worker, link.id, link.exports
+        calls, free, worker, incarnation = link.calls, link.free, link.worker, link.id
         thaw, answered = self._codec.thaw, self._events.answered
         ok, positions = frames.OK, POSITIONS
         for fields, body in got:
@@ -93,7 +94,7 @@ class Answers:
                 and sender == incarnation
                 and position < positions
                 and calls[position] == call_id
-                and not exports
+                and link.is_plain
             ):
                 try:
                     value = thaw(body)
@@ -124,12 +125,14 @@ class Answers:
         if held is None or abs(held) != call_id:
             self._drop_stray(link, flags, body)
             return
-        if kind == frames.OK and call_id in link.exports:
+        is_export, saved = link.unravel(call_id)
+        if kind == frames.OK and is_export:
             told, value = self._exported(link, flags, body)
         else:
             told, value = self._verdict(link, kind, flags, body)
-        link.exports.discard(call_id)
         link.settle(position)
+        if saved is not None and held > 0:
+            self._events.saved(link.worker, call_id, *saved)
         # Nobody waits for the answer of a call that was taken back, but that the worker passed over it is news.
         if held > 0 or told == "skipped":
             # It names no call: the same call may have been sent here again meanwhile, under another position.
@@ -147,12 +150,22 @@ class Answers:
             return "failed", _fault(body)
         return _WITHOUT_VALUE[kind], None
 
-    def _exported(self, link: Link, flags: int, body: Body) -> tuple[AnswerKind, bytes | Frozen]:
+    def _exported(self, link: Link, flags: int, body: Body) -> tuple[AnswerKind, bytes]:
         """A session's state: never decoded here, it goes on to the next worker as it came."""
         if flags & frames.SEGMENTED:
             streams, buffers = segments.unpack(body, link.replies)
-            return "ok", Frozen([bytes(stream) for stream in streams], buffers).own()
+            return "ok", segments.joined(Frozen([bytes(stream) for stream in streams], buffers))
         return "ok", bytes(body)
+
+    def _saved(self, link: Link, fields: Fields, body: Body) -> None:
+        """A session's state comes ahead of an answer, and is told with it: without the answer it is nobody's."""
+        _, _, flags, position, _, _, _, call_id, _, lease, _ = fields
+        held = link.calls[position] if position < POSITIONS else None
+        if held is None or abs(held) != call_id:
+            self.strays += 1
+            return
+        link.saves[call_id] = (int(lease) if lease.is_integer() else 0, flags, bytes(body))
+        link.is_plain = False
 
     def _thaw(self, link: Link, flags: int, body: Body) -> Any:
         """The value; what under msgpack cannot be decoded is no worker's honest answer."""

@@ -44,6 +44,10 @@ class Link:
         self.calls: list[int | None] = [None] * POSITIONS
         self.free = list(range(POSITIONS - 1, -1, -1))  # a stack: the positions used last are warm
         self.exports: set[int] = set()  # ids of the calls that take a session's state out
+        self.saves: dict[
+            int, tuple[int, int, bytes]
+        ] = {}  # call id -> lease, flags, state that came ahead of its answer
+        self.is_plain = True  # nothing is in these two: an answer is what it looks like
         self.ends = Ends(settings.buffer_bytes)
         self.logbook = self.ends.logbook
         self.outbox = Outbox(loop, self.ends.socket)
@@ -65,6 +69,7 @@ class Link:
                 self._introduce(session)
             if call.operation == EXPORT_SESSION:
                 self.exports.add(call.id)
+                self.is_plain = False
         free = self.free
         is_idle = len(free) == POSITIONS
         position = free.pop()
@@ -111,6 +116,14 @@ class Link:
         self.calls[position] = None
         self.free.append(position)
 
+    def unravel(self, call_id: int) -> tuple[bool, tuple[int, int, bytes] | None]:
+        """An answer came: whether its call was an export, and what came ahead of it."""
+        is_export = call_id in self.exports
+        self.exports.discard(call_id)
+        saved = self.saves.pop(call_id, None)
+        self.is_plain = not (self.exports or self.saves)
+        return is_export, saved
+
     def started_calls(self) -> list[int]:
         """The unanswered calls that may have run, by what the worker wrote into the logbook."""
         is_claimed = self.logbook.is_claimed
@@ -146,17 +159,12 @@ class Link:
 
     def _introduce(self, session: Any) -> None:
         """Tell the worker of a session before its first call there, with the state it had elsewhere, if any."""
-        head = msgspec.msgpack.encode([session.id, session.generation])
+        head = msgspec.msgpack.encode([session.id, session.generation, session.lease])
         parts: list[bytes | memoryview] = [head]
-        flags = 0
-        if session.baggage is not None:
-            baggage, flags = (
-                (segments.pack(session.baggage, None, self._threshold), frames.SEGMENTED)
-                if isinstance(session.baggage, Frozen)
-                else ([session.baggage], 0)
-            )
-            parts += baggage
-            flags |= frames.HAS_BAGGAGE
+        baggage, flags = session.baggage, 0
+        if baggage is not None:
+            parts.append(baggage)
+            flags = frames.HAS_BAGGAGE | (frames.SEGMENTED if isinstance(baggage, segments.Parts) else 0)
         length = sum(map(len, parts))
         header = _pack(
             length, frames.OPEN_SESSION, flags, 0, len(head), 0, self.id, 0, session.number, _NO_DEADLINE, 0.0

@@ -19,6 +19,7 @@ from millpond.core.machine import Machine
 from millpond.core.session import Session
 from millpond.core.worker import START_FAILED, STARTING, WARMING, Worker
 from millpond.runtime.tickets import Ticket, end_trace
+from millpond.wire.saved import restored
 
 if TYPE_CHECKING:
     from random import Random
@@ -188,6 +189,14 @@ class Driver:
     ) -> None:
         """See `EngineEvents`."""
         self.machine.answered(worker, call_id, kind, value, started, ended, flags, self.now())
+
+    def saved(self, worker: Worker, call_id: int, lease: int, flags: int, body: bytes) -> None:
+        """See `EngineEvents`. Raises `ProtocolError` for what cannot be the state of that session."""
+        call = worker.inflight.get(call_id)
+        session = call.session if call is not None else None
+        if session is not None and session.lease == lease:
+            state, reason = restored(session.baggage, flags, body)
+            self.machine.saved(worker, call_id, lease, state, reason)
 
     def all_told(self) -> None:
         """See `EngineEvents`."""

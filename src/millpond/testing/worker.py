@@ -19,15 +19,17 @@ from millpond.seams import Death
 from millpond.testing.answers import DirectAnswers, private
 from millpond.testing.running import MemoryRunner, carry_out
 from millpond.wire.codec import Frozen, make_codec
-from millpond.wire.frames import CALL
+from millpond.wire.frames import CALL, SEGMENTED
 from millpond.wire.handlerspec import load_arguments
 from millpond.wire.logbook import POSITIONS, Logbook
+from millpond.wire.segments import Parts
 from millpond.wire.wording import error_text, traceback_text, type_name
 from millpond.worker import emitting
 from millpond.worker.answers import without_our_frames
 from millpond.worker.handler import operations_of
 from millpond.worker.plan import plan
 from millpond.worker.running import Running
+from millpond.worker.saving import Saver
 from millpond.worker.session import Seat, Session
 from millpond.worker.stack import TASK_CALL
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from millpond.seams import AnswerKind
     from millpond.testing.engine import FakeEngine
     from millpond.wire.frames import Fields
+    from millpond.wire.saved import Saved
 
 FIRST_PID = 2**22  # above what Linux gives to processes, so that no test hits a real one
 
@@ -191,10 +194,12 @@ class FakeWorker:
     def _make_runner(self) -> MemoryRunner:
         engine = self._engine
         codec = make_codec(engine.settings.codec, engine.settings.buffer_threshold)
-        answers = self._answers = DirectAnswers(codec, engine.settings.max_payload, self._answer, self._item)
+        limit = engine.settings.max_payload
+        answers = self._answers = DirectAnswers(codec, limit, self._answer, self._item, self._saved)
         operations = operations_of(self.handler, engine.handler_facts)
         hooks = {name: getattr(self.handler, name) for name in engine.handler_facts.hooks}
-        return MemoryRunner(self._logbook, codec, answers, operations, hooks)
+        saver = Saver(codec, limit, hooks) if engine.settings.durability != "none" else None
+        return MemoryRunner(self._logbook, codec, answers, operations, hooks, saver)
 
     async def _run_hook(self, name: str) -> None:
         if name in self._engine.handler_facts.hooks:
@@ -273,7 +278,8 @@ class FakeWorker:
     def _meet(self, session: Any) -> None:
         """Be told of a session, before the first call of it."""
         assert self._runner is not None
-        seat = Seat(session.number, Session(session.id, session.generation), session.baggage, 0)
+        baggage, flags = session.baggage, SEGMENTED if isinstance(session.baggage, Parts) else 0
+        seat = Seat(session.number, Session(session.id, session.generation), baggage, flags, session.lease)
         self._runner.seats[session.number] = seat
         session.introduced = True
 
@@ -321,6 +327,9 @@ class FakeWorker:
     def _emitted(self, *told: Any) -> None:
         self._engine.events.emitted(self._record, *told)
         self._engine.events.all_told()
+
+    def _saved(self, fields: Fields, saved: Saved) -> None:
+        self._say(self._engine.events.saved, self._record, fields[7], *saved)
 
     def _item(self, fields: Fields, value: Any) -> None:
         self._say(self._engine.events.item, self._record, fields[7], value)

@@ -31,6 +31,7 @@ from millpond.worker.interrupts import Interrupts
 from millpond.worker.logs import forward_logging
 from millpond.worker.loop import BlockingLoop
 from millpond.worker.runner import Runner
+from millpond.worker.saving import Saver
 from millpond.worker.surroundings import settle
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ class Worker:
         loop = self._loop_for(handlers.is_async(handler, facts))
         args, kwargs = load_arguments(self._config["arguments"])
         instance = handler(*args, **kwargs) if handler is not None else None
+        hooks = {name: getattr(instance, name) for name in facts.hooks}
+        saves = self._config.get("saves")
         runner = Runner(
             self.channel,
             self.logbook,
@@ -128,7 +131,8 @@ class Worker:
             self._reader,
             self._answers,
             handlers.operations_of(instance, facts),
-            {name: getattr(instance, name) for name in facts.hooks},
+            hooks,
+            Saver(self._codec, self._config["max_payload"], hooks) if saves else None,
         )
         _run_hook(loop, runner, "setup")
         return loop, runner, facts

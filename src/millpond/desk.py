@@ -93,7 +93,9 @@ class Desk:
         if facts is not None:
             self._handler_name = facts.name
             self._operations = {
-                one.name: (self._machine.operations[one.name], compile_check(one)) for one in facts.operations
+                one.name: (self._machine.operations[one.name], compile_check(one))
+                for one in facts.operations
+                if one.name not in facts.removed
             }
 
     def operation_call(

@@ -24,6 +24,7 @@ from millpond.leftovers import LEFT_OPEN
 from millpond.runtime import shutdown
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
+from millpond.runtime.renewal import replace_workers
 from millpond.runtime.signals import ClosingOnSignals
 from millpond.runtime.storing import make_keeper
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource
@@ -200,18 +201,14 @@ class Pool(Calls):
         return await self.warmer.warm(strategy, commands)
 
     async def replace_workers(self) -> None:
-        """Replace every worker there is now, one after another; sessions move to the new ones."""
-        machine = self._driver.machine
+        """Load the handler's code anew and replace every worker there is now, one after another; sessions move.
+
+        Raises `StartFailed` if the new code cannot be loaded or its first workers cannot start; then the code before
+        goes on serving.
+        """
         self.at_desk()
-        for worker in list(machine.workers.values()):
-            self._driver.replace(worker)
-            await shutdown.until(
-                self._driver,
-                lambda gone=worker: (
-                    machine.state != lifetime.SERVING  # type: ignore[misc]
-                    or (gone.id not in machine.workers and machine.ready_count >= machine.sizing.low)
-                ),
-            )
+        self.check_open()
+        self.desk.knows(await replace_workers(self._driver))
 
     # Asking it
 

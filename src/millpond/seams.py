@@ -73,11 +73,15 @@ class OperationFacts:
 
 @dataclass(frozen=True, slots=True)
 class HandlerFacts:
-    """A handler's name, its operations in the order of their numbers (from 1), and the hooks it defines."""
+    """A handler's name, its operations in the order of their numbers (from 1), and the hooks it defines.
+
+    `removed` are operations that newer code has no more: they keep their numbers.
+    """
 
     name: str
     operations: tuple[OperationFacts, ...]
     hooks: tuple[str, ...]
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,7 @@ class TraceSource(Protocol):
 
 
 class Engine(Protocol):
-    """Makes workers and carries calls to them. All methods are called on the loop's thread; only two are async."""
+    """Makes workers and carries calls to them. All methods are called on the loop's thread; only three are async."""
 
     async def open(self, spec: EngineSpec, events: EngineEvents) -> HandlerFacts | None:
         """Prepare the image and return the handler's facts, or `None` if the first worker has to tell them.
@@ -199,6 +203,16 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """End every worker and helper process, whatever they do, and free every file descriptor. Idempotent."""
+
+    async def renew(self) -> HandlerFacts | None:
+        """Load the handler's code anew; workers started from now on have it, `settle` follows.
+
+        Returns the new facts, in which every operation keeps its number, or `None` if a worker has to tell them.
+        Raises `StartFailed` with the user's traceback last, and nothing has changed.
+        """
+
+    def settle(self, is_kept: bool) -> None:
+        """Whether the code loaded by `renew` stays; if not, workers are made from the code before again."""
 
     def facts(self) -> HandlerFacts | None:
         """The handler's facts once they are known."""

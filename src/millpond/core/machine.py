@@ -55,9 +55,13 @@ class Machine(Records):
     # Calls come in
 
     def knows(self, facts: HandlerFacts) -> None:
-        """Take note of the handler's operations and hooks."""
+        """Take note of the handler's operations and hooks; one that is known keeps its record and its number."""
         for number, operation in enumerate(facts.operations, start=1):
-            self.operations[operation.name] = Operation(operation.name, number, operation, self.new_breaker())
+            known = self.operations.get(operation.name)
+            if known is None:
+                self.operations[operation.name] = Operation(operation.name, number, operation, self.new_breaker())
+            else:
+                known.learn_facts(operation)
         self.has_close_hook = "close_session" in facts.hooks
 
     def function(self, name: str) -> Operation:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from millpond.engine.link import FAILED, READY, STARTING, WARMING, Link
+from millpond.engine.numbering import Numbering
 from millpond.errors import CLASSES, HandlerError, PoolError, ResultNotSerializable
 from millpond.seams import AnswerKind, EngineEvents, HandlerFacts
 from millpond.wire import frames, segments
@@ -58,11 +59,12 @@ class _StartFailure(msgspec.Struct):
 class Answers:
     """Decodes and tells. `strays` counts answers nobody here was waiting for; `facts` are what a worker reported."""
 
-    def __init__(self, codec: Codec, events: EngineEvents) -> None:
+    def __init__(self, codec: Codec, events: EngineEvents, numbering: Numbering) -> None:
         self.strays = 0
         self.facts: HandlerFacts | None = None
         self._codec = codec
         self._events = events
+        self._numbering = numbering
         self._notices = {
             frames.ITEM: self._item,
             frames.SAVED: self._saved,
@@ -225,8 +227,10 @@ class Answers:
 
     def _ready(self, link: Link, fields: Fields, body: Body) -> None:
         pid = _decoded(body, _Hello).pid
+        facts = _decoded(body, HandlerFacts)
+        link.renumbered = self._numbering.translation(facts)
         if self.facts is None:
-            self.facts = _decoded(body, HandlerFacts)
+            self.facts = self._numbering.lasting(facts)
         _advance(link, READY, after=(WARMING,))
         self._events.ready(link.worker, link.pid or pid)
 

@@ -36,6 +36,8 @@ class Link:
         self.worker = worker
         self.id: int = worker.id
         self.pid = 0  # until the warden says
+        self.wardens: Any = None  # whose child it is
+        self.renumbered: dict[int, int] | None = None  # number of an operation -> in its image, where they differ
         self.stage = STARTING  # what the worker last said of itself
         self.is_distrusted = False  # it broke the protocol: nothing more is read
         self.is_at_end = False  # its socket is closed
@@ -76,15 +78,18 @@ class Link:
         self.logbook.reset(position)
         self.calls[position] = call.id
         call.position = position
+        operation = call.operation
+        if self.renumbered is not None:
+            operation = self.renumbered.get(operation, operation)
         body = call.payload
         if type(body) is bytes and len(body) <= LARGE_BYTES and call.trace is None:
             header = _pack(
-                len(body), frames.CALL, 0, position, call.operation, 0, self.id, call.id, number, call.deadline, 0.0
+                len(body), frames.CALL, 0, position, operation, 0, self.id, call.id, number, call.deadline, 0.0
             )
             self.outbox.parts.append(header)
             self.outbox.parts.append(body)
         else:
-            self._add_uncommon(call, position, number)
+            self._add_uncommon(call, position, operation, number)
         if is_idle or len(self.outbox.parts) >= FLUSH_PARTS:
             self.outbox.flush()
         else:
@@ -136,13 +141,13 @@ class Link:
         self.outbox.close()
         self.ends.close()
 
-    def _add_uncommon(self, call: Any, position: int, number: int) -> None:
+    def _add_uncommon(self, call: Any, position: int, operation: int, number: int) -> None:
         parts, flags = self._parts(call.payload)
         if call.trace is not None and len(call.trace.header) <= tracing.LONGEST:
             parts, flags = [tracing.prefix(call.trace.header), *parts], flags | frames.TRACED
         length = sum(map(len, parts))
         header = _pack(
-            length, frames.CALL, flags, position, call.operation, 0, self.id, call.id, number, call.deadline, 0.0
+            length, frames.CALL, flags, position, operation, 0, self.id, call.id, number, call.deadline, 0.0
         )
         self._add(header, parts, length)
 

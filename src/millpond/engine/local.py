@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import itertools
 from collections import deque
 from typing import Any
 
@@ -17,6 +18,7 @@ from millpond.engine.answers import Answers, decode_facts
 from millpond.engine.inbox import Inbox
 from millpond.engine.link import Link
 from millpond.engine.logs import Ring
+from millpond.engine.numbering import Numbering
 from millpond.engine.succession import Notices, Succession
 from millpond.errors import StartFailed
 from millpond.seams import Death, EngineEvents, EngineSpec, HandlerFacts
@@ -39,8 +41,13 @@ class LocalEngine:
         self._links: dict[int, Link] = {}  # worker id -> link, until its death is told
         self._lost: list[Link] = []  # those whose warden died, until they are known to be dead
         self._past: deque[Ring] = deque(maxlen=_PAST_LOGS)
-        self._wardens: Succession | None = None
+        self._wardens: Succession | None = None  # of the image that workers are made from
+        self._wardens_before: Succession | None = None  # until it is settled which of the two stays
+        self._all_wardens: list[Succession] = []  # those whose image, or whose workers, are there
+        self._images = itertools.count(1)
+        self._numbering = Numbering()
         self._ending: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()  # wardens on their way out
         self._is_closed = False
         self._facts: HandlerFacts | None = None
         self.protocol_errors = 0
@@ -52,7 +59,8 @@ class LocalEngine:
         self._loop = asyncio.get_running_loop()
         self._spec = spec
         self._events = events
-        self._answers = Answers(make_codec(spec.settings.codec, spec.settings.buffer_threshold), events)
+        codec = make_codec(spec.settings.codec, spec.settings.buffer_threshold)
+        self._answers = Answers(codec, events, self._numbering)
         self._inbox = Inbox(self._loop, self._answers.tell, self._socket_ended, self._distrust)
         try:
             self._wardens = self._found()
@@ -68,10 +76,39 @@ class LocalEngine:
         if self._wardens is None:
             return
         if self._ending is None:
-            self._ending = self._loop.create_task(self._wardens.quit())
+            self._ending = self._loop.create_task(self._quit_all())
             # Not in the task itself: one that is cancelled before its first step runs no line of it.
             self._ending.add_done_callback(lambda _: self._end_now())
         await asyncio.wait([self._ending])
+
+    async def renew(self) -> HandlerFacts | None:
+        """Start another warden and wait for its image; the present one keeps its workers till they go."""
+        if self._is_closed or self._wardens is None or self._wardens_before is not None:
+            raise RuntimeError("an engine is renewed while it is open, once at a time")
+        fresh = self._found()
+        try:
+            facts = await self._image(fresh)
+            if self._is_closed:
+                raise StartFailed("the engine was closed")
+        except BaseException:
+            self._end_wardens(fresh)
+            raise
+        self._wardens_before, self._wardens = self._wardens, fresh
+        if facts is not None:
+            self._facts = facts
+        else:
+            self._answers.facts = None
+        return facts
+
+    def settle(self, is_kept: bool) -> None:
+        """Let the image go that is not to be started from any more; its warden follows its last worker."""
+        if self._wardens_before is None:
+            return
+        gone, self._wardens_before = self._wardens_before, None
+        if not is_kept and self._wardens is not None:
+            gone, self._wardens = self._wardens, gone
+        gone.retire()
+        self._maybe_dismiss(gone)
 
     def facts(self) -> HandlerFacts | None:
         """The handler's facts, from the image or from the first worker that was ready."""
@@ -94,6 +131,7 @@ class LocalEngine:
             self._loop.call_soon(self._refuse, worker, f"no worker could be started: {error}")
             return
         worker.link = link
+        link.wardens = self._wardens
         self._links[link.id] = link
         self._inbox.watch(link)
         self._wardens.order(control.START, link.id, ends=link.ends)
@@ -154,13 +192,18 @@ class LocalEngine:
         if worker is not None:
             return worker.link.ring.text() if worker.link is not None else ""
         living = [link.ring for link in self._links.values()]
-        image = [self._wardens.output] if self._wardens is not None else []
+        image = [wardens.output for wardens in self._all_wardens]
         return "".join(ring.text() for ring in (*image, *self._past, *living))
 
     def _found(self) -> Succession:
-        notices = Notices(self._reported, self._warden_lost, self._warden_swept, self._events.engine_failed)
+        def lost() -> None:
+            self._lost += [link for link in self._links.values() if link.wardens is made]
+
+        notices = Notices(self._reported, lost, lambda: self._warden_swept(made), self._events.engine_failed)
         try:
-            return Succession(self._loop, self._spec, self._program, notices)
+            made = Succession(self._loop, self._spec, self._program, notices, next(self._images))
+            self._all_wardens.append(made)
+            return made
         except OSError as error:
             raise StartFailed(f"the warden could not be started: {error}") from error
         except Exception as error:
@@ -178,13 +221,14 @@ class LocalEngine:
             facts, failure = b"", str(error)
         if failure:
             raise StartFailed(f"no worker can be started: {failure}")
-        return decode_facts(facts)
+        told = decode_facts(facts)
+        return None if told is None else self._numbering.lasting(told)
 
     def _end_now(self) -> None:
         """What is left of a closing when there is no time: kill, reap, free. Does not wait for the loop."""
         self._is_closed = True
-        if self._wardens is not None:
-            self._wardens.end_now()
+        for wardens in list(self._all_wardens):
+            self._end_wardens(wardens)
         for link in list(self._links.values()):
             self._bury(link, -signal.SIGKILL)
 
@@ -214,6 +258,7 @@ class LocalEngine:
         link.close()
         del self._links[link.id]
         self._past.append(link.ring)
+        self._maybe_dismiss(link.wardens)
         self._events.gone(link.worker, _death(status, link.stderr.tail()), started)
 
     def _refuse(self, worker: Any, message: str) -> None:
@@ -236,9 +281,9 @@ class LocalEngine:
 
     def _suspect(self, link: Link) -> None:
         """Dead, or never started, and not a word from the warden: then it is the warden that hangs."""
-        if not link.is_gone and (link.is_at_end or not link.pid) and self._wardens is not None:
+        if not link.is_gone and (link.is_at_end or not link.pid):
             log.error("the warden does not answer; it is replaced, and with it all workers")
-            self._wardens.replace()
+            link.wardens.replace()
 
     def _distrust(self, link: Link, error: Exception) -> None:
         """Nothing more is believed of a worker that broke the protocol."""
@@ -247,17 +292,30 @@ class LocalEngine:
         log.error("worker %d (pid %d) broke the protocol and is killed: %s", link.id, link.pid, error)
         self.kill(link.worker)
 
-    def _warden_lost(self) -> None:
-        self._lost += self._links.values()
-
-    def _warden_swept(self) -> None:
-        lost, self._lost = self._lost, []
+    def _warden_swept(self, wardens: Succession) -> None:
+        lost = [link for link in self._lost if link.wardens is wardens]
+        self._lost = [link for link in self._lost if link.wardens is not wardens]
         for link in lost:
             self._bury(link, -signal.SIGKILL)
 
+    def _maybe_dismiss(self, wardens: Succession) -> None:
+        """Let a warden go that has no worker left and is to make no other."""
+        if wardens.is_retired and not self._is_closed and not any(link.wardens is wardens for link in self._links.values()):
+            leaving = self._loop.create_task(wardens.quit())
+            self._leaving.add(leaving)
+            leaving.add_done_callback(lambda _: self._end_wardens(wardens))
+            leaving.add_done_callback(self._leaving.discard)
+
+    def _end_wardens(self, wardens: Succession) -> None:
+        wardens.end_now()
+        if wardens in self._all_wardens:
+            self._all_wardens.remove(wardens)
+
+    async def _quit_all(self) -> None:
+        await asyncio.gather(*(wardens.quit() for wardens in self._all_wardens))
+
     def _order(self, kind: int, link: Link, number: int = 0) -> None:
-        if self._wardens is not None:
-            self._wardens.order(kind, link.id, number)
+        link.wardens.order(kind, link.id, number)
 
     def _write(self, worker: Any, kind: int, call_id: int = 0, number: int = 0, amount: int = 0) -> None:
         link = _live(worker)

@@ -59,6 +59,7 @@ class Driver:
         self.now = clock.now
         self._clock = clock
         self.bus = bus
+        self.renewing = asyncio.Lock()  # held while the code is loaded anew and the workers are replaced
         self.watchers: set[Callable[[], None]] = set()  # called after anything happened, while somebody waits for it
         self.warmer: Warming | None = None  # who warms workers, if the pool has anything to warm them by
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -78,6 +78,16 @@ def threads() -> list[str]:
     return names
 
 
+def descriptors() -> dict[int, str]:
+    """This process's open descriptors and what each leads to: a path, or such as `socket:[123]`; empty if unknown."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):  # the one the list was read by is gone
+                found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+    return found
+
+
 def children() -> list[int]:
     """The living and dead children of this process, adopted ones included. For a process of one thread."""
     pid = os.getpid()

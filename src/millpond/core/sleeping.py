@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from millpond import events
 from millpond.core import affinity, dispatch, endings, keeping, lifetime, moving
-from millpond.core.session import CLOSING, OPEN
+from millpond.core.session import CLOSING, LOST, OPEN
 from millpond.core.whereabouts import ASLEEP, BOUND, IN_HAND, WAKING, go
 from millpond.errors import CLASSES
 from millpond.seams import SessionRecord
@@ -165,8 +165,9 @@ def erase(m: Machine, session: Session) -> None:
 
 
 def forgotten(m: Machine, session: Session) -> None:
-    """The session is over: nothing here and nothing in the store remembers it."""
+    """The session is over: nothing here and nothing in the store remembers it, unless it ends with its pool."""
     session.storing = None
     m.by_use.pop(session.number, None)
     m.waking.pop(session.number, None)
-    erase(m, session)
+    if m.state != lifetime.CLOSING or session.state != LOST:
+        erase(m, session)

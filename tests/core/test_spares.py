@@ -102,6 +102,14 @@ def test_a_spare_is_worth_a_backlog_that_no_start_would_be():
     assert world.machine.sizing.wanted == 2
 
 
+def test_an_empty_pool_with_a_spare_answers_its_first_call_at_once():
+    """Nobody serves, so there is nothing to wait for."""
+    world = World(min_workers=0, max_workers=1, spare_workers=1).begin()
+    call = world.submit()
+    world.advance(0.0)
+    assert call.worker is not None
+
+
 def test_shrinking_lets_idle_workers_go_and_keeps_the_spare():
     """The number of spares is a wish of its own."""
     world = World(min_workers=3, max_workers=3, spare_workers=1).begin()

@@ -201,7 +201,7 @@ class Machine(Records):
         """A call has to wait: consider growing, if there is room and it still waits in a moment."""
         if not self.is_watching_backlog and (self.is_private or self.sizing.wanted < self.sizing.high):
             self.is_watching_backlog = True
-            self.agenda.add(now + (GROW_AFTER if self.workers else 0.0), "backlog")
+            self.agenda.add(now + (GROW_AFTER if self.ready_count else 0.0), "backlog")
 
     def say(self, kind: type[events.Event], *facts: Any) -> None:
         """Put an event into the outbox, if anybody listens."""

@@ -254,7 +254,7 @@ class World:
         """What was acknowledged is in the store: the program may be killed at any moment."""
         for session in self.machine.book:
             acknowledged = self.ledger.acknowledged.get(session.number, set())
-            if acknowledged and session.is_safe:
+            if acknowledged:
                 missing = acknowledged - set(self.store.holds(session) or ())
                 assert not missing, f"{session!r} acknowledged {missing}, which are not in the store"
 
@@ -275,7 +275,8 @@ class World:
         assert call.state == "running", f"{call!r} is taken back"
         assert call.worker is worker
         process = self.processes[worker.id]
-        waiting = [f for f in process.frames if f.call is call and not f.is_withdrawn]
+        frames = [*process.frames, *process.errands]
+        waiting = [f for f in frames if f.call is call and not f.is_withdrawn]
         for frame in waiting:
             frame.is_withdrawn = True
             # Claimed and withdrawn at once: the parent cannot tell, the worker passes over it.
@@ -374,6 +375,8 @@ class World:
             self.claim(process)
         elif process.running:
             self.complete(process, next(iter(process.running.values())))
+        elif process.can_attend:
+            process.attend(self.now, self.ledger)
         elif process.pings:
             process.pings = 0
             fleet.ponged(self.machine, process.record, self.now)
@@ -385,7 +388,9 @@ class World:
 
     def serve_all(self) -> None:
         """Let every process get on until none has anything to do."""
-        while self.serve_time() + self.serve_store() + sum(self.serve(process) for process in self.all):  # a sum: each has its turn
+        while (
+            self.serve_time() + self.serve_store() + sum(self.serve(process) for process in self.all)
+        ):  # a sum: each has its turn
             pass
 
     def serve_time(self) -> bool:

@@ -18,7 +18,7 @@ from millpond.core.whereabouts import ASLEEP, GONE, NEW, go
 from millpond.core.worker import DRAINING, READY
 from millpond.core.worker import GONE as DEAD
 from millpond.errors import CLASSES
-from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
+from millpond.seams import CLOSE_SESSION
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
@@ -175,8 +175,8 @@ def chore_ended(m: Machine, call: Call, ending: Ending, value: Any, now: float) 
     """An errand came to its end."""
     session = call.session
     assert session is not None
-    if call.operation == EXPORT_SESSION:
-        moving.exported(m, session, ending, value)
+    if call.operation in moving.EXPORTS:
+        moving.exported(m, session, call, ending, value, now)
     else:
         dismiss(m, session, now)
 

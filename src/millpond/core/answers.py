@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core import affinity, dispatch, endings, fleet, keeping, leaving
+from millpond.core import affinity, aside, dispatch, endings, fleet, keeping, leaving
 from millpond.core.call import ENDED
 from millpond.core.worker import READY
 from millpond.errors import HandlerError
@@ -25,9 +25,12 @@ SESSION_FAILED = 4  # answer flag: the session's opening hook failed, it is not 
 NEVER_BEGAN = ("expired", "skipped")
 
 
-def unmatched(m: Machine, worker: Worker, kind: AnswerKind) -> None:
-    """The worker passed over a withdrawn call, or its answer is nobody's."""
-    if kind == "skipped" and worker.skips:
+def unmatched(m: Machine, worker: Worker, call_id: int, kind: AnswerKind, value: Any, now: float) -> None:
+    """An errand aside came back, the worker passed over a withdrawn call, or its answer is nobody's."""
+    errand = worker.aside.get(call_id)
+    if errand is not None:
+        aside.answered(m, worker, errand, kind, value, now)
+    elif kind == "skipped" and worker.skips:
         worker.skips -= 1
     else:
         m.late_answers += 1

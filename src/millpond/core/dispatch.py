@@ -11,12 +11,13 @@ import math
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import lifetime, sleeping
+from millpond.core import aside, lifetime, sleeping
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.operation import UNKNOWN
 from millpond.core.transitions import move
 from millpond.core.whereabouts import STORED
 from millpond.core.worker import DRAINING, GONE, READY, SPARE
+from millpond.seams import EXPORT_ASIDE
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -51,6 +52,10 @@ def place(m: Machine, call: Call, now: float) -> None:
 def _place_current(m: Machine, session: Session, call: Call, now: float) -> None:
     session.current = call
     worker = session.worker
+    if call.operation == EXPORT_ASIDE:
+        assert worker is not None
+        aside.send(m, worker, call, now)
+        return
     if worker is not None and session.affinity == "hint" and not session.is_in_worker and not has_room(m, worker, call):
         release(m, session)  # nothing of it is there yet: elsewhere is as good
         worker = None
@@ -58,8 +63,12 @@ def _place_current(m: Machine, session: Session, call: Call, now: float) -> None
         _place_unbound(m, session, call, now)
     elif _is_next(m, worker) and has_room(m, worker, call):
         send(m, worker, call, now)
+    elif aside.may_go_elsewhere(m, session, now) and not call.is_chore:
+        aside.go_elsewhere(m, session, call, now)
     else:
         worker.queue.push(call)
+        if session.affinity == "hint" and not call.is_chore:
+            aside.wait_for_elsewhere(m, call, now)
 
 
 def _is_next(m: Machine, worker: Worker) -> bool:
@@ -238,6 +247,10 @@ def look_for_stalls(m: Machine, now: float) -> None:
         worker.is_stalled = True
         m.open_windows.pop(worker.id, None)
         take_back(m, worker)
+    if m.movers:
+        aside.look_for_movers(m, now)
+        if m.movers and not m.is_watching_stalls:
+            watch_stalls(m, now)
 
 
 def take_back(m: Machine, worker: Worker) -> None:

@@ -47,6 +47,7 @@ def calls_of(m: Machine) -> Iterator[Call]:
     yield from m.shelf.values()
     for worker in m.workers.values():
         yield from worker.inflight.values()
+        yield from worker.aside.values()
         yield from worker.queue
     for session in sessions_of(m):
         yield from (session.waiting or {}).values()
@@ -72,7 +73,10 @@ def _ledger(m: Machine) -> Iterator[str]:
 def _places(m: Machine) -> Iterator[str]:
     """Each call is in one place, and in the state that belongs there."""
     for call, times in Counter(calls_of(m)).items():
-        is_held = call.worker is not None and call.worker.inflight.get(call.id) is call
+        is_held = call.worker is not None and call in (
+            call.worker.inflight.get(call.id),
+            call.worker.aside.get(call.id),
+        )
         if times > 1:
             yield f"{call!r} is in {times} places"
         if (call.state == QUEUED) is (call.place is None and call.id not in m.shelf):

@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond import events
-from millpond.core import answers, endings, leaving, sleeping
+from millpond.core import answers, endings, leaving
 from millpond.core.whereabouts import BOUND, go
 from millpond.errors import CLASSES, TABLE
 from millpond.seams import SessionRecord
@@ -59,15 +59,14 @@ def began(m: Machine, session: Session, call: Call) -> None:
 
 
 def _keep(m: Machine, session: Session, call: Call) -> None:
-    sent, session.sent = session.sent, None
-    if sent is None or sent[0] != call.id:
-        sent = (call.id, None, "its worker sent no state along with an answer")
-    _, state, reason = sent
-    session.is_safe = not reason
+    if session.sent is None or session.sent[0] != call.id:
+        session.sent = (call.id, None, "its worker sent no state along with an answer")
+    _, state, reason = session.sent
     if reason:
-        _is_unsafe(m, session, reason)
+        _pin(m, session, reason)
         return
-    session.pinned = ""
+    session.sent = None
+    session.pinned, session.is_safe = "", True
     if state is not session.baggage:
         session.baggage = state
         session.version += 1
@@ -75,12 +74,13 @@ def _keep(m: Machine, session: Session, call: Call) -> None:
             order_storing(m, session)
 
 
-def _is_unsafe(m: Machine, session: Session, reason: str) -> None:
-    """Its worker has a newer state than can be kept: with the worker it is lost, and says so."""
-    session.baggage = None
-    session.version += 1
-    session.committed = session.version
-    sleeping.erase(m, session)
+def _pin(m: Machine, session: Session, reason: str) -> None:
+    """Its worker has a newer state than can be kept. With "reply" it is lost with the worker, and says so.
+
+    With "disk" the answer is refused instead, and the state before it stays the one to go on from.
+    """
+    if not m.is_on_disk:
+        session.baggage, session.is_safe = None, False
     if not session.pinned and session.worker is not None:
         m.say(events.SessionPinned, session.number, session.worker.id, reason)
     session.pinned = reason
@@ -97,13 +97,16 @@ def order_storing(m: Machine, session: Session) -> SessionRecord:
 # Answers that wait for the store
 
 
-def withholds(m: Machine, call: Call, kind: AnswerKind, value: Any, ended: float) -> bool:
-    """Whether the answer waits until its state is committed; it is judged then."""
+def withholds(m: Machine, call: Call, kind: AnswerKind, value: Any, ended: float, now: float) -> bool:
+    """Whether the answer is not given now: it waits until its state is committed, or is refused as that cannot be."""
     session = call.session
     assert session is not None
-    if not m.is_on_disk or call.is_chore or session.version <= session.committed:
+    if not m.is_on_disk or call.is_chore or kind in answers.NEVER_BEGAN or ended > call.deadline:
         return False
-    if kind in answers.NEVER_BEGAN or ended > call.deadline:
+    if session.sent is not None and session.sent[0] == call.id:
+        _refuse(m, call, session.sent[2], now)
+        return True
+    if session.version <= session.committed:
         return False
     if session.withheld is None:
         session.withheld = deque()
@@ -130,6 +133,11 @@ def committed(m: Machine, session: Session, record: SessionRecord, error: BaseEx
             endings.finish(m, call, "failed", CLASSES["store_failed"](f"{told}{error}"), now)
     if not waiting:
         session.withheld = None
+
+
+def _refuse(m: Machine, call: Call, why: str, now: float) -> None:
+    told = f"{call.op.name!r} ran, but the state it left could not be stored, and its answer is withheld: {why}"
+    endings.finish(m, call, "failed", CLASSES["store_failed"](told), now)
 
 
 def leave(m: Machine, call: Call, code: str, now: float) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from millpond.core import affinity, dispatch, endings, fleet, keeping
+from millpond.core import affinity, aside, dispatch, endings, fleet, keeping
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK
 from millpond.core.worker import OVERRAN
 from millpond.errors import CLASSES, TABLE
+from millpond.seams import EXPORT_ASIDE
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -42,6 +43,9 @@ def unbegun(attempts: int) -> Outcome:
 
 def withdrawn(m: Machine, worker: Worker, call: Call, is_proven: bool, now: float) -> None:
     """What came of an order to withdraw: proven that the call did not start, or not."""
+    if call.operation == EXPORT_ASIDE:
+        aside.withdrawn(m, worker, call, is_proven, now)
+        return
     if call.state != RUNNING or worker.inflight.get(call.id) is not call:
         return
     if is_proven:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import affinity, dispatch, endings, fleet, lifetime, moving, staffing, warmup
+from millpond.core import affinity, aside, dispatch, endings, fleet, lifetime, moving, staffing, warmup
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.leaving import farewell, unbegun
 from millpond.core.retry import POISON, backoff, may_retry
@@ -41,6 +41,7 @@ def worker_gone(m: Machine, worker: Worker, death: Death, started: Collection[in
         if call.state == RUNNING:
             _judge(m, worker, call, death, call.id in started, now)
     warmup.worker_gone(m, worker, death, now)
+    aside.lost(m, worker, now)
     affinity.worker_gone(m, worker, str(death), now)
     staffing.reconcile(m, now)
     dispatch.pump_idle(m, now)

@@ -15,6 +15,7 @@ from millpond.core import (
     admission,
     affinity,
     answers,
+    aside,
     dispatch,
     due,
     endings,
@@ -63,6 +64,7 @@ class Machine(Records):
             else:
                 known.learn_facts(operation)
         self.has_close_hook = "close_session" in facts.hooks
+        self.exports_aside = "export_session" not in facts.hooks
 
     def function(self, name: str) -> Operation:
         """The record of a function given to `run`: one a name, at most 64, then one for the rest."""
@@ -134,7 +136,7 @@ class Machine(Records):
         if worker.is_stalled:
             dispatch.unstall(self, worker, now)
         if call is None:
-            answers.unmatched(self, worker, kind)
+            answers.unmatched(self, worker, call_id, kind, value, now)
         else:
             if not worker.inflight:
                 worker.busy_s += now - worker.busy_since
@@ -151,13 +153,15 @@ class Machine(Records):
                 answers.session_answered(self, session, call, kind, flags)
             if call.state != RUNNING:
                 answers.judge_late(self, worker, call, kind, now)
-            elif session is None or not keeping.withholds(self, call, kind, value, ended):
+            elif session is None or not keeping.withholds(self, call, kind, value, ended, now):
                 answers.judge(self, call, kind, value, call.service_s, ended, now)
             if session is not None:
                 answers.session_came_back(self, session, call, now)
         dispatch.settle(self, worker, now)
         if worker.queue.size or self.queue.size or self.openers.size:
             dispatch.pump(self, worker, now)
+        if self.movers:
+            aside.look_for_movers(self, now)
         if self.sizing.fails or worker.state != READY or self.state != lifetime.SERVING:
             fleet.after_answer(self, worker, now)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import affinity, dispatch, endings, fleet, lifetime
+from millpond.core import affinity, aside, dispatch, endings, fleet, lifetime
 from millpond.core.call import QUEUED
 from millpond.core.session import CLOSING, OPEN
 from millpond.core.whereabouts import BOUND, IN_HAND, LEAVING, NEW, go
 from millpond.core.worker import GONE
 from millpond.errors import CLASSES
-from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
+from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from millpond.core.session import Session
     from millpond.core.worker import Worker
     from millpond.errors import Ending, PoolError
+
+
+EXPORTS = (EXPORT_SESSION, EXPORT_ASIDE)
 
 
 def may_move(m: Machine, session: Session) -> bool:
@@ -34,7 +37,18 @@ def can_leave_now(m: Machine, session: Session) -> bool:
     """Whether taking it out takes no place from anybody who waits."""
     worker = session.worker
     assert worker is not None
-    return _is_kept(m, session) or (worker.id in m.idle and not worker.queue.size)
+    return is_kept(m, session) or is_free(worker) or aside.is_possible(m, session)
+
+
+def is_free(worker: Worker) -> bool:
+    """Whether an errand would be begun at once."""
+    return worker.load < worker.places and not worker.queue.size
+
+
+def may_all_leave(m: Machine, worker: Worker) -> bool:
+    """Whether no session keeps the worker from going, as far as is known."""
+    sessions = worker.sessions.values()
+    return not worker.aside and all(may_move(m, one) or not (one.is_in_worker or m.is_private) for one in sessions)
 
 
 def take_out(m: Machine, session: Session, now: float) -> bool:
@@ -43,23 +57,26 @@ def take_out(m: Machine, session: Session, now: float) -> bool:
         return False
     worker = session.worker
     assert worker is not None
-    if _is_kept(m, session):
+    if worker.is_killed:
+        return False
+    if is_kept(m, session):
         go(session, IN_HAND)
         dispatch.release(m, session)
         _moved(m, session, worker)
         return False
     go(session, LEAVING)
-    affinity.errand(m, session, EXPORT_SESSION, now)
+    is_beside = not is_free(worker) and aside.is_possible(m, session)
+    affinity.errand(m, session, EXPORT_ASIDE if is_beside else EXPORT_SESSION, now)
     return True
 
 
-def _is_kept(m: Machine, session: Session) -> bool:
+def is_kept(m: Machine, session: Session) -> bool:
     """Whether the parent holds the very state that is in the worker."""
-    return m.is_durable and session.is_safe and session.baggage is not None
+    return m.is_durable and session.is_safe and session.baggage is not None and not session.pinned
 
 
-def exported(m: Machine, session: Session, ending: Ending, value: Any) -> None:
-    """The errand came to its end."""
+def exported(m: Machine, session: Session, errand: Call, ending: Ending, value: Any, now: float) -> None:
+    """The errand came to its end. One that was carried out beside another call may fail for that: nothing is pinned."""
     worker = session.worker
     if session.where != LEAVING or worker is None or worker.state == GONE:
         return
@@ -68,9 +85,13 @@ def exported(m: Machine, session: Session, ending: Ending, value: Any) -> None:
         go(session, IN_HAND)
         session.baggage = value
         session.version += 1
+        aside.learn(m, now - errand.sent_at)
         _moved(m, session, worker)
+        return
+    go(session, BOUND)
+    if errand.operation == EXPORT_ASIDE:
+        session.is_stubborn = ending != "cancelled"
     else:
-        go(session, BOUND)
         session.pinned = f"its state cannot be exported: {value}"
         m.say(events.SessionPinned, session.number, worker.id, session.pinned)
 
@@ -111,7 +132,7 @@ def restore(m: Machine, session: Session, death: str, now: float) -> None:
     for call in calls:
         if session.is_restored and not call.is_chore:
             endings.end_queued(m, call, "rejected", told_restored(session), now)
-        elif call.operation == EXPORT_SESSION and call.is_chore:
+        elif call.operation in EXPORTS:
             endings.finish(m, call, "lost", None, now)
         else:
             dispatch.place(m, call, now)

@@ -21,7 +21,7 @@ from millpond.core.session import SessionBook
 from millpond.core.sizing import Sizing
 from millpond.core.tally import Tally
 from millpond.core.worker import Worker
-from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
+from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from millpond.settings import Settings
 
 Order = tuple[str, Any, Any]
+ERRANDS = (("export_session", EXPORT_ASIDE), ("export_session", EXPORT_SESSION), ("close_session", CLOSE_SESSION))
+FIRST_MOVE_S = 0.002  # seconds a move is expected to take before one was seen
 LOSSES = 64  # dead workers whose replacement is awaited; beyond, the oldest are forgotten
 
 
@@ -55,6 +57,7 @@ class Records:
         "concurrency",
         "counts",
         "errands",
+        "exports_aside",
         "failed_at",
         "failure",
         "functions",
@@ -72,6 +75,8 @@ class Records:
         "is_watching_stalls",
         "late_answers",
         "losses",
+        "move_s",
+        "movers",
         "note_end",
         "open_windows",
         "openers",
@@ -95,8 +100,8 @@ class Records:
         "tells_starts",
         "unended",
         "wake_at",
-        "warm_failures",
         "waking",
+        "warm_failures",
         "wheel",
         "worker_ids",
         "workers",
@@ -121,10 +126,12 @@ class Records:
         self.operations: dict[str, Operation] = {}  # the handler's, by name
         self.functions: dict[str, Operation] = {}  # those given to `run`, by qualified name
         self.errands: dict[int, Operation] = {
-            number: Operation(name, number, None, self.new_breaker())
-            for name, number in (("export_session", EXPORT_SESSION), ("close_session", CLOSE_SESSION))
+            number: Operation(name, number, None, self.new_breaker()) for name, number in ERRANDS
         }
         self.has_close_hook = False
+        self.exports_aside = False  # whether a state can be taken out while its worker runs another call
+        self.movers: dict[int, Call] = {}  # call id -> call behind a busy worker that another may serve; some are gone
+        self.move_s = FIRST_MOVE_S  # how long it takes to take a state out, a moving average
         self.sizing = Sizing(
             settings.min_workers,
             settings.max_workers,

@@ -45,6 +45,7 @@ class Session:
         "is_restored",
         "is_safe",
         "is_stored",
+        "is_stubborn",
         "last_used",
         "lease",
         "lost_because",
@@ -83,6 +84,7 @@ class Session:
         self.on_restore = "raise"
         self.storing: SessionRecord | None = None  # it is put to sleep when this has been stored
         self.is_stored = False  # whether there may be a record of it in the store
+        self.is_stubborn = False  # whether its state could not be taken out while its worker was busy
         self.pinned = ""  # why its state cannot be taken out of its worker
         self.current: Call | None = None  # given up by its caller perhaps, and not back from its worker
         self.waiting: OrderedDict[int, Call] | None = None  # call id -> call, in the order they were made
@@ -109,6 +111,12 @@ class Session:
             self.waiting = OrderedDict()
         self.waiting[call.id] = call
         call.place = self
+
+    def wait_in_front(self, call: Call) -> None:
+        """Put the call back in front of the line that was next."""
+        self.wait_behind(call)
+        assert self.waiting is not None
+        self.waiting.move_to_end(call.id, last=False)
 
     def remove(self, call: Call) -> None:
         """Take a waiting call out (the session is a `Place`)."""

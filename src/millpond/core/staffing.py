@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import dispatch, fleet, lifetime
+from millpond.core import dispatch, fleet, lifetime, moving
 from millpond.core.worker import READY, RETIRED, SPARE, STARTING, WARMING, Worker
 
 if TYPE_CHECKING:
@@ -81,13 +81,14 @@ def _start_or_dismiss(m: Machine, now: float) -> None:
 def _retire_idle(m: Machine, now: float) -> None:
     surplus = m.ready_count - m.sizing.wanted
     if surplus > 0:
-        unused = [w for w in m.workers.values() if w.state == READY and not w.load and not w.sessions]
-        for worker in sorted(unused, key=_idle_since)[:surplus]:
+        unused = [w for w in m.workers.values() if w.state == READY and not w.load and moving.may_all_leave(m, w)]
+        for worker in sorted(unused, key=_how_missed)[:surplus]:
             fleet.retire(m, worker, "not wanted", RETIRED, now)
 
 
-def _idle_since(worker: Worker) -> float:
-    return worker.idle_since
+def _how_missed(worker: Worker) -> tuple[bool, float]:
+    """Those without sessions go first, then the ones idle longest."""
+    return bool(worker.sessions), worker.idle_since
 
 
 def _start(m: Machine, now: float) -> None:

@@ -9,7 +9,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import fleet, staffing
+from millpond.core import fleet, moving, staffing
 from millpond.core.sizing import EARLY
 from millpond.core.worker import READY, SPARE, START_FAILED, STARTING, UNRESPONSIVE, WARMING, Worker
 
@@ -48,7 +48,8 @@ def _look_after(m: Machine, worker: Worker, now: float, may_judge: bool) -> None
         return
     if m.settings.max_memory is not None and m.chores_done % WEIGH_EVERY == 0:
         m.outbox.append(("weigh", worker, None))
-    may_go = worker.state == READY and not worker.sessions and now - worker.idle_since >= m.settings.idle_timeout
+    is_unused = worker.state == READY and now - worker.idle_since >= m.settings.idle_timeout
+    may_go = is_unused and moving.may_all_leave(m, worker)
     if worker.load:
         worker.pings_missed = 0
     elif may_go and staffing.staff(m) > m.sizing.low:

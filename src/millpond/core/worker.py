@@ -52,6 +52,7 @@ class Worker:
     __slots__ = (
         "answer_bytes",
         "answered",
+        "aside",
         "busy_s",
         "busy_since",
         "cause",
@@ -94,6 +95,7 @@ class Worker:
         self.cause = ""  # the same in one word: one of the causes above
         self.pid = 0
         self.inflight: dict[int, Call] = {}  # call id -> call: sent and not answered, given-up ones included
+        self.aside: dict[int, Call] = {}  # errands its attendant has: they take no place
         self.skips = 0  # calls withdrawn in time which the worker has yet to pass over
         self.expected_s = 0.0  # work in flight, as far as known
         self.queue = CallQueue()  # calls of its sessions

@@ -133,6 +133,10 @@ class Answers:
         else:
             told, value = self._verdict(link, kind, flags, body)
         link.settle(position)
+        if call_id in link.asides:
+            link.asides.discard(call_id)
+            if held < 0:
+                return  # it was given up, and takes no place that could be free now
         if saved is not None and held > 0:
             self._events.saved(link.worker, call_id, *saved)
         # Nobody waits for the answer of a call that was taken back, but that the worker passed over it is news.

@@ -13,8 +13,8 @@ import msgspec
 
 from millpond.engine.ends import Ends
 from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
-from millpond.engine.outbox import LARGE_BYTES, Outbox
-from millpond.seams import EXPORT_SESSION
+from millpond.engine.outbox import LARGE_BYTES, MSG_NOSIGNAL, Outbox
+from millpond.seams import EXPORT_ASIDE, EXPORT_SESSION
 from millpond.wire import frames, segments, tracing
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Frozen
@@ -26,6 +26,7 @@ _pack = frames.pack
 FLUSH_PARTS = 32
 _NO_DEADLINE = float("inf")
 
+EXPORTS = (EXPORT_SESSION, EXPORT_ASIDE)
 STARTING, WARMING, READY, FAILED = "starting", "warming", "ready", "failed"
 
 
@@ -46,9 +47,8 @@ class Link:
         self.calls: list[int | None] = [None] * POSITIONS
         self.free = list(range(POSITIONS - 1, -1, -1))  # a stack: the positions used last are warm
         self.exports: set[int] = set()  # ids of the calls that take a session's state out
-        self.saves: dict[
-            int, tuple[int, int, bytes]
-        ] = {}  # call id -> lease, flags, state that came ahead of its answer
+        self.saves: dict[int, tuple[int, int, bytes]] = {}  # call id -> lease, flags, what came ahead of its answer
+        self.asides: set[int] = set()  # ids of the errands for the attendant
         self.is_plain = True  # nothing is in these two: an answer is what it looks like
         self.ends = Ends(settings.buffer_bytes)
         self.logbook = self.ends.logbook
@@ -69,9 +69,12 @@ class Link:
             number = session.number
             if not session.introduced:
                 self._introduce(session)
-            if call.operation == EXPORT_SESSION:
+            if call.operation in EXPORTS:
                 self.exports.add(call.id)
                 self.is_plain = False
+                if call.operation == EXPORT_ASIDE:
+                    self._send_aside(call, number)
+                    return
         free = self.free
         is_idle = len(free) == POSITIONS
         position = free.pop()
@@ -121,6 +124,18 @@ class Link:
         self.calls[position] = None
         self.free.append(position)
 
+    def _send_aside(self, errand: Any, number: int) -> None:
+        """Give an errand to the attendant; if its socket is full, to the worker, as any other."""
+        position = errand.position = self.free.pop()
+        self.logbook.reset(position)
+        self.calls[position] = errand.id
+        self.asides.add(errand.id)
+        header = _pack(0, frames.CALL, 0, position, EXPORT_ASIDE, 0, self.id, errand.id, number, errand.deadline, 0.0)
+        try:
+            self.ends.side.send(header, MSG_NOSIGNAL)
+        except OSError:
+            self.outbox.write(header)
+
     def unravel(self, call_id: int) -> tuple[bool, tuple[int, int, bytes] | None]:
         """An answer came: whether its call was an export, and what came ahead of it."""
         is_export = call_id in self.exports
@@ -146,9 +161,7 @@ class Link:
         if call.trace is not None and len(call.trace.header) <= tracing.LONGEST:
             parts, flags = [tracing.prefix(call.trace.header), *parts], flags | frames.TRACED
         length = sum(map(len, parts))
-        header = _pack(
-            length, frames.CALL, flags, position, operation, 0, self.id, call.id, number, call.deadline, 0.0
-        )
+        header = _pack(length, frames.CALL, flags, position, operation, 0, self.id, call.id, number, call.deadline, 0.0)
         self._add(header, parts, length)
 
     def _parts(self, payload: bytes | Frozen) -> tuple[list[bytes | memoryview], int]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.errors import Interrupted
-from millpond.seams import Death
+from millpond.seams import EXPORT_ASIDE, Death
 from millpond.testing.answers import DirectAnswers, private
 from millpond.testing.running import MemoryRunner, carry_out
 from millpond.wire.codec import Frozen, make_codec
@@ -67,6 +67,7 @@ class FakeWorker:
         self._calls: dict[int, Any] = {}  # position -> call: sent and not answered
         self._taken_back: set[int] = set()  # positions of those the pool withdrew in time
         self._inbox: deque[tuple[Any, bytes | Frozen]] = deque()  # calls it has not got to
+        self._errands: deque[Any] = deque()  # those for its attendant, done whatever else it does
         self._running: dict[int, Running] = {}  # position -> call it works on
         self._begun_at: dict[int, float] = {}
         self._withheld: list[tuple[Callable[..., None], tuple[Any, ...]]] = []  # said while frozen
@@ -132,7 +133,10 @@ class FakeWorker:
         position = call.position = self._free.pop()
         self._logbook.reset(position)
         self._calls[position] = call
-        self._inbox.append((call, private(call.payload)))
+        if call.operation == EXPORT_ASIDE:
+            self._errands.append(call)
+        else:
+            self._inbox.append((call, private(call.payload)))
         self._wake()
 
     def withdraw(self, call: Any) -> bool:
@@ -225,6 +229,8 @@ class FakeWorker:
         self._is_awake = False
         if not self.is_alive or self.is_frozen or self._runner is None:
             return
+        while self._errands:
+            self._start_task(self._attend(self._errands.popleft()))
         if self._inbox and len(self._running) < self._engine.settings.concurrency:
             call, payload = self._inbox.popleft()
             running = self._running[call.position] = self._header(call)
@@ -232,6 +238,14 @@ class FakeWorker:
             self._wake()
         elif self._is_leaving and not self._running and not self._inbox:
             self._start_task(self._say_goodbye())
+
+    async def _attend(self, errand: Any) -> None:
+        """Do an errand beside the calls."""
+        runner, running = self._runner, self._header(errand)
+        assert runner is not None
+        started = runner.admit(running.fields, b"")
+        if started is not None:
+            await carry_out(plan(runner, running, b"", started), running)
 
     def _header(self, call: Any) -> Running:
         """The call as its frame would tell of it; whether it is late is decided by the pool's clock, now."""
@@ -310,10 +324,12 @@ class FakeWorker:
         flags: int,
         nbytes: int,
     ) -> None:
-        del self._calls[position]
+        call = self._calls.pop(position)
         self._free.append(position)
         was_taken_back = position in self._taken_back
         self._taken_back.discard(position)
+        if was_taken_back and call.operation == EXPORT_ASIDE:
+            return  # it was given up, and took no place
         # That it passed over a call which was taken back names no call: the same may be here again by now.
         told_id = 0 if was_taken_back else call_id
         self._record.answer_bytes = nbytes

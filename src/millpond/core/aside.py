@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 WEIGHT = 0.2  # of the newest in the moving average
 BESIDE_S = 0.001  # of a move: what comes after the export
 ASIDE_S = 1.0  # seconds an errand aside may wait for its worker's attendant
+MOST = 16  # errands aside that one worker has at a time; the logbook has 256 positions for all it holds
 LOOKED_AT = 8  # calls that are looked at, at a time, whether they had better go elsewhere
 
 
 def is_possible(m: Machine, session: Session) -> bool:
     """Whether the state can be asked for while the worker is busy."""
-    return m.exports_aside and not session.is_stubborn
+    worker = session.worker
+    return m.exports_aside and not session.is_stubborn and worker is not None and len(worker.aside) < MOST
 
 
 def expected_wait(m: Machine, worker: Worker, now: float) -> float:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LOOKS = 16  # looks at resting sessions in one sleep_after
 SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.01, 5.0  # between two looks
+POSTPONED = 64  # sessions of busy workers in one look; beyond, the rest is left to the next
 
 
 def rest(m: Machine, session: Session, now: float) -> None:
@@ -47,13 +48,15 @@ def _may_sleep_later(m: Machine, session: Session, now: float) -> None:
 def look_for_sleepers(m: Machine, now: float) -> None:
     """Let those leave that were not used for `sleep_after`, and look again when the next is due.
 
-    A worker that is busy is not asked: its sessions have another look.
+    A worker that is busy, and has enough errands, is asked no more: its sessions have another look, soon if this one
+    was of use.
     """
     m.is_watching_sleep = False
     after = m.settings.sleep_after
     if after is None or m.state == lifetime.CLOSING:
         return
-    for _ in range(len(m.by_use)):
+    left = postponed = 0
+    while len(m.by_use) > postponed and postponed < POSTPONED:
         session = next(iter(m.by_use.values()))
         if now < session.last_used + after:
             break
@@ -61,14 +64,15 @@ def look_for_sleepers(m: Machine, now: float) -> None:
             del m.by_use[session.number]  # it is noted again when it next rests
         elif session.where == BOUND and not moving.can_leave_now(m, session):
             m.by_use.move_to_end(session.number)
+            postponed += 1
         else:
             del m.by_use[session.number]
             _leave(m, session, now)
+            left += 1
     if m.by_use:
+        pause = SHORTEST_LOOK_S if left else min(max(after / LOOKS, SHORTEST_LOOK_S), LONGEST_LOOK_S)
         m.is_watching_sleep = True
-        first = next(iter(m.by_use.values()))
-        pause = min(max(after / LOOKS, SHORTEST_LOOK_S), LONGEST_LOOK_S)
-        m.agenda.add(max(first.last_used + after, now + pause), "sleep")
+        m.agenda.add(max(next(iter(m.by_use.values())).last_used + after, now + pause), "sleep")
 
 
 def _leave(m: Machine, session: Session, now: float) -> None:

@@ -101,3 +101,19 @@ def test_overrides_go_over_a_given_record():
     """`Pool(settings=..., deadline=1)`: the keyword wins, the rest stays."""
     settings = make_settings(Settings(deadline=5.0, concurrency=2), {"deadline": 1.0})
     assert (settings.deadline, settings.concurrency) == (1.0, 2)
+
+
+def test_a_session_store_is_a_path_or_does_what_a_store_does():
+    """What is neither is refused when the settings are made, not when the first session goes to sleep."""
+    assert Settings(session_store="sessions.db").session_store == "sessions.db"
+    with pytest.raises(TypeError, match="session_store must be"):
+        Settings(session_store=5)
+
+
+def test_disk_durability_needs_a_store_that_outlives_the_program():
+    """Memory cannot keep that promise, so it is not made."""
+    assert Settings(durability="disk", session_store="sessions.db").durability == "disk"
+    with pytest.raises(ValueError, match="give it a path"):
+        Settings(durability="disk")
+    with pytest.raises(ValueError, match="give it a path"):
+        Settings(durability="disk", session_store="memory")

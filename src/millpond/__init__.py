@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from millpond.pool import Pool as Pool
     from millpond.settings import Settings as Settings
     from millpond.sync import SyncPool as SyncPool
+    from millpond.warming.commands import Warmup as Warmup
+    from millpond.warming.report import WarmReport as WarmReport
+    from millpond.warming.strategies import warm_parallel as warm_parallel
+    from millpond.warming.strategies import warm_sequential as warm_sequential
+    from millpond.warming.strategies import warm_staged as warm_staged
+    from millpond.warming.warmer import PoolWarmer as PoolWarmer
     from millpond.worker.emitting import emit as emit
     from millpond.worker.tracing import trace_context as trace_context
 
@@ -24,6 +30,12 @@ _HOMES = {
     "Executor": "executor",
     "Settings": "settings",
     "emit": "worker.emitting",
+    "Warmup": "warming.commands",
+    "PoolWarmer": "warming.warmer",
+    "WarmReport": "warming.report",
+    "warm_parallel": "warming.strategies",
+    "warm_sequential": "warming.strategies",
+    "warm_staged": "warming.strategies",
     "trace_context": "worker.tracing",
 }
 

@@ -18,9 +18,12 @@ from millpond.arguments import Check, compile_check
 from millpond.core.admission import refusal
 from millpond.core.affinity import lost
 from millpond.core.call import QUEUED, Call
+from millpond.core.operation import Operation as CoreOperation
+from millpond.core.warmup import Command
 from millpond.errors import BadArgument, PayloadTooLarge, PoolError, SessionLost
 from millpond.runtime.tickets import end_trace
-from millpond.seams import HandlerFacts, TraceSource
+from millpond.seams import FUNCTION, HandlerFacts, TraceSource
+from millpond.wire import errands
 from millpond.wire.codec import Codec, CodecError
 from millpond.wire.functions import freeze_function, function_name
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from millpond.core.session import Session
     from millpond.runtime.driver import Driver
     from millpond.settings import OnCancel, Settings
+    from millpond.warming.commands import Warmup
 
 _UNSET = -1.0
 
@@ -89,7 +93,9 @@ class Desk:
         if facts is not None:
             self._handler_name = facts.name
             self._operations = {
-                one.name: (self._machine.operations[one.name], compile_check(one)) for one in facts.operations
+                one.name: (self._machine.operations[one.name], compile_check(one))
+                for one in facts.operations
+                if one.name not in facts.removed
             }
 
     def operation_call(
@@ -130,6 +136,36 @@ class Desk:
         operation = self._machine.function(function_name(function))
         session = None if options.session is None else self._session(options.session)
         return self._made_out(operation, (blob, *args), kwargs, session, options, ticket)
+
+    def warmup_command(self, warmup: Warmup) -> Command:
+        """A warm-up command, frozen. Raises `BadArgument` for what does not fit the handler or cannot be sent."""
+        if not self._operations:
+            self.knows(self.driver.engine.facts())
+        number, args = FUNCTION, warmup.args
+        if warmup.kind == "operation":
+            number = self._warmup_operation(warmup)
+        try:
+            if warmup.kind == "imports":
+                args = (freeze_function(errands.import_module), warmup.target)
+            elif warmup.kind == "run":
+                args = (freeze_function(errands.run_frozen), freeze_function(warmup.target), *warmup.args)
+            payload = self._codec.freeze_arguments(args, warmup.kwargs)
+        except CodecError as error:
+            raise BadArgument(f"the warm-up {warmup.name!r} cannot be sent to a worker: {error}") from error
+        operation = CoreOperation(warmup.name, number, None, self._machine.new_breaker())
+        return Command(warmup.name, operation, payload, warmup.deadline, warmup.required)
+
+    def _warmup_operation(self, warmup: Warmup) -> int:
+        known = self._operations.get(warmup.target)
+        if known is None:
+            raise self._unknown(warmup.target)
+        operation, check = known
+        wrong = check(warmup.args, warmup.kwargs)
+        if operation.is_stream or operation.session_required:
+            wrong = f"{warmup.target!r} is a stream or needs a session, and cannot warm a worker up"
+        if wrong is not None:
+            raise BadArgument(f"warm-up: {wrong}")
+        return operation.number
 
     def refuse(self, error: PoolError) -> None:
         """Count a refusal; on the loop's thread only."""

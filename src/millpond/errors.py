@@ -41,6 +41,9 @@ TABLE: dict[str, Code] = {
     "session_restored": Code(
         "rejected", "not_started", "safe", 409, "The session was restored to its last acknowledged state."
     ),
+    "store_failed": Code(
+        "failed", "completed", "no", 503, "The session's new state could not be committed, so its answer is withheld."
+    ),
     "session_busy": Code("rejected", "not_started", "safe", 409, "The session's worker is busy (fail-fast affinity)."),
     "too_many_sessions": Code("rejected", "not_started", "safe", 503, "The pool holds `max_sessions` open sessions."),
     "circuit_open": Code("rejected", "not_started", "safe", 503, "The operation keeps killing or hanging workers."),
@@ -181,6 +184,15 @@ class SessionRestored(PoolError):
     """The session came back in the state of its last acknowledged answer; said once."""
 
     code = "session_restored"
+
+
+class StoreFailed(PoolError):
+    """The session store failed. The call of a `durability="disk"` session ran, but what it left is not on disk.
+
+    Opening a session that the store could not be asked for raises it too, with outcome `not_started`.
+    """
+
+    code = "store_failed"
 
 
 class SessionBusy(PoolError):

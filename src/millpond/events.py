@@ -171,6 +171,60 @@ class WorkerReady(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WarmingStart(Event):
+    """A round of warming begins: so many workers, each to be given so many commands."""
+
+    name = "warming.start"
+    workers: Workers
+    commands: Times
+
+
+@dataclass(frozen=True, slots=True)
+class WarmingCommand(Event):
+    """A warm-up command ended in a worker: ok, failed, expired or lost. `done` of its `of` commands are behind it."""
+
+    name = "warming.command"
+    worker: int
+    command: str
+    outcome: str
+    done: Times
+    of: Times
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class WarmingStop(Event):
+    """A round of warming is over: so many workers are warm, the others are not. `seconds` since it began."""
+
+    name = "warming.stop"
+    warm: Workers
+    failed: Workers
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpare(Event):
+    """A worker is ready and enough others serve: it stands by."""
+
+    name = "worker.spare"
+    worker: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPromoted(Event):
+    """A spare begins to serve, in place of a worker that is gone or because more are wanted.
+
+    `seconds` since it was ready.
+    """
+
+    name = "worker.promoted"
+    worker: int
+    pid: int
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerDraining(Event):
     """A worker takes no new calls and goes when it holds nothing."""
 
@@ -382,6 +436,43 @@ class SessionLost(Event):
     name = "session.lost"
     number: int
     generation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAsleep(Event):
+    """A session's state is in the store, and no worker has it."""
+
+    name = "session.asleep"
+    number: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAwake(Event):
+    """A sleeping session's state was read from the store, for its next call."""
+
+    name = "session.awake"
+    number: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRestored(Event):
+    """A session's worker died, and it goes on from the state of its last acknowledged answer."""
+
+    name = "session.restored"
+    number: int
+    generation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUnstored(Event):
+    """The session store could not write or read a session; nothing of it is lost by that."""
+
+    name = "session.unstored"
+    number: int
     reason: str
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.calls import Calls
 from millpond.desk import Options
-from millpond.settings import Affinity
+from millpond.settings import Affinity, OnRestore
 
 if TYPE_CHECKING:
     from millpond.core.session import Session
@@ -22,23 +22,27 @@ if TYPE_CHECKING:
 class SessionHandle(Calls):
     """One session: calls of it run in order, one at a time, in the worker that holds its state."""
 
-    __slots__ = ("_affinity", "_id", "_reopen", "_session")
+    __slots__ = ("_affinity", "_id", "_on_restore", "_reopen", "_session")
 
-    def __init__(self, pool: Pool, session_id: str, affinity: Affinity | None, reopen: bool) -> None:
+    def __init__(
+        self, pool: Pool, session_id: str, affinity: Affinity | None, reopen: bool, on_restore: OnRestore | None = None
+    ) -> None:
         super().__init__(pool, Options())
         self._id = session_id
         self._affinity = affinity
         self._reopen = reopen
+        self._on_restore = on_restore
         self._session: Session | None = None
 
     async def open(self) -> SessionHandle:
         """Open the session, or join the one that is open; returns itself.
 
-        Raises `SessionLost` for one that was lost (unless it is to be reopened), `TooManySessions` at the cap.
+        Raises `SessionLost` for one that was lost (unless it is to be reopened), `TooManySessions` at the cap, and
+        `StoreFailed` if the store cannot say whether an earlier program left it.
         """
         if self._session is None:
             desk, _ = self._pool.at_desk()
-            self._session = desk.driver.open_session(self._id, self._affinity, self._reopen)
+            self._session = await desk.driver.open_session(self._id, self._affinity, self._reopen, self._on_restore)
             self._options = Options(session=self._session)
         return self
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -26,12 +26,18 @@ from millpond.monitors import Monitors
 from millpond.runtime import shutdown
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
+from millpond.runtime.renewal import replace_workers
 from millpond.runtime.signals import ClosingOnSignals
+from millpond.runtime.storing import make_keeper
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource
-from millpond.settings import Affinity, Settings, make_settings
+from millpond.settings import Affinity, OnRestore, Settings, make_settings
 from millpond.statistics import Statistics, collect
 from millpond.telemetry.bus import Bus
 from millpond.telemetry.log import LoggingListener
+from millpond.warming.commands import Warmup
+from millpond.warming.report import WarmReport
+from millpond.warming.strategies import Strategy
+from millpond.warming.warmer import PoolWarmer
 from millpond.wire.codec import make_codec
 from millpond.wire.handlerspec import freeze_handler
 
@@ -67,6 +73,7 @@ class Pool(Calls):
         "name",
         "run_id",
         "settings",
+        "warmer",
     )  # fmt: skip
 
     def __init__(
@@ -96,10 +103,15 @@ class Pool(Calls):
         self._bus = Bus()
         LoggingListener(pool=name).attach(self._bus)
         made = make_engine(engine, self.settings.start_method) if isinstance(engine, str) else engine
-        self._driver = Driver(self.settings, made, clock, random or Random(), self._bus)
+        keeper = make_keeper(self.settings, name)
+        self._driver = Driver(self.settings, made, clock, random or Random(), self._bus, keeper)
         codec = make_codec(self.settings.codec, self.settings.buffer_threshold)
         self._monitors = Monitors(self._driver, clock, name, self.run_id)
         self.desk = Desk(self._driver, self.settings, codec, name)
+        self.warmer = PoolWarmer(
+            self._driver, self.settings.warmup, self.settings.warm_strategy, self.desk.warmup_command
+        )
+        self._driver.warmer = self.warmer
         self.map_window = 2 * self.settings.max_workers * self.settings.concurrency + MAP_AHEAD
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signals = ClosingOnSignals(self.close)
@@ -165,14 +177,22 @@ class Pool(Calls):
 
     # Running it
 
-    def session(self, session_id: str, *, reopen: bool = False, affinity: Affinity | None = None) -> SessionHandle:
+    def session(
+        self,
+        session_id: str,
+        *,
+        reopen: bool = False,
+        affinity: Affinity | None = None,
+        on_restore: OnRestore | None = None,
+    ) -> SessionHandle:
         """A handle that opens the session, or joins the open one, when it is entered or awaited.
 
-        `reopen` starts a lost session anew, one generation higher; `affinity` overrides the pool's setting.
+        `reopen` starts a lost session anew, one generation higher; `affinity` and `on_restore` override the pool's
+        settings.
         """
         if not isinstance(session_id, str) or not session_id:
             raise TypeError(f"a session id is a string that is not empty, not {session_id!r}")
-        return SessionHandle(self, session_id, affinity, reopen)
+        return SessionHandle(self, session_id, affinity, reopen, on_restore)
 
     async def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:
         """Set new bounds, and wait until the floor is ready. Busy workers and workers with sessions are never ended."""
@@ -187,19 +207,27 @@ class Pool(Calls):
             lambda: machine.ready_count >= floor or machine.state != lifetime.SERVING or bool(machine.failure),
         )
 
-    async def replace_workers(self) -> None:
-        """Replace every worker there is now, one after another; sessions move to the new ones."""
-        machine = self._driver.machine
+    async def warm(
+        self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None
+    ) -> WarmReport:
+        """Warm the pool's workers again, each when it has a free place: the pool stays in service.
+
+        Gives the setting's commands (or these) at the setting's pace (or that of `strategy`). A worker whose required
+        command fails is replaced. Raises `BadArgument` for a command that does not fit, and what the strategy raises.
+        """
         self.at_desk()
-        for worker in list(machine.workers.values()):
-            self._driver.replace(worker)
-            await shutdown.until(
-                self._driver,
-                lambda gone=worker: (
-                    machine.state != lifetime.SERVING  # type: ignore[misc]
-                    or (gone.id not in machine.workers and machine.ready_count >= machine.sizing.low)
-                ),
-            )
+        self.check_open()
+        return await self.warmer.warm(strategy, commands)
+
+    async def replace_workers(self) -> None:
+        """Load the handler's code anew and replace every worker there is now, one after another; sessions move.
+
+        Raises `StartFailed` if the new code cannot be loaded or its first workers cannot start; then the code before
+        goes on serving.
+        """
+        self.at_desk()
+        self.check_open()
+        self.desk.knows(await replace_workers(self._driver))
 
     # Asking it
 

@@ -6,7 +6,7 @@ The core decides, an `Engine` makes workers exist and carries frames; neither kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -17,6 +17,7 @@ OperationKind = Literal["plain", "async", "stream", "async_stream"]
 AnswerKind = Literal["ok", "failed", "interrupted", "expired", "skipped"]
 
 FUNCTION = 0
+EXPORT_ASIDE = 65_533  # the same as EXPORT_SESSION, while the worker runs another session's call
 EXPORT_SESSION = 65_534
 CLOSE_SESSION = 65_535
 
@@ -73,11 +74,15 @@ class OperationFacts:
 
 @dataclass(frozen=True, slots=True)
 class HandlerFacts:
-    """A handler's name, its operations in the order of their numbers (from 1), and the hooks it defines."""
+    """A handler's name, its operations in the order of their numbers (from 1), and the hooks it defines.
+
+    `removed` are operations that newer code has no more: they keep their numbers.
+    """
 
     name: str
     operations: tuple[OperationFacts, ...]
     hooks: tuple[str, ...]
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,12 @@ class EngineEvents(Protocol):
         Nothing need come of it before `all_told`, so that answers which came together are worked off together.
         """
 
+    def saved(self, worker: Any, call_id: int, lease: int, flags: int, body: bytes) -> None:
+        """Told right before the answer of a session's call, with durability: the state that the call leaves.
+
+        `lease` is the binding it was run under; `flags` and `body` are those of `millpond.wire.saved`.
+        """
+
     def all_told(self) -> None:
         """The answers that came together have been told."""
 
@@ -183,7 +194,7 @@ class TraceSource(Protocol):
 
 
 class Engine(Protocol):
-    """Makes workers and carries calls to them. All methods are called on the loop's thread; only two are async."""
+    """Makes workers and carries calls to them. All methods are called on the loop's thread; only three are async."""
 
     async def open(self, spec: EngineSpec, events: EngineEvents) -> HandlerFacts | None:
         """Prepare the image and return the handler's facts, or `None` if the first worker has to tell them.
@@ -193,6 +204,16 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """End every worker and helper process, whatever they do, and free every file descriptor. Idempotent."""
+
+    async def renew(self) -> HandlerFacts | None:
+        """Load the handler's code anew; workers started from now on have it, `settle` follows.
+
+        Returns the new facts, in which every operation keeps its number, or `None` if a worker has to tell them.
+        Raises `StartFailed` with the user's traceback last, and nothing has changed.
+        """
+
+    def settle(self, is_kept: bool) -> None:
+        """Whether the code loaded by `renew` stays; if not, workers are made from the code before again."""
 
     def facts(self) -> HandlerFacts | None:
         """The handler's facts once they are known."""
@@ -237,11 +258,65 @@ class Engine(Protocol):
 EngineFactory = Callable[[], Engine]
 
 
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session's state outside of any worker.
+
+    `(generation, lease, version)` is how new it is: the generation rises when the session is reopened, the lease with
+    each binding to a worker, the version with each state under one lease. `state` is bytes in a store; in the core's
+    orders it is what the worker sent, and `kind` (how the bytes are read) and `saved_at` (Unix time) are not set yet.
+    """
+
+    id: str
+    generation: int
+    lease: int
+    version: int
+    state: Any
+    kind: str = ""
+    saved_at: float = 0.0
+
+    @property
+    def age(self) -> tuple[int, int, int]:
+        """What fences it: a record never replaces one of a higher age."""
+        return self.generation, self.lease, self.version
+
+
 class SessionStore(Protocol):
-    """Where the state of sessions that have no worker is kept."""
+    """Where the states of one pool's sessions are kept while no worker holds them; one contract suite tests them all.
 
-    def put(self, session_id: str, state: bytes) -> None:
-        """Keep a state, replacing the one before."""
+    Threads: one at a time calls it, and every call between two `open`s comes from the same thread. That is the loop's
+    for a store that `is_immediate`, else a thread of the pool's own, which may wait for a disk.
 
-    def take(self, session_id: str) -> bytes | None:
-        """Give the state back and forget it."""
+    Failures: `open` to `ids` raise `StoreFailed` and nothing else; then nothing of what the call asked for was done,
+    or all of it was and cannot be proven. `close` raises nothing.
+    """
+
+    is_immediate: bool  # whether its methods return at once, as memory does
+    survives: bool  # whether the next program finds what was committed; then a pool asks for sessions it does not know
+
+    def open(self) -> None:
+        """Be ready. From here on whoever opened the same sessions before can write no more: its writes fail."""
+
+    def put_many(self, records: Sequence[SessionRecord]) -> None:
+        """Commit all of them or none; when this returns they are kept as the store promises.
+
+        A record that is older than the one there (see `SessionRecord.age`) is passed over, in silence: it is late.
+        """
+
+    def get(self, session_id: str) -> SessionRecord | None:
+        """The record of that session, if there is one; it stays."""
+        ...
+
+    def delete_many(self, erased: Sequence[tuple[str, int]]) -> None:
+        """Forget the records of these ids, unless they are of a higher generation than the one beside the id."""
+
+    def ids(self) -> list[str]:
+        """The sessions there are records of, in no order."""
+        ...
+
+    def forget_before(self, wall_time: float) -> int:
+        """Forget what was saved before then (Unix time), and say how many."""
+        ...
+
+    def close(self) -> None:
+        """Let go of file and memory. May be called twice; may be opened again."""

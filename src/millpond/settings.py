@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -18,6 +18,8 @@ StartMethod = Literal["fork", "spawn"]
 CodecName = Literal["pickle", "msgpack"]
 Affinity = Literal["strict", "fail_fast", "hint"]
 Isolation = Literal["shared", "process"]
+Durability = Literal["none", "reply", "disk"]
+OnRestore = Literal["raise", "continue"]
 OnInterrupt = Literal["keep", "replace"]
 OnCancel = Literal["interrupt", "abandon"]
 
@@ -48,6 +50,7 @@ class Settings:
     max_workers: int = _setting(
         _cores, "workers alive at most (default: the cores, or `min_workers` if more)", low=1, high=1024, live=True
     )
+    spare_workers: int = _setting(0, "workers kept warm beyond those that serve", low=0, high=1024)
     concurrency: int = _setting(
         1, "calls one worker runs at a time: threads for plain operations, tasks for async ones", low=1, high=256
     )
@@ -77,10 +80,25 @@ class Settings:
     isolation: Isolation = _setting("shared", "whether sessions share workers or each has a process of its own")
     max_sessions: int = _setting(20_000, "open sessions at most", low=1)
     session_ttl: float | None = _setting(1800.0, "idle time after which a session is closed; None for never", "s", 0.01)
+    sleep_after: float | None = _setting(
+        60.0, "idle time after which a session leaves its worker for the store; None for never", "s", 0.01
+    )
+    session_store: str | object | None = _setting(
+        None, "where sleeping and durable sessions are kept: None for memory, a path for SQLite, or a `SessionStore`"
+    )
+    durability: Durability = _setting("none", "what a session's acknowledged state survives: see the guide to sessions")
+    on_restore: OnRestore = _setting("raise", "whether the first call after a restoration raises `SessionRestored`")
 
     # Workers
     start_method: StartMethod = _setting("fork", "fork from the warden's warm image, or spawn a fresh interpreter")
     start_timeout: float = _setting(60.0, "time a worker has to become ready", "s", 0.05)
+    warmup: Sequence[Any] = _setting((), "commands (`Warmup`) run in each worker before it is given calls")
+    warm_strategy: Callable[..., Any] | None = _setting(
+        None, "order and pace in which workers are warmed (default: `warm_parallel`)"
+    )
+    min_ready: int | None = _setting(
+        None, "workers that suffice for the pool to open when others fail; None for `min_workers`", low=0, high=1024
+    )
     preload: Sequence[str] = _setting((), "modules the warden imports before it forks")
     max_calls: int | None = _setting(None, "calls after which a worker is replaced", low=1)
     max_lifetime: float | None = _setting(None, "age at which a worker is replaced, jittered by 10 %", "s", 0.1)
@@ -127,6 +145,14 @@ class Settings:
             _check(field, getattr(self, field.name), _HINTS[field.name])
         if self.min_workers > self.max_workers:
             raise ValueError(f"min_workers ({self.min_workers}) is above max_workers ({self.max_workers})")
+        self._check_store()
+
+    def _check_store(self) -> None:
+        store = self.session_store
+        if not (store is None or isinstance(store, str) or hasattr(store, "put_many")):
+            raise TypeError(f"session_store must be None, 'memory', a path, or a SessionStore, not {store!r}")
+        if self.durability == "disk" and store in (None, "memory"):
+            raise ValueError("durability='disk' needs a session_store that survives the program: give it a path")
 
     @property
     def threads(self) -> int:
@@ -165,7 +191,7 @@ def _check(field: dataclasses.Field[Any], value: Any, hint: Any) -> None:
         return
     if accepted.choices:
         raise ValueError(f"{field.name} must be one of {', '.join(map(repr, accepted.choices))}, not {value!r}")
-    if value is None and type(None) in accepted.kinds:
+    if (value is None and type(None) in accepted.kinds) or object in accepted.kinds:
         return
     if not isinstance(value, accepted.kinds) or (isinstance(value, bool) and bool not in accepted.kinds):
         raise TypeError(f"{field.name} must be {hint}, not {value!r}")

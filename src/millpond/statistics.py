@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from millpond.core import lifetime
-from millpond.core.worker import BUSY, DRAINING, GONE, READY, STARTING, WARMING
+from millpond.core.worker import BUSY, DRAINING, GONE, READY, SPARE, STARTING, WARMING
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -47,6 +47,9 @@ class Statistics:
     wanted: int
     asked_for: int
     alive: int
+    spares: int
+    warm_failures: Mapping[str, int]
+    not_warm: Mapping[int, tuple[str, ...]]
     pids: Mapping[int, int]
     busy: tuple[BusyWorker, ...]
     submitted: int
@@ -58,6 +61,7 @@ class Statistics:
     codes: Mapping[str, int]
     sessions_open: int
     sessions_asleep: int
+    sessions_pinned: Mapping[int, str]
     starts: int
     retries: int
     late_answers: int
@@ -79,12 +83,15 @@ def collect(driver: Driver, name: str, run_id: str) -> Statistics:
         is_ready=m.state == lifetime.SERVING and m.ready_count > 0,
         is_live=m.state not in (lifetime.NEW, lifetime.CLOSED),
         workers=MappingProxyType(
-            {state: workers[state] for state in (STARTING, WARMING, READY, BUSY, DRAINING)}
+            {state: workers[state] for state in (STARTING, WARMING, SPARE, READY, BUSY, DRAINING)}
             | {GONE: m.starts - len(m.workers)}
         ),
         wanted=m.sizing.wanted,
         asked_for=len(m.workers),
         alive=sum(w.pid > 0 for w in there),
+        spares=workers[SPARE],
+        warm_failures=MappingProxyType(dict(m.warm_failures)),
+        not_warm=MappingProxyType({w.id: w.cold for w in there if w.cold}),
         pids=MappingProxyType({w.id: w.pid for w in there if w.pid}),
         busy=tuple(_busy(driver, w, held[0]) for w in there if (held := list(w.inflight.values()))),
         submitted=m.submitted,
@@ -95,7 +102,8 @@ def collect(driver: Driver, name: str, run_id: str) -> Statistics:
         endings=MappingProxyType(dict(m.counts)),
         codes=MappingProxyType(dict(m.codes)),
         sessions_open=len(m.book),
-        sessions_asleep=0,
+        sessions_asleep=m.book.asleep(),
+        sessions_pinned=MappingProxyType(m.book.pinned()),
         starts=m.starts,
         retries=m.retries,
         late_answers=m.late_answers,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
@@ -17,8 +17,11 @@ from millpond.desk import DEFAULT, Options
 from millpond.errors import PoolClosed, PoolError
 from millpond.loopthread import LoopThread
 from millpond.pool import Pool
-from millpond.settings import Affinity
+from millpond.settings import Affinity, OnRestore
 from millpond.statistics import Statistics
+from millpond.warming.commands import Warmup
+from millpond.warming.report import WarmReport
+from millpond.warming.strategies import Strategy
 
 if TYPE_CHECKING:
     from millpond.alerts.alerts import Alerts
@@ -194,14 +197,26 @@ class SyncPool(SyncCalls):
     ) -> None:
         self.close()
 
-    def session(self, session_id: str, *, reopen: bool = False, affinity: Affinity | None = None) -> SyncSession:
+    def session(
+        self,
+        session_id: str,
+        *,
+        reopen: bool = False,
+        affinity: Affinity | None = None,
+        on_restore: OnRestore | None = None,
+    ) -> SyncSession:
         """Open the session, or join the open one. Raises as `SessionHandle.open`."""
-        handle = self.pool.session(session_id, reopen=reopen, affinity=affinity)
+        handle = self.pool.session(session_id, reopen=reopen, affinity=affinity, on_restore=on_restore)
         return SyncSession(self, self.run_async(handle.open))
 
     def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:
         """Set new bounds, and wait until the floor is ready."""
         self.run_async(lambda: self.pool.resize(min_workers=min_workers, max_workers=max_workers))
+
+    def warm(self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None) -> WarmReport:
+        """Warm the pool's workers again, in service; see `Pool.warm`."""
+        report: WarmReport = self.run_async(lambda: self.pool.warm(strategy, commands=commands))
+        return report
 
     def replace_workers(self) -> None:
         """Replace every worker there is now, one after another; sessions move to the new ones."""

@@ -31,6 +31,8 @@ class Ledger:
     def __init__(self) -> None:
         self.promises: dict[int, Promise] = {}
         self.histories: dict[int, list[int]] = {}  # session number -> tokens
+        self.acknowledged: dict[int, set[int]] = {}  # session number -> tokens of the calls whose answers were given
+        self.untold: set[int] = set()  # numbers of sessions that were restored and have not said so
 
     def promise(self, call: Call) -> Promise:
         """The account of a caller's call, opened when it is first asked for."""
@@ -44,6 +46,8 @@ class Ledger:
     def begins(self, call: Call, max_attempts: int) -> None:
         """A worker runs a call."""
         promise = self.promise(call)
+        is_rewound = call.session is not None and call.session.number in self.untold
+        assert not is_rewound, f"{call!r} runs in a session that was restored, and nobody was told"
         may_run_again = call.idempotent and call.session is None and not call.is_stream
         assert promise.runs == 0 or may_run_again, f"{call!r} runs a second time"
         assert promise.deaths < 2, f"{call!r} killed two workers and is given to a third"
@@ -83,12 +87,35 @@ class Ledger:
         promise.told.append(value)
         assert len(promise.told) == 1, f"{call!r} ended twice"
         outcome = getattr(value, "outcome", "completed")
+        if getattr(value, "code", "") == "session_restored":
+            self.tells_of_restoration(call)
         if call.ending in ("ok", "failed"):
             token = value if call.ending == "ok" else getattr(value, "args", (None,))[0]
             is_own = token == promise.token or "Interrupted by itself" in str(token)
+            if getattr(value, "code", "") == "store_failed":
+                assert promise.completed == (outcome == "completed"), f"{call!r} is told {outcome}"
+                return
             assert is_own, f"{call!r} was given the answer of {token}"
             assert promise.completed, f"{call!r} was answered and never ran"
+            if call.session is not None and call.id in self.histories.get(call.session.number, ()):
+                self.acknowledged.setdefault(call.session.number, set()).add(call.id)
         elif outcome == "not_started":
             assert not promise.runs, f"{call!r} ran and is told that it did not start"
         elif outcome == "unknown":
             assert promise.claims, f"no worker looked at {call!r}, and its outcome is said to be unknown"
+
+    def tells_of_restoration(self, call: Call) -> None:
+        """The caller of a session learns that it was restored: once, and only if it was."""
+        assert call.session is not None
+        assert call.session.number in self.untold, f"{call!r} is told of a restoration that did not happen"
+        self.untold.discard(call.session.number)
+
+    def restores(self, number: int, state: list[int], is_told: bool) -> None:
+        """A session's worker died and it goes on from `state`: nothing that was acknowledged is missing."""
+        history = self.histories.get(number, [])
+        assert state == history[: len(state)], f"session {number} is restored to {state}, its history is {history}"
+        missing = self.acknowledged.get(number, set()) - set(state)
+        assert not missing, f"session {number} is restored to {state} and lost {missing}, which were acknowledged"
+        self.histories[number] = list(state)
+        if is_told:
+            self.untold.add(number)

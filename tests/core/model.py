@@ -9,17 +9,19 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from millpond.core import affinity, fleet, invariants, lifetime
+from millpond.core import affinity, fleet, invariants, lifetime, staffing, warmup
 from millpond.core.call import Call
 from millpond.core.machine import Machine
 from millpond.core.operation import Operation
 from millpond.core.session import Session
+from millpond.core.warmup import Command, Run, Step
 from millpond.core.worker import Worker
 from millpond.errors import PoolError
-from millpond.seams import Death, HandlerFacts, OperationFacts
+from millpond.seams import Death, HandlerFacts, OperationFacts, SessionRecord
 from millpond.settings import Settings
 from tests.core.ledger import Ledger, Promise
 from tests.core.process import Frame, Process
+from tests.core.store import Store
 
 OPERATIONS = ("work", "tokens", "say")  # plain, stream, and one that is called in sessions
 KILLED = Death(9, None, "the end of stderr")
@@ -39,7 +41,7 @@ def facts(close_hook: bool = True) -> HandlerFacts:
 class World:
     """A machine, its processes and its callers, under a clock that only the test moves."""
 
-    def __init__(self, seed: int = 0, close_hook: bool = True, **settings: Any) -> None:
+    def __init__(self, seed: int = 0, close_hook: bool = True, warmups: str = "", **settings: Any) -> None:
         self.now = 1000.0
         self.random = Random(seed)
         self.machine = Machine(Settings(**settings), self.random)
@@ -52,6 +54,13 @@ class World:
         self.closing: list[Session] = []
         self.told_closed: list[Session] = []
         self.doubtful_withdrawals = False
+        # Warm-up commands: "r" for a required one, "b" for one done with best effort.
+        self.commands = [self.command(f"{kind}{n}", kind == "r") for n, kind in enumerate(warmups)]
+        self.machine.is_warming_up = bool(warmups)
+        self.unwarmed: list[Worker] = []  # those that wait for their warm-up to be begun
+        self.runs: list[Run] = []
+        self.ended_runs: list[Run] = []
+        self.store = Store()
         lifetime.open_pool(self.machine, self.now)
         self.machine.knows(facts(close_hook))
         lifetime.start_workers(self.machine, self.now)
@@ -72,6 +81,9 @@ class World:
     def events(self, kind: type) -> list[Any]:
         return [event for event in self.said if isinstance(event, kind)]
 
+    def command(self, name: str, is_required: bool) -> Command:
+        return Command(name, Operation(name, 1, None, self.machine.new_breaker()), b"", 1.5, is_required)
+
     # What callers do
 
     def operation(self, name: str) -> Operation:
@@ -86,6 +98,8 @@ class World:
             self.machine.submit(call, self.now)
         except PoolError as error:
             self.refused += 1
+            if error.code == "session_restored":
+                self.ledger.tells_of_restoration(call)
             self.settle()
             return error
         self.ledger.promise(call)
@@ -111,7 +125,7 @@ class World:
         self.settle()
 
     def resize(self, low: int, high: int) -> None:
-        fleet.set_bounds(self.machine, low, high, "asked for", self.now)
+        staffing.set_bounds(self.machine, low, high, "asked for", self.now)
         self.settle()
 
     def drain(self, process: Process) -> None:
@@ -120,6 +134,21 @@ class World:
 
     def close(self, drain_s: float) -> None:
         lifetime.close_pool(self.machine, self.now, drain_s)
+        self.settle()
+
+    def warm(self, worker: Worker) -> Run:
+        """Begin the warm-up of a worker that waits for it, or that serves."""
+        if worker in self.unwarmed:
+            self.unwarmed.remove(worker)
+        run = warmup.begin(self.machine, worker, self.commands or [self.command("b0", False)], None, self.now)
+        self.runs.append(run)
+        self.settle()
+        return run
+
+    def refuse_warmup(self, worker: Worker) -> None:
+        """The strategy stops: a worker that waits is not warmed."""
+        self.unwarmed.remove(worker)
+        warmup.refuse(self.machine, worker, "the strategy stopped", self.now)
         self.settle()
 
     # What time does
@@ -169,8 +198,12 @@ class World:
         process.complete(frame, how, seconds, self.now, self.ledger)
 
     def deliver(self, process: Process) -> None:
-        """The parent reads the oldest answer of a process."""
-        self.machine.answered(process.record, *process.answers.popleft(), self.now)  # type: ignore[arg-type]
+        """The parent reads the oldest answer of a process, and what comes ahead of it."""
+        answer = process.answers.popleft()
+        if self.machine.is_durable and answer[0] in process.saves:
+            lease, state, reason = process.saves.pop(answer[0])
+            self.machine.saved(process.record, answer[0], lease, state, reason)
+        self.machine.answered(process.record, *answer, self.now)  # type: ignore[arg-type]
         self.settle()
 
     def freeze(self, process: Process, is_frozen: bool) -> None:
@@ -190,8 +223,15 @@ class World:
         for frame in () if process.is_killed else process.running.values():
             self.ledger.died_of(frame.call)
         del self.processes[process.record.id]
+        sessions = [s for s in process.record.sessions.values() if s.is_in_worker or s.number in self._begun(process)]
         self.machine.worker_gone(process.record, death, list(process.running), self.now)
+        for session in sessions:
+            if session.where in ("in_hand", "new"):
+                self.ledger.restores(session.number, list(session.baggage or []), session.on_restore == "raise")
         self.settle()
+
+    def _begun(self, process: Process) -> set[int]:
+        return {frame.number for frame in process.running.values()} - {0}
 
     # Orders
 
@@ -203,9 +243,19 @@ class World:
             for verb, subject, detail in outbox:
                 getattr(self, f"_{verb}")(subject, detail)
         invariants.check(machine)
+        if machine.is_on_disk:
+            self._check_disk()
         for process in self.processes.values():
             forgotten = set(process.seats) - set(process.record.sessions)
             assert not forgotten, f"{process.record!r} was not told to forget the sessions {forgotten}"
+
+    def _check_disk(self) -> None:
+        """What was acknowledged is in the store: the program may be killed at any moment."""
+        for session in self.machine.book:
+            acknowledged = self.ledger.acknowledged.get(session.number, set())
+            if acknowledged:
+                missing = acknowledged - set(self.store.holds(session) or ())
+                assert not missing, f"{session!r} acknowledged {missing}, which are not in the store"
 
     def _send(self, worker: Worker, call: Call) -> None:
         assert call.state == "running", f"{call!r} is sent"
@@ -224,7 +274,8 @@ class World:
         assert call.state == "running", f"{call!r} is taken back"
         assert call.worker is worker
         process = self.processes[worker.id]
-        waiting = [f for f in process.frames if f.call is call and not f.is_withdrawn]
+        frames = [*process.frames, *process.errands]
+        waiting = [f for f in frames if f.call is call and not f.is_withdrawn]
         for frame in waiting:
             frame.is_withdrawn = True
             # Claimed and withdrawn at once: the parent cannot tell, the worker passes over it.
@@ -246,7 +297,7 @@ class World:
     def _start(self, worker: Worker, _detail: None) -> None:
         machine = self.machine
         assert worker.id not in self.processes
-        assert len(machine.workers) <= machine.sizing.high, "more workers than max_workers were started"
+        assert len(machine.workers) <= machine.sizing.most, "more workers were started than there may be"
         self.processes[worker.id] = Process(worker)
 
     def _stop(self, worker: Worker, _detail: None) -> None:
@@ -268,9 +319,39 @@ class World:
     def _forget(self, worker: Worker, number: int) -> None:
         self.processes[worker.id].seats.pop(number, None)
 
+    def _store(self, session: Session, record: SessionRecord) -> None:
+        self.store.ask("store", session, record)
+
+    def _recall(self, session: Session, _detail: None) -> None:
+        self.store.ask("recall", session, None)
+
+    def _erase(self, session: Session, _detail: None) -> None:
+        self.store.ask("erase", session, None)
+
+    def answer_store(self, is_failing: bool = False) -> None:
+        """The store gets on with its oldest order."""
+        verb, session, record, error = self.store.answer(is_failing)
+        if verb == "store":
+            self.machine.stored(session, record, error, self.now)
+        elif verb == "recall":
+            self.machine.recalled(session, record, error, self.now)
+        self.settle()
+
     def _session_closed(self, session: Session, _detail: None) -> None:
         assert session.state in ("closed", "lost")
         self.told_closed.append(session)
+
+    def _warm(self, worker: Worker, _detail: None) -> None:
+        assert worker not in self.unwarmed
+        self.unwarmed.append(worker)
+
+    def _warm_step(self, run: Run, step: Step) -> None:
+        assert run.steps[-1] is step
+        assert [done.command for done in run.steps] == run.commands[: len(run.steps)]
+
+    def _warm_end(self, run: Run, _detail: None) -> None:
+        assert run not in self.ended_runs
+        self.ended_runs.append(run)
 
     def _say(self, event: Any, _detail: None) -> None:
         self.said.append(event)
@@ -285,12 +366,16 @@ class World:
             self.freeze(process, False)
         elif not process.is_ready:
             self.get_ready(process)
+        elif process.record in self.unwarmed:
+            self.warm(process.record)
         elif process.answers:
             self.deliver(process)
         elif self.can_claim(process):
             self.claim(process)
         elif process.running:
             self.complete(process, next(iter(process.running.values())))
+        elif process.can_attend:
+            process.attend(self.now, self.ledger)
         elif process.pings:
             process.pings = 0
             fleet.ponged(self.machine, process.record, self.now)
@@ -302,8 +387,24 @@ class World:
 
     def serve_all(self) -> None:
         """Let every process get on until none has anything to do."""
-        while sum(self.serve(process) for process in self.all):  # a sum, so that each has its turn
+        while (
+            self.serve_time() + self.serve_store() + sum(self.serve(process) for process in self.all)
+        ):  # a sum: each has its turn
             pass
+
+    def serve_time(self) -> bool:
+        """Do what is due by now; false if that was nothing."""
+        is_due = self.machine.wake_at <= self.now
+        if is_due:
+            self.tick()
+        return is_due
+
+    def serve_store(self) -> bool:
+        """Let the store do all it was asked for; false if that was nothing."""
+        had_orders = bool(self.store.orders)
+        while self.store.orders:
+            self.answer_store()
+        return had_orders
 
     def begin(self) -> World:
         """Get every worker ready and let the pool serve."""
@@ -334,6 +435,7 @@ class World:
         """After everything: nobody waits, and nothing is left anywhere."""
         m = self.machine
         assert not m.workers
+        assert sorted(map(id, self.runs)) == sorted(map(id, self.ended_runs)), "a warm-up began and never ended"
         assert not list(invariants.calls_of(m))
         assert not list(m.wheel)
         assert (m.unended, m.queued, m.queued_bytes, m.ready_count) == (0, 0, 0, 0)

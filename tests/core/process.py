@@ -12,7 +12,7 @@ from typing import Any
 from millpond.core.answers import SESSION_FAILED
 from millpond.core.call import Call
 from millpond.core.worker import Worker
-from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
+from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION
 from tests.core.ledger import Ledger
 
 
@@ -36,6 +36,7 @@ class Seat:
     """A session's place in a process: `state` are the tokens of the calls that ran in it, in order."""
 
     state: list[int] | None
+    lease: int
     is_open: bool = False
 
 
@@ -48,6 +49,9 @@ class Process:
     running: dict[int, Frame] = field(default_factory=dict)
     answers: deque[tuple[Any, ...]] = field(default_factory=deque)
     seats: dict[int, Seat] = field(default_factory=dict)
+    saves: dict[int, tuple[int, list[int] | None, str]] = field(default_factory=dict)  # call id -> lease, state, reason
+    errands: deque[Frame] = field(default_factory=deque)  # for the attendant
+    attended: Frame | None = None  # the errand the attendant is at
     dropped: set[int] = field(default_factory=set)  # calls sent to it when it was deaf
     is_ready: bool = False
     is_frozen: bool = False
@@ -73,9 +77,10 @@ class Process:
             self.dropped.add(call.id)
             return
         if call.session is not None and not call.session.introduced:
-            self.seats[call.session.number] = Seat(call.session.baggage)
+            self.seats[call.session.number] = Seat(call.session.baggage, call.session.lease)
             call.session.introduced = True
-        self.frames.append(Frame(call, call.deadline))
+        where = self.errands if call.operation == EXPORT_ASIDE else self.frames
+        where.append(Frame(call, call.deadline))
 
     def claim(self, now: float, ledger: Ledger, max_attempts: int) -> None:
         """Look at the next frame: pass over it, find it expired, or begin."""
@@ -93,6 +98,27 @@ class Process:
                 ledger.begins(call, max_attempts)
             if call.session is not None:
                 self._sit_down(frame, ledger)
+
+    @property
+    def can_attend(self) -> bool:
+        """Whether its attendant has something to do."""
+        return self.is_working and (self.attended is not None or bool(self.errands))
+
+    def attend(self, now: float, ledger: Ledger, how: str = "ok") -> None:
+        """The attendant claims the next errand aside, or comes back from the one it is at."""
+        frame, self.attended = self.attended, None
+        if frame is None:
+            frame = self.errands.popleft()
+            if not frame.is_withdrawn:
+                self.attended = frame
+            elif not frame.is_proven:
+                self._answer(frame.call.id, "skipped", now)
+            return
+        busy = {other.number for other in self.running.values()}
+        assert frame.number not in busy, f"{frame.call!r} takes out what a call is changing"
+        if how == "ok":
+            ledger.sits_down(frame.call, self.seats[frame.number].state or [])
+        self._answer(frame.call.id, how, now, self._value(frame) if how == "ok" else ValueError(frame.call.id))
 
     def _sit_down(self, frame: Frame, ledger: Ledger) -> None:
         seat = self.seats.get(frame.number)
@@ -114,11 +140,19 @@ class Process:
             return
         if seat is not None:
             seat.is_open = True
-        how = "failed" if how == "unopened" else how
+            self._save(call, seat, how)
+        how = {"unopened": "failed", "unsaved": "ok"}.get(how, how)
         self._answer(call.id, how, now, self._value(frame) if how == "ok" else ValueError(call.id), seconds)
 
+    def _save(self, call: Call, seat: Seat, how: str) -> None:
+        """What a worker sends ahead of a session's answer, if durability asks for it."""
+        if not call.is_chore:
+            assert seat.state is not None
+            state, reason = (None, "it holds a lock") if how == "unsaved" else (list(seat.state), "")
+            self.saves[call.id] = (seat.lease, state, reason)
+
     def _value(self, frame: Frame) -> Any:
-        if frame.call.operation == EXPORT_SESSION:
+        if frame.call.operation in (EXPORT_SESSION, EXPORT_ASIDE):
             return self.seats.pop(frame.number).state
         if frame.call.operation == CLOSE_SESSION:
             del self.seats[frame.number]

@@ -176,6 +176,6 @@ def test_a_call_that_did_not_run_leaves_nothing_in_the_worker(kind):
         process.frames[0].is_withdrawn = True
     world.claim(process)
     world.deliver(process)
-    assert not session.has_begun
+    assert not session.is_in_worker
     world.bury(process)
     assert session.state == "open"

@@ -7,6 +7,7 @@ import pytest
 from millpond.core import invariants
 from millpond.core.session import Session
 from millpond.core.worker import Worker
+from millpond.seams import SessionRecord
 from tests.core.model import World
 
 
@@ -103,8 +104,13 @@ CORRUPTIONS = {
     "of work, counted": lambda made: setattr(busy(made), "expected_s", 5.0),
     "workers are wanted": lambda made: setattr(made.machine.sizing, "wanted", 50),
     "told to go": lambda made: setattr(busy(made), "is_killed", True),
-    "is exporting": lambda made: setattr(session_of(made), "exporting", True),
-    "its state is still carried": lambda made: [setattr(session_of(made), n, True) for n in ("has_begun", "baggage")],
+    "is leaving, with": lambda made: setattr(session_of(made), "where", "leaving"),
+    "its state in hand is": lambda made: setattr(session_of(made), "baggage", [1]),
+    "and its worker is": lambda made: setattr(session_of(made), "where", "asleep"),
+    "whether it is being read": lambda made: made.machine.waking.update({1: session_of(made)}),
+    "is being put to sleep": lambda made: setattr(session_of(made), "storing", SessionRecord("a", 1, 1, 1, [])),
+    "is over and still here": lambda made: setattr(session_of(made), "where", "gone"),
+    "and nobody looks": lambda made: made.machine.by_use.update({1: session_of(made)}),
 }
 
 

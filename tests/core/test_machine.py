@@ -57,7 +57,7 @@ def test_records_say_where_they_are():
     call = world.submit("say", session=session)
     assert repr(call) == "<Call 1 say running on worker 1, attempt 1>"
     assert repr(call.worker) == "<Worker 1 busy, pid 101, 1 in flight, 1 sessions>"
-    assert repr(session) == "<Session 1 open, generation 1, worker 1>"
+    assert repr(session) == "<Session 1 open, generation 1, worker 1, state new>"
     assert repr(world.operation("say")) == "<Operation say, 1000.000 ms, breaker closed>"
     world.serve_all()
     assert repr(call) == "<Call 1 say ok on worker 1, attempt 1>"

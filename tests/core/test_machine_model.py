@@ -37,6 +37,8 @@ class Pool(RuleBasedStateMachine):
         concurrency=st.integers(1, 4),
         low=st.integers(0, 2),
         more=st.integers(0, 2),
+        warmups=st.sampled_from(["", "", "r", "b", "brb"]),
+        spare_workers=st.sampled_from([0, 0, 1, 2]),
         isolation=st.sampled_from(["shared", "shared", "process"]),
         max_queued=st.sampled_from([None, 0, 3, 12]),
         on_interrupt=st.sampled_from(["keep", "keep", "replace"]),
@@ -45,6 +47,9 @@ class Pool(RuleBasedStateMachine):
         max_memory=st.sampled_from([None, None, 2**30]),
         session_ttl=st.sampled_from([None, 2.0]),
         breaker_faults=st.integers(1, 5),
+        sleep_after=st.sampled_from([None, 0.05, 0.5, 60.0]),
+        durability=st.sampled_from(["none", "none", "reply", "disk"]),
+        on_restore=st.sampled_from(["raise", "raise", "continue"]),
     )
     def open_pool(
         self, seed: int, close_hook: bool, doubtful: bool, concurrency: int, low: int, more: int, **others: Any
@@ -63,6 +68,7 @@ class Pool(RuleBasedStateMachine):
             max_sessions=5,
             restart_backoff=0.1,
             start_timeout=4.0,
+            session_store="a file",
             **others,
         ).begin()
         self.world.doubtful_withdrawals = doubtful
@@ -174,7 +180,7 @@ class Pool(RuleBasedStateMachine):
     @rule(
         pick=PICK,
         which=PICK,
-        how=st.sampled_from(["ok", "ok", "ok", "failed", "interrupted", "unopened"]),
+        how=st.sampled_from(["ok", "ok", "ok", "ok", "failed", "interrupted", "unopened", "unsaved"]),
         seconds=DURATIONS,
     )
     def complete(self, pick: int, which: int, how: str, seconds: float) -> None:
@@ -183,6 +189,12 @@ class Pool(RuleBasedStateMachine):
         if how == "interrupted" and not frame.is_interrupted:
             how = "ok"
         self.world.complete(process, frame, how, seconds)
+
+    @precondition(lambda self: self._processes(can_attend=True))
+    @rule(pick=PICK, how=st.sampled_from(["ok", "ok", "ok", "failed"]))
+    def attend(self, pick: int, how: str) -> None:
+        """A thread beside the main one gets on with taking a session's state out."""
+        self._some(pick, self._processes(can_attend=True)).attend(self.world.now, self.world.ledger, how)
 
     @precondition(lambda self: self._processes(answers=True))
     @rule(pick=PICK, count=st.integers(1, 4))
@@ -209,9 +221,29 @@ class Pool(RuleBasedStateMachine):
 
     @precondition(lambda self: self._processes())
     @rule(pick=PICK)
+    def warm(self, pick: int) -> None:
+        """A worker's warm-up is begun, or begun again on one that serves; also on one that is in no state for it."""
+        self.world.warm(self._some(pick, self._processes()).record)
+
+    @precondition(lambda self: getattr(self, "world", None) and self.world.unwarmed)
+    @rule(pick=PICK)
+    def refuse_warmup(self, pick: int) -> None:
+        self.world.refuse_warmup(self._some(pick, self.world.unwarmed))
+
+    @precondition(lambda self: self._processes())
+    @rule(pick=PICK)
     def replace(self, pick: int) -> None:
         """A worker is drained, its sessions taken along."""
         self.world.drain(self._some(pick, self._processes()))
+
+    # The store
+
+    @precondition(lambda self: hasattr(self, "world") and self.world.store.orders)
+    @rule(count=st.integers(1, 3), is_failing=st.sampled_from([False, False, False, True]))
+    def answer_store(self, count: int, is_failing: bool) -> None:
+        while count and self.world.store.orders:
+            self.world.answer_store(is_failing)
+            count -= 1
 
     # The end
 

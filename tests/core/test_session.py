@@ -32,10 +32,10 @@ def test_each_binding_has_a_new_lease():
     """And begins with a worker that knows nothing of the session."""
     session, worker = Session("a", 1, 1, "strict", 0.0), Worker(1, 0.0, 1, 100)
     session.bind(worker)
-    session.introduced = session.has_begun = True
+    session.introduced = True
     assert (session.lease, worker.sessions) == (1, {1: session})
     session.unbind()
-    assert (session.worker, session.introduced, session.has_begun, worker.sessions) == (None, False, False, {})
+    assert (session.worker, session.introduced, worker.sessions) == (None, False, {})
     session.bind(worker)
     assert (session.lease, session.introduced) == (2, False)
 

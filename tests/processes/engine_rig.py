@@ -40,7 +40,7 @@ class Session:
     """A session record, as the engine needs it."""
 
     def __init__(self, name: str, number: int, baggage: Any = None) -> None:
-        self.id, self.number, self.baggage = name, number, baggage
+        self.id, self.number, self.baggage, self.lease = name, number, baggage, 1
         self.generation, self.lease, self.introduced = 1, 1, False
 
 
@@ -52,8 +52,7 @@ class Call:
     ) -> None:
         self.id = next(_ids)
         self.operation, self.session, self.deadline, self.position = operation, session, deadline, 0
-        self.payload = _codec.freeze((args, {}))
-        self.trace: Any = None
+        self.payload, self.trace = _codec.freeze((args, {})), None
 
 
 class Recorder:

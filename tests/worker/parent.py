@@ -140,7 +140,7 @@ class Parent:
 
     def open_session(self, number: int, name: str = "someone", baggage: Any = None) -> None:
         """Tell the worker of a session, perhaps with the state it had elsewhere."""
-        head = msgspec.msgpack.encode([name, 1])
+        head = msgspec.msgpack.encode([name, 1, 1])
         if baggage is None:
             self.frame(frames.OPEN_SESSION, head, session=number)
         else:

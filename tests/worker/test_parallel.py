@@ -422,7 +422,7 @@ def test_async_session_hooks_run_on_the_loop(parent_of, concurrency):
 
 
 def test_an_opening_hook_that_is_cancelled_is_tried_again(parent_of):
-    """The session stays with the worker; the call is answered as interrupted."""
+    """The call is answered as interrupted; the worker forgets the session and is told of it anew."""
     parent = parent_of(AsyncHooks)
     parent.open_session(1, "waits once")
     given_up = parent.call("tell", session=1)
@@ -430,12 +430,14 @@ def test_an_opening_hook_that_is_cancelled_is_tried_again(parent_of):
 
     def go_on():
         parent.frame(frames.CANCEL, call_id=given_up)
+        parent.open_session(1, "waits once")
         again.append(parent.call("tell", session=1))
         parent.frame(frames.BYE)
 
     once_running(parent, go_on)
     parent.serve(goodbye=False)
-    assert parent.answer(given_up).kind == frames.INTERRUPTED
+    answer = parent.answer(given_up)
+    assert (answer.kind, answer.flags) == (frames.INTERRUPTED, frames.SESSION_FAILED)
     assert parent.value(again[0]) == {"opened": True}
 
 

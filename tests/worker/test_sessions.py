@@ -224,7 +224,8 @@ def test_a_failing_export_leaves_the_session_where_it_is(parent_of):
 def test_baggage_that_cannot_be_read_is_a_lost_session(parent_of):
     """Not started, and not opened empty instead."""
     parent = parent_of(Counter)
-    parent.frame(frames.OPEN_SESSION, b"\x92\xa3one\x01" + b"\xc1", session=1, flags=frames.HAS_BAGGAGE, operation=6)
+    baggage = b"\x93\xa3one\x01\x01" + b"\xc1"
+    parent.frame(frames.OPEN_SESSION, baggage, session=1, flags=frames.HAS_BAGGAGE, operation=7)
     call = parent.call("add", 1, session=1)
     parent.serve()
     assert parent.answer(call).value["code"] == "session_lost"

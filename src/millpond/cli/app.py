@@ -22,6 +22,7 @@ app = App(
 Seconds = Annotated[float, Parameter(validator=Number(gte=2, lte=600))]
 Sessions = Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))]
 Workers = Annotated[int | None, Parameter(validator=Number(gte=1, lte=64))]
+Samples = Annotated[int, Parameter(validator=Number(gte=1, lte=1000))]
 
 
 @app.command
@@ -57,3 +58,21 @@ def demo(
 
     count = workers or min(max(2, len(os.sched_getaffinity(0))), 8)
     sys.exit(perform(Plan(seconds=seconds, sessions=sessions, workers=count, kill=kill), plain=plain))
+
+
+@app.command(name="warm-report")
+def warm_report(handler: str, *, samples: Samples = 20) -> None:
+    """Measure how soon a new worker of a handler answers: cold, imported, preloaded, and with a spare.
+
+    Kills the worker of a pool of its own, again and again, and prints a table.
+
+    Parameters
+    ----------
+    handler
+        The handler as `module:Class`; it is made without arguments.
+    samples
+        Deaths for each of the four ways.
+    """
+    from millpond.cli.warm_report.report import report
+
+    report(handler, samples)

@@ -23,7 +23,9 @@ def refusal(m: Machine, op: Operation, session: Session | None, now: float, nbyt
     """Why a call would be refused now, or `None`."""
     if m.state != lifetime.SERVING:
         return lifetime.closed_error(m)
-    if session is not None and (session.state != OPEN or (session.affinity == "fail_fast" and session.current)):
+    if session is not None and (
+        session.state != OPEN or (session.affinity == "fail_fast" and (session.current or session.waiting))
+    ):
         return affinity.refusal(session)
     bound = m.settings.max_queued
     if bound is not None and m.unended >= bound + m.ready_count * m.concurrency:

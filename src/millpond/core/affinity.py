@@ -1,7 +1,7 @@
 """Sessions in the pool: opening and joining, the errands on them, closing, expiry, and loss that is loud.
 
 Works on the machine's records; the order of one session's calls and its binding to a worker are decided here and in
-`dispatch`. Moving goes through one errand: the state is exported between two calls and carried to the next worker.
+`dispatch`. Where a session's state goes meanwhile is in `moving`, `sleeping` and `keeping`.
 """
 
 from __future__ import annotations
@@ -10,25 +10,36 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import dispatch, endings, fleet, lifetime
+from millpond.core import dispatch, endings, fleet, lifetime, moving, sleeping
 from millpond.core.call import QUEUED, Call
 from millpond.core.session import CLOSED, CLOSING, LOST, OPEN, TRANSITIONS, Session
 from millpond.core.transitions import move
-from millpond.core.worker import DRAINING, GONE, READY
+from millpond.core.whereabouts import ASLEEP, GONE, NEW, go
+from millpond.core.worker import DRAINING, READY
+from millpond.core.worker import GONE as DEAD
 from millpond.errors import CLASSES
-from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
+from millpond.seams import CLOSE_SESSION
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
     from millpond.core.worker import Worker
     from millpond.errors import Ending, PoolError
+    from millpond.seams import SessionRecord
 
 TTL_LOOKS = 16  # looks at idle sessions in one session_ttl
 SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.05, 60.0  # between two looks
 
 
-def open_session(m: Machine, session_id: str, affinity: str | None, reopen: bool, now: float) -> Session:
-    """Join the open session of that id, or open one.
+def open_session(
+    m: Machine,
+    session_id: str,
+    affinity: str | None,
+    reopen: bool,
+    now: float,
+    on_restore: str | None = None,
+    record: SessionRecord | None = None,
+) -> Session:
+    """Join the open session of that id, or open one; with a `record` of an earlier program, as it was left there.
 
     Raises `SessionLost` for one that was lost unless `reopen`, `TooManySessions` at the cap, and `PoolClosed`.
     """
@@ -37,15 +48,30 @@ def open_session(m: Machine, session_id: str, affinity: str | None, reopen: bool
     before = m.book.find(session_id)
     if before is not None and before.state == OPEN:
         before.last_used = now
+        before.on_restore = on_restore or before.on_restore
+        if before.number in m.by_use:
+            m.by_use.move_to_end(before.number)
         return before
     if before is not None and not reopen:
         raise lost(before, before.lost_because)
     _check_cap(m)
     session = m.book.open(session_id, affinity or m.settings.affinity, now)
+    session.on_restore = on_restore or m.settings.on_restore
+    if record is not None and before is None:
+        _go_on_from(session, record)
     _watch_idle(m, now)
     m.tally.sessions_opened += 1
     m.say(events.SessionOpened, session.number, session.generation)
     return session
+
+
+def _go_on_from(session: Session, record: SessionRecord) -> None:
+    """It was stored by a program that is gone: it sleeps, and its first call is told that it was restored."""
+    session.generation, session.lease, session.version = record.age
+    session.committed = record.version
+    session.is_stored = True
+    session.is_restored = session.on_restore == "raise"
+    session.where = ASLEEP
 
 
 def _check_cap(m: Machine) -> None:
@@ -85,25 +111,28 @@ def call_left(m: Machine, session: Session, call: Call, now: float) -> None:
     session.last_used = now
     if session.worker is not None and session.worker.state == DRAINING and maybe_export(m, session, now):
         return
+    serve_next(m, session, now)
+
+
+def serve_next(m: Machine, session: Session, now: float) -> None:
+    """Nothing of the session is outside its line: its next call is, or it rests, or ends."""
     following = session.next_waiting()
     if following is not None:
         dispatch.place(m, following, now)
     elif session.state == CLOSING:
         _end(m, session, now)
+    else:
+        sleeping.rest(m, session, now)
 
 
 def maybe_export(m: Machine, session: Session, now: float) -> bool:
-    """Take an idle session's state out of its worker. False if there is none to take, or it has to stay to its end."""
+    """Take an idle session out of its worker. False if that is done, or it has to stay to its end."""
     if session.worker is None or m.state == lifetime.CLOSING:
         return False
-    if not session.has_begun:
+    if not session.is_in_worker:
         _leave_unused(m, session, now)
         return False
-    if session.current is not None or session.pinned or session.state != OPEN or m.is_private:
-        return False
-    session.exporting = True
-    _errand(m, session, EXPORT_SESSION, now)
-    return True
+    return moving.take_out(m, session, now)
 
 
 def close_session(m: Machine, session: Session, now: float) -> None:
@@ -117,10 +146,10 @@ def close_session(m: Machine, session: Session, now: float) -> None:
 
 def _end(m: Machine, session: Session, now: float) -> None:
     """Nothing of the session runs or waits: run its closing hook where its state is, or let it go at once."""
-    if m.has_close_hook and session.has_begun and m.state != lifetime.CLOSING:
-        _errand(m, session, CLOSE_SESSION, now)
+    if m.has_close_hook and session.where != NEW and m.state != lifetime.CLOSING:
+        errand(m, session, CLOSE_SESSION, now)
     else:
-        _dismiss(m, session, now)
+        dismiss(m, session, now)
 
 
 def expire_idle(m: Machine, now: float) -> None:
@@ -146,32 +175,18 @@ def chore_ended(m: Machine, call: Call, ending: Ending, value: Any, now: float) 
     """An errand came to its end."""
     session = call.session
     assert session is not None
-    if call.operation == EXPORT_SESSION:
-        _exported(m, session, ending, value)
+    if call.operation in moving.EXPORTS:
+        moving.exported(m, session, call, ending, value, now)
     else:
-        _dismiss(m, session, now)
+        dismiss(m, session, now)
 
 
-def _exported(m: Machine, session: Session, ending: Ending, value: Any) -> None:
-    session.exporting = False
+def dismiss(m: Machine, session: Session, now: float) -> None:
+    """The session is over: its worker forgets it, and so does the store; a private worker goes with it."""
     worker = session.worker
-    if worker is None or worker.state == GONE or not session.has_begun:
-        return
-    if ending == "ok":
-        session.unbind()  # the worker forgot it when it answered
-        session.baggage = value
-        m.tally.sessions_moved += 1
-        m.say(events.SessionMoved, session.number, worker.id)
-    else:
-        session.pinned = f"its state cannot be exported: {value}"
-        m.say(events.SessionPinned, session.number, worker.id, session.pinned)
-
-
-def _dismiss(m: Machine, session: Session, now: float) -> None:
-    """The session needs its worker no more; a private worker goes with it."""
-    worker = session.worker
-    had_begun = session.has_begun
+    was_in_worker = session.is_in_worker
     dispatch.release(m, session)
+    _over(m, session)
     if session.state == CLOSING:
         move(session, CLOSED, TRANSITIONS)
         session.lost_because = "it was closed"
@@ -181,48 +196,72 @@ def _dismiss(m: Machine, session: Session, now: float) -> None:
         m.outbox.append(("session_closed", session, None))
     if worker is None:
         return
-    if m.is_private and worker.state == READY and had_begun:
+    if m.is_private and worker.state == READY and was_in_worker:
         fleet.drain(m, worker, "its session ended", now)
     else:
-        fleet.maybe_stop(m, worker, now)
-        dispatch.pump(m, worker, now)
+        moving.freed(m, worker, now)
+
+
+def _over(m: Machine, session: Session) -> None:
+    if session.where != GONE:
+        go(session, GONE)
+    session.baggage = None
+    sleeping.forgotten(m, session)
 
 
 def worker_gone(m: Machine, worker: Worker, death: str, now: float) -> None:
-    """Its sessions are lost at once, and told to every call they have waiting; one that never ran there goes on."""
+    """Its sessions go on from what was kept of them, or are lost at once; one that never ran there goes on."""
     for session in list(worker.sessions.values()):
-        if not session.has_begun:
+        if not session.is_in_worker:
             _leave_unused(m, session, now)
-            continue
-        session.unbind()
-        current = session.current
-        calls = [current] if current is not None and current.state == QUEUED else []
-        calls += (session.waiting or {}).values()
-        session.current = None
-        if session.state in (OPEN, CLOSING):
-            _lose(m, session, "the pool closed" if m.state == lifetime.CLOSING else f"its worker ended with {death}")
-        for call in calls:
-            endings.end_queued(m, call, "rejected", lost(session, session.lost_because), now)
+        elif moving.will_restore(m, session):
+            moving.restore(m, session, f"its worker ended with {death}", now)
+        else:
+            why = "the pool closed" if m.state == lifetime.CLOSING else f"its worker ended with {death}"
+            _lost_with_worker(m, session, why, now)
+
+
+def _lost_with_worker(m: Machine, session: Session, because: str, now: float) -> None:
+    session.unbind()
+    current = session.current
+    calls = [current] if current is not None and current.state == QUEUED else []
+    calls += (session.waiting or {}).values()
+    session.current = None
+    if session.state in (OPEN, CLOSING):
+        _lose(m, session, because)
+    _over(m, session)
+    for call in calls:
+        endings.end_queued(m, call, "rejected", lost(session, session.lost_because), now)
+
+
+def lose_stored(m: Machine, session: Session, because: str, now: float) -> None:
+    """The store does not have the session any more: every call that waits for it is told."""
+    calls = list((session.waiting or {}).values())
+    if session.state in (OPEN, CLOSING):
+        _lose(m, session, because)
+    _over(m, session)
+    for call in calls:
+        endings.end_queued(m, call, "rejected", lost(session, session.lost_because), now)
 
 
 def _leave_unused(m: Machine, session: Session, now: float) -> None:
     """Nothing of the session is in its worker: its call, unless it is being sent or given up, waits for another."""
     current, worker = session.current, session.worker
     assert worker is not None
-    if worker.state == GONE or current is None or current.state == QUEUED:
+    if worker.state == DEAD or current is None or current.state == QUEUED:
         dispatch.release(m, session)
     if current is not None and current.place is not None:
         current.place.remove(current)
         m.openers.push(current)
         m.backlog_seen(now)
-    elif current is not None and worker.state == GONE:
+    elif current is not None and worker.state == DEAD:
         call_left(m, session, current, now)
 
 
 def _lose(m: Machine, session: Session, because: str) -> None:
     was_closing = session.state == CLOSING
     move(session, LOST, TRANSITIONS)
-    session.lost_because, session.baggage = because, None
+    session.lost_because = because
     m.book.bury(session)
     if m.state == lifetime.CLOSING:  # nobody wanted to keep it
         m.tally.sessions_closed += 1
@@ -234,7 +273,7 @@ def _lose(m: Machine, session: Session, because: str) -> None:
         m.outbox.append(("session_closed", session, None))
 
 
-def _errand(m: Machine, session: Session, number: int, now: float) -> None:
+def errand(m: Machine, session: Session, number: int, now: float) -> None:
     """Make one of the pool's own calls on an idle session. Its time begins when it is sent."""
     chore = Call(next(m.call_ids), m.errands[number], b"", math.inf, session=session, is_chore=True)
     m.admit(chore, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core import affinity, endings, fleet, leaving
+from millpond.core import affinity, aside, dispatch, endings, fleet, keeping, leaving
 from millpond.core.call import ENDED
 from millpond.core.worker import READY
 from millpond.errors import HandlerError
@@ -25,9 +25,12 @@ SESSION_FAILED = 4  # answer flag: the session's opening hook failed, it is not 
 NEVER_BEGAN = ("expired", "skipped")
 
 
-def unmatched(m: Machine, worker: Worker, kind: AnswerKind) -> None:
-    """The worker passed over a withdrawn call, or its answer is nobody's."""
-    if kind == "skipped" and worker.skips:
+def unmatched(m: Machine, worker: Worker, call_id: int, kind: AnswerKind, value: Any, now: float) -> None:
+    """An errand aside came back, the worker passed over a withdrawn call, or its answer is nobody's."""
+    errand = worker.aside.get(call_id)
+    if errand is not None:
+        aside.answered(m, worker, errand, kind, value, now)
+    elif kind == "skipped" and worker.skips:
         worker.skips -= 1
     else:
         m.late_answers += 1
@@ -65,13 +68,15 @@ def judge_late(m: Machine, worker: Worker, call: Call, kind: AnswerKind, now: fl
         fleet.drain(m, worker, "interrupted", now)
 
 
-def session_came_back(m: Machine, session: Session, call: Call, kind: AnswerKind, now: float) -> None:
+def session_answered(m: Machine, session: Session, call: Call, kind: AnswerKind, flags: int) -> None:
+    """Note where the session's state is now: there, unless the call never began or the session did not open."""
+    if flags & SESSION_FAILED and not session.is_in_worker:
+        dispatch.release(m, session)
+    elif kind not in NEVER_BEGAN:
+        keeping.began(m, session, call)
+
+
+def session_came_back(m: Machine, session: Session, call: Call, now: float) -> None:
     """The worker is done with a call of the session, whose next call takes its place."""
-    if session.worker is not None and kind not in NEVER_BEGAN:
-        if not call.is_chore:
-            m.tally.affinity_hits += session.has_begun
-            m.tally.affinity_misses += session.baggage is not None
-        session.has_begun = True
-        session.baggage = None
-    if call.state == ENDED:
+    if call.state == ENDED or call.id in m.committing:
         affinity.call_left(m, session, call, now)

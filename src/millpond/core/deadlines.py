@@ -95,6 +95,9 @@ class Agenda:
         if at < self._sleeper.wake_at:
             self._sleeper.wake_at = at
 
+    def __contains__(self, what: tuple[str, Any]) -> bool:
+        return any((verb, subject) == what for _, _, verb, subject in self._entries)
+
     def next_at(self) -> float:
         """When the first entry is due; infinite when there is none."""
         return self._entries[0][0] if self._entries else math.inf

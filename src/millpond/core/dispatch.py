@@ -11,11 +11,13 @@ import math
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import lifetime
+from millpond.core import aside, lifetime, sleeping
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.operation import UNKNOWN
 from millpond.core.transitions import move
-from millpond.core.worker import DRAINING, GONE, READY
+from millpond.core.whereabouts import STORED
+from millpond.core.worker import DRAINING, GONE, READY, SPARE
+from millpond.seams import EXPORT_ASIDE
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -41,6 +43,8 @@ def place(m: Machine, call: Call, now: float) -> None:
             send(m, worker, call, now)
     elif call.session.current is not None:
         call.session.wait_behind(call)
+    elif call.session.where in STORED:
+        sleeping.wait_for_state(m, call.session, call)
     else:
         _place_current(m, call.session, call, now)
 
@@ -48,15 +52,23 @@ def place(m: Machine, call: Call, now: float) -> None:
 def _place_current(m: Machine, session: Session, call: Call, now: float) -> None:
     session.current = call
     worker = session.worker
-    if worker is not None and session.affinity == "hint" and not session.has_begun and not has_room(m, worker, call):
+    if call.operation == EXPORT_ASIDE:
+        assert worker is not None
+        aside.send(m, worker, call, now)
+        return
+    if worker is not None and session.affinity == "hint" and not session.is_in_worker and not has_room(m, worker, call):
         release(m, session)  # nothing of it is there yet: elsewhere is as good
         worker = None
     if worker is None:
         _place_unbound(m, session, call, now)
     elif _is_next(m, worker) and has_room(m, worker, call):
         send(m, worker, call, now)
+    elif aside.may_go_elsewhere(m, session, now) and not call.is_chore:
+        aside.go_elsewhere(m, session, call, now)
     else:
         worker.queue.push(call)
+        if session.affinity == "hint" and not call.is_chore:
+            aside.wait_for_elsewhere(m, call, now)
 
 
 def _is_next(m: Machine, worker: Worker) -> bool:
@@ -118,7 +130,7 @@ def send(m: Machine, worker: Worker, call: Call, now: float) -> None:
     call.sent_at = now
     call.expected = UNKNOWN if call.is_stream else call.op.expected
     if call.is_chore:
-        call.deadline = now + ERRAND_S
+        call.deadline = now + (ERRAND_S if call.session is not None else call.ticket.seconds_allowed)
         m.wheel.add(call)
     else:
         m.queued_bytes -= call.nbytes
@@ -235,14 +247,19 @@ def look_for_stalls(m: Machine, now: float) -> None:
         worker.is_stalled = True
         m.open_windows.pop(worker.id, None)
         take_back(m, worker)
+    if m.movers:
+        aside.look_for_movers(m, now)
+        if m.movers and not m.is_watching_stalls:
+            watch_stalls(m, now)
 
 
 def take_back(m: Machine, worker: Worker) -> None:
     """Ask for the calls that wait inside a stalled worker, if any other is there or may be started to serve them."""
-    if len(m.workers) == 1 and m.sizing.wanted >= m.sizing.high:
+    others = sum(w.state != SPARE for w in m.workers.values()) - 1
+    if not others and m.sizing.wanted >= m.sizing.high:
         return
     for call in list(worker.inflight.values())[m.concurrency :]:  # the first ones are, as far as can be told, at work
-        if call.state == RUNNING and call.session is None and not call.leaving:
+        if call.state == RUNNING and call.session is None and not (call.leaving or call.is_chore):
             call.leaving = TAKEN_BACK
             m.outbox.append(("withdraw", worker, call))
 

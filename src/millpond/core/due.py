@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core import affinity, dispatch, fleet, growth, leaving, losses, upkeep
+from millpond.core import affinity, dispatch, fleet, growth, leaving, losses, sleeping, staffing, upkeep, warmup
 from millpond.core.worker import RETIRED
 
 if TYPE_CHECKING:
@@ -20,20 +20,22 @@ def _end_drain(m: Machine, now: float) -> None:
     for worker in list(m.workers.values()):
         for call in list(worker.inflight.values()):
             leaving.leave(m, call, "pool_closing", now)
-        fleet.kill(m, worker, "the pool closed", RETIRED)
+        fleet.kill(m, worker, "the pool closed", RETIRED, now)
 
 
 DUE: dict[str, Callable[[Machine, Any, float], None]] = {
     "nag": leaving.nag,
     "overdue": leaving.stop,
-    "grace": lambda m, call, now: leaving.end_grace(m, call),
+    "grace": leaving.end_grace,
     "retry": losses.retry_now,
     "stall": lambda m, _, now: dispatch.look_for_stalls(m, now),
     "backlog": lambda m, _, now: growth.look_at_backlog(m, now),
     "chores": lambda m, _, now: upkeep.chores(m, now),
-    "reconcile": lambda m, _, now: fleet.reconcile(m, now),
-    "kill": lambda m, whom, now: fleet.kill_if_there(m, *whom),
+    "warm": warmup.go_on,
+    "reconcile": lambda m, _, now: staffing.reconcile(m, now),
+    "kill": lambda m, whom, now: fleet.kill_if_there(m, whom[0], whom[1], now),
     "stopped": fleet.kill_if_stopped,
+    "sleep": lambda m, _, now: sleeping.look_for_sleepers(m, now),
     "ttl": lambda m, _, now: affinity.expire_idle(m, now),
     "close": lambda m, _, now: _end_drain(m, now),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import affinity, hearing
+from millpond.core import affinity, hearing, warmup
 from millpond.core.call import ENDED, TRANSITIONS
 from millpond.core.tally import error_code, note_end
 from millpond.core.transitions import move
@@ -28,7 +28,8 @@ def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> No
     call.ending = ending
     m.wheel.discard(call)
     if call.is_chore:
-        affinity.chore_ended(m, call, ending, value, now)
+        chore_ended = warmup.ended if call.session is None else affinity.chore_ended
+        chore_ended(m, call, ending, value, now)
         return
     m.unended -= 1
     m.counts[ending] += 1
@@ -61,11 +62,11 @@ def _note_failure(m: Machine, call: Call, error: BaseException) -> None:
 
 
 def end_queued(m: Machine, call: Call, ending: Ending, error: PoolError, now: float) -> None:
-    """End a call that waits, wherever it does."""
+    """End a call that waits, wherever it does; it may have been taken from there already."""
     if call.place is not None:
         call.place.remove(call)
     else:
-        del m.shelf[call.id]
+        m.shelf.pop(call.id, None)
     if not call.is_chore:
         m.queued -= 1
         m.queued_bytes -= call.nbytes

@@ -1,7 +1,7 @@
 """Workers' lives in the machine: start, ready, drain, goodbye, death, replacement.
 
-Works on the machine's records and puts `start`, `stop` and `kill` orders into the outbox. Every change of a worker's
-state carries its reason. How many there should be is `sizing`'s to say; what they need in between is in `upkeep`.
+Works on the machine's records and puts `stop` and `kill` orders into the outbox. Every change of a worker's state
+carries its reason. How many there should be is in `staffing`; what they need in between is in `upkeep`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import affinity, dispatch, lifetime
+from millpond.core import affinity, dispatch, lifetime, staffing, warmup
 from millpond.core.sizing import EARLY
 from millpond.core.transitions import move
 from millpond.core.worker import (
@@ -20,6 +20,7 @@ from millpond.core.worker import (
     READY,
     RECYCLED,
     RETIRED,
+    SPARE,
     START_FAILED,
     STARTING,
     TRANSITIONS,
@@ -39,68 +40,6 @@ START_TIMEOUT = "was not ready within start_timeout"
 LOSSES = (CRASHED, UNRESPONSIVE, OVERRAN)  # deaths that the pool has to recover from
 
 
-def kept(m: Machine) -> list[Worker]:
-    """Workers that are there to stay: starting, warming or ready."""
-    return [w for w in m.workers.values() if w.state != DRAINING]
-
-
-def starting(m: Machine) -> list[Worker]:
-    """Workers that are not ready yet, and to stay."""
-    return [w for w in m.workers.values() if w.state in (STARTING, WARMING)]
-
-
-def resize(m: Machine, workers: int, reason: str, now: float) -> None:
-    """Want another number of workers (within bounds), and act on it."""
-    before = m.sizing.wanted
-    if m.sizing.want(workers) != before:
-        m.say(events.PoolResized, before, m.sizing.wanted, reason)
-    reconcile(m, now)
-
-
-def set_bounds(m: Machine, low: int, high: int, reason: str, now: float) -> None:
-    """Set new bounds, bring the wanted number within them, and act on it."""
-    before = m.sizing.wanted
-    m.sizing.bounds(low, high)
-    if m.sizing.wanted != before:
-        m.say(events.PoolResized, before, m.sizing.wanted, reason)
-    reconcile(m, now)
-
-
-def reconcile(m: Machine, now: float) -> None:
-    """Start what is missing as the budget allows; let go of idle workers that are too many."""
-    if m.state not in (lifetime.OPENING, lifetime.SERVING, lifetime.DRAINING):
-        return
-    staying = kept(m)
-    missing = min(m.sizing.wanted - len(staying), m.sizing.high - len(m.workers))
-    if missing > 0:
-        for _ in range(m.sizing.allowed(missing, len(starting(m)), now)):
-            _start(m, now)
-    surplus = len(staying) - m.sizing.wanted
-    if m.losses and surplus >= 0 and not starting(m):
-        m.losses.clear()  # fewer are wanted by now: nothing comes in their place
-    if surplus > 0:
-        unused = [w for w in staying if not w.load and not w.sessions]
-        for worker in sorted(unused, key=_since_when_idle)[:surplus]:
-            _retire(m, worker, "not wanted", RETIRED, now)
-    if m.queue or m.openers:
-        m.backlog_seen(now)
-
-
-def _since_when_idle(worker: Worker) -> tuple[bool, float]:
-    """Those that are not ready yet go first, then the ones idle longest."""
-    return worker.state == READY, worker.idle_since
-
-
-def _start(m: Machine, now: float) -> None:
-    bound = max(m.concurrency, dispatch.WINDOW_CALLS)
-    left = m.settings.max_calls or bound
-    worker = Worker(next(m.worker_ids), now, min(m.concurrency, left), min(bound, left))
-    m.workers[worker.id] = worker
-    m.starts += 1
-    m.say(events.WorkerStarting, worker.id)
-    m.outbox.append(("start", worker, None))
-
-
 def warming(m: Machine, worker: Worker, pid: int, now: float) -> None:
     """The worker's handler exists."""
     worker.pid = pid
@@ -110,25 +49,46 @@ def warming(m: Machine, worker: Worker, pid: int, now: float) -> None:
 
 
 def ready(m: Machine, worker: Worker, pid: int, now: float) -> None:
-    """The worker answered its handshake: it may be given calls."""
+    """The worker answered its handshake: it is ready, unless there are commands to warm it up by."""
+    if worker.state == STARTING and m.is_warming_up:
+        warming(m, worker, pid, now)
     worker.pid = pid
-    if worker.state not in (STARTING, WARMING):
+    if worker.state not in (STARTING, WARMING) or worker.greeted_at:
         return
-    move(worker, READY, TRANSITIONS)
-    worker.ready_at = worker.idle_since = worker.last_progress = now
-    m.ready_count += 1
-    m.sizing.start_succeeded(now - worker.started_at)
-    m.tally.start_seconds.append(now - worker.started_at)
+    worker.greeted_at = now
+    if not warmup.wait_for_turn(m, worker):
+        warmed(m, worker, 0.0, now)
+
+
+def warmed(m: Machine, worker: Worker, seconds: float, now: float) -> None:
+    """The worker may be given calls, or stands by if enough others are; `seconds` went into its warm-up."""
+    worker.warm_at = worker.idle_since = worker.last_progress = now
+    start_s = worker.greeted_at - worker.started_at + seconds
+    m.sizing.start_succeeded(start_s)
+    m.tally.start_seconds.append(start_s)
     longest = m.settings.max_lifetime
     if longest is not None:
         worker.retire_at = now + longest * (1 + LIFETIME_JITTER * (2 * m.random.random() - 1))
-    m.say(events.WorkerReady, worker.id, pid, now - worker.started_at)
-    if m.losses and m.losses[0][1] <= worker.started_at:
+    m.say(events.WorkerReady, worker.id, worker.pid, now - worker.started_at)
+    if m.sizing.spares and not m.sizing.short(m.ready_count):
+        move(worker, SPARE, TRANSITIONS)
+        m.say(events.WorkerSpare, worker.id, worker.pid)
+    else:
+        enter_service(m, worker, now)
+        m.tally.cold_calls += len(worker.inflight)
+
+
+def enter_service(m: Machine, worker: Worker, now: float) -> None:
+    """The worker may be given calls from now on, and is given those that wait."""
+    was_spare = worker.state == SPARE
+    move(worker, READY, TRANSITIONS)
+    worker.ready_at = worker.idle_since = worker.last_progress = now
+    m.ready_count += 1
+    if m.losses and (was_spare or m.losses[0][1] <= worker.started_at):
         lost, died_at = m.losses.popleft()
         m.say(events.PoolRecovered, worker.id, lost, now - died_at)
     dispatch.settle(m, worker, now)
     dispatch.pump(m, worker, now)
-    m.tally.cold_calls += len(worker.inflight)
     for other in m.workers.values():
         if other.is_stalled:
             dispatch.take_back(m, other)
@@ -144,12 +104,13 @@ def drain(m: Machine, worker: Worker, reason: str, now: float, cause: str = RECY
     """Give the worker no new work; it goes when what it holds is done and its sessions have left."""
     if worker.state in (DRAINING, GONE):
         return
-    _retire(m, worker, reason, cause, now)
-    reconcile(m, now)
+    retire(m, worker, reason, cause, now)
+    staffing.reconcile(m, now)
     dispatch.pump_idle(m, now)
 
 
-def _retire(m: Machine, worker: Worker, reason: str, cause: str, now: float) -> None:
+def retire(m: Machine, worker: Worker, reason: str, cause: str, now: float) -> None:
+    """As `drain`, and nothing is started in its place."""
     _leave_service(m, worker, reason, cause)
     m.say(events.WorkerDraining, worker.id, worker.pid, reason)
     for session in list(worker.sessions.values()):
@@ -178,8 +139,8 @@ def maybe_stop(m: Machine, worker: Worker, now: float) -> None:
         m.agenda.add(now + GOODBYE_S, "kill", (worker, "did not say goodbye in time"))
 
 
-def kill(m: Machine, worker: Worker, reason: str, cause: str) -> None:
-    """End a worker now, whatever it does."""
+def kill(m: Machine, worker: Worker, reason: str, cause: str, now: float) -> None:
+    """End a worker now, whatever it does; a spare steps in at once, a new one is started when its death is told."""
     if worker.is_killed:
         return
     worker.is_killed = True
@@ -189,12 +150,13 @@ def kill(m: Machine, worker: Worker, reason: str, cause: str) -> None:
         _leave_service(m, worker, reason, cause)
     m.say(events.WorkerKilled, worker.id, worker.pid, reason, len(worker.inflight))
     m.outbox.append(("kill", worker, None))
+    staffing.promote(m, now)
 
 
-def kill_if_there(m: Machine, worker: Worker, reason: str) -> None:
+def kill_if_there(m: Machine, worker: Worker, reason: str, now: float) -> None:
     """Kill a worker that should have gone by itself."""
     if worker.state != GONE:
-        kill(m, worker, reason, UNRESPONSIVE)
+        kill(m, worker, reason, UNRESPONSIVE, now)
 
 
 def stopped(m: Machine, worker: Worker, is_stopped: bool, now: float) -> None:
@@ -209,14 +171,14 @@ def kill_if_stopped(m: Machine, worker: Worker, now: float) -> None:
     """Replace a worker that was stopped for `stopped_timeout`."""
     since = worker.stopped_since
     if worker.state != GONE and since is not None and now >= since + m.settings.stopped_timeout:
-        kill(m, worker, "was stopped (SIGSTOP)", UNRESPONSIVE)
+        kill(m, worker, "was stopped (SIGSTOP)", UNRESPONSIVE, now)
 
 
 def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> None:
     """Take a dead worker off the books and learn from how it died."""
-    was_starting = worker.state in (STARTING, WARMING)
+    was_starting = not worker.warm_at and worker.cause not in (RETIRED, RECYCLED)
     # A call that had begun may have killed it: that is the call's fault, and no sign that starts fail.
-    was_early = worker.state == READY and not (worker.answered or lost) and now < worker.ready_at + EARLY
+    was_early = worker.state in (SPARE, READY) and not (worker.answered or lost) and now < worker.warm_at + EARLY
     m.ready_count -= worker.state == READY
     move(worker, GONE, TRANSITIONS)
     del m.workers[worker.id]
@@ -229,16 +191,21 @@ def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> Non
     m.say(events.WorkerGone, worker.id, worker.pid, cause, reason, *how, lost, sessions, alive_s)
     if cause in LOSSES and m.state != lifetime.CLOSING:
         m.losses.append((worker.id, now))
-    if was_starting or was_early or worker.reason.endswith(START_TIMEOUT):
+    if was_starting or was_early:
         _start_failed(m, worker, death, now)
 
 
 def _start_failed(m: Machine, worker: Worker, death: Death, now: float) -> None:
     why = f" because it {worker.reason}" if worker.reason else ""
     told = f"worker {worker.id} ended with {death}{why} before it answered anything. {death.stderr_tail[-2000:]}"
+    note_failed_start(m, m.failure or told, now)
+
+
+def note_failed_start(m: Machine, why: str, now: float) -> None:
+    """Starts fail: the next is tried after a pause."""
     was_well = not m.sizing.fails
     m.tally.start_failures += 1
-    m.failure = m.failure or told
+    m.failure = why
     m.failed_at = now
     m.agenda.add(m.sizing.start_failed(now, m.random.random()), "reconcile")
     if was_well and m.state == lifetime.SERVING:
@@ -260,7 +227,7 @@ def count_call(m: Machine, worker: Worker, max_calls: int, now: float) -> None:
 
 def after_answer(m: Machine, worker: Worker, now: float) -> None:
     """An answer came: the worker has proved itself, or may be free to go."""
-    if m.sizing.fails and worker.ready_at > m.failed_at:
+    if m.sizing.fails and worker.warm_at > m.failed_at:
         proved_well(m, now)
     if worker.state == DRAINING:
         maybe_stop(m, worker, now)
@@ -282,6 +249,8 @@ def say_goodbye(m: Machine, now: float) -> None:
         if not worker.inflight:
             drain(m, worker, "the pool closed", now, RETIRED)
             maybe_stop(m, worker, now)  # one that drained already was waiting for its sessions to leave
+        elif worker.state in (WARMING, SPARE):
+            kill(m, worker, "the pool closed", RETIRED, now)  # what it holds is nobody's
 
 
 def ponged(m: Machine, worker: Worker, now: float) -> None:
@@ -293,6 +262,6 @@ def ponged(m: Machine, worker: Worker, now: float) -> None:
 def weighed(m: Machine, worker: Worker, memory_bytes: int | None, now: float) -> None:
     """Replace a worker whose private memory outgrew `max_memory`."""
     bound = m.settings.max_memory
-    if bound is not None and memory_bytes is not None and memory_bytes > bound and worker.state == READY:
+    if bound is not None and memory_bytes is not None and memory_bytes > bound and worker.state in (SPARE, READY):
         m.say(events.WorkerUnhealthy, worker.id, worker.pid, f"holds {memory_bytes} bytes, max_memory is {bound}")
         drain(m, worker, "max_memory", now)

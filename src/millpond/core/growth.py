@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from millpond.core import fleet, lifetime
+from millpond.core import fleet, lifetime, staffing
 from millpond.core.sizing import Backlog
-from millpond.core.worker import READY, STARTING, WARMING
+from millpond.core.worker import READY
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
@@ -33,7 +33,7 @@ def look_at_backlog(m: Machine, now: float) -> None:
         more = _worth_starting(m, [m.queue, m.openers], now)
     if more:
         waiting = len(m.queue) + len(m.openers)
-        fleet.resize(m, max(m.sizing.wanted, len(fleet.kept(m)) + more), f"{waiting} calls wait", now)
+        staffing.resize(m, max(m.sizing.wanted, staffing.staff(m) + more), f"{waiting} calls wait", now)
     m.agenda.add(now + GROW_AGAIN_S, "backlog")
 
 
@@ -46,17 +46,18 @@ def _worth_starting(m: Machine, queues: list[CallQueue], now: float) -> int:
     work = sum(call.op.expected for call in sample) * calls / len(sample)
     waited = now - min(call.submitted_at for call in sample)
     serving = sum(w.state == READY and not (m.is_private and w.sessions) for w in m.workers.values())
-    return m.sizing.grow_for(Backlog(calls, work, waited, serving, len(fleet.starting(m)), m.concurrency))
+    coming, spares = staffing.coming(m), len(staffing.spares(m))
+    return m.sizing.grow_for(Backlog(calls, work, waited, serving, coming, m.concurrency, spares))
 
 
 def _missing_fresh(m: Machine) -> int:
     """With private processes: how many of the waiting sessions no fresh worker is there or on its way for."""
-    coming = sum(m.may_open(w) or w.state in (STARTING, WARMING) for w in m.workers.values())
-    return max(0, len(m.openers) - coming)
+    fresh = sum(m.may_open(w) for w in m.workers.values())
+    return max(0, len(m.openers) - fresh - staffing.coming(m))
 
 
 def _make_fresh(m: Machine, now: float) -> None:
     """With private processes: let go of one idle worker that was used, so that a waiting session gets a fresh one."""
     used = [w for w in m.idle.values() if not w.sessions and not w.load and w.answered]
-    if used and _missing_fresh(m) and len(m.workers) >= m.sizing.high:
+    if used and _missing_fresh(m) and len(m.workers) - len(staffing.spares(m)) >= m.sizing.high:
         fleet.drain(m, used[0], "a session needs a fresh process", now)

@@ -11,20 +11,19 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from millpond.core import dispatch
+from millpond.core import dispatch, lifetime, staffing
 from millpond.core.breaker import HALF_OPEN
 from millpond.core.call import ENDED, QUEUED, RUNNING, TAKEN_BACK
 from millpond.core.deadlines import TICKS
-from millpond.core.session import CLOSED, CLOSING, LOST, OPEN
-from millpond.core.worker import DRAINING, GONE, READY, STARTING, WARMING, Worker
+from millpond.core.session_invariants import contradictions, sessions_of
+from millpond.core.worker import DRAINING, GONE, READY, SPARE, STARTING, WARMING, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from millpond.core.call import Call
     from millpond.core.machine import Machine
     from millpond.core.queue import CallQueue
-    from millpond.core.session import Session
 
 ROUNDING_S = 1e-9  # sums of expected work are kept by adding and subtracting
 
@@ -35,8 +34,8 @@ class InvariantBroken(AssertionError):
 
 def check(m: Machine) -> None:
     """Raise `InvariantBroken`, naming everything that does not hold."""
-    parts = (_ledger, _places, _queues, _workers, _free_places, _sessions, _watches, _breakers, _orders)
-    wrong = [told for part in parts for told in part(m)]
+    parts = (_ledger, _places, _queues, _workers, _free_places, _watches, _breakers, _orders)
+    wrong = [told for part in parts for told in part(m)] + list(contradictions(m, calls_of(m)))
     if wrong:
         raise InvariantBroken("; ".join(wrong))
 
@@ -48,17 +47,11 @@ def calls_of(m: Machine) -> Iterator[Call]:
     yield from m.shelf.values()
     for worker in m.workers.values():
         yield from worker.inflight.values()
+        yield from worker.aside.values()
         yield from worker.queue
-    for session in _sessions_of(m):
+    for session in sessions_of(m):
         yield from (session.waiting or {}).values()
-
-
-def _sessions_of(m: Machine) -> Iterable[Session]:
-    """Open and closing sessions, and those that are over but still at a worker."""
-    found = {session.number: session for session in m.book}
-    for worker in m.workers.values():
-        found |= worker.sessions
-    return found.values()
+    yield from m.committing.values()
 
 
 def _ledger(m: Machine) -> Iterator[str]:
@@ -80,12 +73,15 @@ def _ledger(m: Machine) -> Iterator[str]:
 def _places(m: Machine) -> Iterator[str]:
     """Each call is in one place, and in the state that belongs there."""
     for call, times in Counter(calls_of(m)).items():
-        is_held = call.worker is not None and call.worker.inflight.get(call.id) is call
+        is_held = call.worker is not None and call in (
+            call.worker.inflight.get(call.id),
+            call.worker.aside.get(call.id),
+        )
         if times > 1:
             yield f"{call!r} is in {times} places"
         if (call.state == QUEUED) is (call.place is None and call.id not in m.shelf):
             yield f"{call!r} is {call.state} and its place is {call.place}"
-        if (call.state == QUEUED) is is_held:
+        if (call.state == QUEUED) is (is_held or call.id in m.committing):
             yield f"{call!r} is {call.state}, and whether a worker holds it: {is_held}"
         if (call.state == ENDED) is (call.ending is None):
             yield f"{call!r} is {call.state} with the ending {call.ending}"
@@ -97,7 +93,7 @@ def _queues(m: Machine) -> Iterator[str]:
     unbound = [c.session is not None and c.session.worker is None for c in m.openers]
     yield from _queue(m.openers, "the openers' queue", unbound)
     for worker in m.workers.values():
-        bound = [c.session is not None and c.session.worker is worker for c in worker.queue]
+        bound = [(c.ticket if c.session is None else c.session).worker is worker for c in worker.queue]
         yield from _queue(worker.queue, f"the queue of {worker!r}", bound)
 
 
@@ -117,16 +113,35 @@ def _workers(m: Machine) -> Iterator[str]:
     """Workers hold what they may, in windows that are not too large, and are as many as wanted."""
     if not m.sizing.low <= m.sizing.wanted <= m.sizing.high:
         yield f"{m.sizing.wanted} workers are wanted, of {m.sizing.low} to {m.sizing.high}"
+    standing_by = staffing.spares(m)
+    if standing_by and m.state in lifetime.STAFFED and m.ready_count < m.sizing.wanted:
+        yield f"{standing_by} stand by, and {m.ready_count} of {m.sizing.wanted} serve"
+    if sum(w.state == SPARE for w in m.workers.values()) > m.sizing.spares:
+        yield f"{standing_by} stand by, {m.sizing.spares} are wanted"
     for worker_id, worker in m.workers.items():
         if worker_id != worker.id or worker.state == GONE:
             yield f"{worker!r} is among the workers as {worker_id}"
-        if worker.state in (STARTING, WARMING) and (worker.load or worker.sessions or worker.queue):
-            yield f"{worker!r} is not ready and holds something"
+        own = [call for call in worker.inflight.values() if not call.is_chore]
+        if worker.state in (STARTING, WARMING, SPARE) and (own or worker.sessions or worker.queue):
+            yield f"{worker!r} does not serve and holds something"
         if (worker.is_killed or worker.is_leaving) and worker.state != DRAINING:
             yield f"{worker!r} was told to go and may be given calls"
         if worker.is_leaving and (worker.queue or worker.inflight):
             yield f"{worker!r} was told to say goodbye and holds calls"
-        yield from _window(m, worker)
+        yield from itertools.chain(_window(m, worker), _run(m, worker))
+
+
+def _run(m: Machine, worker: Worker) -> Iterator[str]:
+    """A warm-up waits for its command to come back, or for its next turn."""
+    run = worker.run
+    if run is None:
+        return
+    if run.worker is not worker or run.is_over:
+        yield f"{worker!r} is in {run!r}"
+    if run.call is None and ("warm", run) not in m.agenda:
+        yield f"{run!r} goes on never"
+    elif run.call is not None and run.call.place is not worker.queue and run.call.id not in worker.inflight:
+        yield f"{run!r} waits for {run.call!r}, which is not there"
 
 
 def _window(m: Machine, worker: Worker) -> Iterator[str]:
@@ -156,45 +171,6 @@ def _free_places(m: Machine) -> Iterator[str]:
             yield f"{worker!r} has a free place, and {len(m.queue)} calls wait"
         if m.openers and m.may_open(worker):
             yield f"{worker!r} has a free place, and {len(m.openers)} sessions wait for one"
-
-
-def _sessions(m: Machine) -> Iterator[str]:
-    """Sessions and workers agree, and one call of a session at most is outside its line."""
-    for worker in m.workers.values():
-        if m.is_private and len(worker.sessions) > 1:
-            yield f"{worker!r} is private and has {len(worker.sessions)} sessions"
-        for number, session in worker.sessions.items():
-            if session.worker is not worker or session.number != number:
-                yield f"{session!r} is not bound to {worker!r}, which has it"
-    for session in m.book:
-        if session.state not in (OPEN, CLOSING):
-            yield f"{session!r} is in the book"
-    for session in _sessions_of(m):
-        yield from itertools.chain(_binding(session), _line(session))
-    for call in calls_of(m):
-        if call.session is not None and (call.session.current is call) is (call.place is call.session):
-            yield f"{call!r} is of {call.session!r}, which does not know it"
-
-
-def _binding(session: Session) -> Iterator[str]:
-    worker = session.worker
-    if worker is None:
-        if session.introduced or session.has_begun:
-            yield f"{session!r} is nowhere and was introduced"
-    elif worker.sessions.get(session.number) is not session or worker.state == GONE or session.state == CLOSED:
-        yield f"{session!r} cannot be at {worker!r}"
-    if session.has_begun and session.baggage is not None:
-        yield f"{session!r} has begun and its state is still carried"
-
-
-def _line(session: Session) -> Iterator[str]:
-    current = session.current
-    if session.waiting and (current is None or session.state == LOST):
-        yield f"{session!r} has calls waiting, and none before them"
-    if current is not None and current.place is None and not (current.worker is session.worker is not None):
-        yield f"{session!r} waits for {current!r}"
-    if session.exporting is not (current is not None and current.is_chore and current.op.name == "export_session"):
-        yield f"{session!r} is exporting: {session.exporting}, with {current!r}"
 
 
 def _watches(m: Machine) -> Iterator[str]:

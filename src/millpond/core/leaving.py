@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from millpond.core import affinity, dispatch, endings, fleet
+from millpond.core import affinity, aside, dispatch, endings, fleet, keeping
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK
 from millpond.core.worker import OVERRAN
 from millpond.errors import CLASSES, TABLE
+from millpond.seams import EXPORT_ASIDE
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -27,6 +28,8 @@ def leave(m: Machine, call: Call, code: str, now: float) -> None:
     """The caller goes; `code` is cancelled, deadline_exceeded or pool_closing. Ended calls are left alone."""
     if call.state == QUEUED:
         endings.end_queued(m, call, TABLE[code].ending, farewell(m, call, code, unbegun(call.attempts), now), now)
+    elif call.id in m.committing:
+        keeping.leave(m, call, code, now)
     elif call.state == RUNNING and call.leaving in ("", TAKEN_BACK):
         if not call.leaving:
             m.outbox.append(("withdraw", call.worker, call))
@@ -40,6 +43,9 @@ def unbegun(attempts: int) -> Outcome:
 
 def withdrawn(m: Machine, worker: Worker, call: Call, is_proven: bool, now: float) -> None:
     """What came of an order to withdraw: proven that the call did not start, or not."""
+    if call.operation == EXPORT_ASIDE:
+        aside.withdrawn(m, worker, call, is_proven, now)
+        return
     if call.state != RUNNING or worker.inflight.get(call.id) is not call:
         return
     if is_proven:
@@ -64,7 +70,9 @@ def give_up_or_put_back(m: Machine, call: Call, now: float) -> None:
     An errand whose time was over before it began is not to blame either: it waits again, too.
     """
     code = call.leaving
-    if code in ("", TAKEN_BACK) or (call.is_chore and code == "deadline_exceeded"):
+    if call.is_chore and call.session is None:  # a warm-up command, which has to begin in time
+        code = call.leaving = code or "deadline_exceeded"
+    elif code in ("", TAKEN_BACK) or (call.is_chore and code == "deadline_exceeded"):
         dispatch.put_back(m, call, now)
         dispatch.pump_idle(m, now)
         if call.session is not None and call.session.worker is not None:
@@ -108,11 +116,11 @@ def nag(m: Machine, call: Call, now: float) -> None:
         m.agenda.add(now + NAG_S, "nag", call)
 
 
-def end_grace(m: Machine, call: Call) -> None:
+def end_grace(m: Machine, call: Call, now: float) -> None:
     """The operation did not come back: its worker goes."""
     worker = call.worker
     if worker is not None and worker.inflight.get(call.id) is call:
-        fleet.kill(m, worker, f"{call.op.name!r} did not stop within cancel_grace", OVERRAN)
+        fleet.kill(m, worker, f"{call.op.name!r} did not stop within cancel_grace", OVERRAN, now)
 
 
 def farewell(m: Machine, call: Call, code: str, outcome: Outcome, now: float) -> PoolError:

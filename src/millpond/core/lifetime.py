@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import endings, fleet, leaving
+from millpond.core import endings, fleet, leaving, staffing
 from millpond.core.call import QUEUED
 from millpond.core.transitions import Table, move
 from millpond.errors import CLASSES
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from millpond.errors import PoolError
 
 NEW, OPENING, SERVING, DRAINING, CLOSING, CLOSED = "new", "opening", "ready", "draining", "closing", "closed"
-DEGRADED = "degraded"  # serving while starts fail: derived, so no state of the table
+STAFFED = (OPENING, SERVING, DRAINING)  # states of a pool that keeps its workers up
+DEGRADED = "degraded"  # serving while starts fail, or with workers not fully warm: derived, so no state of the table
 FORKED = "forked"  # in a forked child of the pool's program: not a state of the pool, but of this copy of it
 
 TRANSITIONS: Table = {
@@ -51,7 +52,7 @@ def start_workers(m: Machine, now: float) -> None:
     """The engine is there: start the wanted workers."""
     m.chores_at = now
     m.agenda.add(now + fleet.CHORES_S, "chores")
-    fleet.reconcile(m, now)
+    staffing.reconcile(m, now)
 
 
 def serve(m: Machine, now: float) -> None:
@@ -112,6 +113,10 @@ def health(m: Machine) -> tuple[str, str]:
     """The pool's state as people see it, with the reason if it is degraded."""
     if m.state == SERVING and m.sizing.fails:
         return DEGRADED, m.failure
+    cold = [worker for worker in m.workers.values() if worker.cold] if m.warm_failures else []
+    if m.state == SERVING and cold:
+        names = sorted({name for worker in cold for name in worker.cold})
+        return DEGRADED, f"{len(cold)} of {len(m.workers)} workers are not fully warm: {', '.join(names)} failed"
     return m.state, ""
 
 

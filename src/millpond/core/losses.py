@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import affinity, dispatch, endings, fleet, lifetime
+from millpond.core import affinity, aside, dispatch, endings, fleet, lifetime, moving, staffing, warmup
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.leaving import farewell, unbegun
 from millpond.core.retry import POISON, backoff, may_retry
 from millpond.core.tally import note_retry
 from millpond.core.transitions import move
+from millpond.core.whereabouts import BOUND, go
 from millpond.errors import CLASSES, TABLE, WorkerDied
 
 if TYPE_CHECKING:
@@ -35,16 +36,21 @@ def worker_gone(m: Machine, worker: Worker, death: Death, started: Collection[in
         worker.rested(now)
     fleet.bury(m, worker, death, sum(c.id in started and c.state == RUNNING for c in held), now)
     for call in held:
-        if call.session is not None and call.id in started:
-            call.session.has_begun = True
+        if call.session is not None and call.id in started and not call.session.is_in_worker:
+            go(call.session, BOUND)
         if call.state == RUNNING:
             _judge(m, worker, call, death, call.id in started, now)
+    warmup.worker_gone(m, worker, death, now)
+    aside.lost(m, worker, now)
     affinity.worker_gone(m, worker, str(death), now)
-    fleet.reconcile(m, now)
+    staffing.reconcile(m, now)
     dispatch.pump_idle(m, now)
 
 
 def _judge(m: Machine, worker: Worker, call: Call, death: Death, has_started: bool, now: float) -> None:
+    if call.is_chore and call.session is None:
+        warmup.lost(m, call, death, now)
+        return
     if has_started and not worker.is_killed:
         call.deaths += 1
         if not call.is_chore:
@@ -54,7 +60,7 @@ def _judge(m: Machine, worker: Worker, call: Call, death: Death, has_started: bo
         endings.finish(m, call, TABLE[call.leaving].ending, farewell(m, call, call.leaving, outcome, now), now)
     elif has_started:
         _judge_started(m, worker, call, death, now)
-    elif call.session is not None and call.session.has_begun:
+    elif call.session is not None and call.session.is_in_worker and not moving.will_restore(m, call.session):
         endings.finish(m, call, "rejected", affinity.lost(call.session, f"its worker ended with {death}"), now)
     else:
         _resend(m, call, now)

@@ -1,7 +1,8 @@
 """The heart: takes a stimulus and the time, changes the records, and puts orders into the outbox.
 
 Orders are `(verb, subject, detail)`: send, withdraw, interrupt, finish, start, stop, kill, ping, weigh, forget,
-session_closed, say. No I/O, no clock, no randomness of its own: what is simulated or tested is what runs.
+session_closed, store, recall, erase, say. No I/O, no clock, no randomness of its own: what is simulated or tested is
+what runs.
 """
 
 from __future__ import annotations
@@ -10,8 +11,22 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import admission, affinity, answers, dispatch, due, endings, fleet, leaving, lifetime, losses
-from millpond.core.answers import SESSION_FAILED
+from millpond.core import (
+    admission,
+    affinity,
+    answers,
+    aside,
+    dispatch,
+    due,
+    endings,
+    fleet,
+    keeping,
+    leaving,
+    lifetime,
+    losses,
+    moving,
+    sleeping,
+)
 from millpond.core.call import QUEUED, RUNNING, Call
 from millpond.core.operation import Operation
 from millpond.core.records import Records
@@ -23,7 +38,8 @@ from millpond.seams import FUNCTION
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from millpond.seams import AnswerKind, Death, HandlerFacts
+    from millpond.core.session import Session
+    from millpond.seams import AnswerKind, Death, HandlerFacts, SessionRecord
 
 FUNCTIONS = 64  # functions with a breaker of their own; the rest share one
 
@@ -40,10 +56,15 @@ class Machine(Records):
     # Calls come in
 
     def knows(self, facts: HandlerFacts) -> None:
-        """Take note of the handler's operations and hooks."""
+        """Take note of the handler's operations and hooks; one that is known keeps its record and its number."""
         for number, operation in enumerate(facts.operations, start=1):
-            self.operations[operation.name] = Operation(operation.name, number, operation, self.new_breaker())
+            known = self.operations.get(operation.name)
+            if known is None:
+                self.operations[operation.name] = Operation(operation.name, number, operation, self.new_breaker())
+            else:
+                known.learn_facts(operation)
         self.has_close_hook = "close_session" in facts.hooks
+        self.exports_aside = "export_session" not in facts.hooks
 
     def function(self, name: str) -> Operation:
         """The record of a function given to `run`: one a name, at most 64, then one for the rest."""
@@ -70,6 +91,9 @@ class Machine(Records):
             refused = admission.refusal(self, call.op, call.session, now, call.nbytes)
             if refused is not None:
                 raise self.reject(refused)
+        session = call.session
+        if session is not None and session.is_restored and session.is_idle:
+            raise self.reject(moving.told_restored(session))
         self.submitted += 1
         self.unended += 1
         self.queued += 1
@@ -82,7 +106,6 @@ class Machine(Records):
         if self.tells_starts:
             self.say(events.CallStarted, call.id, call.op.name, call.nbytes)
         self.admit(call, now)
-        session = call.session
         if session is not None and session.affinity == "fail_fast" and call.state == QUEUED and session.worker:
             endings.end_queued(self, call, "rejected", affinity.busy(session), now)
 
@@ -113,12 +136,12 @@ class Machine(Records):
         if worker.is_stalled:
             dispatch.unstall(self, worker, now)
         if call is None:
-            answers.unmatched(self, worker, kind)
+            answers.unmatched(self, worker, call_id, kind, value, now)
         else:
             if not worker.inflight:
                 worker.busy_s += now - worker.busy_since
             worker.expected_s -= call.expected
-            worker.answered += 1
+            worker.answered += not call.is_chore
             call.service_s = ended - started
             if self.tells_checkins:
                 held = len(worker.inflight)
@@ -126,17 +149,19 @@ class Machine(Records):
             if self.settings.max_calls is not None:
                 fleet.count_call(self, worker, self.settings.max_calls, now)
             session = call.session
-            if session is not None and flags & SESSION_FAILED:
-                dispatch.release(self, session)
-            if call.state == RUNNING:
-                answers.judge(self, call, kind, value, call.service_s, ended, now)
-            else:
-                answers.judge_late(self, worker, call, kind, now)
             if session is not None:
-                answers.session_came_back(self, session, call, kind, now)
+                answers.session_answered(self, session, call, kind, flags)
+            if call.state != RUNNING:
+                answers.judge_late(self, worker, call, kind, now)
+            elif session is None or not keeping.withholds(self, call, kind, value, ended, now):
+                answers.judge(self, call, kind, value, call.service_s, ended, now)
+            if session is not None:
+                answers.session_came_back(self, session, call, now)
         dispatch.settle(self, worker, now)
         if worker.queue.size or self.queue.size or self.openers.size:
             dispatch.pump(self, worker, now)
+        if self.movers:
+            aside.look_for_movers(self, now)
         if self.sizing.fails or worker.state != READY or self.state != lifetime.SERVING:
             fleet.after_answer(self, worker, now)
 
@@ -147,6 +172,20 @@ class Machine(Records):
     def withdrawn(self, worker: Worker, call: Call, is_proven: bool, now: float) -> None:
         """What came of an order to withdraw a call: proven that it did not start, or not."""
         leaving.withdrawn(self, worker, call, is_proven, now)
+
+    # Sessions' states come and go
+
+    def saved(self, worker: Worker, call_id: int, lease: int, state: Any, reason: str = "") -> None:
+        """The state a call of a session leaves, told right before its answer; `None` if it cannot be kept."""
+        keeping.saved(worker, call_id, lease, state, reason)
+
+    def stored(self, session: Session, record: SessionRecord, error: BaseException | None, now: float) -> None:
+        """A record that was ordered to be stored is, or cannot be."""
+        sleeping.stored(self, session, record, error, now)
+
+    def recalled(self, session: Session, record: SessionRecord | None, error: BaseException | None, now: float) -> None:
+        """What the store has of a session that was recalled; `None` if nothing."""
+        sleeping.recalled(self, session, record, error, now)
 
     # Workers and time
 
@@ -166,7 +205,7 @@ class Machine(Records):
         """A call has to wait: consider growing, if there is room and it still waits in a moment."""
         if not self.is_watching_backlog and (self.is_private or self.sizing.wanted < self.sizing.high):
             self.is_watching_backlog = True
-            self.agenda.add(now + (GROW_AFTER if self.workers else 0.0), "backlog")
+            self.agenda.add(now + (GROW_AFTER if self.ready_count else 0.0), "backlog")
 
     def say(self, kind: type[events.Event], *facts: Any) -> None:
         """Put an event into the outbox, if anybody listens."""

@@ -31,13 +31,17 @@ class Operation:
     def __init__(self, name: str, number: int, facts: OperationFacts | None, breaker: Breaker) -> None:
         self.name = name
         self.number = number
-        self.facts = facts
         self.breaker = breaker
-        self.is_stream = facts is not None and facts.kind in ("stream", "async_stream")
-        self.session_required = facts is not None and facts.session and not facts.session_optional
+        self.learn_facts(facts)
         self.expected = UNKNOWN
         self.ended = 0
         self.samples = Samples()
+
+    def learn_facts(self, facts: OperationFacts | None) -> None:
+        """What the handler's code says of it now."""
+        self.facts = facts
+        self.is_stream = facts is not None and facts.kind in ("stream", "async_stream")
+        self.session_required = facts is not None and facts.session and not facts.session_optional
 
     def learn(self, seconds: float) -> None:
         """Take one more measured duration into the moving average."""

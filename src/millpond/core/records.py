@@ -21,15 +21,18 @@ from millpond.core.session import SessionBook
 from millpond.core.sizing import Sizing
 from millpond.core.tally import Tally
 from millpond.core.worker import Worker
-from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
+from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from millpond.core.session import Session
     from millpond.seams import Chance
     from millpond.settings import Settings
 
 Order = tuple[str, Any, Any]
+ERRANDS = (("export_session", EXPORT_ASIDE), ("export_session", EXPORT_SESSION), ("close_session", CLOSE_SESSION))
+FIRST_MOVE_S = 0.002  # seconds a move is expected to take before one was seen
 LOSSES = 64  # dead workers whose replacement is awaited; beyond, the oldest are forgotten
 
 
@@ -43,27 +46,36 @@ class Records:
     __slots__ = (
         "agenda",
         "book",
+        "by_use",
         "call_ids",
         "changed_at",
         "chores_at",
         "chores_done",
         "codes",
+        "committing",
         "concurrency",
         "counts",
         "errands",
+        "exports_aside",
         "failed_at",
         "failure",
         "functions",
         "has_close_hook",
         "has_listener",
         "idle",
+        "is_durable",
+        "is_on_disk",
         "is_private",
         "is_sampled",
+        "is_warming_up",
         "is_watching_backlog",
         "is_watching_idle",
+        "is_watching_sleep",
         "is_watching_stalls",
         "late_answers",
         "losses",
+        "move_s",
+        "movers",
         "open_windows",
         "openers",
         "operations",
@@ -87,6 +99,8 @@ class Records:
         "tells_starts",
         "unended",
         "wake_at",
+        "waking",
+        "warm_failures",
         "wheel",
         "worker_ids",
         "workers",
@@ -100,6 +114,8 @@ class Records:
         self.state = lifetime.NEW
         self.concurrency = settings.concurrency
         self.is_private = settings.isolation == "process"
+        self.is_durable = settings.durability != "none"
+        self.is_on_disk = settings.durability == "disk"
         self.workers: dict[int, Worker] = {}  # id -> worker, until it is gone
         self.idle: dict[int, Worker] = {}  # ready with a free place, the one used last at the end
         self.open_windows: OrderedDict[int, Worker] = OrderedDict()  # ready and not stalled, in turn
@@ -109,14 +125,23 @@ class Records:
         self.operations: dict[str, Operation] = {}  # the handler's, by name
         self.functions: dict[str, Operation] = {}  # those given to `run`, by qualified name
         self.errands: dict[int, Operation] = {
-            number: Operation(name, number, None, self.new_breaker())
-            for name, number in (("export_session", EXPORT_SESSION), ("close_session", CLOSE_SESSION))
+            number: Operation(name, number, None, self.new_breaker()) for name, number in ERRANDS
         }
         self.has_close_hook = False
+        self.exports_aside = False  # whether a state can be taken out while its worker runs another call
+        self.movers: dict[int, Call] = {}  # call id -> call behind a busy worker that another may serve; some are gone
+        self.move_s = FIRST_MOVE_S  # how long it takes to take a state out, a moving average
         self.sizing = Sizing(
-            settings.min_workers, settings.max_workers, settings.restart_backoff, settings.restart_backoff_max
+            settings.min_workers,
+            settings.max_workers,
+            settings.restart_backoff,
+            settings.restart_backoff_max,
+            settings.spare_workers,
         )
         self.book = SessionBook(remembered=settings.max_sessions)
+        self.by_use: OrderedDict[int, Session] = OrderedDict()  # number -> session that may sleep, used last at the end
+        self.waking: dict[int, Session] = {}  # number -> session that is being read from the store
+        self.committing: dict[int, Call] = {}  # call id -> call that ran, whose answer waits for the store
         self.wake_at = math.inf  # `tick` is due at this time, at the latest
         self.wheel = Wheel(self)
         self.agenda = Agenda(self)
@@ -132,6 +157,8 @@ class Records:
         self.retries = 0
         self.starts = 0
         self.ready_count = 0
+        self.is_warming_up = False  # whether workers have to be warmed by commands before they may serve
+        self.warm_failures: dict[str, int] = {}  # warm-up command -> times it failed
         self.tally = Tally()
         self.is_sampled = False  # whether calls that end leave samples: while somebody reads them
         # Whether anybody listens to these events of the hot path: there is no time to ask for each.
@@ -145,6 +172,7 @@ class Records:
         self.is_watching_stalls = False
         self.is_watching_backlog = False
         self.is_watching_idle = False
+        self.is_watching_sleep = False
 
     def new_breaker(self) -> Breaker:
         """A closed breaker with the pool's rule."""

@@ -10,12 +10,16 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from millpond.core.transitions import Table
+from millpond.core.whereabouts import IN_WORKER, NEW, STORED
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Iterator
 
     from millpond.core.call import Call
+    from millpond.core.keeping import Withheld
     from millpond.core.worker import Worker
+    from millpond.seams import SessionRecord
 
 OPEN, CLOSING, CLOSED, LOST = "open", "closing", "closed", "lost"
 
@@ -33,19 +37,28 @@ class Session:
     __slots__ = (
         "affinity",
         "baggage",
+        "committed",
         "current",
-        "exporting",
         "generation",
-        "has_begun",
         "id",
         "introduced",
+        "is_restored",
+        "is_safe",
+        "is_stored",
+        "is_stubborn",
         "last_used",
         "lease",
         "lost_because",
         "number",
+        "on_restore",
         "pinned",
+        "sent",
         "state",
+        "storing",
+        "version",
         "waiting",
+        "where",
+        "withheld",
         "worker",
     )
 
@@ -56,11 +69,22 @@ class Session:
         self.affinity = affinity
         self.state = OPEN
         self.worker: Worker | None = None
-        self.lease = 0  # rises with every binding; an answer under an older lease binds nobody
+        self.lease = 0  # rises with every binding; what comes under an older one changes nothing
         self.introduced = False  # whether the bound worker was told of it; the engine sets it
-        self.has_begun = False  # whether a call of it may have run in the bound worker: then its state is there
-        self.baggage: Any = None  # exported state on its way to the next worker
-        self.exporting = False
+        self.where = NEW  # its state's whereabouts
+        # The state in the parent's hand: on its way to the next worker or to the store; with durability, once it is in
+        # a worker, that of the last acknowledged answer.
+        self.baggage: Any = None
+        self.version = 0  # rises with each state that comes out of a worker
+        self.committed = 0  # with "disk": the version that is known to be in the store
+        self.withheld: deque[Withheld] | None = None  # answers that wait for a commit, in order
+        self.sent: tuple[int, Any, str] | None = None  # what came ahead of an answer: call id, state, why there is none
+        self.is_safe = True  # with durability: whether `baggage` is all that was acknowledged
+        self.is_restored = False  # whether its next call has to be told that it was restored
+        self.on_restore = "raise"
+        self.storing: SessionRecord | None = None  # it is put to sleep when this has been stored
+        self.is_stored = False  # whether there may be a record of it in the store
+        self.is_stubborn = False  # whether its state could not be taken out while its worker was busy
         self.pinned = ""  # why its state cannot be taken out of its worker
         self.current: Call | None = None  # given up by its caller perhaps, and not back from its worker
         self.waiting: OrderedDict[int, Call] | None = None  # call id -> call, in the order they were made
@@ -69,7 +93,12 @@ class Session:
 
     def __repr__(self) -> str:
         where = f"worker {self.worker.id}" if self.worker is not None else "no worker"
-        return f"<Session {self.number} {self.state}, generation {self.generation}, {where}>"
+        return f"<Session {self.number} {self.state}, generation {self.generation}, {where}, state {self.where}>"
+
+    @property
+    def is_in_worker(self) -> bool:
+        """Whether its state is in its worker and nowhere else, but for what durability keeps."""
+        return self.where in IN_WORKER
 
     @property
     def is_idle(self) -> bool:
@@ -83,6 +112,12 @@ class Session:
         self.waiting[call.id] = call
         call.place = self
 
+    def wait_in_front(self, call: Call) -> None:
+        """Put the call back in front of the line that was next."""
+        self.wait_behind(call)
+        assert self.waiting is not None
+        self.waiting.move_to_end(call.id, last=False)
+
     def remove(self, call: Call) -> None:
         """Take a waiting call out (the session is a `Place`)."""
         assert self.waiting is not None
@@ -95,20 +130,23 @@ class Session:
             return None
         _, call = self.waiting.popitem(last=False)
         call.place = None
+        if not self.waiting:
+            self.waiting = None  # thousands of sessions have nothing waiting
         return call
 
     def bind(self, worker: Worker) -> None:
         """Bind to a worker under a new lease; the worker has to be told before the next call."""
         self.worker = worker
         self.lease += 1
+        self.storing = None
         worker.sessions[self.number] = self
 
     def unbind(self) -> None:
-        """Leave the worker; the state is in `baggage`, or gone."""
+        """Leave the worker; where the state is then, is the caller's to say."""
         if self.worker is not None:
             del self.worker.sessions[self.number]
             self.worker = None
-        self.introduced = self.has_begun = False
+        self.introduced = False
 
 
 class SessionBook:
@@ -133,6 +171,14 @@ class SessionBook:
     def __iter__(self) -> Iterator[Session]:
         yield from self._by_id.values()
         yield from self._closing.values()
+
+    def asleep(self) -> int:
+        """How many have their state in the store only."""
+        return sum(session.where in STORED for session in self)
+
+    def pinned(self) -> dict[int, str]:
+        """Why those cannot leave their workers whose state could not be taken out: number -> reason."""
+        return {session.number: session.pinned for session in self if session.pinned}
 
     def find(self, session_id: str) -> Session | None:
         """The open session of that id, or the lost one, or `None`."""

@@ -18,7 +18,10 @@ GROW_AFTER = 0.05  # seconds a call may wait before growth is considered
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits and who is there to serve it: all waiting work in seconds, and how long the oldest call has waited."""
+    """What waits and who is there to serve it: all waiting work in seconds, and how long the oldest call has waited.
+
+    `spares` could serve at once.
+    """
 
     calls: int
     expected_s: float
@@ -26,17 +29,19 @@ class Backlog:
     serving: int
     starting: int
     concurrency: int
+    spares: int = 0
 
 
 class Sizing:
-    """The three numbers' first: `wanted`, kept within bounds; and the budget of starts."""
+    """The three numbers' first: `wanted`, kept within bounds; the spares beyond it; and the budget of starts."""
 
-    __slots__ = ("fails", "first_pause", "high", "longest_pause", "low", "next_start_at", "start_s", "wanted")
+    __slots__ = ("fails", "first_pause", "high", "longest_pause", "low", "next_start_at", "spares", "start_s", "wanted")
 
-    def __init__(self, low: int, high: int, first_pause: float, longest_pause: float) -> None:
+    def __init__(self, low: int, high: int, first_pause: float, longest_pause: float, spares: int = 0) -> None:
         self.low = low
         self.high = high
         self.wanted = low
+        self.spares = spares  # workers to be kept warm beyond those that serve
         self.first_pause = first_pause
         self.longest_pause = longest_pause
         self.fails = 0  # starts that failed since the last that did not
@@ -53,13 +58,31 @@ class Sizing:
         self.low, self.high = low, high
         self.want(self.wanted)
 
+    @property
+    def most(self) -> int:
+        """How many may be alive."""
+        return self.high + self.spares
+
+    def short(self, serving: int) -> int:
+        """How many more should serve."""
+        return max(0, self.wanted - serving)
+
+    def behind(self, serving: int) -> int:
+        """How many should be there or on their way beyond those that serve."""
+        return self.short(serving) + self.spares
+
     def grow_for(self, backlog: Backlog) -> int:
         """How many more workers the backlog is worth: none if it drains before a worker could start.
 
         The policy of not starting workers for a backlog that drains first is the largest single saving known for
-        short cold starts. A call that has waited as long as a start takes belies it: whoever serves is stuck.
+        short cold starts. A call that has waited as long as a start takes belies it: whoever serves is stuck. A spare
+        need not be waited for.
         """
-        start_s = max(self.start_s, SHORTEST_START)
+        worth = self._worth(backlog, max(self.start_s, SHORTEST_START))
+        return max(worth, min(self._worth(backlog, SHORTEST_START), backlog.spares))
+
+    def _worth(self, backlog: Backlog, start_s: float) -> int:
+        """As many workers as the work is starts of so many seconds, if it does not drain within one."""
         places = backlog.serving * backlog.concurrency
         if places and backlog.expected_s / places <= start_s and backlog.waited_s <= start_s:
             return 0

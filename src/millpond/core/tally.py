@@ -140,8 +140,12 @@ class Tally:
         "sessions_lost",
         "sessions_moved",
         "sessions_opened",
+        "sessions_restored",
+        "sessions_slept",
+        "sessions_woken",
         "start_failures",
         "start_seconds",
+        "store_failures",
     )
 
     def __init__(self) -> None:
@@ -154,6 +158,10 @@ class Tally:
         self.sessions_closed = 0
         self.sessions_lost = 0
         self.sessions_moved = 0
+        self.sessions_slept = 0
+        self.sessions_woken = 0
+        self.sessions_restored = 0
+        self.store_failures = 0  # records that could not be stored or read
         self.affinity_hits = 0  # sessions' calls that were run where the session's state was
         self.affinity_misses = 0  # those for which its state was brought to another worker first
         self.busy_s = 0.0

@@ -9,9 +9,9 @@ import itertools
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import fleet
+from millpond.core import fleet, moving, staffing
 from millpond.core.sizing import EARLY
-from millpond.core.worker import READY, START_FAILED, STARTING, UNRESPONSIVE, WARMING, Worker
+from millpond.core.worker import READY, SPARE, START_FAILED, STARTING, UNRESPONSIVE, WARMING, Worker
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
@@ -33,26 +33,27 @@ def chores(m: Machine, now: float) -> None:
         operation.breaker.sample(now, operation.ended)
     for worker in list(m.workers.values()):
         if worker.state in (STARTING, WARMING):
-            if may_judge and now - worker.started_at > m.settings.start_timeout:
-                fleet.kill(m, worker, fleet.START_TIMEOUT, START_FAILED)
-        elif worker.state == READY:
+            if may_judge and not worker.greeted_at and now - worker.started_at > m.settings.start_timeout:
+                fleet.kill(m, worker, fleet.START_TIMEOUT, START_FAILED, now)
+        elif worker.state in (SPARE, READY):
             _look_after(m, worker, now, may_judge)
-    fleet.reconcile(m, now)
+    staffing.reconcile(m, now)
 
 
 def _look_after(m: Machine, worker: Worker, now: float, may_judge: bool) -> None:
-    if m.sizing.fails and now - worker.ready_at > EARLY and worker.ready_at > m.failed_at:
+    if m.sizing.fails and now - worker.warm_at > EARLY and worker.warm_at > m.failed_at:
         fleet.proved_well(m, now)
     if worker.retire_at is not None and now >= worker.retire_at:
         fleet.drain(m, worker, "max_lifetime", now)
         return
     if m.settings.max_memory is not None and m.chores_done % WEIGH_EVERY == 0:
         m.outbox.append(("weigh", worker, None))
-    may_go = not worker.sessions and now - worker.idle_since >= m.settings.idle_timeout
+    is_unused = worker.state == READY and now - worker.idle_since >= m.settings.idle_timeout
+    may_go = is_unused and moving.may_all_leave(m, worker)
     if worker.load:
         worker.pings_missed = 0
-    elif may_go and len(fleet.kept(m)) > m.sizing.low:
-        fleet.resize(m, m.sizing.wanted - 1, "idle_timeout", now)
+    elif may_go and staffing.staff(m) > m.sizing.low:
+        staffing.resize(m, m.sizing.wanted - 1, "idle_timeout", now)
     elif may_judge and now - max(worker.pinged_at, worker.idle_since) >= m.settings.health_interval:
         _ping(m, worker, now)
 
@@ -62,7 +63,7 @@ def _ping(m: Machine, worker: Worker, now: float) -> None:
         silent_s = now - worker.pinged_at
         m.say(events.WorkerHealth, worker.id, worker.pid, "missed", worker.pings_missed, silent_s)
     if worker.pings_missed >= PINGS:
-        fleet.kill(m, worker, f"missed {PINGS} pings", UNRESPONSIVE)
+        fleet.kill(m, worker, f"missed {PINGS} pings", UNRESPONSIVE, now)
         return
     worker.pings_missed += 1  # until it answers
     worker.pinged_at = now

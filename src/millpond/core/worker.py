@@ -14,18 +14,25 @@ from millpond.core.transitions import Table
 if TYPE_CHECKING:
     from millpond.core.call import Call
     from millpond.core.session import Session
+    from millpond.core.warmup import Run
 
-STARTING, WARMING, READY, BUSY, DRAINING, GONE = "starting", "warming", "ready", "busy", "draining", "gone"
+STARTING, WARMING, SPARE, READY, BUSY = "starting", "warming", "spare", "ready", "busy"
+DRAINING, GONE = "draining", "gone"
 
 TRANSITIONS: Table = {
-    (STARTING, WARMING): "the handler was made; setup and warm-up run",
+    (STARTING, WARMING): "the handler was made; setup, `warmup` and the warm-up commands run",
     (STARTING, READY): "answered the handshake, nothing to warm up",
     (WARMING, READY): "warm-up ended and it answered the handshake",
+    (STARTING, SPARE): "as ready, and enough serve: it stands by",
+    (WARMING, SPARE): "as ready, and enough serve: it stands by",
+    (SPARE, READY): "takes the place of one that is gone, or the pool grows",
     (READY, DRAINING): "not wanted any more, to be recycled, replaced, or no longer trusted",
+    (SPARE, DRAINING): "not wanted any more, to be recycled or replaced",
     (STARTING, DRAINING): "not wanted any more before it was ready",
     (WARMING, DRAINING): "not wanted any more before it was ready",
     (STARTING, GONE): "could not start, or was killed",
     (WARMING, GONE): "could not warm up, or was killed",
+    (SPARE, GONE): "died, or was killed",
     (READY, GONE): "died, or was killed",
     (DRAINING, GONE): "said goodbye, or was killed",
 }
@@ -45,10 +52,13 @@ class Worker:
     __slots__ = (
         "answer_bytes",
         "answered",
+        "aside",
         "busy_s",
         "busy_since",
         "cause",
+        "cold",
         "expected_s",
+        "greeted_at",
         "id",
         "idle_since",
         "inflight",
@@ -65,11 +75,13 @@ class Worker:
         "ready_at",
         "reason",
         "retire_at",
+        "run",
         "sessions",
         "skips",
         "started_at",
         "state",
         "stopped_since",
+        "warm_at",
         "window",
     )
 
@@ -83,6 +95,7 @@ class Worker:
         self.cause = ""  # the same in one word: one of the causes above
         self.pid = 0
         self.inflight: dict[int, Call] = {}  # call id -> call: sent and not answered, given-up ones included
+        self.aside: dict[int, Call] = {}  # errands its attendant has: they take no place
         self.skips = 0  # calls withdrawn in time which the worker has yet to pass over
         self.expected_s = 0.0  # work in flight, as far as known
         self.queue = CallQueue()  # calls of its sessions
@@ -92,7 +105,11 @@ class Worker:
         self.busy_s = 0.0  # seconds holding at least one call, those since `busy_since` not counted
         self.busy_since = now
         self.started_at = now
-        self.ready_at = 0.0
+        self.greeted_at = 0.0  # when it answered its handshake
+        self.run: Run | None = None  # its warm-up, while that goes on
+        self.cold: tuple[str, ...] = ()  # warm-up commands that failed in it, and need not succeed
+        self.warm_at = 0.0  # when it could have served
+        self.ready_at = 0.0  # when it began to serve
         self.idle_since = now
         self.last_progress = now
         self.is_stalled = False  # the call at its head proved slow: nothing is sent ahead until something is answered

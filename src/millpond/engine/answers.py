@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from millpond.engine.link import FAILED, READY, STARTING, WARMING, Link
+from millpond.engine.numbering import Numbering
 from millpond.errors import CLASSES, HandlerError, PoolError, ResultNotSerializable
 from millpond.seams import AnswerKind, EngineEvents, HandlerFacts
 from millpond.wire import frames, segments
@@ -58,13 +59,15 @@ class _StartFailure(msgspec.Struct):
 class Answers:
     """Decodes and tells. `strays` counts answers nobody here was waiting for; `facts` are what a worker reported."""
 
-    def __init__(self, codec: Codec, events: EngineEvents) -> None:
+    def __init__(self, codec: Codec, events: EngineEvents, numbering: Numbering) -> None:
         self.strays = 0
         self.facts: HandlerFacts | None = None
         self._codec = codec
         self._events = events
+        self._numbering = numbering
         self._notices = {
             frames.ITEM: self._item,
+            frames.SAVED: self._saved,
             frames.PONG: self._pong,
             frames.LOG: self._log,
             frames.EVENT: self._event,
@@ -81,7 +84,7 @@ class Answers:
             self._events.all_told()
 
     def _tell_each(self, link: Link, got: list[tuple[Fields, Body]]) -> None:
-        calls, free, worker, incarnation, exports = link.calls, link.free, link.worker, link.id, link.exports
+        calls, free, worker, incarnation = link.calls, link.free, link.worker, link.id
         thaw, answered = self._codec.thaw, self._events.answered
         ok, positions = frames.OK, POSITIONS
         for fields, body in got:
@@ -93,7 +96,7 @@ class Answers:
                 and sender == incarnation
                 and position < positions
                 and calls[position] == call_id
-                and not exports
+                and link.is_plain
             ):
                 try:
                     value = thaw(body)
@@ -124,12 +127,18 @@ class Answers:
         if held is None or abs(held) != call_id:
             self._drop_stray(link, flags, body)
             return
-        if kind == frames.OK and call_id in link.exports:
+        is_export, saved = link.unravel(call_id)
+        if kind == frames.OK and is_export:
             told, value = self._exported(link, flags, body)
         else:
             told, value = self._verdict(link, kind, flags, body)
-        link.exports.discard(call_id)
         link.settle(position)
+        if call_id in link.asides:
+            link.asides.discard(call_id)
+            if held < 0:
+                return  # it was given up, and takes no place that could be free now
+        if saved is not None and held > 0:
+            self._events.saved(link.worker, call_id, *saved)
         # Nobody waits for the answer of a call that was taken back, but that the worker passed over it is news.
         if held > 0 or told == "skipped":
             # It names no call: the same call may have been sent here again meanwhile, under another position.
@@ -147,12 +156,22 @@ class Answers:
             return "failed", _fault(body)
         return _WITHOUT_VALUE[kind], None
 
-    def _exported(self, link: Link, flags: int, body: Body) -> tuple[AnswerKind, bytes | Frozen]:
+    def _exported(self, link: Link, flags: int, body: Body) -> tuple[AnswerKind, bytes]:
         """A session's state: never decoded here, it goes on to the next worker as it came."""
         if flags & frames.SEGMENTED:
             streams, buffers = segments.unpack(body, link.replies)
-            return "ok", Frozen([bytes(stream) for stream in streams], buffers).own()
+            return "ok", segments.joined(Frozen([bytes(stream) for stream in streams], buffers))
         return "ok", bytes(body)
+
+    def _saved(self, link: Link, fields: Fields, body: Body) -> None:
+        """A session's state comes ahead of an answer, and is told with it: without the answer it is nobody's."""
+        _, _, flags, position, _, _, _, call_id, _, lease, _ = fields
+        held = link.calls[position] if position < POSITIONS else None
+        if held is None or abs(held) != call_id:
+            self.strays += 1
+            return
+        link.saves[call_id] = (int(lease) if lease.is_integer() else 0, flags, bytes(body))
+        link.is_plain = False
 
     def _thaw(self, link: Link, flags: int, body: Body) -> Any:
         """The value; what under msgpack cannot be decoded is no worker's honest answer."""
@@ -212,8 +231,10 @@ class Answers:
 
     def _ready(self, link: Link, fields: Fields, body: Body) -> None:
         pid = _decoded(body, _Hello).pid
+        facts = _decoded(body, HandlerFacts)
+        link.renumbered = self._numbering.translation(facts)
         if self.facts is None:
-            self.facts = _decoded(body, HandlerFacts)
+            self.facts = self._numbering.lasting(facts)
         _advance(link, READY, after=(WARMING,))
         self._events.ready(link.worker, link.pid or pid)
 

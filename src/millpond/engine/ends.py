@@ -1,4 +1,4 @@
-"""The two ends of what joins parent and worker: the data socket, two output pipes, the logbook, the arenas.
+"""The two ends of what joins parent and worker: data and side sockets, two output pipes, the logbook, the arenas.
 
 Made in the parent before a start; the worker's ends travel to the warden and are closed here afterwards. All of them
 are closed on exec, so that nothing a worker starts inherits its socket.
@@ -17,10 +17,11 @@ from millpond.wire.logbook import Logbook
 class Ends:
     """The parent's ends as attributes, the worker's as descriptors; all or none: raises `OSError` when one is missing.
 
-    `outputs` are stdout and stderr; `inbound` carries the parent's buffers, `outbound` the worker's.
+    `outputs` are stdout and stderr; `side` carries errands to the worker's attendant, `inbound` the parent's buffers,
+    `outbound` the worker's.
     """
 
-    __slots__ = ("_closing", "_shared", "_theirs", "inbound", "logbook", "outbound", "outputs", "socket")
+    __slots__ = ("_closing", "_shared", "_theirs", "inbound", "logbook", "outbound", "outputs", "side", "socket")
 
     def __init__(self, buffer_bytes: int) -> None:
         self._theirs: list[int] = []
@@ -28,10 +29,7 @@ class Ends:
         with contextlib.ExitStack() as made:
             made.callback(self.close_theirs)
             self.outputs = (self._pipe(made), self._pipe(made))
-            self.socket, theirs = socket.socketpair()
-            made.callback(self.socket.close)
-            self._theirs.append(theirs.detach())
-            self.socket.setblocking(False)
+            self.socket, self.side = self._socket(made), self._socket(made)
             self.logbook = Logbook.create()
             self._share(made, self.logbook)
             self.inbound = self._arena(made, buffer_bytes)
@@ -52,6 +50,13 @@ class Ends:
     def close(self) -> None:
         """Close everything. Idempotent."""
         self._closing.close()
+
+    def _socket(self, made: contextlib.ExitStack) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        made.callback(ours.close)
+        self._theirs.append(theirs.detach())
+        ours.setblocking(False)
+        return ours
 
     def _pipe(self, made: contextlib.ExitStack) -> int:
         ours, theirs = os.pipe()

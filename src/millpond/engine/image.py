@@ -1,7 +1,8 @@
 """The warm image that workers are forked from: the handler's module, what is to be preloaded, the worker program.
 
 Runs in the warden before the first fork and never after. Refuses an image with more than one native thread, because
-locks those threads hold stay locked for ever in a forked child.
+locks those threads hold stay locked for ever in a forked child; with open sockets, which all would share; or with a GPU
+context, which no fork survives.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from millpond.engine import kernel
 from millpond.wire.handlerspec import load_handler
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from millpond.engine.plan import Plan
+
+
+# What the drivers of NVIDIA and AMD hold open while a process has a context; the libraries alone open neither.
+GPU_DEVICES = ("/dev/nvidia", "/dev/kfd")
 
 
 class Image:
@@ -37,6 +44,7 @@ class ImageError(Exception):
 
 def make_image(plan: Plan) -> Image:
     """Import and preload everything; raises `ImageError`, or what the user's code raises."""
+    before = kernel.descriptors()
     program = importlib.import_module(plan["program"])
     for name in plan["preload"]:
         importlib.import_module(name)
@@ -45,6 +53,7 @@ def make_image(plan: Plan) -> Image:
         handler.preload()
     facts = program.describe(handler) if hasattr(program, "describe") else None
     check_threads()
+    check_descriptors(before, kernel.descriptors())
     settle()
     return Image(program, handler, facts)
 
@@ -57,6 +66,28 @@ def check_threads() -> None:
             f"after importing the handler and preload() this process has {len(names)} threads "
             f"({', '.join(names[1:])} beside the main one); a process with threads cannot be forked safely. "
             "Start them in setup() instead of at import or in preload(), or use start_method='spawn'"
+        )
+
+
+def check_descriptors(before: Mapping[int, str], now: Mapping[int, str]) -> None:
+    """Raise `ImageError` for sockets and GPU contexts that were opened meanwhile; both are descriptors and their names.
+
+    A context cannot be asked for without making one, but its driver keeps its devices open.
+    """
+    opened = {fd: target for fd, target in now.items() if before.get(fd) != target}
+    sockets = [fd for fd, target in opened.items() if target.startswith("socket:")]
+    if sockets:
+        raise ImageError(
+            f"importing the handler and preload() left {len(sockets)} sockets open (descriptors "
+            f"{', '.join(map(str, sockets))}); every worker would share them and read each other's answers. "
+            "Connect in setup() or __init__ instead, close them before preload() returns, or use start_method='spawn'"
+        )
+    devices = sorted({target for target in opened.values() if target.startswith(GPU_DEVICES)})
+    if devices:
+        raise ImageError(
+            f"importing the handler and preload() made a GPU context ({', '.join(devices)} are open); it does not "
+            "survive a fork. Load to the CPU in preload() and move to the GPU in setup() or __init__, or use "
+            "start_method='spawn'"
         )
 
 

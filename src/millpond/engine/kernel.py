@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 
 RUN_ID = "MILLPOND_RUN_ID"
+IMAGE_ID = "MILLPOND_IMAGE_ID"  # of the warm image a process comes from: a pool that loads code anew has several
 IS_LINUX = sys.platform == "linux"
 # One message, one order: only Linux has ordered, reliable packets with an end-of-file between processes.
 CONTROL_KIND = socket.SOCK_SEQPACKET if IS_LINUX else socket.SOCK_DGRAM
@@ -77,6 +78,16 @@ def threads() -> list[str]:
     return names
 
 
+def descriptors() -> dict[int, str]:
+    """This process's open descriptors and what each leads to: a path, or such as `socket:[123]`; empty if unknown."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):  # the one the list was read by is gone
+                found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+    return found
+
+
 def children() -> list[int]:
     """The living and dead children of this process, adopted ones included. For a process of one thread."""
     pid = os.getpid()
@@ -86,9 +97,9 @@ def children() -> list[int]:
         return [child for child in _pids() if _parent_of(child) == pid]
 
 
-def carriers(run_id: str) -> list[int]:
-    """Living processes, this one excepted, whose environment carries the run id."""
-    mark = f"{RUN_ID}={run_id}".encode()
+def carriers(value: str, name: str = RUN_ID) -> list[int]:
+    """Living processes, this one excepted, whose environment carries the run id, or another mark."""
+    mark = f"{name}={value}".encode()
     return [pid for pid in _pids() if pid != os.getpid() and mark in _environment(pid)]
 
 
@@ -105,12 +116,12 @@ def kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def kill_carrier(pid: int, run_id: str) -> None:
-    """Kill the process if it still is one that carries the run id: the number may be another's by now."""
+def kill_carrier(pid: int, value: str, name: str = RUN_ID) -> None:
+    """Kill the process if it still is one that carries the mark: the number may be another's by now."""
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(pid)
         try:
-            if f"{RUN_ID}={run_id}".encode() in _environment(pid):
+            if f"{name}={value}".encode() in _environment(pid):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
         finally:
             os.close(handle)
@@ -153,13 +164,13 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def sweep(run_id: str) -> Iterator[None]:
-    """Kill what carries the run id, round after round until none is left; pause briefly at each step.
+def sweep(value: str, name: str = RUN_ID) -> Iterator[None]:
+    """Kill what carries the mark, round after round until none is left; pause briefly at each step.
 
     Gives up on what cannot be killed, such as a program that became another user's.
     """
     until = time.monotonic() + _SWEEP_S
-    while (found := carriers(run_id)) and time.monotonic() < until:
+    while (found := carriers(value, name)) and time.monotonic() < until:
         for pid in found:
-            kill_carrier(pid, run_id)
+            kill_carrier(pid, value, name)
         yield

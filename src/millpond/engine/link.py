@@ -13,8 +13,8 @@ import msgspec
 
 from millpond.engine.ends import Ends
 from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
-from millpond.engine.outbox import LARGE_BYTES, Outbox
-from millpond.seams import EXPORT_SESSION
+from millpond.engine.outbox import LARGE_BYTES, MSG_NOSIGNAL, Outbox
+from millpond.seams import EXPORT_ASIDE, EXPORT_SESSION
 from millpond.wire import frames, segments, tracing
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Frozen
@@ -26,6 +26,7 @@ _pack = frames.pack
 FLUSH_PARTS = 32
 _NO_DEADLINE = float("inf")
 
+EXPORTS = (EXPORT_SESSION, EXPORT_ASIDE)
 STARTING, WARMING, READY, FAILED = "starting", "warming", "ready", "failed"
 
 
@@ -36,6 +37,8 @@ class Link:
         self.worker = worker
         self.id: int = worker.id
         self.pid = 0  # until the warden says
+        self.wardens: Any = None  # whose child it is
+        self.renumbered: dict[int, int] | None = None  # number of an operation -> in its image, where they differ
         self.stage = STARTING  # what the worker last said of itself
         self.is_distrusted = False  # it broke the protocol: nothing more is read
         self.is_at_end = False  # its socket is closed
@@ -44,6 +47,9 @@ class Link:
         self.calls: list[int | None] = [None] * POSITIONS
         self.free = list(range(POSITIONS - 1, -1, -1))  # a stack: the positions used last are warm
         self.exports: set[int] = set()  # ids of the calls that take a session's state out
+        self.saves: dict[int, tuple[int, int, bytes]] = {}  # call id -> lease, flags, what came ahead of its answer
+        self.asides: set[int] = set()  # ids of the errands for the attendant
+        self.is_plain = True  # nothing is in these two: an answer is what it looks like
         self.ends = Ends(settings.buffer_bytes)
         self.logbook = self.ends.logbook
         self.outbox = Outbox(loop, self.ends.socket)
@@ -63,23 +69,30 @@ class Link:
             number = session.number
             if not session.introduced:
                 self._introduce(session)
-            if call.operation == EXPORT_SESSION:
+            if call.operation in EXPORTS:
                 self.exports.add(call.id)
+                self.is_plain = False
+                if call.operation == EXPORT_ASIDE:
+                    self._send_aside(call, number)
+                    return
         free = self.free
         is_idle = len(free) == POSITIONS
         position = free.pop()
         self.logbook.reset(position)
         self.calls[position] = call.id
         call.position = position
+        operation = call.operation
+        if self.renumbered is not None:
+            operation = self.renumbered.get(operation, operation)
         body = call.payload
         if type(body) is bytes and len(body) <= LARGE_BYTES and call.trace is None:
             header = _pack(
-                len(body), frames.CALL, 0, position, call.operation, 0, self.id, call.id, number, call.deadline, 0.0
+                len(body), frames.CALL, 0, position, operation, 0, self.id, call.id, number, call.deadline, 0.0
             )
             self.outbox.parts.append(header)
             self.outbox.parts.append(body)
         else:
-            self._add_uncommon(call, position, number)
+            self._add_uncommon(call, position, operation, number)
         if is_idle or len(self.outbox.parts) >= FLUSH_PARTS:
             self.outbox.flush()
         else:
@@ -111,6 +124,26 @@ class Link:
         self.calls[position] = None
         self.free.append(position)
 
+    def _send_aside(self, errand: Any, number: int) -> None:
+        """Give an errand to the attendant; if its socket is full, to the worker, as any other."""
+        position = errand.position = self.free.pop()
+        self.logbook.reset(position)
+        self.calls[position] = errand.id
+        self.asides.add(errand.id)
+        header = _pack(0, frames.CALL, 0, position, EXPORT_ASIDE, 0, self.id, errand.id, number, errand.deadline, 0.0)
+        try:
+            self.ends.side.send(header, MSG_NOSIGNAL)
+        except OSError:
+            self.outbox.write(header)
+
+    def unravel(self, call_id: int) -> tuple[bool, tuple[int, int, bytes] | None]:
+        """An answer came: whether its call was an export, and what came ahead of it."""
+        is_export = call_id in self.exports
+        self.exports.discard(call_id)
+        saved = self.saves.pop(call_id, None)
+        self.is_plain = not (self.exports or self.saves)
+        return is_export, saved
+
     def started_calls(self) -> list[int]:
         """The unanswered calls that may have run, by what the worker wrote into the logbook."""
         is_claimed = self.logbook.is_claimed
@@ -123,14 +156,12 @@ class Link:
         self.outbox.close()
         self.ends.close()
 
-    def _add_uncommon(self, call: Any, position: int, number: int) -> None:
+    def _add_uncommon(self, call: Any, position: int, operation: int, number: int) -> None:
         parts, flags = self._parts(call.payload)
         if call.trace is not None and len(call.trace.header) <= tracing.LONGEST:
             parts, flags = [tracing.prefix(call.trace.header), *parts], flags | frames.TRACED
         length = sum(map(len, parts))
-        header = _pack(
-            length, frames.CALL, flags, position, call.operation, 0, self.id, call.id, number, call.deadline, 0.0
-        )
+        header = _pack(length, frames.CALL, flags, position, operation, 0, self.id, call.id, number, call.deadline, 0.0)
         self._add(header, parts, length)
 
     def _parts(self, payload: bytes | Frozen) -> tuple[list[bytes | memoryview], int]:
@@ -146,17 +177,12 @@ class Link:
 
     def _introduce(self, session: Any) -> None:
         """Tell the worker of a session before its first call there, with the state it had elsewhere, if any."""
-        head = msgspec.msgpack.encode([session.id, session.generation])
+        head = msgspec.msgpack.encode([session.id, session.generation, session.lease])
         parts: list[bytes | memoryview] = [head]
-        flags = 0
-        if session.baggage is not None:
-            baggage, flags = (
-                (segments.pack(session.baggage, None, self._threshold), frames.SEGMENTED)
-                if isinstance(session.baggage, Frozen)
-                else ([session.baggage], 0)
-            )
-            parts += baggage
-            flags |= frames.HAS_BAGGAGE
+        baggage, flags = session.baggage, 0
+        if baggage is not None:
+            parts.append(baggage)
+            flags = frames.HAS_BAGGAGE | (frames.SEGMENTED if isinstance(baggage, segments.Parts) else 0)
         length = sum(map(len, parts))
         header = _pack(
             length, frames.OPEN_SESSION, flags, 0, len(head), 0, self.id, 0, session.number, _NO_DEADLINE, 0.0

@@ -13,12 +13,13 @@ from collections import deque
 from typing import Any
 
 from millpond.engine import control, kernel
-from millpond.engine.answers import Answers, decode_facts
+from millpond.engine.answers import Answers
+from millpond.engine.images import Images, Owner
 from millpond.engine.inbox import Inbox
 from millpond.engine.link import Link
 from millpond.engine.logs import Ring
-from millpond.engine.succession import Notices, Succession
-from millpond.errors import StartFailed
+from millpond.engine.numbering import Numbering
+from millpond.engine.succession import Succession
 from millpond.seams import Death, EngineEvents, EngineSpec, HandlerFacts
 from millpond.wire import frames
 from millpond.wire.codec import make_codec
@@ -39,7 +40,8 @@ class LocalEngine:
         self._links: dict[int, Link] = {}  # worker id -> link, until its death is told
         self._lost: list[Link] = []  # those whose warden died, until they are known to be dead
         self._past: deque[Ring] = deque(maxlen=_PAST_LOGS)
-        self._wardens: Succession | None = None
+        self._images: Images | None = None
+        self._numbering = Numbering()
         self._ending: asyncio.Task[None] | None = None
         self._is_closed = False
         self._facts: HandlerFacts | None = None
@@ -47,16 +49,17 @@ class LocalEngine:
 
     async def open(self, spec: EngineSpec, events: EngineEvents) -> HandlerFacts | None:
         """Start the warden and wait for its image; `StartFailed` ends with the user's traceback."""
-        if self._is_closed or self._wardens is not None:
+        if self._is_closed or self._images is not None:
             raise RuntimeError("an engine is opened once; make another")
         self._loop = asyncio.get_running_loop()
         self._spec = spec
         self._events = events
-        self._answers = Answers(make_codec(spec.settings.codec, spec.settings.buffer_threshold), events)
+        codec = make_codec(spec.settings.codec, spec.settings.buffer_threshold)
+        self._answers = Answers(codec, events, self._numbering)
         self._inbox = Inbox(self._loop, self._answers.tell, self._socket_ended, self._distrust)
         try:
-            self._wardens = self._found()
-            self._facts = await self._image(self._wardens)
+            self._images = Images(self._loop, spec, self._program, self._as_owner())
+            self._facts = self._lasting(await self._images.make())
         except BaseException:
             self._end_now()
             raise
@@ -65,13 +68,29 @@ class LocalEngine:
     async def close(self) -> None:
         """End every process and free every descriptor; a second close waits for the first."""
         self._is_closed = True
-        if self._wardens is None:
+        if self._images is None:
             return
         if self._ending is None:
-            self._ending = self._loop.create_task(self._wardens.quit())
+            self._ending = self._loop.create_task(self._images.quit())
             # Not in the task itself: one that is cancelled before its first step runs no line of it.
             self._ending.add_done_callback(lambda _: self._end_now())
         await asyncio.wait([self._ending])
+
+    async def renew(self) -> HandlerFacts | None:
+        """Make another image and wait for it; the present one keeps its workers till they go."""
+        if self._is_closed or self._images is None or self._images.is_unsettled:
+            raise RuntimeError("an engine is renewed while it is open, once at a time")
+        facts = self._lasting(await self._images.make())
+        if facts is None:
+            self._answers.facts = None  # the next worker tells them
+        else:
+            self._facts = facts
+        return facts
+
+    def settle(self, is_kept: bool) -> None:
+        """Let the image go that is not to be started from any more."""
+        if self._images is not None:
+            self._images.settle(is_kept)
 
     def facts(self) -> HandlerFacts | None:
         """The handler's facts, from the image or from the first worker that was ready."""
@@ -84,19 +103,22 @@ class LocalEngine:
 
     def start(self, worker: Any) -> None:
         """Begin to make a worker."""
-        assert self._wardens is not None
+        assert self._images is not None
+        wardens = self._images.present
+        assert wardens is not None
         limit = self._spec.settings.max_payload + _FRAME_EXTRA
         try:
-            if self._is_closed or self._wardens.failure:
-                raise OSError(self._wardens.failure or "the engine is closed")
+            if self._is_closed or wardens.failure:
+                raise OSError(wardens.failure or "the engine is closed")
             link = Link(worker, self._spec.settings, limit, self._loop)
         except OSError as error:
             self._loop.call_soon(self._refuse, worker, f"no worker could be started: {error}")
             return
         worker.link = link
+        link.wardens = wardens
         self._links[link.id] = link
         self._inbox.watch(link)
-        self._wardens.order(control.START, link.id, ends=link.ends)
+        wardens.order(control.START, link.id, ends=link.ends)
 
     def send(self, worker: Any, call: Any) -> None:
         """Give a call to a worker; one that died meanwhile was told of and takes none."""
@@ -154,37 +176,28 @@ class LocalEngine:
         if worker is not None:
             return worker.link.ring.text() if worker.link is not None else ""
         living = [link.ring for link in self._links.values()]
-        image = [self._wardens.output] if self._wardens is not None else []
+        image = self._images.outputs if self._images is not None else []
         return "".join(ring.text() for ring in (*image, *self._past, *living))
 
-    def _found(self) -> Succession:
-        notices = Notices(self._reported, self._warden_lost, self._warden_swept, self._events.engine_failed)
-        try:
-            return Succession(self._loop, self._spec, self._program, notices)
-        except OSError as error:
-            raise StartFailed(f"the warden could not be started: {error}") from error
-        except Exception as error:
-            raise StartFailed(f"the handler or its arguments cannot be sent to a worker: {error}") from error
+    def _as_owner(self) -> Owner:
+        links = self._links
 
-    async def _image(self, wardens: Succession) -> HandlerFacts | None:
-        timeout: float = self._spec.settings.start_timeout
-        try:
-            async with asyncio.timeout(timeout):
-                facts, failure = await wardens.begin()
-        except TimeoutError:
-            facts, failure = b"", f"the handler was not imported within start_timeout ({timeout} s); it wrote: "
-            failure += repr(wardens.output.tail())
-        except OSError as error:
-            facts, failure = b"", str(error)
-        if failure:
-            raise StartFailed(f"no worker can be started: {failure}")
-        return decode_facts(facts)
+        def lost(wardens: Succession) -> None:
+            self._lost += [link for link in links.values() if link.wardens is wardens]
+
+        def has_workers(wardens: Succession) -> bool:
+            return any(link.wardens is wardens for link in links.values())
+
+        return Owner(self._reported, lost, self._warden_swept, self._events.engine_failed, has_workers)
+
+    def _lasting(self, facts: HandlerFacts | None) -> HandlerFacts | None:
+        return None if facts is None else self._numbering.lasting(facts)
 
     def _end_now(self) -> None:
         """What is left of a closing when there is no time: kill, reap, free. Does not wait for the loop."""
         self._is_closed = True
-        if self._wardens is not None:
-            self._wardens.end_now()
+        if self._images is not None:
+            self._images.end_now()
         for link in list(self._links.values()):
             self._bury(link, -signal.SIGKILL)
 
@@ -214,6 +227,8 @@ class LocalEngine:
         link.close()
         del self._links[link.id]
         self._past.append(link.ring)
+        if self._images is not None:
+            self._images.maybe_dismiss(link.wardens)
         self._events.gone(link.worker, _death(status, link.stderr.tail()), started)
 
     def _refuse(self, worker: Any, message: str) -> None:
@@ -236,9 +251,9 @@ class LocalEngine:
 
     def _suspect(self, link: Link) -> None:
         """Dead, or never started, and not a word from the warden: then it is the warden that hangs."""
-        if not link.is_gone and (link.is_at_end or not link.pid) and self._wardens is not None:
+        if not link.is_gone and (link.is_at_end or not link.pid):
             log.error("the warden does not answer; it is replaced, and with it all workers")
-            self._wardens.replace()
+            link.wardens.replace()
 
     def _distrust(self, link: Link, error: Exception) -> None:
         """Nothing more is believed of a worker that broke the protocol."""
@@ -247,17 +262,14 @@ class LocalEngine:
         log.error("worker %d (pid %d) broke the protocol and is killed: %s", link.id, link.pid, error)
         self.kill(link.worker)
 
-    def _warden_lost(self) -> None:
-        self._lost += self._links.values()
-
-    def _warden_swept(self) -> None:
-        lost, self._lost = self._lost, []
+    def _warden_swept(self, wardens: Succession) -> None:
+        lost = [link for link in self._lost if link.wardens is wardens]
+        self._lost = [link for link in self._lost if link.wardens is not wardens]
         for link in lost:
             self._bury(link, -signal.SIGKILL)
 
     def _order(self, kind: int, link: Link, number: int = 0) -> None:
-        if self._wardens is not None:
-            self._wardens.order(kind, link.id, number)
+        link.wardens.order(kind, link.id, number)
 
     def _write(self, worker: Any, kind: int, call_id: int = 0, number: int = 0, amount: int = 0) -> None:
         link = _live(worker)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 LARGE_BYTES = 64 * 1024  # parts above this are written from where they lie instead of being joined
 _TURN_BYTES = 1024 * 1024  # at most, before other workers get their turn
 # A program that gave SIGPIPE its default action must not die of a worker's death.
-_QUIETLY = getattr(socket, "MSG_NOSIGNAL", 0)
+MSG_NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 Part = bytes | bytearray | memoryview
 
@@ -62,7 +62,7 @@ class Outbox:
             self._backlog.append(memoryview(frames))
             return
         try:
-            sent = self._socket.send(frames, _QUIETLY)
+            sent = self._socket.send(frames, MSG_NOSIGNAL)
         except BlockingIOError:
             sent = 0
         except OSError:  # the worker is gone or closed its end: the reading half says so
@@ -89,7 +89,7 @@ class Outbox:
         backlog = self._backlog
         try:
             while backlog and room > 0:
-                sent = self._socket.send(backlog[0][:room], _QUIETLY)
+                sent = self._socket.send(backlog[0][:room], MSG_NOSIGNAL)
                 room -= sent
                 if sent == len(backlog[0]):
                     backlog.popleft()

@@ -64,6 +64,7 @@ def _config(spec: EngineSpec) -> dict[str, Any]:
     settings = spec.settings
     return {name: getattr(settings, name) for name in _SAME} | {
         "pool": spec.pool_name,
+        "saves": settings.durability != "none",  # whether each answer of a session brings its state along
         "forked": settings.start_method == "fork",
         "worker_env": dict(settings.worker_env),
         "cwd": settings.cwd,

@@ -1,4 +1,4 @@
-"""One warden after another: the first makes the image, and when one dies what it left is killed and the next begins.
+"""One warden after another: the first makes an image, and when one dies what it left is killed and the next begins.
 
 A budget bounds how often (3 losses in 30 s): then the engine has failed and says so. Which workers were lost is told
 first and buried by `local`, after nothing that carries the run id lives any more.
@@ -40,11 +40,13 @@ class Notices:
 class Succession:
     """The present warden and how to start the next; nothing runs before `begin`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, spec: EngineSpec, program: str, notices: Notices) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, spec: EngineSpec, program: str, notices: Notices, image: int = 1
+    ) -> None:
         self._loop = loop
-        self._run_id = spec.run_id
+        self._image_id = f"{spec.run_id}.{image}"
         self._notices = notices
-        self._environment = plan.environment(spec)
+        self._environment = plan.environment(spec) | {kernel.IMAGE_ID: self._image_id}
         the_plan = plan.make_plan(spec, program)
         self._path = the_plan["sys_path"]
         self._plan_fd = plan.write(the_plan)
@@ -56,6 +58,7 @@ class Succession:
         self._reason = ""  # of the last loss
         self._recovery: asyncio.Task[None] | None = None
         self._is_over = False
+        self.is_retired = False  # no worker is started any more
         self.output = Ring(max(spec.settings.log_ring_bytes, STDERR_TAIL_BYTES))
         self.failure = ""  # why there is no warden and will be none
 
@@ -76,6 +79,10 @@ class Succession:
         if self._keeper is not None and self._is_made:
             self._keeper.kill()
 
+    def retire(self) -> None:
+        """No worker is started any more: a warden that is lost from now on has no successor."""
+        self.is_retired = True
+
     async def quit(self) -> None:
         """Let the warden end everything, or end the warden if it cannot listen yet."""
         self._is_over = True
@@ -91,7 +98,7 @@ class Succession:
             self._recovery.cancel()
         if self._keeper is not None:
             self._keeper.finish_now()
-        for _ in kernel.sweep(self._run_id):
+        for _ in kernel.sweep(self._image_id, kernel.IMAGE_ID):
             time.sleep(_PAUSE_S)
         if self._plan_fd >= 0:
             os.close(self._plan_fd)
@@ -134,9 +141,11 @@ class Succession:
         self._recovery = self._loop.create_task(self._recover())
 
     async def _recover(self) -> None:
-        for _ in kernel.sweep(self._run_id):
+        for _ in kernel.sweep(self._image_id, kernel.IMAGE_ID):
             await asyncio.sleep(_PAUSE_S)
         self._notices.swept()
+        if self.is_retired:
+            return
         while not self._is_spent():
             try:
                 self._launch()

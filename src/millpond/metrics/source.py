@@ -16,7 +16,7 @@ Samples: TypeAlias = "array[float]"  # array("d"), given away: whoever reads it 
 Counts = Mapping[str, int]
 
 NO_COUNTS: Counts = MappingProxyType({})
-WORKER_STATES = ("starting", "warming", "ready", "busy", "draining")
+WORKER_STATES = ("starting", "warming", "spare", "ready", "busy", "draining")
 ENDINGS = ("ok", "failed", "cancelled", "expired", "rejected", "lost")
 # Why a worker is gone, a closed set. The first two were the pool's own wish.
 RETIRED, RECYCLED = "retired", "recycled"  # not wanted any more; replaced for its age, calls, memory or session

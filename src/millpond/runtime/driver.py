@@ -11,37 +11,57 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import InvalidStateError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from millpond import events
-from millpond.core import affinity, fleet, hearing
+from millpond.core import affinity, fleet, hearing, staffing
 from millpond.core.machine import Machine
 from millpond.core.session import Session
-from millpond.core.worker import STARTING, WARMING, Worker
+from millpond.core.worker import START_FAILED, STARTING, WARMING, Worker
 from millpond.runtime.tickets import Ticket, end_trace
+from millpond.wire.saved import restored
 
 if TYPE_CHECKING:
     from random import Random
 
     from millpond.core.call import Call
-    from millpond.seams import AnswerKind, Clock, Death, Engine, Timer
+    from millpond.runtime.storing import Keeper
+    from millpond.seams import AnswerKind, Clock, Death, Engine, SessionRecord, Timer
     from millpond.settings import Settings
     from millpond.telemetry.bus import Bus
 
 log = logging.getLogger("millpond")
 
 
+class Warming(Protocol):
+    """Who warms the workers that have started, at the pace of a strategy."""
+
+    def open_round(self) -> None:
+        """The pool opens, and its first workers have been asked for."""
+
+    def met(self, worker: Worker) -> None:
+        """A worker answered its handshake."""
+
+    def close(self) -> None:
+        """The pool closes."""
+
+
 class Driver:
     """The hands of one machine: an `EngineEvents` upwards, an order book downwards."""
 
-    def __init__(self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus, keeper: Keeper
+    ) -> None:
         self.machine = Machine(settings, random)
         self.machine.has_listener = bus.has_listener
         self.engine = engine
+        self.keeper = keeper
         self.now = clock.now
         self._clock = clock
         self.bus = bus
+        self.renewing = asyncio.Lock()  # held while the code is loaded anew and the workers are replaced
         self.watchers: set[Callable[[], None]] = set()  # called after anything happened, while somebody waits for it
+        self.warmer: Warming | None = None  # who warms workers, if the pool has anything to warm them by
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: Timer | None = None
         self._timer_at = math.inf
@@ -63,7 +83,14 @@ class Driver:
             "weigh": self._weigh,
             "say": lambda event, _: bus.execute(event),
             "session_closed": self._session_closed,
+            "warm": lambda worker, _: self._warm(worker),
+            "warm_step": lambda run, step: run.ticket.step(run, step),
+            "warm_end": lambda run, _: run.ticket.end(),
+            "store": self._store,
+            "recall": self._recall,
+            "erase": lambda session, _: keeper.erase(session.id, session.generation),
         }
+        keeper.told_all = self.carry_out
         bus.on_change(self._listeners_changed)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -89,7 +116,7 @@ class Driver:
 
     def resize(self, low: int, high: int) -> None:
         """New bounds for the number of workers."""
-        fleet.set_bounds(self.machine, low, high, "resize()", self.now())
+        staffing.set_bounds(self.machine, low, high, "resize()", self.now())
         self.carry_out()
 
     def replace(self, worker: Worker) -> None:
@@ -97,9 +124,14 @@ class Driver:
         fleet.drain(self.machine, worker, "replace_workers()", self.now())
         self.carry_out()
 
-    def open_session(self, session_id: str, affinity_mode: str | None, reopen: bool) -> Session:
-        """Open or join a session."""
-        session = affinity.open_session(self.machine, session_id, affinity_mode, reopen, self.now())
+    async def open_session(
+        self, session_id: str, affinity_mode: str | None, reopen: bool, on_restore: str | None
+    ) -> Session:
+        """Open or join a session; one that an earlier program left in the store goes on from there."""
+        record = None
+        if self.keeper.remembers and self.machine.book.find(session_id) is None:
+            record = await self.keeper.find(session_id)
+        session = affinity.open_session(self.machine, session_id, affinity_mode, reopen, self.now(), on_restore, record)
         self.carry_out()
         return session
 
@@ -139,7 +171,7 @@ class Driver:
 
     def gone(self, worker: Worker, death: Death, started: Iterable[int]) -> None:
         """See `EngineEvents`."""
-        has_failed = worker.state in (STARTING, WARMING) or worker.reason == fleet.START_TIMEOUT
+        has_failed = worker.state in (STARTING, WARMING) or worker.cause == START_FAILED
         if has_failed and worker.id not in self._explained:
             tail = death.stderr_tail.strip()
             log.warning("worker %d ended with %s before it was ready. %s", worker.id, death, tail or worker.reason)
@@ -157,6 +189,14 @@ class Driver:
     ) -> None:
         """See `EngineEvents`."""
         self.machine.answered(worker, call_id, kind, value, started, ended, flags, self.now())
+
+    def saved(self, worker: Worker, call_id: int, lease: int, flags: int, body: bytes) -> None:
+        """See `EngineEvents`. Raises `ProtocolError` for what cannot be the state of that session."""
+        call = worker.inflight.get(call_id)
+        session = call.session if call is not None else None
+        if session is not None and session.lease == lease:
+            state, reason = restored(session.baggage, flags, body)
+            self.machine.saved(worker, call_id, lease, state, reason)
 
     def all_told(self) -> None:
         """See `EngineEvents`."""
@@ -273,7 +313,7 @@ class Driver:
 
     def _send_marked(self, worker: Worker, call: Call) -> None:
         """A future that was cancelled before its call was sent keeps its word: the call never runs."""
-        if call.ticket.may_begin():
+        if call.is_chore or call.ticket.may_begin():
             self.engine.send(worker, call)
             return
         now = self.now()
@@ -294,6 +334,18 @@ class Driver:
 
     def _weigh(self, worker: Worker, _detail: None) -> None:
         fleet.weighed(self.machine, worker, self.engine.memory(worker), self.now())
+
+    def _store(self, session: Session, record: SessionRecord) -> None:
+        self.keeper.store(record, lambda _, failure: self.machine.stored(session, record, failure, self.now()))
+
+    def _recall(self, session: Session, _detail: None) -> None:
+        self.keeper.recall(
+            session.id, lambda record, failure: self.machine.recalled(session, record, failure, self.now())
+        )
+
+    def _warm(self, worker: Worker) -> None:
+        assert self.warmer is not None
+        self.warmer.met(worker)
 
     def _session_closed(self, session: Session, _detail: None) -> None:
         for waiting in self._closing_sessions.pop(session, ()):

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import lifetime
+from millpond.core import lifetime, staffing
 from millpond.errors import StartFailed
 
 if TYPE_CHECKING:
+    from millpond.core.machine import Machine
     from millpond.runtime.driver import Driver
     from millpond.seams import EngineSpec
 
@@ -24,12 +25,15 @@ GOODBYE_S = 1.0  # seconds beyond the drain that workers have for their teardown
 async def bring_up(driver: Driver, spec: EngineSpec) -> None:
     """Open the engine and wait for `min_workers` ready ones (one, if only a worker can tell the handler's operations).
 
+    If some fail, `min_ready` suffice.
+
     Raises `StartFailed` with the first failure; then, and when cancelled, everything started is ended.
     """
     machine = driver.machine
     driver.attach(asyncio.get_running_loop())
     try:
         lifetime.open_pool(machine, driver.now())
+        await driver.keeper.open()
         facts = await driver.engine.open(spec, driver)
         if facts is not None:
             machine.knows(facts)
@@ -37,9 +41,12 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
             machine.sizing.want(max(1, machine.sizing.wanted))
         lifetime.start_workers(machine, driver.now())
         driver.carry_out()
+        if driver.warmer is not None:
+            driver.warmer.open_round()
         floor = machine.sizing.wanted
-        await until(driver, lambda: machine.ready_count >= floor or bool(machine.failure))
-        if machine.failure and machine.ready_count < floor:
+        enough = floor if machine.settings.min_ready is None else min(machine.settings.min_ready, floor)
+        await until(driver, lambda: machine.ready_count >= floor or _has_failed(machine, floor, enough))
+        if machine.ready_count < enough:
             raise StartFailed(f"no worker could be started: {machine.failure}")
         lifetime.serve(machine, driver.now())
         driver.carry_out()
@@ -50,9 +57,16 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
         raise
 
 
+def _has_failed(machine: Machine, floor: int, enough: int) -> bool:
+    """Starts fail, and either all have to succeed or no other is on its way."""
+    return bool(machine.failure) and (enough == floor or not staffing.starting(machine))
+
+
 async def bring_down(driver: Driver, drain_s: float) -> None:
     """Close: refuse the queued, give the running `drain_s` seconds, then end every process."""
     machine = driver.machine
+    if driver.warmer is not None:
+        driver.warmer.close()
     lifetime.close_pool(machine, driver.now(), drain_s)
     driver.carry_out()
     try:
@@ -63,6 +77,7 @@ async def bring_down(driver: Driver, drain_s: float) -> None:
         pass  # what is left is ended below
     finally:
         await driver.engine.close()
+        await driver.keeper.close()
         lifetime.closed(machine, driver.now())
         driver.carry_out()
         driver.detach()

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from millpond.errors import CLASSES, ResultNotSerializable
-from millpond.seams import EXPORT_SESSION
+from millpond.seams import EXPORT_ASIDE, EXPORT_SESSION
 from millpond.wire.codec import Codec, CodecError, Frozen
 from millpond.wire.exceptions import RemoteTraceback, describe, restore
-from millpond.wire.frames import EXPIRED, INTERRUPTED, ITEM, SKIPPED
+from millpond.wire.frames import EXPIRED, INTERRUPTED, ITEM, SEGMENTED, SKIPPED
+from millpond.wire.segments import Parts, joined
 from millpond.wire.wording import error_text, traceback_text, type_name
 from millpond.worker.answers import Unsendable, without_our_frames
 
@@ -21,23 +22,28 @@ if TYPE_CHECKING:
     from millpond.errors import Outcome
     from millpond.seams import AnswerKind
     from millpond.wire.frames import Fields
+    from millpond.wire.saved import Saved
 
 Tell = Callable[["Fields", "AnswerKind", Any, int], None]
 TellItem = Callable[["Fields", Any], None]
+TellSaved = Callable[["Fields", "Saved"], None]
 _BARE: dict[int, AnswerKind] = {INTERRUPTED: "interrupted", EXPIRED: "expired", SKIPPED: "skipped"}
 
 
 class DirectAnswers:
     """Ends calls by calling back; the times a runner gives are the machine's and are ignored."""
 
-    def __init__(self, codec: Codec, limit: int, tell: Tell, tell_item: TellItem) -> None:
+    def __init__(self, codec: Codec, limit: int, tell: Tell, tell_item: TellItem, tell_saved: TellSaved) -> None:
         self._codec = codec
         self._limit = limit
         self._tell = tell
         self._tell_item = tell_item
+        self._tell_saved = tell_saved
         self.nbytes = 0  # of the value that was told last
 
-    def value(self, kind: int, fields: Fields, started: float, ended: float, value: Any) -> None:
+    def value(
+        self, kind: int, fields: Fields, started: float, ended: float, value: Any, ahead: Saved | None = None
+    ) -> None:
         """Tell a result or an item, or raise `Unsendable`."""
         try:
             body = self._codec.freeze(value)
@@ -47,8 +53,9 @@ class DirectAnswers:
             told = f"the result is {len(body)} bytes large, max_payload is {self._limit}"
             raise Unsendable("payload_too_large", told)
         self.nbytes = len(body)
-        if fields[4] == EXPORT_SESSION:
-            self._tell(fields, "ok", private(body), 0)
+        self._say_ahead(fields, ahead)
+        if fields[4] in (EXPORT_SESSION, EXPORT_ASIDE):
+            self._tell(fields, "ok", joined(body) if isinstance(body, Frozen) else body, 0)
             return
         try:
             arrived = thaw(self._codec, private(body))
@@ -60,16 +67,34 @@ class DirectAnswers:
         else:
             self._tell(fields, "ok", arrived, 0)
 
-    def bare(self, kind: int, fields: Fields, started: float = 0.0, ended: float = 0.0) -> None:
+    def bare(
+        self,
+        kind: int,
+        fields: Fields,
+        started: float = 0.0,
+        ended: float = 0.0,
+        flags: int = 0,
+        ahead: Saved | None = None,
+    ) -> None:
         """Tell an answer without a value."""
-        self._tell(fields, _BARE[kind], None, 0)
+        self._say_ahead(fields, ahead)
+        self._tell(fields, _BARE[kind], None, flags)
 
     def as_it_came(self, kind: int, flags: int, fields: Fields, started: float, ended: float, body: Any) -> None:
         """Tell a session's state that was never unpacked here."""
-        self._tell(fields, "ok", body, 0)
+        self._tell(fields, "ok", Parts(body) if flags & SEGMENTED else body, 0)
 
-    def raised(self, fields: Fields, started: float, ended: float, error: BaseException, flags: int = 0) -> None:
+    def raised(
+        self,
+        fields: Fields,
+        started: float,
+        ended: float,
+        error: BaseException,
+        flags: int = 0,
+        ahead: Saved | None = None,
+    ) -> None:
         """Tell the handler's exception, as it would arrive."""
+        self._say_ahead(fields, ahead)
         body = describe(without_our_frames(error), self._codec.name)
         self._tell(fields, "failed", restore(body, self._codec.name), flags)
 
@@ -83,12 +108,18 @@ class DirectAnswers:
         message: str,
         error: BaseException | None = None,
         flags: int = 0,
+        ahead: Saved | None = None,
     ) -> None:
         """Tell a failure that is Millpond's to report."""
+        self._say_ahead(fields, ahead)
         failure = CLASSES[code](message, outcome=outcome)
         if error is not None:
             failure.__cause__ = RemoteTraceback(traceback_text(error))
         self._tell(fields, "failed", failure, flags)
+
+    def _say_ahead(self, fields: Fields, ahead: Saved | None) -> None:
+        if ahead is not None:
+            self._tell_saved(fields, ahead)
 
 
 def private(payload: bytes | Frozen) -> bytes | Frozen:

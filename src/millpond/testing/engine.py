@@ -56,7 +56,9 @@ class FakeEngine:
         self.handler: type | None = None
         self.arguments = b""
         self.handler_facts = HandlerFacts("functions", (), ())
+        self.new_handler: type | None = None  # what `replace_workers` is to find in place of the handler
         self._facts: HandlerFacts | None = None
+        self._handler_before: type | None = None
         self._start_failures: deque[str] = deque()
         self._starts_go_on = asyncio.Event()
         self._starts_go_on.set()
@@ -116,6 +118,7 @@ class FakeEngine:
         self.settings = spec.settings
         self.clock = spec.clock or MonotonicClock()
         self._codec = make_codec(spec.settings.codec, spec.settings.buffer_threshold)
+        self._spec = spec
         try:
             self.handler = self._image(spec)
             self.arguments = freeze_arguments(spec.args, spec.kwargs)
@@ -123,6 +126,22 @@ class FakeEngine:
             raise StartFailed(f"no worker can be started: {traceback_text(error).rstrip()}") from error
         self._facts = self.handler_facts = facts_of(self.handler)
         return self._facts
+
+    async def renew(self) -> HandlerFacts | None:
+        """Look at the handler again, or at `new_handler`, which must have the same operations."""
+        self._handler_before = self.handler
+        try:
+            self.handler = self.new_handler or self._image(self._spec)
+        except Exception as error:
+            raise StartFailed(f"no worker can be started: {traceback_text(error).rstrip()}") from error
+        self._facts = self.handler_facts = facts_of(self.handler)
+        return self._facts
+
+    def settle(self, is_kept: bool) -> None:
+        """Keep the handler, or make workers of the one before again."""
+        if not is_kept:
+            self.handler = self._handler_before
+            self._facts = self.handler_facts = facts_of(self.handler)
 
     async def close(self) -> None:
         """End every worker."""

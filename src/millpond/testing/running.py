@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from millpond.testing.answers import DirectAnswers, thaw, thaw_arguments
+from millpond.testing.answers import DirectAnswers, thaw_arguments
 from millpond.wire.codec import Codec
 from millpond.wire.logbook import Logbook
 from millpond.worker.plan import Step, perform
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from millpond.worker.channel import Channel
     from millpond.worker.handler import Operation
     from millpond.worker.plan import Outcome, Plan
+    from millpond.worker.saving import Saver
     from millpond.worker.session import Seat
 
 
@@ -36,12 +37,18 @@ class MemoryRunner(Runner):
     __slots__ = ("_thawing", "headers")
 
     def __init__(
-        self, logbook: Logbook, codec: Codec, answers: DirectAnswers, operations: list[Any], hooks: dict[str, Any]
+        self,
+        logbook: Logbook,
+        codec: Codec,
+        answers: DirectAnswers,
+        operations: list[Any],
+        hooks: dict[str, Any],
+        saver: Saver | None,
     ) -> None:
         self._thawing = codec
         self.headers: dict[int, bytes] = {}  # call id -> its trace header, while it runs
         channel = cast("Channel", _NoChannel())
-        super().__init__(channel, logbook, codec, None, cast("Answers", answers), operations, hooks)
+        super().__init__(channel, logbook, codec, None, cast("Answers", answers), operations, hooks, saver)
         self.interruptions += (asyncio.CancelledError,)
 
     def decode(
@@ -51,10 +58,6 @@ class MemoryRunner(Runner):
         function, args, kwargs = super().decode(operation, fields, body, seat)
         header = self.headers.get(fields[7])
         return function if header is None else traced(header, operation.kind, function), args, kwargs
-
-    def thaw(self, body: Any, flags: int) -> Any:
-        """The value of a payload."""
-        return thaw(self._thawing, body)
 
     def thaw_arguments(self, body: Any, flags: int) -> Any:
         """The arguments in a payload."""

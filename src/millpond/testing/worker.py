@@ -15,19 +15,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.errors import Interrupted
-from millpond.seams import Death
+from millpond.seams import EXPORT_ASIDE, Death
 from millpond.testing.answers import DirectAnswers, private
 from millpond.testing.running import MemoryRunner, carry_out
 from millpond.wire.codec import Frozen, make_codec
-from millpond.wire.frames import CALL
+from millpond.wire.frames import CALL, SEGMENTED
 from millpond.wire.handlerspec import load_arguments
 from millpond.wire.logbook import POSITIONS, Logbook
+from millpond.wire.segments import Parts
 from millpond.wire.wording import error_text, traceback_text, type_name
 from millpond.worker import emitting
 from millpond.worker.answers import without_our_frames
 from millpond.worker.handler import operations_of
 from millpond.worker.plan import plan
 from millpond.worker.running import Running
+from millpond.worker.saving import Saver
 from millpond.worker.session import Seat, Session
 from millpond.worker.stack import TASK_CALL
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from millpond.seams import AnswerKind
     from millpond.testing.engine import FakeEngine
     from millpond.wire.frames import Fields
+    from millpond.wire.saved import Saved
 
 FIRST_PID = 2**22  # above what Linux gives to processes, so that no test hits a real one
 
@@ -64,6 +67,7 @@ class FakeWorker:
         self._calls: dict[int, Any] = {}  # position -> call: sent and not answered
         self._taken_back: set[int] = set()  # positions of those the pool withdrew in time
         self._inbox: deque[tuple[Any, bytes | Frozen]] = deque()  # calls it has not got to
+        self._errands: deque[Any] = deque()  # those for its attendant, done whatever else it does
         self._running: dict[int, Running] = {}  # position -> call it works on
         self._begun_at: dict[int, float] = {}
         self._withheld: list[tuple[Callable[..., None], tuple[Any, ...]]] = []  # said while frozen
@@ -129,7 +133,10 @@ class FakeWorker:
         position = call.position = self._free.pop()
         self._logbook.reset(position)
         self._calls[position] = call
-        self._inbox.append((call, private(call.payload)))
+        if call.operation == EXPORT_ASIDE:
+            self._errands.append(call)
+        else:
+            self._inbox.append((call, private(call.payload)))
         self._wake()
 
     def withdraw(self, call: Any) -> bool:
@@ -191,10 +198,12 @@ class FakeWorker:
     def _make_runner(self) -> MemoryRunner:
         engine = self._engine
         codec = make_codec(engine.settings.codec, engine.settings.buffer_threshold)
-        answers = self._answers = DirectAnswers(codec, engine.settings.max_payload, self._answer, self._item)
+        limit = engine.settings.max_payload
+        answers = self._answers = DirectAnswers(codec, limit, self._answer, self._item, self._saved)
         operations = operations_of(self.handler, engine.handler_facts)
         hooks = {name: getattr(self.handler, name) for name in engine.handler_facts.hooks}
-        return MemoryRunner(self._logbook, codec, answers, operations, hooks)
+        saver = Saver(codec, limit, hooks) if engine.settings.durability != "none" else None
+        return MemoryRunner(self._logbook, codec, answers, operations, hooks, saver)
 
     async def _run_hook(self, name: str) -> None:
         if name in self._engine.handler_facts.hooks:
@@ -220,6 +229,8 @@ class FakeWorker:
         self._is_awake = False
         if not self.is_alive or self.is_frozen or self._runner is None:
             return
+        while self._errands:
+            self._start_task(self._attend(self._errands.popleft()))
         if self._inbox and len(self._running) < self._engine.settings.concurrency:
             call, payload = self._inbox.popleft()
             running = self._running[call.position] = self._header(call)
@@ -227,6 +238,14 @@ class FakeWorker:
             self._wake()
         elif self._is_leaving and not self._running and not self._inbox:
             self._start_task(self._say_goodbye())
+
+    async def _attend(self, errand: Any) -> None:
+        """Do an errand beside the calls."""
+        runner, running = self._runner, self._header(errand)
+        assert runner is not None
+        started = runner.admit(running.fields, b"")
+        if started is not None:
+            await carry_out(plan(runner, running, b"", started), running)
 
     def _header(self, call: Any) -> Running:
         """The call as its frame would tell of it; whether it is late is decided by the pool's clock, now."""
@@ -273,7 +292,8 @@ class FakeWorker:
     def _meet(self, session: Any) -> None:
         """Be told of a session, before the first call of it."""
         assert self._runner is not None
-        seat = Seat(session.number, Session(session.id, session.generation), session.baggage, 0)
+        baggage, flags = session.baggage, SEGMENTED if isinstance(session.baggage, Parts) else 0
+        seat = Seat(session.number, Session(session.id, session.generation), baggage, flags, session.lease)
         self._runner.seats[session.number] = seat
         session.introduced = True
 
@@ -304,10 +324,12 @@ class FakeWorker:
         flags: int,
         nbytes: int,
     ) -> None:
-        del self._calls[position]
+        call = self._calls.pop(position)
         self._free.append(position)
         was_taken_back = position in self._taken_back
         self._taken_back.discard(position)
+        if was_taken_back and call.operation == EXPORT_ASIDE:
+            return  # it was given up, and took no place
         # That it passed over a call which was taken back names no call: the same may be here again by now.
         told_id = 0 if was_taken_back else call_id
         self._record.answer_bytes = nbytes
@@ -321,6 +343,9 @@ class FakeWorker:
     def _emitted(self, *told: Any) -> None:
         self._engine.events.emitted(self._record, *told)
         self._engine.events.all_told()
+
+    def _saved(self, fields: Fields, saved: Saved) -> None:
+        self._say(self._engine.events.saved, self._record, fields[7], *saved)
 
     def _item(self, fields: Fields, value: Any) -> None:
         self._say(self._engine.events.item, self._record, fields[7], value)

@@ -22,6 +22,12 @@ _SLOT_OF = {STREAM_INLINE: STREAM_IN_SLOT, BUFFER_INLINE: BUFFER_IN_SLOT, BYTES_
 Part = bytes | bytearray | memoryview
 
 
+class Parts(bytes):
+    """A whole body in one piece, with nothing in slots: for what is kept and sent on."""
+
+    __slots__ = ()
+
+
 def pack(frozen: Frozen, writer: SlotWriter | None, threshold: int) -> list[bytes | memoryview]:
     """The body of a segmented frame, in parts to be written one after the other.
 
@@ -38,6 +44,11 @@ def pack(frozen: Frozen, writer: SlotWriter | None, threshold: int) -> list[byte
             rows.append(_ROW.pack(place, 0, 0, length))
             inline.append(memoryview(part) if isinstance(part, bytearray) else part)
     return _merged([_COUNT.pack(len(rows)), *rows, *inline])
+
+
+def joined(frozen: Frozen) -> Parts:
+    """The body in one piece; shares nothing with what `frozen` holds."""
+    return Parts(b"".join(pack(frozen, None, 0)))
 
 
 def unpack(body: bytes | memoryview, reader: SlotReader | None) -> tuple[list[Part], list[Part]]:

@@ -15,7 +15,7 @@ import msgspec
 from millpond.wire import segments
 from millpond.wire.codec import CodecError, Frozen
 from millpond.wire.exceptions import describe
-from millpond.wire.frames import FAULT, RAISED, SEGMENTED, pack
+from millpond.wire.frames import FAULT, RAISED, SAVED, SEGMENTED, pack
 from millpond.wire.wording import error_text, traceback_text, type_name
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from millpond.wire.buffers import SlotWriter
     from millpond.wire.codec import Codec
     from millpond.wire.frames import Fields
+    from millpond.wire.saved import Saved
     from millpond.worker.channel import Channel
 
 _JOIN_BYTES = 32 * 1024  # bodies up to here are copied behind their header
@@ -73,29 +74,47 @@ class Answers:
         self._threshold = threshold
         self._packing = threading.Lock()  # the arena has one writer: one thread at a time
 
-    def value(self, kind: int, fields: Fields, started: float, ended: float, value: Any) -> None:
-        """Send a result (`OK`) or an item (`ITEM`), or raise `Unsendable`."""
+    def value(
+        self, kind: int, fields: Fields, started: float, ended: float, value: Any, ahead: Saved | None = None
+    ) -> None:
+        """Send a result (`OK`) or an item (`ITEM`), or raise `Unsendable`; `ahead` goes first, in the same write."""
         try:
             body = self._freeze(value)
         except CodecError as error:
             raise Unsendable("result_not_serializable", _why(error)) from error
-        if len(body) > self._quick or type(body) is not bytes:
-            self._large(kind, fields, started, ended, body)
+        if len(body) > self._quick or type(body) is not bytes or ahead is not None:
+            self._large(kind, fields, started, ended, body, ahead)
             return
         self._channel.send(self._header(len(body), kind, 0, fields, started, ended) + body)
 
-    def bare(self, kind: int, fields: Fields, started: float = 0.0, ended: float = 0.0) -> None:
+    def bare(
+        self,
+        kind: int,
+        fields: Fields,
+        started: float = 0.0,
+        ended: float = 0.0,
+        flags: int = 0,
+        ahead: Saved | None = None,
+    ) -> None:
         """Send an answer without a body."""
-        self._send(kind, 0, fields, started, ended, b"")
+        self._send(kind, flags, fields, started, ended, b"", ahead)
 
     def as_it_came(self, kind: int, flags: int, fields: Fields, started: float, ended: float, body: bytes) -> None:
         """Send a body that is encoded already."""
         self._send(kind, flags, fields, started, ended, body)
 
-    def raised(self, fields: Fields, started: float, ended: float, error: BaseException, flags: int = 0) -> None:
+    def raised(
+        self,
+        fields: Fields,
+        started: float,
+        ended: float,
+        error: BaseException,
+        flags: int = 0,
+        ahead: Saved | None = None,
+    ) -> None:
         """Send the handler's exception; what describes it is bounded, and never fails."""
         body = describe(without_our_frames(error), self._codec.name)
-        self._send(RAISED, flags, fields, started, ended, body)
+        self._send(RAISED, flags, fields, started, ended, body, ahead)
 
     def fault(
         self,
@@ -107,28 +126,47 @@ class Answers:
         message: str,
         error: BaseException | None = None,
         flags: int = 0,
+        ahead: Saved | None = None,
     ) -> None:
         """Send a failure that is Millpond's to report; `error` is what it came from."""
         told = {"code": code, "outcome": outcome, "message": message, "type": "", "text": "", "traceback": ""}
         if error is not None:
             told |= {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
-        self._send(FAULT, flags, fields, started, ended, msgspec.msgpack.encode(told))
+        self._send(FAULT, flags, fields, started, ended, msgspec.msgpack.encode(told), ahead)
 
-    def _send(self, kind: int, flags: int, fields: Fields, started: float, ended: float, body: bytes) -> None:
-        self._channel.send_parts([self._header(len(body), kind, flags, fields, started, ended), body])
+    def _send(
+        self,
+        kind: int,
+        flags: int,
+        fields: Fields,
+        started: float,
+        ended: float,
+        body: bytes,
+        ahead: Saved | None = None,
+    ) -> None:
+        header = self._header(len(body), kind, flags, fields, started, ended)
+        self._channel.send_parts([*self._ahead(fields, ahead), header, body])
 
-    def _large(self, kind: int, fields: Fields, started: float, ended: float, body: bytes | Frozen) -> None:
+    def _ahead(self, fields: Fields, saved: Saved | None) -> list[bytes]:
+        if saved is None:
+            return []
+        lease, flags, body = saved
+        return [self._header(len(body), SAVED, flags, fields, float(lease), 0.0), body]
+
+    def _large(
+        self, kind: int, fields: Fields, started: float, ended: float, body: bytes | Frozen, ahead: Saved | None
+    ) -> None:
         nbytes = len(body)
         if nbytes > self._limit:
             raise Unsendable("payload_too_large", f"the result is {nbytes} bytes large, max_payload is {self._limit}")
         if type(body) is bytes:
-            self._send(kind, 0, fields, started, ended, body)
+            self._send(kind, 0, fields, started, ended, body, ahead)
             return
         assert isinstance(body, Frozen)
         with self._packing:
             parts = segments.pack(body, self._writer, self._threshold)
         header = self._header(sum(map(len, parts)), kind, SEGMENTED, fields, started, ended)
-        self._channel.send_parts([header, *parts])
+        self._channel.send_parts([*self._ahead(fields, ahead), header, *parts])
 
     def _header(self, nbytes: int, kind: int, flags: int, fields: Fields, started: float, ended: float) -> bytes:
         return pack(

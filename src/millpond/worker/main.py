@@ -24,13 +24,14 @@ from millpond.wire.logbook import Logbook
 from millpond.worker import emitting
 from millpond.worker import handler as handlers
 from millpond.worker.answers import Answers, without_our_frames
+from millpond.worker.attendant import Attendant
 from millpond.worker.channel import Channel, Disconnected
 from millpond.worker.forks import disown_in_children
-from millpond.worker.heartbeat import start_heartbeat
 from millpond.worker.interrupts import Interrupts
 from millpond.worker.logs import forward_logging
 from millpond.worker.loop import BlockingLoop
 from millpond.worker.runner import Runner
+from millpond.worker.saving import Saver
 from millpond.worker.surroundings import settle
 
 if TYPE_CHECKING:
@@ -47,14 +48,14 @@ GOODBYE, NO_START, ORPHANED, BROKEN = 0, 1, 1, 70  # exit codes
 def main(config: Mapping[str, Any], fds: Mapping[str, int], image: type | None = None) -> NoReturn:
     """Be a worker until the parent says goodbye (exit code 0) or closes the socket (1), or the start fails (1).
 
-    `fds` are `data`, `logbook` and, with buffers, `inbound` and `outbound`; `image` is the handler's class if it was
-    loaded before the fork. Leaves by `os._exit`, so that no thread of the handler's can hold the process.
+    `fds` are `data`, `side`, `logbook` and, with buffers, `inbound` and `outbound`; `image` is the class if it
+    was loaded before the fork. Leaves by `os._exit`, so that no thread of the handler's can hold the process.
     """
     code = BROKEN
     try:
         worker = Worker(config, fds)
         disown_in_children(worker.channel)
-        start_heartbeat(worker.logbook)
+        worker.attendant.start()
         forward_logging(worker.channel, config["incarnation"], config.get("log_level"))
         emitting.install(worker.channel, config["incarnation"], config["emit_rate"])
         code = worker.live(image)
@@ -88,6 +89,8 @@ class Worker:
         self.logbook = Logbook.attach(fds["logbook"])
         self.logbook.close_fd()
         self.channel = Channel(socket.socket(fileno=fds["data"]), config["max_payload"] + FRAME_ROOM_BYTES)
+        side = fds.get("side")
+        self.attendant = Attendant(self.logbook, socket.socket(fileno=side) if side is not None else None)
         self.interrupts = Interrupts(self.logbook)
         threshold = config["buffer_threshold"]
         self._codec = make_codec(config["codec"], threshold)
@@ -111,6 +114,7 @@ class Worker:
         except BaseException as error:
             self._send(START_FAILED, describe_error(without_our_frames(error), "msgpack"))
             return NO_START
+        self.attendant.serve(runner)
         loop.serve(runner)
         self._say_goodbye(loop, runner)
         return GOODBYE
@@ -121,6 +125,8 @@ class Worker:
         loop = self._loop_for(handlers.is_async(handler, facts))
         args, kwargs = load_arguments(self._config["arguments"])
         instance = handler(*args, **kwargs) if handler is not None else None
+        hooks = {name: getattr(instance, name) for name in facts.hooks}
+        saves = self._config.get("saves")
         runner = Runner(
             self.channel,
             self.logbook,
@@ -128,7 +134,8 @@ class Worker:
             self._reader,
             self._answers,
             handlers.operations_of(instance, facts),
-            {name: getattr(instance, name) for name in facts.hooks},
+            hooks,
+            Saver(self._codec, self._config["max_payload"], hooks) if saves else None,
         )
         _run_hook(loop, runner, "setup")
         return loop, runner, facts

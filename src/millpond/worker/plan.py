@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.errors import Interrupted
-from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
+from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION
 from millpond.wire.frames import INTERRUPTED, ITEM, OK, SESSION_FAILED
 from millpond.worker import session as sessions
 from millpond.worker.answers import Unsendable
@@ -48,7 +48,7 @@ def plan(runner: Runner, running: Running, body: Body, started: float) -> Plan:
         _session_lost(runner, fields, started, "is not known to its worker")
     elif fields[4] == CLOSE_SESSION:
         yield from _closing(runner, running, seat, started)
-    elif fields[4] == EXPORT_SESSION:
+    elif fields[4] in (EXPORT_SESSION, EXPORT_ASIDE):
         yield from _exporting(runner, running, seat, started)
     else:
         yield from _operation(runner, running, seat, body, started)
@@ -90,7 +90,7 @@ def _operation(runner: Runner, running: Running, seat: Seat, body: Body, started
         return
     step = Step(function, args, kwargs, operation.kind == "async")
     if running.is_stopped:
-        runner.failed(fields, started, Interrupted(), is_stopped=True)
+        yield from _ended(runner, running, None, Interrupted(), started, is_stopped=True)
     elif operation.kind in ("stream", "async_stream"):
         yield from _streaming(runner, running, step, started)
     else:
@@ -99,10 +99,32 @@ def _operation(runner: Runner, running: Running, seat: Seat, body: Body, started
 
 def _once(runner: Runner, running: Running, step: Step, started: float) -> Plan:
     value, error = yield step
+    yield from _ended(runner, running, value, error, started)
+
+
+def _ended(
+    runner: Runner,
+    running: Running,
+    value: Any,
+    error: BaseException | None,
+    started: float,
+    is_stopped: bool = False,
+) -> Plan:
+    """The operation is over: with durability the handler's hook gives the state it leaves, then it is answered."""
+    ended = monotonic()
+    exported = yield from _exported(runner, running)
     if error is None:
-        runner.succeeded(running.fields, started, value)
+        runner.succeeded(running.fields, started, value, exported, ended)
     else:
-        runner.failed(running.fields, started, error, running.is_stopped)
+        runner.failed(running.fields, started, error, is_stopped or running.is_stopped, exported, ended)
+
+
+def _exported(runner: Runner, running: Running) -> Generator[Step | None, Outcome, Outcome | None]:
+    """What the hook says of the session's state, if there is a hook and somebody wants to know."""
+    seat = runner.seats.get(running.fields[8])
+    if runner.saver is None or not runner.saver.uses_hook or seat is None or seat is sessions.NO_SEAT:
+        return None
+    return (yield _step_of(sessions.exporting(seat, runner.hooks), is_cleanup=True))
 
 
 def _streaming(runner: Runner, running: Running, step: Step, started: float) -> Plan:
@@ -110,7 +132,7 @@ def _streaming(runner: Runner, running: Running, step: Step, started: float) -> 
     fields = running.fields
     items, error = yield step
     if error is not None:
-        runner.failed(fields, started, error, running.is_stopped)
+        yield from _ended(runner, running, None, error, started)
         return
     advance, close = _ends_of(items)
     while True:
@@ -118,20 +140,22 @@ def _streaming(runner: Runner, running: Running, step: Step, started: float) -> 
             yield None
         if running.is_stopped or runner.is_asked_to_stop(fields):
             _, error = yield close
-            runner.failed(fields, started, error or Interrupted(), is_stopped=True)
+            yield from _ended(runner, running, None, error or Interrupted(), started, is_stopped=True)
             return
         item, error = yield advance
         if error is not None:
             yield close  # an interrupt may have come before the generator went on
-            _stream_over(runner, running, error, started)
+            yield from _stream_over(runner, running, error, started)
             return
         runner.check_not_forked()
         try:
             runner.answers.value(ITEM, fields, started, monotonic(), item)
         except Unsendable as unsendable:
             yield close
+            exported = yield from _exported(runner, running)
             runner.end(fields)
-            runner.unsendable(fields, started, monotonic(), unsendable)
+            ahead = runner.leave_seat(fields, exported)
+            runner.unsendable(fields, started, monotonic(), unsendable, ahead)
             return
         running.sent += 1
 
@@ -143,12 +167,12 @@ def _ends_of(items: Any) -> tuple[Step, Step]:
     return Step(items.__next__), Step(items.close, is_cleanup=True)
 
 
-def _stream_over(runner: Runner, running: Running, error: BaseException, started: float) -> None:
+def _stream_over(runner: Runner, running: Running, error: BaseException, started: float) -> Plan:
     # A generator cannot raise these two by mistake: Python turns them into RuntimeError.
     if isinstance(error, StopIteration | StopAsyncIteration):
-        runner.succeeded(running.fields, started, getattr(error, "value", None))
+        yield from _ended(runner, running, getattr(error, "value", None), None, started)
     else:
-        runner.failed(running.fields, started, error, running.is_stopped)
+        yield from _ended(runner, running, None, error, started)
 
 
 def _opened(runner: Runner, running: Running, seat: Seat, started: float) -> Generator[Step | None, Outcome, bool]:
@@ -165,31 +189,31 @@ def _opened(runner: Runner, running: Running, seat: Seat, started: float) -> Gen
         if failure is not None:
             _not_opened(runner, running, seat, failure, started)
             return False
-    seat.opened()
+    seat.opened(is_simple=runner.saver is None or not runner.saver.uses_hook)
     return True
 
 
 def _not_opened(runner: Runner, running: Running, seat: Seat, error: BaseException, started: float) -> None:
-    """The opening hook failed, or was interrupted: then the session stays, and its next call tries again.
+    """The opening hook failed, or was interrupted: the session is forgotten here, and its next call tries again.
 
-    A parent that has left the call does not look at the flag: only one that waits for the answer unbinds the session.
+    What it brought along is in the parent's hand until a call of it has run.
     """
     fields = running.fields
     ended = monotonic()
     is_left = running.is_stopped or runner.is_asked_to_stop(fields)
     runner.end(fields, error)
-    if is_left:
-        seat.renew()
-    else:
+    if runner.seats.get(seat.number) is seat:
         del runner.seats[seat.number]
     if is_left and isinstance(error, runner.interruptions):
-        runner.answers.bare(INTERRUPTED, fields, started, ended)
+        runner.answers.bare(INTERRUPTED, fields, started, ended, SESSION_FAILED)
     else:
         runner.answers.raised(fields, started, ended, error, SESSION_FAILED)
 
 
 def _closing(runner: Runner, running: Running, seat: Seat, started: float) -> Plan:
-    """Run the closing hook; the session is forgotten whatever comes of it."""
+    """Run the closing hook, on a session that was just brought here too; it is forgotten whatever comes of it."""
+    if seat.baggage is not None and not (yield from _opened(runner, running, seat, started)):
+        return
     hook = sessions.closing(seat, runner.hooks)
     _, error = (yield _step_of(hook)) if hook is not None else (None, None)
     del runner.seats[seat.number]
@@ -218,9 +242,9 @@ def _exporting(runner: Runner, running: Running, seat: Seat, started: float) -> 
         del runner.seats[seat.number]
 
 
-def _step_of(hook: sessions.Hook) -> Step:
+def _step_of(hook: sessions.Hook, is_cleanup: bool = False) -> Step:
     function, args = hook
-    return Step(function, args, is_async=inspect.iscoroutinefunction(function))
+    return Step(function, args, is_async=inspect.iscoroutinefunction(function), is_cleanup=is_cleanup)
 
 
 def _session_lost(

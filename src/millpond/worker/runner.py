@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.errors import Interrupted
 from millpond.seams import FUNCTION
 from millpond.wire import segments, tracing
-from millpond.wire.frames import EXPIRED, INTERRUPTED, OK, SEGMENTED, SKIPPED, TRACED
+from millpond.wire.frames import EXPIRED, INTERRUPTED, OK, SEGMENTED, SESSION_FAILED, SKIPPED, TRACED
 from millpond.wire.functions import thaw_function
 from millpond.wire.logbook import INTERRUPT
 from millpond.wire.wording import error_text, type_name
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from millpond.wire.codec import Codec
     from millpond.wire.frames import Body, Fields
     from millpond.wire.logbook import Logbook
+    from millpond.wire.saved import Saved
     from millpond.worker.answers import Answers
     from millpond.worker.channel import Channel
     from millpond.worker.handler import Operation
+    from millpond.worker.saving import Exported, Saver
     from millpond.worker.session import Hooks, Seat
 
 
@@ -52,6 +54,7 @@ class Runner:
         "interruptions",
         "logbook",
         "operations",
+        "saver",
         "seats",
     )
 
@@ -64,6 +67,7 @@ class Runner:
         answers: Answers,
         operations: list[Operation],
         hooks: Hooks,
+        saver: Saver | None = None,
     ) -> None:
         self._channel = channel
         self._claim = logbook.claim
@@ -76,6 +80,7 @@ class Runner:
         self.interruptions: tuple[type[BaseException], ...] = (Interrupted,)
         self.logbook = logbook
         self.operations = operations
+        self.saver = saver  # with durability
         self.seats: dict[int, Seat] = {0: NO_SEAT}  # session number -> seat; calls without a session have number 0
 
     def run(self, fields: Fields, body: Body) -> float | None:
@@ -85,7 +90,7 @@ class Runner:
             return None
         operation = self._plain.get(fields[4])
         seat = self.seats.get(fields[8])
-        if operation is None or seat is None or not seat.is_open:
+        if operation is None or seat is None or not seat.is_simple:
             return started
         try:
             function, args, kwargs = self.decode(operation, fields, body, seat)
@@ -160,41 +165,66 @@ class Runner:
             return self._codec.thaw_arguments(body)
         return self._codec.thaw_parts(*segments.unpack(body, self._reader))
 
-    def succeeded(self, fields: Fields, started: float, value: Any) -> bool:
-        """The operation returned; whether its value could be sent."""
-        ended = monotonic()
+    def succeeded(
+        self, fields: Fields, started: float, value: Any, exported: Exported | None = None, ended: float = 0.0
+    ) -> bool:
+        """The operation returned (at `ended`, if not just now); whether its value could be sent.
+
+        `exported` is what the handler's hook gave of the session, if durability asks for it.
+        """
+        ended = ended or monotonic()
+        ahead = None
         self.end(fields)
         if fields[8]:
-            self._leave_seat(fields, is_interrupted=self.is_asked_to_stop(fields))
+            ahead = self._leave_seat(fields, self.is_asked_to_stop(fields), exported)
         try:
-            self.answers.value(OK, fields, started, ended, value)
+            self.answers.value(OK, fields, started, ended, value, ahead)
         except Unsendable as error:
-            self.unsendable(fields, started, ended, error)
+            self.unsendable(fields, started, ended, error, ahead)
             return False
         return True
 
-    def failed(self, fields: Fields, started: float, error: BaseException, is_stopped: bool = False) -> None:
+    def failed(
+        self,
+        fields: Fields,
+        started: float,
+        error: BaseException,
+        is_stopped: bool = False,
+        exported: Exported | None = None,
+        ended: float = 0.0,
+    ) -> None:
         """The operation raised, or came back from an interrupt: `is_stopped` if a frame asked for that."""
-        ended = monotonic()
+        ended = ended or monotonic()
         is_stopped = is_stopped or self.is_asked_to_stop(fields)
+        ahead = None
         self.end(fields, error)
         if fields[8]:
-            self._leave_seat(fields, is_stopped)
+            ahead = self._leave_seat(fields, is_stopped, exported)
         if is_stopped and isinstance(error, self.interruptions):
-            self.answers.bare(INTERRUPTED, fields, started, ended)
+            self.answers.bare(INTERRUPTED, fields, started, ended, ahead=ahead)
         else:
-            self.answers.raised(fields, started, ended, error)
+            self.answers.raised(fields, started, ended, error, ahead=ahead)
 
-    def unsendable(self, fields: Fields, started: float, ended: float, error: Unsendable) -> None:
+    def unsendable(
+        self, fields: Fields, started: float, ended: float, error: Unsendable, ahead: Saved | None = None
+    ) -> None:
         """The operation ended, and the caller learns why its result cannot come."""
-        self.answers.fault(fields, started, ended, error.code, "completed", str(error), error.__cause__)
+        self.answers.fault(fields, started, ended, error.code, "completed", str(error), error.__cause__, ahead=ahead)
 
     def unreadable(self, fields: Fields, started: float, error: BaseException) -> None:
-        """The payload could not be decoded."""
+        """The payload could not be decoded. A session that was not opened yet is forgotten: its parent has it still."""
         ended = monotonic()
         self.end(fields, error)
+        seat, flags, ahead = self.seats.get(fields[8]), 0, None
+        if seat is not None and not seat.is_open:
+            del self.seats[fields[8]]
+            flags = SESSION_FAILED
+        elif self.saver is not None and seat is not None and seat is not NO_SEAT:
+            ahead = self.saver.unchanged(seat)
         message = f"the arguments cannot be read in the worker: {type_name(type(error))}: {error_text(error)}"
-        self.answers.fault(fields, started, ended, "bad_argument", "not_started", message, error)
+        self.answers.fault(
+            fields, started, ended, "bad_argument", "not_started", message, error, flags=flags, ahead=ahead
+        )
 
     def is_asked_to_stop(self, fields: Fields) -> bool:
         """Whether the logbook asks this call to stop. Only before its answer: then the position is another call's."""
@@ -211,7 +241,15 @@ class Runner:
         if self._channel.is_disowned:
             leave_forked_child(None)
 
-    def _leave_seat(self, fields: Fields, is_interrupted: bool) -> None:
+    def leave_seat(self, fields: Fields, exported: Exported | None) -> Saved | None:
+        """A call of a session that ends outside of `succeeded` and `failed`: what is to be sent ahead of its answer."""
+        return self._leave_seat(fields, self.is_asked_to_stop(fields), exported) if fields[8] else None
+
+    def _leave_seat(self, fields: Fields, is_interrupted: bool, exported: Exported | None) -> Saved | None:
         seat = self.seats.get(fields[8])
-        if seat is not None:
-            seat.session.interrupted = is_interrupted
+        if seat is None:
+            return None
+        seat.session.interrupted = is_interrupted
+        if self.saver is None or fields[4] >= len(self.operations):  # the pool's own errands change nothing
+            return None
+        return self.saver.saved(seat, exported)

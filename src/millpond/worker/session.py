@@ -41,27 +41,40 @@ class Session:
 class Seat:
     """A session's place in this worker: the session, whether it is open, and the state it brought from elsewhere."""
 
-    __slots__ = ("baggage", "baggage_flags", "is_open", "number", "session")
+    __slots__ = (
+        "baggage",
+        "baggage_flags",
+        "is_open",
+        "is_simple",
+        "lease",
+        "number",
+        "sent",
+        "sent_flags",
+        "session",
+    )
 
-    def __init__(self, number: int, session: Session, baggage: bytes | None, baggage_flags: int) -> None:
+    def __init__(
+        self, number: int, session: Session, baggage: bytes | None, baggage_flags: int, lease: int = 0
+    ) -> None:
         self.number = number
         self.session = session
         self.baggage = baggage
         self.baggage_flags = baggage_flags
+        self.lease = lease  # the binding under which it is here; says to the parent how old an answer is
+        self.sent = baggage  # with durability: the state that the parent has
+        self.sent_flags = baggage_flags
         self.is_open = False
+        self.is_simple = False  # open, and a plain operation of it takes nothing but to be run
 
-    def opened(self) -> None:
+    def opened(self, is_simple: bool) -> None:
         """The opening hook, if there is one, came back."""
         self.is_open = True
+        self.is_simple = is_simple
         self.baggage = None
-
-    def renew(self) -> None:
-        """The opening hook did not come back: what it has put into the session is not to be found by the next try."""
-        self.session = Session(self.session.id, self.session.generation)
 
 
 NO_SEAT = Seat(0, Session("", 0), None, 0)  # where calls without a session sit
-NO_SEAT.is_open = True
+NO_SEAT.is_open = NO_SEAT.is_simple = True
 
 Hooks = dict[str, "Callable[..., Any]"]
 Hook = tuple["Callable[..., Any]", tuple[Any, ...]]  # a function of the handler's, and its arguments
@@ -72,9 +85,9 @@ def seat_of(fields: Fields, body: Body) -> Seat:
     flags, head_bytes = fields[2], fields[4]
     if not flags & HAS_BAGGAGE:
         head_bytes = len(body)
-    session_id, generation = msgspec.msgpack.decode(body[:head_bytes])
+    session_id, generation, lease = msgspec.msgpack.decode(body[:head_bytes])
     baggage = bytes(body[head_bytes:]) if flags & HAS_BAGGAGE else None
-    return Seat(fields[8], Session(session_id, generation), baggage, flags & ~HAS_BAGGAGE)
+    return Seat(fields[8], Session(session_id, generation), baggage, flags & ~HAS_BAGGAGE, lease)
 
 
 def opening(seat: Seat, hooks: Hooks, thaw: Callable[[Body, int], Any]) -> Hook | None:

@@ -15,11 +15,12 @@ LATENCY_OVER_S = 5.0  # and what the percentiles do
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A part of the story: when it began, and how long it takes (seconds), if that is known."""
+    """A part of the story: when it began, and how long it takes (seconds) or which share is done, if that is known."""
 
     name: str
     began: float
     length_s: float | None = None
+    share: float | None = None
 
 
 class Camera:
@@ -44,6 +45,7 @@ class Camera:
             phase=phase.name,
             elapsed_s=now - phase.began,
             length_s=phase.length_s,
+            share=phase.share,
             workers=venue.roster.rows({busy.worker for busy in said.busy}),
             queued=said.queued,
             running=said.running,

@@ -19,6 +19,7 @@ class Scene:
     phase: str
     elapsed_s: float
     length_s: float | None  # None where nobody knows how long it takes
+    share: float | None = None  # of the phase that is done, where something else than time says so
     workers: tuple[Row, ...] = ()
     queued: int = 0
     running: int = 0

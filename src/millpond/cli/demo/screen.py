@@ -93,6 +93,8 @@ def title(scene: Scene, columns: int) -> Text:
 
 def bar(scene: Scene, columns: int) -> ProgressBar:
     """How far the phase is, or that it goes on."""
+    if scene.share is not None:
+        return ProgressBar(total=1.0, completed=scene.share, width=columns)
     if scene.length_s is None:
         return ProgressBar(pulse=True, width=columns, animation_time=scene.elapsed_s)
     return ProgressBar(total=scene.length_s, completed=min(scene.elapsed_s, scene.length_s), width=columns)

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
+import numpy as np
+
+from millpond import Warmup
 from millpond.cli.demo.camera import Camera, Phase
 from millpond.cli.demo.crowd import Venue, serve
 from millpond.cli.demo.key import key_from
@@ -26,6 +29,7 @@ from millpond.pool import Pool
 
 FRAME_S = 0.25  # between two drawings
 LIFE = ("worker.starting", "worker.ready", "worker.draining", "worker.gone")  # what the roster is made of
+BLANK = np.zeros(64)  # an image of nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,9 @@ class Story:
         self._phase = Phase("cold start", self._began)
         self._end = asyncio.Event()
         self._performing: asyncio.Task[None] | None = None
-        pool = Pool(DigitReader, name="demo", min_workers=plan.workers, max_workers=plan.workers)
+        pool = Pool(
+            DigitReader, name="demo", min_workers=plan.workers, max_workers=plan.workers, warmup=[Warmup("read", BLANK)]
+        )
         self._venue = Venue(pool=pool, random=Random(), clock=clock)
         self._camera = Camera(self._venue)
         self._mishap = Mishap(clock, self._say)
@@ -90,13 +96,23 @@ class Story:
     async def _open(self) -> None:
         plan, report = self._plan, self.report
         self._say("cold start: the warden imports scikit-learn and trains the model")
-        await self._venue.pool.open()
+        watching = asyncio.create_task(self._watch_warming())
+        try:
+            await self._venue.pool.open()
+        finally:
+            watching.cancel()
         report.opened_s = self._clock() - self._began
         report.cold = await self._venue.pool.call("cold_start")
         self._say(
             f"{count(plan.workers, 'worker')} ready after {report.opened_s:.2f} s "
             f"(import {report.cold.import_s:.2f}, training {report.cold.train_s:.2f}, once for all)"
         )
+
+    async def _watch_warming(self) -> None:
+        """Each worker reads an image before it is given players'."""
+        async for step in self._venue.pool.warmer:
+            self._phase = Phase("warming up", self._began, share=step.done / step.of)
+            self._say(f"worker {step.worker} is warm ({step.done} of {step.of}), {step.seconds:.3f} s after the start")
 
     async def _make_key(self) -> None:
         """Train the second copy, in a thread of this process."""

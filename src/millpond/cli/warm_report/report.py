@@ -1,0 +1,68 @@
+"""The report: finds the handler, measures each way with a progress bar, and prints one table."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import sys
+from statistics import median, quantiles
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from millpond.cli.warm_report.measure import WAYS, Measured, measure
+
+HEAD = ("", "first answer p50", "p99", "PSS of one more worker", "CPU while starting")
+
+
+def load_handler(name: str) -> type:
+    """The class of `module:Class`, looked for in the working directory as well; exits with what is wrong."""
+    module_name, _, class_name = name.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        sys.exit(f"millpond: there is no handler {name!r}: {error}")
+    if not isinstance(found, type):
+        sys.exit(f"millpond: {name!r} is no class")
+    return found
+
+
+def report(name: str, samples: int) -> None:
+    """Measure all four ways and print the table."""
+    handler = load_handler(name)
+    console = Console()
+    console.print(table(name, asyncio.run(_measure_all(handler, samples, Console(stderr=True)))))
+
+
+async def _measure_all(handler: type, samples: int, console: Console) -> list[Measured]:
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    results = []
+    with Progress(*columns, console=console, transient=True) as progress:
+        for way in WAYS:
+            bar = progress.add_task(way, total=samples + 1)
+            results.append(await measure(way, handler, samples, lambda bar=bar: progress.advance(bar)))  # type: ignore[misc]
+    return results
+
+
+def table(name: str, results: list[Measured]) -> Table:
+    """One row a way."""
+    made = Table(title=f"{name}: from the death of a worker to the next one's first answer")
+    for column in HEAD:
+        made.add_column(column, justify="left" if not column else "right")
+    for one in results:
+        made.add_row(one.way, *cells(one))
+    return made
+
+
+def cells(one: Measured) -> tuple[str, str, str, str]:
+    """A row's figures as people read them."""
+    last = quantiles(one.answers, n=100, method="inclusive")[98] if len(one.answers) > 1 else one.answers[0]
+    return (
+        f"{median(one.answers) * 1e3:,.1f} ms",
+        f"{last * 1e3:,.1f} ms",
+        f"{one.pss_mb:,.1f} MB",
+        f"{median(one.cpu) * 1e3:,.0f} ms",
+    )

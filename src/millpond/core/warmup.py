@@ -1,0 +1,221 @@
+"""Warm-up commands: the pool's own calls by which a started worker becomes a ready one, one after another.
+
+A worker that answered its handshake stays `warming` until whoever paces the warm-up begins its run and the run is
+through; one that serves is warmed again between its callers' calls. Which worker when is the strategy's, outside.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from millpond import events
+from millpond.core import dispatch, endings, fleet, lifetime
+from millpond.core.call import QUEUED, Call
+from millpond.core.operation import Operation
+from millpond.core.worker import DRAINING, GONE, READY, SPARE, START_FAILED, WARMING
+from millpond.errors import CLASSES, PoolError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from millpond.core.machine import Machine
+    from millpond.core.worker import Worker
+    from millpond.errors import Ending
+    from millpond.seams import Death
+
+RAN = ("result_not_serializable", "payload_too_large")  # the command did its work; nobody wants what it returned
+LOOK_AGAIN_S = 0.02  # for a worker that has yet to pass over a command it did not get to in time
+FAILED = "its warm-up failed"
+
+
+class Command:
+    """One command, frozen: what is run under which name, for how long at most, and whether it must succeed."""
+
+    __slots__ = ("deadline_s", "is_required", "name", "op", "payload")
+
+    def __init__(self, name: str, op: Operation, payload: Any, deadline_s: float, is_required: bool) -> None:
+        self.name = name
+        self.op = op
+        self.payload = payload
+        self.deadline_s = deadline_s
+        self.is_required = is_required
+
+
+class Step:
+    """What came of one command: an outcome (ok, failed, expired, lost), how long it took, and why it failed."""
+
+    __slots__ = ("command", "error", "outcome", "seconds")
+
+    def __init__(self, command: Command, outcome: str, seconds: float, error: BaseException | None) -> None:
+        self.command = command
+        self.outcome = outcome
+        self.seconds = seconds
+        self.error = error
+
+
+class Run:
+    """The commands of one worker on their way, in order. `ticket` is told of each step and of the end, once."""
+
+    __slots__ = ("began_at", "call", "commands", "failure", "is_over", "steps", "ticket", "worker")
+
+    def __init__(self, worker: Worker, commands: Sequence[Command], ticket: Any, now: float) -> None:
+        self.worker = worker
+        self.commands = commands
+        self.ticket = ticket
+        self.began_at = now
+        self.steps: list[Step] = []  # of the commands that ended
+        self.call: Call | None = None  # the command that waits or runs
+        self.failure = ""  # why the worker is not warm
+        self.is_over = False
+
+    @property
+    def seconds_allowed(self) -> float:
+        """The deadline of the command on its way."""
+        return self.commands[len(self.steps)].deadline_s
+
+    def __repr__(self) -> str:
+        return f"<Run of {len(self.steps)} of {len(self.commands)} commands on {self.worker!r}>"
+
+
+def wait_for_turn(m: Machine, worker: Worker) -> bool:
+    """A worker answered its handshake; whether it has to be warmed before it may serve."""
+    if m.is_warming_up:
+        m.outbox.append(("warm", worker, None))
+    return m.is_warming_up
+
+
+def begin(m: Machine, worker: Worker, commands: Sequence[Command], ticket: Any, now: float) -> Run:
+    """Run the commands on a worker: at once if it is warming or stands by, else as its places become free.
+
+    A worker that goes ends its run, too.
+    """
+    run = Run(worker, commands, ticket, now)
+    if worker.run is None and worker.state in (WARMING, SPARE, READY):
+        worker.run = run
+        go_on(m, run, now)
+    else:
+        run.failure = "it is being warmed already" if worker.run is not None else f"it is {worker.state}"
+        _tell_end(m, run)
+    return run
+
+
+def go_on(m: Machine, run: Run, now: float) -> None:
+    """Give the worker its next command, if it is free for it; or the run is through, or has failed."""
+    worker = run.worker
+    if run.is_over or run.call is not None:
+        return
+    if worker.state in (DRAINING, GONE) or m.state not in lifetime.STAFFED:
+        run.failure = run.failure or f"it is {worker.state}, the pool {m.state}"
+        _over(m, run)
+    elif run.failure:
+        _failed(m, run, now)
+    elif len(run.steps) == len(run.commands):
+        _through(m, run, now)
+    else:
+        _give_next(m, run, now)
+
+
+def _give_next(m: Machine, run: Run, now: float) -> None:
+    worker, command = run.worker, run.commands[len(run.steps)]
+    if worker.state != READY and worker.load:  # it has yet to pass over the command before
+        m.agenda.add(now + LOOK_AGAIN_S, "warm", run)
+        return
+    call = Call(next(m.call_ids), command.op, command.payload, math.inf, run, is_chore=True)
+    call.submitted_at = call.key = now
+    run.call = call
+    if worker.state == READY:
+        worker.queue.push(call)
+        dispatch.pump(m, worker, now)
+    else:
+        dispatch.send(m, worker, call, now)
+
+
+def ended(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> None:
+    """A command came to its end, in whatever way; the next is given when this step is over."""
+    run: Run = call.ticket
+    command = run.commands[len(run.steps)]
+    error = None if ending == "ok" or getattr(value, "code", "") in RAN else value
+    outcome = "ok" if error is None else ending
+    if error is not None and call.leaving == "deadline_exceeded":
+        outcome, error = "expired", CLASSES["deadline_exceeded"](f"it took longer than {command.deadline_s:g} s")
+    step = Step(command, outcome, now - (call.sent_at or call.submitted_at), error)
+    run.call = None
+    run.steps.append(step)
+    if error is not None:
+        _note_failure(m, run, step)
+    done, of = len(run.steps), len(run.commands)
+    m.say(events.WarmingCommand, run.worker.id, command.name, outcome, done, of, step.seconds)
+    m.outbox.append(("warm_step", run, step))
+    m.agenda.add(now, "warm", run)
+
+
+def _note_failure(m: Machine, run: Run, step: Step) -> None:
+    name = step.command.name
+    m.warm_failures[name] = m.warm_failures.get(name, 0) + 1
+    if step.command.is_required:
+        run.failure = f"{name!r} {step.outcome}: {_text(step.error)}"
+    elif name not in run.worker.cold:
+        run.worker.cold = (*run.worker.cold, name)
+
+
+def _text(error: object) -> str:
+    return str(error) if isinstance(error, PoolError) else f"{type(error).__name__}: {error}"
+
+
+def _through(m: Machine, run: Run, now: float) -> None:
+    """Every command was given. What failed before and is well now is forgotten."""
+    worker = run.worker
+    well = {step.command.name for step in run.steps if step.outcome == "ok"}
+    worker.cold = tuple(name for name in worker.cold if name not in well)
+    _over(m, run)
+    if worker.state == WARMING:
+        fleet.warmed(m, worker, now - run.began_at, now)
+
+
+def _failed(m: Machine, run: Run, now: float) -> None:
+    """A required command failed. Who serves already goes only while starts do not fail: somebody has to serve."""
+    worker, why = run.worker, f"the warm-up of worker {run.worker.id} failed: {run.failure}"
+    _over(m, run)
+    if worker.state == WARMING:
+        _give_up(m, worker, why, now)
+    elif not m.sizing.fails:
+        fleet.note_failed_start(m, why, now)
+        fleet.drain(m, worker, FAILED, now)
+
+
+def refuse(m: Machine, worker: Worker, why: str, now: float) -> None:
+    """Nobody will warm this worker: it is replaced, as one whose start failed."""
+    if worker.state == WARMING and worker.run is None:
+        _give_up(m, worker, f"worker {worker.id} was not warmed: {why}", now)
+
+
+def _give_up(m: Machine, worker: Worker, why: str, now: float) -> None:
+    fleet.start_failed(m, worker, why)
+    fleet.kill(m, worker, FAILED, START_FAILED, now)
+
+
+def lost(m: Machine, call: Call, death: Death, now: float) -> None:
+    """The worker died, perhaps of its command."""
+    endings.finish(m, call, "lost", CLASSES["worker_died"](f"the worker ended with {death}"), now)
+
+
+def worker_gone(m: Machine, worker: Worker, death: Death, now: float) -> None:
+    """What waits in a dead worker's line can be run nowhere else."""
+    run = worker.run
+    if run is not None:
+        if run.call is not None and run.call.state == QUEUED:
+            error = CLASSES["worker_died"](f"the worker ended with {death}", outcome="not_started")
+            endings.end_queued(m, run.call, "lost", error, now)
+        run.failure = run.failure or f"it ended with {death}"
+        _over(m, run)
+
+
+def _over(m: Machine, run: Run) -> None:
+    run.worker.run = None
+    _tell_end(m, run)
+
+
+def _tell_end(m: Machine, run: Run) -> None:
+    run.is_over = True
+    m.outbox.append(("warm_end", run, None))

@@ -1,0 +1,1 @@
+"""Where the states of sessions are kept while no worker holds them: one store a file."""

@@ -1,0 +1,249 @@
+"""Warms a pool: paces the warm-up of its workers by a strategy, tells of the progress, and keeps the last report.
+
+The commands are run by the core, one after another in each worker; here is decided whose turn it is. Warms at opening,
+warms each worker that is started later, and warms a running pool again when asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Protocol
+
+from millpond import events
+from millpond.core import warmup
+from millpond.core.machine import Machine
+from millpond.core.warmup import Command, Run, Step
+from millpond.core.worker import DRAINING, GONE, READY, SPARE, STARTING, WARMING, Worker
+from millpond.warming.commands import Warmup, check_commands
+from millpond.warming.report import SKIPPED, CommandReport, Progress, WarmReport, WorkerReport
+from millpond.warming.strategies import Strategy, warm_parallel
+
+LEFT_OUT = "the strategy stopped before its turn"
+
+
+class Hands(Protocol):
+    """What carries the core's orders out (the driver)."""
+
+    machine: Machine
+    now: Callable[[], float]
+    watchers: set[Callable[[], None]]
+
+    def carry_out(self) -> None:
+        """Do what the core ordered."""
+
+
+class PoolWarmer:
+    """The warming of one pool; iterating over it gives the `Progress` of the round that is on, or of the next.
+
+    `report` is that of the last round that ended, or `None`.
+    """
+
+    def __init__(
+        self,
+        hands: Hands,
+        commands: Sequence[Warmup],
+        strategy: Strategy | None,
+        freeze: Callable[[Warmup], Command],
+    ) -> None:
+        self.report: WarmReport | None = None
+        self._hands = hands
+        self._machine = hands.machine
+        self._commands = check_commands(commands)
+        self._strategy = strategy or warm_parallel
+        self._freeze = freeze
+        self._frozen: list[Command] | None = None
+        self._rounds: set[_Round] = set()
+        self._left_out: dict[int, str] = {}  # id -> why, of workers that were left out before they had started
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._readers: set[asyncio.Queue[Progress | None]] = set()
+        self._machine.is_warming_up = bool(self._commands)
+
+    async def warm(self, strategy: Strategy | None = None, commands: Sequence[Warmup] | None = None) -> WarmReport:
+        """Warm the workers that serve or stand by, each when it has a free place; see `Pool.warm`."""
+        frozen = self._own() if commands is None else [self._freeze(one) for one in check_commands(commands)]
+        workers = [one for one in self._machine.workers.values() if one.state in (READY, SPARE)]
+        return await self._run(_Round(self, workers, frozen), strategy or self._strategy)
+
+    def open_round(self) -> None:
+        """The pool opens, and its first workers have been asked for: they are warmed as the strategy says."""
+        if self._commands:
+            workers = list(self._machine.workers.values())
+            self._begin(_Round(self, workers, None), self._strategy)
+
+    def met(self, worker: Worker) -> None:
+        """A worker answered its handshake: unless a round waits for it, it is warmed by itself."""
+        if worker.id in self._left_out:
+            self.refuse(worker, self._left_out.pop(worker.id))
+        elif not any(worker.id in one.workers for one in self._rounds):
+            self._begin(_Round(self, [worker], None), warm_parallel)
+
+    def close(self) -> None:
+        """The pool closes: no round goes on."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def __aiter__(self) -> AsyncIterator[Progress]:
+        queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+        self._readers.add(queue)
+        try:
+            while (step := await queue.get()) is not None:
+                yield step
+        finally:
+            self._readers.discard(queue)
+
+    def _own(self) -> list[Command]:
+        """The pool's commands, frozen when the handler is known; raises `BadArgument` for what does not fit it."""
+        if self._frozen is None:
+            self._frozen = [self._freeze(command) for command in self._commands]
+        return self._frozen
+
+    def _begin(self, one: _Round, strategy: Strategy) -> None:
+        task = asyncio.ensure_future(self._run(one, strategy))
+        self._rounds.add(one)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # what it raised was told to the workers it left out
+
+    async def _run(self, one: _Round, strategy: Strategy) -> WarmReport:
+        self._rounds.add(one)
+        self._say(events.WarmingStart, len(one.workers), len(self._commands if one.given is None else one.given))
+        why = LEFT_OUT
+        try:
+            await strategy(list(one.workers), one.warm)
+        except Exception as error:
+            why = f"the strategy raised {type(error).__name__}: {error}"
+            raise
+        finally:
+            one.leave_out_rest(why)
+            self._rounds.discard(one)
+            self.report = one.report()
+            self._say(events.WarmingStop, len(self.report.warm), len(self.report.failed), self.report.seconds)
+            self.tell(None)
+        return self.report
+
+    def _say(self, kind: type[events.Event], *facts: Any) -> None:
+        self._machine.say(kind, *facts)
+        self._hands.carry_out()
+
+    def tell(self, step: Progress | None) -> None:
+        """Tell those who follow; `None`: the round is over."""
+        for reader in self._readers:
+            reader.put_nowait(step)
+
+    def refuse(self, worker: Worker, why: str) -> None:
+        """Nobody warms this worker: one that has to be warm before it serves is replaced."""
+        if worker.state == STARTING:
+            self._left_out[worker.id] = why
+        warmup.refuse(self._machine, worker, why, self._hands.now())
+        self._hands.carry_out()
+
+    def commands_of(self, one: _Round) -> list[Command]:
+        """The commands of a round."""
+        return self._own() if one.given is None else one.given
+
+    @property
+    def hands(self) -> Hands:
+        """What carries orders out."""
+        return self._hands
+
+
+class _Round:
+    """One round: who is to be warmed, who was, and the tickets of the runs on their way."""
+
+    def __init__(self, warmer: PoolWarmer, workers: Sequence[Worker], given: list[Command] | None) -> None:
+        self.workers = {worker.id: worker for worker in workers}
+        self.given = given  # the commands; `None` for the pool's own
+        self._warmer = warmer
+        self._hands = warmer.hands
+        self._began_at = self._hands.now()
+        self._begun: set[int] = set()
+        self._reports: list[WorkerReport] = []
+        self._done = 0
+
+    async def warm(self, worker_id: int) -> WorkerReport:
+        """Warm one of the round's workers, when it has started; what fails in it is in the report."""
+        if worker_id in self._begun or worker_id not in self.workers:
+            raise ValueError(f"worker {worker_id} is not in this round, or had its turn: {sorted(self.workers)}")
+        worker, turn_at = self.workers[worker_id], self._hands.now()
+        self._begun.add(worker_id)
+        await _until(self._hands, lambda: worker.state not in (STARTING, WARMING) or bool(worker.greeted_at))
+        if worker.state in (DRAINING, GONE):
+            return self._ended(worker_id, (), turn_at, f"it is {worker.state} ({worker.reason or 'died'})")
+        try:
+            commands = self._warmer.commands_of(self)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            self._warmer.refuse(worker, why)
+            return self._ended(worker_id, (), turn_at, why)
+        ticket = _Ticket(self)
+        run = warmup.begin(self._hands.machine, worker, commands, ticket, self._hands.now())
+        self._hands.carry_out()
+        await ticket.over
+        return self._ended(worker_id, tuple(map(_reported, run.steps)), turn_at, run.failure)
+
+    def stepped(self, run: Run, step: Step) -> None:
+        """A command is behind a worker."""
+        self._done += 1
+        of = len(self.workers) * len(run.commands)
+        after = self._hands.now() - self._began_at
+        self._warmer.tell(Progress(run.worker.id, step.command.name, step.outcome, self._done, of, after))
+
+    def leave_out_rest(self, why: str) -> None:
+        """The strategy is through: whoever had no turn is not warmed."""
+        for worker_id in self.workers.keys() - self._begun:
+            self._warmer.refuse(self.workers[worker_id], why)
+            self._ended(worker_id, (), self._hands.now(), f"{SKIPPED}: {why}")
+
+    def report(self) -> WarmReport:
+        """What was done."""
+        return WarmReport(tuple(self._reports), self._hands.now() - self._began_at)
+
+    def _ended(self, worker_id: int, commands: tuple[CommandReport, ...], turn_at: float, failure: str) -> WorkerReport:
+        made = WorkerReport(worker_id, commands, self._hands.now() - turn_at, failure)
+        self._reports.append(made)
+        return made
+
+
+class _Ticket:
+    """Told of one worker's run."""
+
+    def __init__(self, one: _Round) -> None:
+        self._round = one
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def step(self, run: Run, step: Step) -> None:
+        """One command ended."""
+        self._round.stepped(run, step)
+
+    def end(self) -> None:
+        """The run is over."""
+        if not self.over.done():
+            self.over.set_result(None)
+
+
+def _reported(step: Step) -> CommandReport:
+    command = step.command
+    error = "" if step.error is None else f"{type(step.error).__name__}: {step.error}"
+    return CommandReport(command.name, step.outcome, step.seconds, command.is_required, error)
+
+
+async def _until(hands: Hands, holds: Callable[[], bool]) -> None:
+    """Wait until something holds that only the driver's doings can change."""
+    if holds():
+        return
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def look() -> None:
+        if not done.done() and holds():
+            done.set_result(None)
+
+    hands.watchers.add(look)
+    try:
+        await done
+    finally:
+        hands.watchers.discard(look)

@@ -1,0 +1,82 @@
+"""What a worker sends ahead of a session's answer when durability asks for it: the state the call leaves.
+
+Nothing if it is as it was, what differs in the middle if that is smaller, else all of it. Both ends know the state that
+was sent last: what was sent ahead of the last answer, or came with the session. Used after a state is frozen.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from millpond.wire.frames import SEGMENTED, ProtocolError
+from millpond.wire.segments import Parts
+
+# Flags of a SAVED frame, beside SEGMENTED.
+UNCHANGED = 2  # the state is the one sent last
+DIFFERENT = 4  # the body says what of the one sent last differs
+UNSAVED = 8  # the state cannot be sent; the body says why
+
+_KEPT = struct.Struct("<II")  # bytes kept at the beginning and at the end
+_WORTH = 0.75  # a difference is sent when it is smaller than this share of the state
+
+
+class Saved(NamedTuple):
+    """One state as it is sent: under which lease, how, and what."""
+
+    lease: int
+    flags: int
+    body: bytes
+
+
+def difference(before: bytes, after: bytes) -> bytes | None:
+    """What has to be sent to one who has `before`; `None` if that is not worth it."""
+    start = _common(before, after, min(len(before), len(after)))
+    room = min(len(before), len(after)) - start
+    end = _common_end(before, after, room)
+    if _KEPT.size + len(after) - start - end > _WORTH * len(after):
+        return None
+    return _KEPT.pack(start, end) + after[start : len(after) - end]
+
+
+def restored(before: bytes | None, flags: int, body: bytes) -> tuple[bytes | None, str]:
+    """The state that was sent to one who has `before`, or why there is none. Raises `ProtocolError` on nonsense."""
+    if flags & UNSAVED:
+        return None, body.decode(errors="replace")
+    if flags & UNCHANGED:
+        return before, ""
+    if flags & DIFFERENT:
+        body = _patched(before, body)
+    return (Parts(body) if flags & SEGMENTED else body), ""
+
+
+def _patched(before: bytes | None, body: bytes) -> bytes:
+    if before is None or len(body) < _KEPT.size:
+        raise ProtocolError("a session's state came as a difference from nothing")
+    start, end = _KEPT.unpack_from(body)
+    if start + end > len(before):
+        raise ProtocolError(f"a session's state differs from {len(before)} bytes beyond their end")
+    return before[:start] + body[_KEPT.size :] + (before[-end:] if end else b"")
+
+
+def _common(a: bytes, b: bytes, most: int) -> int:
+    """How many bytes are the same at the beginning, by bisection: a comparison of slices costs next to nothing."""
+    low = 0
+    while low < most:
+        middle = (low + most + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            most = middle - 1
+    return low
+
+
+def _common_end(a: bytes, b: bytes, most: int) -> int:
+    low = 0
+    while low < most:
+        middle = (low + most + 1) // 2
+        if a[len(a) - middle : len(a) - low] == b[len(b) - middle : len(b) - low]:
+            low = middle
+        else:
+            most = middle - 1
+    return low

@@ -1,0 +1,72 @@
+"""Durability in the worker: what is sent ahead of each answer of a session, so that the parent can go on from there.
+
+Remembers per session what was sent last. Freezes what it is given; which of the handler's code gives it is `plan`'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from millpond.wire import saved, segments
+from millpond.wire.codec import CodecError
+from millpond.wire.frames import SEGMENTED
+from millpond.wire.saved import DIFFERENT, UNCHANGED, UNSAVED, Saved
+from millpond.wire.wording import error_text, type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from millpond.wire.codec import Codec
+    from millpond.worker.session import Hooks, Seat
+
+    Exported = tuple[Any, BaseException | None]
+
+SMALLEST = 256  # bytes of a state below which no difference is looked for
+
+
+class Saver:
+    """`uses_hook`: the handler gives the state itself, by `export_session`. `limit` in bytes, as that of an answer."""
+
+    __slots__ = ("_freeze", "_limit", "uses_hook")
+
+    def __init__(self, codec: Codec, limit: int, hooks: Hooks) -> None:
+        self._freeze: Callable[[Any], Any] = codec.freeze
+        self._limit = limit
+        self.uses_hook = "export_session" in hooks
+
+    def saved(self, seat: Seat, exported: Exported | None = None) -> Saved:
+        """What to send of the state a call leaves: `exported` is what came of the hook, if there is one."""
+        if exported is None:
+            exported = seat.session.state, None
+        state, error = exported
+        if error is not None:
+            return self._unsaved(seat, f"export_session raised {type_name(type(error))}: {error_text(error)}")
+        try:
+            frozen = self._freeze(state)
+        except CodecError as failure:
+            return self._unsaved(seat, f"{failure}: {error_text(failure.__cause__ or failure)}")
+        flags = 0
+        if type(frozen) is not bytes:
+            frozen, flags = bytes(segments.joined(frozen)), SEGMENTED
+        if len(frozen) > self._limit:
+            return self._unsaved(seat, f"it is {len(frozen)} bytes large, max_payload is {self._limit}")
+        return self._compared(seat, frozen, flags)
+
+    def unchanged(self, seat: Seat) -> Saved:
+        """The call did not get as far as the session."""
+        return Saved(seat.lease, UNCHANGED, b"")
+
+    def _compared(self, seat: Seat, state: bytes, flags: int) -> Saved:
+        before, flags_before = seat.sent, seat.sent_flags
+        if state == before and flags == flags_before:
+            return Saved(seat.lease, UNCHANGED, b"")
+        seat.sent, seat.sent_flags = state, flags
+        if before is not None and len(state) >= SMALLEST:
+            differs = saved.difference(before, state)
+            if differs is not None:
+                return Saved(seat.lease, flags | DIFFERENT, differs)
+        return Saved(seat.lease, flags, state)
+
+    def _unsaved(self, seat: Seat, why: str) -> Saved:
+        seat.sent = None
+        return Saved(seat.lease, UNSAVED, f"its state cannot be saved: {why}".encode(errors="replace")[:4096])

@@ -1,0 +1,64 @@
+"""The warm report: finds the handler, measures it in four ways, prints a table."""
+
+from __future__ import annotations
+
+import pytest
+
+from millpond.cli.warm_report.measure import WAYS, Measured, measure
+from millpond.cli.warm_report.report import cells, load_handler
+from tests.warming.handlers import Cook
+
+
+class Preloaded:
+    """Says in its workers whether its preload ran."""
+
+    is_loaded = False
+
+    @classmethod
+    def preload(cls) -> None:
+        cls.is_loaded = True
+
+    def __init__(self) -> None:
+        self.was_loaded = type(self).is_loaded
+
+    def ask(self) -> bool:
+        return self.was_loaded
+
+
+def test_the_handler_is_found_by_its_name():
+    """As a pool would find it."""
+    assert load_handler("tests.warming.handlers:Cook") is Cook
+
+
+@pytest.mark.parametrize(
+    "name", ["nowhere:Cook", "tests.warming.handlers:Baker", "Cook", "tests.warming.handlers:note"]
+)
+def test_what_is_no_handler_ends_the_command_with_a_sentence(name):
+    """No traceback of ours."""
+    with pytest.raises(SystemExit, match="millpond: "):
+        load_handler(name)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_each_way_is_measured(way):
+    """As many answers as deaths, from as many new workers, and what one more weighs."""
+    steps = []
+    found = await measure(way, Cook, 2, lambda: steps.append(way))
+    assert (len(found.answers), len(found.cpu), len(steps)) == (2, 2, 3)
+    assert all(seconds > 0 for seconds in [*found.answers, *found.cpu])
+    assert found.pss_mb > 0
+
+
+@pytest.mark.parametrize(("way", "is_loaded"), [("imported", False), ("preloaded", True)])
+async def test_imported_means_without_preload(way, is_loaded):
+    """The image has the handler's module, and no more."""
+    from millpond.cli.warm_report.measure import make_pool
+
+    async with make_pool(way, Preloaded, max_workers=1) as pool:
+        assert await pool.call("ask") is is_loaded
+
+
+def test_a_row_says_milliseconds_and_megabytes():
+    """Median and 99th percentile; one sample is both."""
+    assert cells(Measured("cold", [0.1], [0.2], 3.04)) == ("100.0 ms", "100.0 ms", "3.0 MB", "200 ms")
+    assert cells(Measured("spare", [0.001, 0.003], [0.2, 0.2], 0.0))[:2] == ("2.0 ms", "3.0 ms")

@@ -1,0 +1,192 @@
+"""Warming a pool: at opening, of workers that come later, and again while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import millpond
+from millpond import Warmup, warm_sequential, warm_staged
+from millpond.testing import EventRecorder
+from tests.contract.sites import check, failure, until
+from tests.warming.handlers import Cook, note, noted
+
+
+async def test_commands_are_run_before_the_first_call(site):
+    """Operations with their arguments, imports, and functions; what they return need not travel."""
+    warmup = [Warmup("heat", 90), Warmup.imports("colorsys"), Warmup.run(note, "salt")]
+    async with site.pool(Cook, warmup=warmup) as pool:
+        assert await pool.call("what") == ["heat 90"]
+        assert "salt" in await pool.run(noted)
+        report = pool.warmer.report
+        assert [(one.command, one.outcome) for one in report.workers[0].commands] == [
+            ("heat", "ok"),
+            ("import colorsys", "ok"),
+            ("tests.warming.handlers.note", "ok"),
+        ]
+        said = pool.statistics()
+        assert (said.submitted, said.state, dict(said.warm_failures)) == (2, "ready", {})
+
+
+async def test_a_worker_that_comes_later_is_warmed_too(near_site):
+    """Nobody meets a cold one."""
+    async with near_site.pool(Cook, warmup=[Warmup("heat", 90)]) as pool:
+        near_site.kill(pool)
+        await until(lambda: pool.statistics().starts == 2)
+        assert await pool.call("what") == ["heat 90"]
+
+
+async def test_a_failing_required_command_keeps_the_pool_from_opening(near_site):
+    """The reason is in the error: command, and what it raised."""
+    path = near_site.path()
+    Path(path).touch()
+    error = check(
+        await failure(near_site.pool(Cook, warmup=[Warmup("boil", path)]).open()), "start_failed", "not_started"
+    )
+    assert "'boil' failed: RuntimeError: no water" in str(error)
+
+
+async def test_the_pool_opens_with_those_that_succeeded(near_site):
+    """`min_ready` of them suffice; the others come later, and till then the pool says what is wrong."""
+    warmup = [Warmup("boil_once_in_two", near_site.path())]
+    async with near_site.pool(
+        Cook, warmup=warmup, min_workers=3, min_ready=2, restart_backoff=0.5, warm_strategy=warm_sequential
+    ) as pool:
+        said = pool.statistics()
+        assert (said.state, dict(said.warm_failures)) == ("degraded", {"boil_once_in_two": 1})
+        assert "no water" in said.reason
+        await until(lambda: pool.statistics().workers["ready"] == 3)
+
+
+async def test_a_best_effort_failure_is_seen_and_can_be_healed(near_site):
+    """The worker serves; warming it again in service makes the pool well."""
+    path = near_site.path()
+    Path(path).touch()
+    async with near_site.pool(Cook, warmup=[Warmup("boil", path, required=False)]) as pool:
+        said = pool.statistics()
+        assert (said.state, dict(said.warm_failures), dict(said.not_warm)) == ("degraded", {"boil": 1}, {1: ("boil",)})
+        Path(path).unlink()
+        report = await pool.warm()
+        assert (report.warm, report.success_share) == ((1,), 1.0)
+        assert pool.statistics().state == "ready"
+        assert pool.statistics().starts == 1
+
+
+async def test_a_running_pool_is_warmed_in_service(near_site):
+    """Calls go on being answered, and the strategy says who is next."""
+    async with near_site.pool(Cook, min_workers=2) as pool:
+        order = []
+
+        async def backwards(workers, warm):
+            for worker in reversed(workers):
+                order.append(worker)
+                await warm(worker)
+
+        warming = asyncio.ensure_future(pool.warm(backwards, commands=[Warmup("heat", 1), Warmup("heat", 2)]))
+        calls = [await pool.call("what") for _ in range(20)]
+        report = await warming
+        assert order == [2, 1]
+        assert len(calls) == 20
+        assert (report.warm, report.failed, report.success_share) == ((2, 1), (), 1.0)
+        assert await pool.call("what") == ["heat 1", "heat 2"]
+
+
+async def test_progress_can_be_followed(near_site):
+    """Each command is told with how many are behind and ahead; then the iteration ends."""
+    async with near_site.pool(Cook, min_workers=2) as pool:
+
+        async def follow():
+            return [step async for step in pool.warmer]
+
+        following = asyncio.ensure_future(follow())
+        await asyncio.sleep(0)
+        recorder = EventRecorder(pool)
+        await pool.warm(warm_sequential, commands=[Warmup("heat", 1)])
+        steps = await following
+        assert [(one.worker, one.command, one.outcome, one.done, one.of) for one in steps] == [
+            (1, "heat", "ok", 1, 2),
+            (2, "heat", "ok", 2, 2),
+        ]
+        assert [event.name for event in recorder.events if event.name.startswith("warming")] == [
+            "warming.start",
+            "warming.command",
+            "warming.command",
+            "warming.stop",
+        ]
+
+
+async def test_what_a_strategy_leaves_out_is_in_the_report(near_site):
+    """A strategy that stops early is no failure of the workers that serve."""
+    path = near_site.path()
+    Path(path).touch()
+    async with near_site.pool(Cook, min_workers=3, restart_backoff=5.0) as pool:
+        report = await pool.warm(warm_staged(1, stop_above=0.0), commands=[Warmup("boil", path)])
+        assert [one.failure.partition(":")[0] for one in report.workers[1:]] == ["skipped", "skipped"]
+        assert report.success_share == 0.0
+        assert report.failures == {"boil": 1}
+        assert pool.statistics().workers["ready"] == 2
+
+
+async def test_a_strategy_that_raises_is_told_to_who_asked(near_site):
+    """The pool goes on."""
+
+    async def broken(workers, warm):
+        raise ZeroDivisionError("strategy")
+
+    async with near_site.pool(Cook) as pool:
+        with pytest.raises(ZeroDivisionError):
+            await pool.warm(broken, commands=[Warmup("heat", 1)])
+        assert await pool.call("what") == []
+    error = await failure(near_site.pool(Cook, warmup=[Warmup("heat", 1)], warm_strategy=broken).open())
+    assert "the strategy raised ZeroDivisionError" in str(check(error, "start_failed", "not_started"))
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (Warmup("hit"), "no operation 'hit'"),
+        (Warmup("heat"), "missing 'degrees'"),
+        (Warmup("steam"), "a stream"),
+        (Warmup("serve", "soup"), "needs a session"),
+        (Warmup("heat", lambda: (one for one in ())), None),
+    ],
+)
+async def test_a_command_that_does_not_fit_is_refused(near_site, command, told):
+    """At opening as on a running pool."""
+    async with near_site.pool(Cook) as pool:
+        if told is None:
+            assert (await pool.warm(commands=[command])).success_share == 1.0
+            return
+        error = check(await failure(pool.warm(commands=[command])), "bad_argument", "not_started")
+        assert told in str(error)
+    error = check(await failure(near_site.pool(Cook, warmup=[command]).open()), "start_failed", "not_started")
+    assert told in str(error)
+
+
+async def test_a_command_beyond_its_deadline_is_given_up():
+    """Its worker is interrupted; best effort as it is, the worker serves."""
+    warmup = [Warmup("nap", 30.0, deadline=0.1, required=False)]
+    async with millpond.Pool(Cook, max_workers=1, warmup=warmup) as pool:
+        (one,) = pool.warmer.report.workers
+        assert [step.outcome for step in one.commands] == ["expired"]
+        assert await pool.call("what") == []
+
+
+async def test_closing_while_warming_waits_for_nobody():
+    """Neither the opening nor a round on a running pool."""
+    pool = millpond.Pool(Cook, max_workers=1, warmup=[Warmup("nap", 30.0)])
+    opening = asyncio.ensure_future(pool.open())
+    await until(lambda: pool.statistics().workers["warming"])
+    async with asyncio.timeout(5.0):
+        await pool.close()
+    check(await failure(opening), "pool_closed", "not_started")
+
+
+def test_a_sync_pool_warms_as_well():
+    """The same verb, blocking."""
+    with millpond.SyncPool(Cook, max_workers=1, spare_workers=1) as pool:
+        report = pool.warm(commands=[Warmup("heat", 1)])
+        assert len(report.warm) >= 1
+        assert pool.call("what") == ["heat 1"]

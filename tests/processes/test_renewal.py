@@ -1,0 +1,130 @@
+"""`replace_workers` with code that changes on disk: what new workers run, and what happens if it does not work."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import millpond
+from millpond.engine import kernel
+from millpond.engine.numbering import NO_OPERATION, Numbering
+from tests.contract.sites import check, failure, until
+
+FIRST = """
+class Cook:
+    def cook(self):
+        return "soup"
+    def wash(self):
+        return "plates"
+    def count(self, *, session):
+        session.state["n"] = session.state.get("n", 0) + 1
+        return session.state["n"]
+"""
+SECOND = FIRST.replace('"soup"', '"stew"').replace("def wash", "def bake")
+BROKEN = "raise ImportError('no such spice')"
+NOT_MADE = FIRST + "\n    def __init__(self):\n        raise RuntimeError('no kitchen')\n"
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module on disk with the first version of the handler."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "kitchen_on_disk.py"
+    path.write_text(FIRST)
+    return path
+
+
+def kitchen(**settings) -> millpond.Pool:
+    settings = {"min_workers": 2, "max_workers": 2, "restart_backoff": 0.05, **settings}
+    return millpond.Pool("kitchen_on_disk:Cook", worker_env={"PYTHONDONTWRITEBYTECODE": "1"}, **settings)
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+async def test_new_workers_run_the_code_that_is_on_disk_now(module, start_method):
+    """Every worker is replaced; operations that came are there, those that went are refused."""
+    async with kitchen(start_method=start_method) as pool:
+        assert await pool.call("cook") == "soup"
+        before = set(pool.statistics().pids)
+        module.write_text(SECOND)
+        await pool.replace_workers()
+        assert before.isdisjoint(pool.statistics().pids)
+        answers = await asyncio.gather(*(pool.call(name) for name in ["cook", "bake"] * 10))
+        assert answers == ["stew", "plates"] * 10
+        check(await failure(pool.call("wash")), "bad_argument", "not_started")
+        module.write_text(FIRST)
+        await pool.replace_workers()
+        assert [await pool.call(name) for name in ("cook", "wash")] == ["soup", "plates"]
+
+
+async def test_sessions_move_to_the_new_code(module):
+    """Nobody loses anything, while calls go on."""
+    async with kitchen() as pool:
+        sessions = [await pool.session(f"s{n}") for n in range(6)]
+        for session in sessions:
+            await session.call("count")
+        module.write_text(SECOND)
+        renewing = asyncio.ensure_future(pool.replace_workers())
+        counts = [[await session.call("count") for session in sessions] for _ in range(20)]
+        await renewing
+        assert counts == [[n] * 6 for n in range(2, 22)]
+        assert await pool.call("cook") == "stew"
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [(BROKEN, "no such spice"), ("class Cook(: pass", "SyntaxError"), (NOT_MADE, "no kitchen")]
+)
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_code_that_does_not_work_leaves_the_old_one_serving(module, code, told, workers):
+    """Whether it cannot be imported or makes no worker; the error ends with the user's own."""
+    async with kitchen(min_workers=workers, max_workers=workers) as pool:
+        module.write_text(code)
+        error = check(await failure(pool.replace_workers()), "start_failed", "not_started")
+        assert told in str(error)
+        assert await pool.call("cook") == "soup"
+        await until(lambda: pool.statistics().workers["ready"] == workers)
+        assert {await pool.call("cook") for _ in range(10)} == {"soup"}
+        module.write_text(SECOND)
+        await pool.replace_workers()
+        assert await pool.call("cook") == "stew"
+
+
+async def test_the_old_warden_goes_with_its_last_worker(module):
+    """After a renewal there is one warden, and nothing of the old image."""
+    async with kitchen(spare_workers=1) as pool:
+        await pool.replace_workers()
+        await pool.replace_workers()
+        await until(lambda: len(kernel.carriers(pool.run_id)) == 4, "three workers and a warden")
+        await until(lambda: pool.statistics().spares == 1)
+
+
+async def test_a_pool_that_closes_meanwhile_leaves_nothing(module):
+    """Neither of the two images."""
+    pool = kitchen()
+    await pool.open()
+    renewing = asyncio.ensure_future(pool.replace_workers())
+    await until(lambda: len(kernel.carriers(pool.run_id)) > 3)
+    await pool.close()
+    await asyncio.wait([renewing])
+    renewing.exception()
+    assert kernel.carriers(pool.run_id) == []
+
+
+def facts(*names: str):
+    from millpond.seams import HandlerFacts, OperationFacts
+
+    made = [OperationFacts(name, "plain", False, (), 0, 0, (), (), False, False) for name in names]
+    return HandlerFacts("Cook", tuple(made), ())
+
+
+def test_an_operation_keeps_its_number():
+    """A call that waits while the code changes means what it meant."""
+    numbering = Numbering()
+    assert numbering.translation(facts("a", "c")) is None
+    assert numbering.translation(facts("a", "b", "c")) == {1: 1, 2: 3, 3: 2}
+    assert numbering.translation(facts("b")) == {1: NO_OPERATION, 2: NO_OPERATION, 3: 1}
+    lasting = numbering.lasting(facts("b", "d"))
+    assert [one.name for one in lasting.operations] == ["a", "c", "b", "d"]
+    assert lasting.removed == ("a", "c")
+    assert numbering.translation(facts("a", "c")) == {1: 1, 2: 2, 3: NO_OPERATION, 4: NO_OPERATION}

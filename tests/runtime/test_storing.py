@@ -1,0 +1,430 @@
+"""The keeper: each order about a session at rest is answered once, on the loop, and nothing committed is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from millpond.errors import StoreFailed
+from millpond.runtime import scribe, storing
+from millpond.runtime.storing import Keeper, make_keeper
+from millpond.seams import SessionRecord
+from millpond.sessions.memory import MemoryStore
+from millpond.sessions.sqlite import SqliteStore
+from millpond.settings import Settings
+from millpond.wire.codec import Frozen
+from millpond.wire.segments import Parts, joined, unpack
+from tests.runtime.stores import SlowStore, full
+
+NOW = 1_000_000.0
+
+
+def record(name: str = "a", lease: int = 1, version: int = 0, state: object = b"state", generation: int = 1):
+    return SessionRecord(name, generation, lease, version, state)
+
+
+class Desk:
+    """An open keeper and what it answered, in order: (label, state, error)."""
+
+    def __init__(self, store, **options) -> None:
+        self.store = store
+        self.keeper = Keeper(store, wall_clock=lambda: NOW, **options)
+        self.told: list[tuple[str, object, str]] = []
+
+    async def __aenter__(self) -> Desk:
+        await self.keeper.open()
+        return self
+
+    async def __aexit__(self, *_) -> None:
+        if isinstance(self.store, SlowStore):
+            self.store.release()
+        await self.keeper.close()
+
+    def answer(self, label: str):
+        return lambda found, error: self.told.append((label, found and found.state, str(error or "")))
+
+    def put(self, label: str, one: SessionRecord) -> None:
+        self.keeper.store(one, self.answer(label))
+
+    def recall(self, label: str, session_id: str = "a") -> None:
+        self.keeper.recall(session_id, self.answer(label))
+
+    async def hear(self, count: int) -> list[tuple[str, object, str]]:
+        """Wait for so many answers in all."""
+        heard = asyncio.Event()
+        self.keeper.told_all = heard.set
+        async with asyncio.timeout(20):
+            while len(self.told) < count:
+                heard.clear()
+                await heard.wait()
+        return self.told
+
+
+async def test_memory_is_used_at_once():
+    """There is no thread, and the answer is there when the order was given."""
+    threads = threading.active_count()
+    async with Desk(MemoryStore()) as desk:
+        desk.put("stored", record())
+        desk.recall("read")
+        desk.keeper.erase("a", 1)
+        desk.recall("gone")
+        assert desk.told == [("stored", None, ""), ("read", b"state", ""), ("gone", None, "")]
+        assert threading.active_count() == threads
+
+
+async def test_a_store_that_waits_has_a_thread_of_its_own():
+    """One for all it does, gone when the keeper is closed; answers are told on the loop's."""
+    threads = threading.active_count()
+    store = SlowStore()
+    async with Desk(store) as desk:
+        desk.put("stored", record())
+        desk.recall("read")
+        await desk.hear(2)
+        assert len(store.threads) == 1
+        assert threading.get_ident() not in store.threads
+    assert threading.active_count() == threads
+
+
+async def test_what_comes_during_a_commit_shares_the_next():
+    """Group commit: a hundred callers wait for two commits, not for a hundred."""
+    store = SlowStore()
+    store.hold()
+    async with Desk(store) as desk:
+        desk.put("first", record("first"))
+        store.wait_held()
+        for number in range(100):
+            desk.put(f"{number}", record(f"{number}"))
+        store.release()
+        told = await desk.hear(101)
+    assert [len(batch) for batch in store.batches] == [1, 100]
+    assert [label for label, _, error in told if not error] == ["first", *map(str, range(100))]
+
+
+async def test_a_commit_is_bounded_in_number_and_bytes(monkeypatch):
+    """A session that is woken waits for one commit at most, so none may be endless; one large state goes alone."""
+    monkeypatch.setattr(scribe, "MOST_RECORDS", 3)
+    monkeypatch.setattr(scribe, "MOST_BYTES", 100)
+    store = SlowStore()
+    store.hold()
+    async with Desk(store) as desk:
+        desk.put("first", record("first"))
+        store.wait_held()
+        for name, size in (("b", 60), ("c", 60), ("d", 500), ("e", 1), ("f", 1), ("g", 1), ("h", 1)):
+            desk.put(name, record(name, state=bytes(size)))
+        store.release()
+        await desk.hear(8)
+    assert ["".join(one.id for one in batch) for batch in store.batches[1:]] == ["b", "c", "d", "efg", "h"]
+
+
+async def test_only_the_newest_of_what_waits_is_written():
+    """And it answers for those it replaced: they are contained in it."""
+    store = SlowStore()
+    store.hold()
+    async with Desk(store) as desk:
+        desk.put("first", record("z"))
+        store.wait_held()
+        for version in (1, 2, 3):
+            desk.put(f"v{version}", record(version=version, state=b"%d" % version))
+        store.release()
+        told = await desk.hear(4)
+    assert [one.state for one in store.batches[1]] == [b"3"]
+    assert [label for label, _, error in told if not error] == ["first", "v1", "v2", "v3"]
+
+
+async def test_a_wake_does_not_wait_for_what_is_to_be_written():
+    """Reads go before the next commit, and see what it will write."""
+    store = SlowStore()
+    store.hold()
+    async with Desk(store) as desk:
+        desk.put("first", record("z"))
+        store.wait_held()
+        desk.put("second", record("a", state=b"waiting"))
+        desk.keeper.erase("z", 1)
+        desk.recall("pending", "a")
+        desk.recall("erased", "z")
+        store.release()
+        told = await desk.hear(4)
+    assert [one for one in told if one[0] != "first"] == [
+        ("pending", b"waiting", ""),
+        ("erased", None, ""),
+        ("second", None, ""),
+    ]
+
+
+async def test_erasing_and_beginning_again_in_one_batch_leaves_the_new_session():
+    """A session was closed and another of its id was opened: the old record's lease does not fence the new one."""
+    store = SlowStore()
+    async with Desk(store) as desk:
+        desk.put("old", record(lease=9))
+        await desk.hear(1)
+        store.hold()
+        desk.put("other", record("z"))
+        store.wait_held()
+        desk.keeper.erase("a", 1)
+        desk.put("new", record(lease=1, state=b"new"))
+        store.release()
+        await desk.hear(3)
+    assert store.get("a").state == b"new"
+
+
+async def test_a_failure_is_told_to_each_whose_record_it_was():
+    """As an error object of its own; who comes later is not concerned."""
+    store = SlowStore()
+    errors: list[StoreFailed] = []
+    async with Desk(store) as desk:
+        store.hold()
+        desk.put("first", record("z"))
+        store.wait_held()
+        for name in "ab":
+            desk.keeper.store(record(name), lambda _, error: errors.append(error))
+        store.failures.extend([full(), full()])
+        store.release()
+        desk.put("later", record("c"))
+        await desk.hear(2)
+        while len(errors) < 2:
+            await asyncio.sleep(0)
+        assert desk.told[0] == ("first", None, "the disk is full")
+        assert [str(error) for error in errors] == ["the disk is full"] * 2
+        assert errors[0] is not errors[1]
+        assert desk.keeper.failures >= 3
+        desk.put("again", record("a", version=1))
+        assert (await desk.hear(3))[-1] == ("again", None, "")
+
+
+async def test_the_first_failure_of_a_row_is_said(caplog):
+    """Not each: a full disk would fill the log. That something can be read does not end the row."""
+    store = SlowStore()
+    said: list[str] = []
+    async with Desk(store) as desk:
+        desk.keeper.failed = said.append
+        desk.put("kept", record("kept"))
+        await desk.hear(1)
+        for version, fails in enumerate((True, True, False, True)):
+            store.failures.extend([full()] * fails)
+            desk.put("put", record(version=version))
+            await desk.hear(2 * version + 2)
+            desk.recall("read", "kept")
+            await desk.hear(2 * version + 3)
+    assert said == ["the disk is full"] * 2
+    assert caplog.text.count("the disk is full") == 2
+
+
+async def test_what_a_users_store_raises_is_a_store_failure():
+    """Whatever it is; the cause is kept."""
+    store = SlowStore()
+    errors: list[StoreFailed] = []
+    async with Desk(store) as desk:
+        store.failures.append(ZeroDivisionError())
+        with pytest.raises(StoreFailed, match="ZeroDivisionError") as raised:
+            await desk.keeper.find("a")
+        assert raised.value.outcome == "not_started"
+        store.failures.append(KeyError("oops"))
+        desk.keeper.store(record(), lambda _, error: errors.append(error))
+    assert isinstance(errors[0], StoreFailed)
+    assert isinstance(errors[0].__cause__, KeyError)
+
+
+async def test_an_erasure_that_failed_goes_before_the_next_commit():
+    """Else a state that was closed could come back, or fence out the session that follows."""
+    store = SlowStore()
+    async with Desk(store) as desk:
+        desk.put("old", record(lease=9))
+        await desk.hear(1)
+        store.failures.append(full())
+        desk.keeper.erase("a", 1)
+        while store.failures:
+            await asyncio.sleep(0)
+        desk.recall("erased")
+        assert (await desk.hear(2))[-1] == ("erased", None, "")
+        desk.put("new", record(lease=1, state=b"new"))
+        assert (await desk.hear(3))[-1] == ("new", None, "")
+    assert store.get("a").state == b"new"
+
+
+async def test_closing_writes_what_waits():
+    """Nobody who closes loses what was ordered before."""
+    store = SlowStore()
+    desk = Desk(store)
+    await desk.keeper.open()
+    for number in range(10):
+        desk.put(f"{number}", record(f"{number}"))
+    await desk.keeper.close()
+    assert len(desk.told) == 10
+    assert not any(error for _, _, error in desk.told)
+    assert len(store.ids()) == 10
+    await desk.keeper.close()
+
+
+async def test_closing_ends_in_time_whatever_the_disk_does(monkeypatch):
+    """What was not written by then is told as failed, once: the late answer of the disk is not told again."""
+    monkeypatch.setattr(storing, "CLOSE_S", 0.05)
+    store = SlowStore()
+    store.hold()
+    desk = Desk(store)
+    await desk.keeper.open()
+    desk.put("stuck", record())
+    store.wait_held()
+    desk.put("behind", record("b"))
+    await desk.keeper.close()
+    told = list(desk.told)
+    assert [label for label, _, error in told if "closed before" in error] == ["stuck", "behind"]
+    store.release()
+    assert desk.keeper._scribe.join(20.0)
+    await asyncio.sleep(0)
+    assert desk.told == told
+
+
+async def test_a_store_that_cannot_be_opened_fails_the_opening(tmp_path):
+    """With outcome not_started; nothing is left running, and closing is no error."""
+    (tmp_path / "file").write_text("no database, this; " * 100)
+    threads = threading.active_count()
+    keeper = Keeper(SqliteStore(tmp_path / "file"))
+    with pytest.raises(StoreFailed, match="cannot be opened") as raised:
+        await keeper.open()
+    assert raised.value.outcome == "not_started"
+    await keeper.close()
+    assert threading.active_count() == threads
+
+
+async def test_a_state_in_parts_comes_back_in_parts():
+    """Bytes as bytes and writable buffers as writable ones, as the next worker has to be given them."""
+    parts = joined(Frozen([b"stream"], [b"bytes", bytearray(b"array")]))
+    for store in (MemoryStore(), SlowStore()):
+        states: list[Parts] = []
+        async with Desk(store) as desk:
+            desk.put("stored", record(state=parts))
+            desk.keeper.recall("a", lambda found, _, states=states: states.append(found.state))
+            desk.recall("again")
+            await desk.hear(2)
+        assert states == [parts]
+        assert [type(part) for part in unpack(states[0], None)[1]] == [bytes, bytearray]
+
+
+async def test_the_stores_see_bytes_and_when_they_were_saved():
+    """Whatever the core was handed: a store knows nothing of codecs."""
+    store = MemoryStore()
+    async with Desk(store, codec="msgpack") as desk:
+        desk.put("whole", record("whole"))
+        desk.put("parts", record("parts", state=joined(Frozen([b"stream"], [b"bytes"]))))
+        kept = [store.get(name) for name in ("whole", "parts")]
+    assert [(type(one.state), one.kind, one.saved_at) for one in kept] == [
+        (bytes, "msgpack", NOW),
+        (bytes, "msgpack+parts", NOW),
+    ]
+
+
+async def test_a_state_of_another_codec_is_not_orderedto_a_worker():
+    """Nor one whose record is damaged: the error says which."""
+    store = SlowStore()
+    store.put_many(
+        [SessionRecord("a", 1, 1, 1, b"x", "pickle", NOW), SessionRecord("b", 1, 1, 1, b"x", "msgpack+parts")]
+    )
+    async with Desk(store, codec="msgpack", is_lasting=True) as desk:
+        with pytest.raises(StoreFailed, match="codec='pickle', and the pool has 'msgpack'"):
+            await desk.keeper.find("a")
+        with pytest.raises(StoreFailed, match="damaged"):
+            await desk.keeper.find("b")
+
+
+async def test_too_large_a_state_is_refused_by_itself(monkeypatch):
+    """Else it would fail the others of its batch."""
+    monkeypatch.setattr(storing, "MOST_BYTES", 10)
+    async with Desk(MemoryStore()) as desk:
+        desk.put("large", record(state=bytes(11)))
+        assert "11 bytes" in desk.told[0][2]
+
+
+@pytest.mark.parametrize(("durability", "found"), [("none", None), ("reply", None), ("disk", b"state")])
+async def test_only_disk_durability_finds_what_the_program_before_left(tmp_path, durability, found):
+    """With less, the file only holds who is asleep; what it holds for others is left alone either way."""
+    path = str(tmp_path / "sessions.db")
+
+    async def program(kind: str) -> SessionRecord | None:
+        keeper = make_keeper(Settings(session_store=path, durability=kind), "pool", lambda: NOW)
+        await keeper.open()
+        left = await keeper.find("a")
+        keeper.store(record(), lambda *_: None)
+        await keeper.close()
+        return left
+
+    assert await program(durability) is None
+    assert await program("none" if durability == "disk" else "disk") is None
+    again = await program(durability)
+    assert (again and again.state) == found
+
+
+async def test_what_nobody_came_back_for_is_forgotten(tmp_path):
+    """A program's sessions wait for the next one for a day beyond session_ttl; without session_ttl for ever."""
+    path, wall = str(tmp_path / "sessions.db"), [NOW]
+    chosen = {"session_store": path, "durability": "disk"}
+
+    async def program(ttl: float | None) -> bool:
+        keeper = make_keeper(Settings(**chosen, session_ttl=ttl), "pool", lambda: wall[0])
+        await keeper.open()
+        was_there = await keeper.find("a") is not None
+        if not was_there:
+            keeper.store(record(), lambda *_: None)
+        await keeper.close()
+        return was_there
+
+    assert not await program(100.0)
+    wall[0] += 86_400 + 99
+    assert await program(100.0)
+    wall[0] += 10_000_000
+    assert await program(None)
+    assert not await program(100.0)
+
+
+ORDERS = st.tuples(st.sampled_from(["put", "erase", "recall"]), st.sampled_from("abc"))
+
+
+@settings(max_examples=80, deadline=None)
+@given(orders=st.lists(ORDERS, max_size=30), pauses=st.sets(st.integers(0, 30)), faults=st.sets(st.integers(0, 30)))
+def test_orders_have_the_effect_of_being_done_one_after_another(orders, pauses, faults):
+    """However they fall into batches: each is answered once, those of one session in order.
+
+    A recall finds the last put since the last erasure, or one before it if a put failed meanwhile.
+    """
+
+    async def run() -> None:
+        store = SlowStore()
+        possible: dict[str, list[bytes | None]] = {name: [None] for name in "abc"}
+        answers: dict[str, list[int]] = {name: [] for name in "abc"}
+        wrong: list[str] = []
+
+        def judge(number: int, name: str, allowed: list[bytes | None]):
+            def done(found: SessionRecord | None, error: StoreFailed | None) -> None:
+                answers[name].append(number)
+                if not error and (found and found.state) not in allowed:
+                    wrong.append(f"recall {number} of {name} gave {found}, not one of {allowed}")
+
+            return done
+
+        async with Desk(store) as desk:
+            for number, (verb, name) in enumerate(orders):
+                if number in faults:
+                    store.failures.append(full())
+                if verb == "put":
+                    state = b"%d" % number
+                    possible[name] = [*(possible[name] if faults else []), state]
+                    one = record(name, version=number, state=state)
+                    desk.keeper.store(one, lambda _, error, n=number, name=name: answers[name].append(n))
+                elif verb == "erase":
+                    possible[name] = [None]
+                    desk.keeper.erase(name, 1)
+                else:
+                    desk.keeper.recall(name, judge(number, name, list(possible[name])))
+                if number in pauses:
+                    await asyncio.sleep(0)
+            store.failures.clear()
+        assert not wrong
+        for name in "abc":
+            for kind in ("put", "recall"):
+                ordered = [n for n, order in enumerate(orders) if order == (kind, name)]
+                assert [n for n in answers[name] if orders[n][0] == kind] == ordered
+
+    asyncio.run(run())

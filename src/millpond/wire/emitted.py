@@ -14,7 +14,7 @@ NAME_LENGTH = 100
 TEXT_LENGTH = 200  # characters of a text; what is longer is cut
 ENTRIES = 32  # measurements, and as much metadata
 # The pool's own events begin with these: nobody shall take a handler's for one of them.
-RESERVED = frozenset({"pool", "queue", "worker", "call", "breaker", "session", "alert", "optimizer"})
+RESERVED = frozenset({"pool", "queue", "worker", "call", "breaker", "session", "alert", "optimizer", "warming"})
 
 Number: TypeAlias = int | float
 Plain: TypeAlias = str | int | float | bool | None

@@ -28,6 +28,7 @@ BLAME: dict[str, Blame] = {
     "queue_full": "ours",
     "session_lost": "ours",
     "session_restored": "ours",
+    "store_failed": "ours",
     "handler_error": "handler",
     "result_not_serializable": "handler",
     "circuit_open": "handler",

@@ -14,7 +14,7 @@ from pathlib import Path
 from tables import DOCS, filled
 
 from millpond.alerts import states
-from millpond.core import breaker, call, lifetime, session, worker
+from millpond.core import breaker, call, lifetime, session, whereabouts, worker
 from millpond.core.transitions import Table
 
 
@@ -30,6 +30,7 @@ class Diagram:
 DIAGRAMS = {  # marker -> diagram
     "call": Diagram("how-a-call-lives.md", call.QUEUED, call.TRANSITIONS),
     "session": Diagram("how-a-call-lives.md", session.OPEN, session.TRANSITIONS),
+    "whereabouts": Diagram("sessions.md", whereabouts.NEW, whereabouts.TRANSITIONS),
     "breaker": Diagram("how-a-call-lives.md", breaker.CLOSED, breaker.TRANSITIONS),
     "worker": Diagram("how-a-worker-lives.md", worker.STARTING, {**worker.TRANSITIONS, **worker.DERIVED}),
     "alert": Diagram("alerts.md", states.INACTIVE, states.TRANSITIONS),

@@ -55,8 +55,10 @@ async def test_the_pool_opens_with_those_that_succeeded(near_site):
         Cook, warmup=warmup, min_workers=3, min_ready=2, restart_backoff=0.5, warm_strategy=warm_sequential
     ) as pool:
         said = pool.statistics()
-        assert (said.state, dict(said.warm_failures)) == ("degraded", {"boil_once_in_two": 1})
-        assert "no water" in said.reason
+        assert dict(said.warm_failures) == {"boil_once_in_two": 1}
+        if near_site.is_fake:  # where nothing else takes time: the third may be there by now
+            assert said.state == "degraded"
+            assert "no water" in said.reason
         await until(lambda: pool.statistics().workers["ready"] == 3)
 
 

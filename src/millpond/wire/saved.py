@@ -18,6 +18,8 @@ DIFFERENT = 4  # the body says what of the one sent last differs
 UNSAVED = 8  # the state cannot be sent; the body says why
 
 _KEPT = struct.Struct("<II")  # bytes kept at the beginning and at the end
+_AROUND = 32  # bytes
+_SHORT = 256  # bytes of a difference that need not be made any shorter
 _WORTH = 0.75  # a difference is sent when it is smaller than this share of the state
 
 
@@ -29,14 +31,34 @@ class Saved(NamedTuple):
     body: bytes
 
 
-def difference(before: bytes, after: bytes) -> bytes | None:
-    """What has to be sent to one who has `before`; `None` if that is not worth it."""
+def difference(before: bytes, after: bytes, like: bytes = b"") -> bytes | None:
+    """What has to be sent to one who has `before`; `None` if that is not worth it.
+
+    States change where they changed last: the place of the difference before, `like`, is looked at first.
+    """
+    if like and (told := _there_again(before, after, *_KEPT.unpack_from(like))):
+        return told
     start = _common(before, after, min(len(before), len(after)))
     room = min(len(before), len(after)) - start
     end = _common_end(before, after, room)
     if _KEPT.size + len(after) - start - end > _WORTH * len(after):
         return None
     return _KEPT.pack(start, end) + after[start : len(after) - end]
+
+
+def _there_again(before: bytes, after: bytes, start: int, end: int) -> bytes | None:
+    stop = len(after) - end
+    if not start <= stop <= start + _SHORT or start + end > len(before):
+        return None
+    if after[:start] != before[:start] or after[stop:] != before[len(before) - end :]:
+        return None
+    return _KEPT.pack(start, end) + after[start:stop]
+
+
+def touched(after: bytes, told: bytes) -> bytes:
+    """What differs in `after` as `difference` told it, and as much around it as a name that begins or ends outside."""
+    start, end = _KEPT.unpack_from(told)
+    return after[max(0, start - _AROUND) : len(after) - max(0, end - _AROUND)]
 
 
 def restored(before: bytes | None, flags: int, body: bytes) -> tuple[bytes | None, str]:

@@ -5,10 +5,11 @@ Remembers per session what was sent last. Freezes what it is given; which of the
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any
 
 from millpond.wire import saved, segments
-from millpond.wire.codec import CodecError
+from millpond.wire.codec import PROTOCOL, CodecError
 from millpond.wire.frames import SEGMENTED
 from millpond.wire.saved import DIFFERENT, UNCHANGED, UNSAVED, Saved
 from millpond.wire.wording import error_text, type_name
@@ -21,16 +22,18 @@ if TYPE_CHECKING:
 
     Exported = tuple[Any, BaseException | None]
 
+MAIN = b"__main__"  # in a stream it may name what the next worker cannot import
 SMALLEST = 256  # bytes of a state below which no difference is looked for
 
 
 class Saver:
     """`uses_hook`: the handler gives the state itself, by `export_session`. `limit` in bytes, as that of an answer."""
 
-    __slots__ = ("_freeze", "_limit", "uses_hook")
+    __slots__ = ("_freeze", "_is_pickle", "_limit", "uses_hook")
 
     def __init__(self, codec: Codec, limit: int, hooks: Hooks) -> None:
         self._freeze: Callable[[Any], Any] = codec.freeze
+        self._is_pickle = codec.name == "pickle"
         self._limit = limit
         self.uses_hook = "export_session" in hooks
 
@@ -41,6 +44,34 @@ class Saver:
         state, error = exported
         if error is not None:
             return self._unsaved(seat, f"export_session raised {type_name(type(error))}: {error_text(error)}")
+        told = self._in_one_piece(seat, state) if self._is_pickle else None
+        return self._in_any_way(seat, state) if told is None else told
+
+    def _in_one_piece(self, seat: Seat, state: Any) -> Saved | None:
+        """What to send of a state that plain pickling carries; `None` if it does not.
+
+        The codec looks through all of a stream for names of `__main__`, which is most of what freezing costs: here
+        only what differs from the state before is looked through.
+        """
+        try:
+            stream = pickle.dumps(state, PROTOCOL)
+        except Exception:
+            return None  # the codec has another way, or says what is wrong
+        before = seat.sent
+        if stream == before and not seat.sent_flags:
+            return Saved(seat.lease, UNCHANGED, b"")
+        differs = None
+        if before is not None and len(stream) >= SMALLEST:
+            differs = saved.difference(before, stream, seat.differed)
+        if len(stream) > self._limit or MAIN in (stream if differs is None else saved.touched(stream, differs)):
+            return None
+        seat.sent, seat.sent_flags = stream, 0
+        if differs is None:
+            return Saved(seat.lease, 0, stream)
+        seat.differed = differs
+        return Saved(seat.lease, DIFFERENT, differs)
+
+    def _in_any_way(self, seat: Seat, state: Any) -> Saved:
         try:
             frozen = self._freeze(state)
         except CodecError as failure:

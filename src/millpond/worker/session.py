@@ -44,6 +44,7 @@ class Seat:
     __slots__ = (
         "baggage",
         "baggage_flags",
+        "differed",
         "is_open",
         "is_simple",
         "lease",
@@ -63,6 +64,7 @@ class Seat:
         self.lease = lease  # the binding under which it is here; says to the parent how old an answer is
         self.sent = baggage  # with durability: the state that the parent has
         self.sent_flags = baggage_flags
+        self.differed = b""  # what of it was sent last, if not all
         self.is_open = False
         self.is_simple = False  # open, and a plain operation of it takes nothing but to be run
 

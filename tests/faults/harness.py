@@ -120,7 +120,10 @@ def _status(process: psutil.Process) -> str:
 
 def is_alive(pid: int) -> bool:
     """Whether a process lives, zombies excluded."""
-    return psutil.pid_exists(pid) and _status(psutil.Process(pid)) not in (psutil.STATUS_ZOMBIE, "gone")
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def open_files() -> dict[str, int]:

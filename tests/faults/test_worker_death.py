@@ -152,7 +152,8 @@ async def test_04_no_slow_leak(start_method: str) -> None:
             files, threads, memory = open_files(), set(threading.enumerate()), resident_bytes()
             await _kill(pool, recorder, KILLS[start_method], 5)
             await eventually(lambda: open_files() == files, 2.0, lambda: f"{open_files()} where {files} were")
-        assert set(threading.enumerate()) <= threads
+        fresh = [thread.name for thread in set(threading.enumerate()) - threads]
+        assert fresh in ([], ["millpond-log"])  # the one that writes alerts starts with the first of them
         assert resident_bytes() - memory <= 10 * 2**20
         await eventually(lambda: not zombies(), 2.0, lambda: f"zombies {zombies()}")
         deaths = [event for event in recorder.events if event.name == "worker.gone"]

@@ -7,6 +7,7 @@ first workers start: that takes a fifth of a second, for which no caller should 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -48,7 +49,9 @@ class Monitors:
         self._metrics: MetricsCollector | None = None
         self._alerts: Alerts | None = None
         self._timer: Timer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: threading.Thread | None = None
+        self._closed: asyncio.Future[None] | None = None
 
     @property
     def metrics(self) -> MetricsCollector:
@@ -82,6 +85,7 @@ class Monitors:
                 log.exception("the metrics could not be started; the pool goes on without them")
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._driver.sample(True)
         self.metrics.open()
         if self._has_alerts:
@@ -91,19 +95,21 @@ class Monitors:
 
     def stop(self) -> None:
         """Count what happened since the last time, and no more; what is still to be written is so in a thread."""
-        if self._timer is None:
+        if self._timer is None or self._loop is None:
             return
         self._timer.cancel()
         self._timer = None
         self.metrics.fold()
         self._driver.sample(False)
-        self._closing = threading.Thread(target=self._close, name="millpond-monitors")
+        self._closed = self._loop.create_future()
+        self._closing = threading.Thread(target=self._close, args=(self._loop, self._closed), name="millpond-monitors")
         self._closing.start()
 
     async def closed(self) -> None:
         """Wait until everything is written and told, a few seconds at most."""
-        if self._closing is not None and self._closing.is_alive():
-            await asyncio.to_thread(self._closing.join)
+        if self._closing is not None and self._closed is not None:
+            await asyncio.shield(self._closed)
+            self._closing.join()  # it has said its last word
 
     def _wait(self, loop: asyncio.AbstractEventLoop, since: float) -> None:
         now, at = self._clock.now(), since + INTERVAL_S
@@ -121,11 +127,15 @@ class Monitors:
     def _evaluate(self, _metrics: MetricsCollector) -> None:
         self.alerts.evaluate()
 
-    def _close(self) -> None:
-        if self._metrics is not None:
-            self._metrics.close()
-        if self._alerts is not None:
-            self._alerts.close()
+    def _close(self, loop: asyncio.AbstractEventLoop, closed: asyncio.Future[None]) -> None:
+        try:
+            if self._metrics is not None:
+                self._metrics.close()
+            if self._alerts is not None:
+                self._alerts.close()
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(_settle, closed)
 
     def _make_metrics(self) -> MetricsCollector:
         from millpond.meter import Meter
@@ -149,6 +159,11 @@ class Monitors:
 
         families = Exported(self.metrics.snapshot)
         return Alerts(families, self._clock.now, time.time, self._driver.bus, pool=self._name)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _load_next(loop: asyncio.AbstractEventLoop, parts: Iterator[str]) -> None:

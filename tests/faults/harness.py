@@ -120,7 +120,10 @@ def _status(process: psutil.Process) -> str:
 
 def is_alive(pid: int) -> bool:
     """Whether a process lives, zombies excluded."""
-    return psutil.pid_exists(pid) and _status(psutil.Process(pid)) not in (psutil.STATUS_ZOMBIE, "gone")
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def open_files() -> dict[str, int]:
@@ -129,7 +132,8 @@ def open_files() -> dict[str, int]:
     for fd in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
             kind = "".join(letter for letter in os.readlink(f"/proc/self/fd/{fd}") if not letter.isdigit())
-            held[kind] = held.get(kind, 0) + 1
+            if not kind.startswith("/proc/"):  # the metrics' look at a process, which is over in a moment
+                held[kind] = held.get(kind, 0) + 1
     return held
 
 

@@ -97,7 +97,11 @@ async def test_19_crash_loop_later(start_method: str, tmp_path: Path, caplog: py
         assert pool.statistics().workers.get("ready", 0) == 2
         assert await asyncio.gather(*(pool.call("echo", number) for number in range(50))) == list(range(50))
         failed = [event for event in recorder.of("worker.gone") if event.exit_code == 3]
-        lines = [line.getMessage() for line in caplog.records if "exit code 3" in line.getMessage()]
+        lines = [
+            line.getMessage()
+            for line in caplog.records
+            if "exit code 3" in line.getMessage() and line.name == "millpond"
+        ]
         assert attempts - 1 <= len(failed) == len(lines), caplog.text
     assert not processes_of(pool.run_id)
 

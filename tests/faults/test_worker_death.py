@@ -146,13 +146,16 @@ KILLS = {"fork": 100, "spawn": 50}  # a start by exec costs 0.2 s of a core, and
 async def test_04_no_slow_leak(start_method: str) -> None:
     """A hundred deaths leave no descriptor, no thread, no zombie and no memory behind, and each has its cause."""
     async with checked_pool(min_workers=4, start_method=start_method) as pool:
-        recorder = EventRecorder(pool)
+        recorder = EventRecorder(pool, "worker.gone")
         async with Callers(pool, 2).calling():
             await _kill(pool, recorder, 5, 0)
+            # The metrics take what they need with the first looks, and the alerts have their say of the first deaths.
+            await eventually(lambda: pool.metrics.snapshot().watch.folds >= 4, 8.0, "the metrics to be warm")
             files, threads, memory = open_files(), set(threading.enumerate()), resident_bytes()
             await _kill(pool, recorder, KILLS[start_method], 5)
             await eventually(lambda: open_files() == files, 2.0, lambda: f"{open_files()} where {files} were")
-        assert set(threading.enumerate()) <= threads
+        fresh = [thread.name for thread in set(threading.enumerate()) - threads]
+        assert fresh in ([], ["millpond-log"])  # which writes alerts, and starts with the first of them
         assert resident_bytes() - memory <= 10 * 2**20
         await eventually(lambda: not zombies(), 2.0, lambda: f"zombies {zombies()}")
         deaths = [event for event in recorder.events if event.name == "worker.gone"]

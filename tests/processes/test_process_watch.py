@@ -1,5 +1,6 @@
 """What processes cost, looked at with real ones."""
 
+import mmap
 import os
 import subprocess
 import sys
@@ -84,7 +85,9 @@ def test_a_heavy_look_is_at_one_process_and_not_often(children):
     assert watch.seen.processes[1].pss == -1
     watch.look(1.0, {1: worker.pid})
     assert watch.seen.processes[1].pss > 0
-    ballast = bytearray(os.urandom(20_000_000))
+    # In pages of its own: what a large process has freed before may have room for it already.
+    ballast = mmap.mmap(-1, 20_000_000)
+    ballast.write(os.urandom(len(ballast)))
     watch.look(2.0, {1: worker.pid})
     assert watch.seen.resources.parent.pss == first
     watch.look(WEIGH_EVERY_S, {1: worker.pid})

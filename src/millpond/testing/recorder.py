@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -23,14 +24,14 @@ class HasTelemetry(Protocol):
 
 
 class EventRecorder:
-    """Records from the moment it is made until `close`, or the end of its `with`."""
+    """Records from the moment it is made until `close`, or the end of its `with`; `events` as for `Bus.attach`."""
 
-    def __init__(self, pool: HasTelemetry) -> None:
+    def __init__(self, pool: HasTelemetry, events: str | Iterable[str] | None = None) -> None:
         self.events: list[Event] = []
         self._bus = pool.telemetry
         self._id = f"event-recorder-{next(_numbers)}"
         self._waiting: set[_Watch] = set()
-        self._bus.attach(self._id, None, self._hear)
+        self._bus.attach(self._id, events, self._hear)
 
     def names(self) -> list[str]:
         """The events' names, in order."""

@@ -169,7 +169,7 @@ async def reply(is_quick: bool) -> AsyncIterator[Row]:
         yield (
             f'durability="reply", {what}, of the rate without',
             told,
-            least and f"at least {least:.0%}",
+            f"at least {least:.0%}" if least else "",
             share >= least,
         )
 

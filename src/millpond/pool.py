@@ -188,9 +188,7 @@ class Pool(Calls):
             lambda: machine.ready_count >= floor or machine.state != lifetime.SERVING or bool(machine.failure),
         )
 
-    async def warm(
-        self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None
-    ) -> WarmReport:
+    async def warm(self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None) -> WarmReport:
         """Warm the pool's workers again, each when it has a free place: the pool stays in service.
 
         Gives the setting's commands (or these) at the setting's pace (or that of `strategy`). A worker whose required

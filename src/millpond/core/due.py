@@ -33,7 +33,7 @@ DUE: dict[str, Callable[[Machine, Any, float], None]] = {
     "chores": lambda m, _, now: upkeep.chores(m, now),
     "warm": warmup.go_on,
     "reconcile": lambda m, _, now: staffing.reconcile(m, now),
-    "kill": lambda m, whom, now: fleet.kill_if_there(m, *whom, now),
+    "kill": lambda m, whom, now: fleet.kill_if_there(m, whom[0], whom[1], now),
     "stopped": fleet.kill_if_stopped,
     "sleep": lambda m, _, now: sleeping.look_for_sleepers(m, now),
     "ttl": lambda m, _, now: affinity.expire_idle(m, now),

@@ -31,10 +31,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Replayed:
-    """Peaks, and how long calls that woke a session and those that did not waited to begin (seconds)."""
+    """The most workers there were, and the seconds calls waited to begin: those that woke a session, and the others."""
 
     calls: int
-    sessions_at_once: int
     workers: int
     woken: list[float]
     others: list[float]
@@ -56,7 +55,7 @@ def recorded(path: Path, hours: float, seed: int) -> list[list[Request]]:
     return [one for one in sessions if one]
 
 
-def at_once(sessions: list[list[Request]]) -> int:
+def most_at_once(sessions: list[list[Request]]) -> int:
     """The most sessions that are open at one time, from the first request to the end of the last."""
     steps = [(one[0].at, 1) for one in sessions] + [(one[-1].at + one[-1].seconds, -1) for one in sessions]
     open_now = most = 0
@@ -103,11 +102,9 @@ class Replay:
             await asyncio.sleep(0.02)
 
 
-async def replay(path: Path, hours: float, speed: float, seed: int, **settings: Any) -> Replayed:
-    """Replay the first hours, with what the pool measures in seconds scaled like the traffic."""
-    sessions = recorded(path, hours, seed)
+async def replay(sessions: list[list[Request]], speed: float, **settings: Any) -> Replayed:
+    """Replay sessions, with what the pool measures in seconds scaled like the traffic."""
     settings = {
-        "min_workers": 1,
         "affinity": "hint",
         "sleep_after": 60.0 / speed,
         "idle_timeout": max(0.05, 60.0 / speed),
@@ -119,5 +116,4 @@ async def replay(path: Path, hours: float, speed: float, seed: int, **settings: 
         replaying = Replay(pool, speed)
         await replaying.run(sessions)
         moved = pool._driver.machine.tally.sessions_moved
-    calls = sum(map(len, sessions))
-    return Replayed(calls, at_once(sessions), replaying.workers, replaying.woken, replaying.others, moved)
+    return Replayed(sum(map(len, sessions)), replaying.workers, replaying.woken, replaying.others, moved)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from millpond import events
 from millpond.core import affinity, fleet, invariants, lifetime, staffing, warmup
 from millpond.core.call import Call
 from millpond.core.machine import Machine
@@ -223,15 +224,20 @@ class World:
         for frame in () if process.is_killed else process.running.values():
             self.ledger.died_of(frame.call)
         del self.processes[process.record.id]
-        sessions = [s for s in process.record.sessions.values() if s.is_in_worker or s.number in self._begun(process)]
+        sessions = {session.number: session for session in process.record.sessions.values()}
         self.machine.worker_gone(process.record, death, list(process.running), self.now)
-        for session in sessions:
-            if session.where in ("in_hand", "new"):
-                self.ledger.restores(session.number, list(session.baggage or []), session.on_restore == "raise")
+        told = [detail for verb, detail, _ in self.machine.outbox if verb == "say"]
+        for event in told:
+            if isinstance(event, events.SessionRestored):
+                self._restored(sessions[event.number])
         self.settle()
 
-    def _begun(self, process: Process) -> set[int]:
-        return {frame.number for frame in process.running.values()} - {0}
+    def _restored(self, session: Session) -> None:
+        """A session goes on from what was kept; one that was closing may be over already."""
+        state = self.ledger.histories.get(session.number, [])
+        if session.where in ("in_hand", "new"):
+            state = session.baggage or []
+        self.ledger.restores(session.number, list(state), session.on_restore == "raise")
 
     # Orders
 

@@ -55,6 +55,14 @@ def test_generations_rise_with_reopening_only():
     assert (len(book), book.open("a", "strict", 0.0).generation) == (0, 1)
 
 
+def test_an_id_that_is_taken_while_its_session_closes_is_another_generation():
+    """The two may be in the store at one time, which tells them apart by that."""
+    book = SessionBook(remembered=10)
+    book.closing(book.open("a", "strict", 0.0))
+    book.closing(book.open("other", "strict", 0.0))
+    assert book.open("a", "strict", 0.0).generation == 2
+
+
 def test_a_lost_session_is_remembered_for_a_while():
     """Beyond the bound the oldest are forgotten."""
     book = SessionBook(remembered=2)

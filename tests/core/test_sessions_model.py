@@ -209,6 +209,10 @@ class Sessions(RuleBasedStateMachine):
         world = getattr(self, "world", None)
         if world is None:
             return
+        world.serve_all()
+        for session in self.sessions:
+            if session.pinned:  # it may keep the only worker there is room for
+                world.close_session(session)
         world.run_out()
         for session in self.sessions:
             if session.state == "open":

@@ -53,6 +53,11 @@ def may_go_elsewhere(m: Machine, session: Session, now: float) -> bool:
     return is_elsewhere and not m.openers.size and expected_wait(m, worker, now) > m.move_s
 
 
+def may_follow(m: Machine, session: Session) -> bool:
+    """Whether a call that waits inside a stalled worker may be served elsewhere, its session with it."""
+    return session.affinity == "hint" and moving.may_move(m, session)
+
+
 def go_elsewhere(m: Machine, session: Session, call: Call, now: float) -> None:
     """Take the session away from its worker for its call, which waits in front of its line meanwhile."""
     session.current = None

@@ -259,7 +259,8 @@ def take_back(m: Machine, worker: Worker) -> None:
     if not others and m.sizing.wanted >= m.sizing.high:
         return
     for call in list(worker.inflight.values())[m.concurrency :]:  # the first ones are, as far as can be told, at work
-        if call.state == RUNNING and call.session is None and not (call.leaving or call.is_chore):
+        may_be_served = call.session is None or aside.may_follow(m, call.session)
+        if call.state == RUNNING and may_be_served and not (call.leaving or call.is_chore):
             call.leaving = TAKEN_BACK
             m.outbox.append(("withdraw", worker, call))
 
@@ -281,6 +282,8 @@ def put_back(m: Machine, call: Call, now: float) -> None:
         m.queue.push(call)
     elif session.worker is not None:
         session.worker.queue.push(call)
+        if session.affinity == "hint" and not call.is_chore:
+            aside.wait_for_elsewhere(m, call, now)
     else:
         m.openers.push(call)
     if m.state == lifetime.CLOSING:

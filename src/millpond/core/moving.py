@@ -30,13 +30,19 @@ EXPORTS = (EXPORT_SESSION, EXPORT_ASIDE)
 
 def may_move(m: Machine, session: Session) -> bool:
     """Whether the session's state may be taken out of its worker between two calls, as far as is known."""
-    return not (session.pinned or m.is_private) and session.state == OPEN and session.where == BOUND
+    if session.pinned or m.is_private or session.state != OPEN or session.where != BOUND:
+        return False
+    return session.worker is not None and not session.worker.is_killed
 
 
 def can_leave_now(m: Machine, session: Session) -> bool:
     """Whether taking it out takes no place from anybody who waits."""
     worker = session.worker
     assert worker is not None
+    return may_move(m, session) and _can_be_asked(m, session, worker)
+
+
+def _can_be_asked(m: Machine, session: Session, worker: Worker) -> bool:
     return is_kept(m, session) or is_free(worker) or aside.is_possible(m, session)
 
 
@@ -57,8 +63,6 @@ def take_out(m: Machine, session: Session, now: float) -> bool:
         return False
     worker = session.worker
     assert worker is not None
-    if worker.is_killed:
-        return False
     if is_kept(m, session):
         go(session, IN_HAND)
         dispatch.release(m, session)

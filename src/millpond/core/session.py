@@ -185,9 +185,15 @@ class SessionBook:
         return self._by_id.get(session_id) or self._lost.get(session_id)
 
     def open(self, session_id: str, affinity: str, now: float) -> Session:
-        """A new record; its generation is one above that of the lost session it replaces."""
+        """A new record; its generation is one above that of the lost session it replaces, or that is still closing.
+
+        So the store can tell whose a late record is: it keeps them by id.
+        """
         before = self._lost.pop(session_id, None)
         generation = before.generation + 1 if before is not None else 1
+        if self._closing:
+            ending = (one.generation + 1 for one in self._closing.values() if one.id == session_id)
+            generation = max(generation, *ending, 1)
         session = Session(session_id, self._next_number, generation, affinity, now)
         self._next_number += 1
         self._by_id[session_id] = session

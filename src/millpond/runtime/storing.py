@@ -52,9 +52,7 @@ class Keeper:
         session_ttl: float | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.failures = 0  # orders that failed
         self.told_all: Callable[[], None] = _nothing  # called after answers were told, once for all that came together
-        self.failed: Callable[[str], None] = _nothing  # told when the store begins to fail
         self._store = store
         self._codec = codec
         self._is_lasting = is_lasting and store.survives
@@ -210,12 +208,9 @@ class Keeper:
         self.told_all()
 
     def _note(self, failure: StoreFailed | None, is_read: bool) -> None:
-        """Count a failure, and say the first of a row; that something can be read does not end it."""
-        if failure is not None:
-            self.failures += 1
-            if not self._is_failing:
-                log.warning("%s", failure)
-                self.failed(str(failure))
+        """Log the first failure of a row; that something can be read does not end it."""
+        if failure is not None and not self._is_failing:
+            log.warning("%s", failure)
         self._is_failing = failure is not None or (self._is_failing and is_read)
 
     def _packed(self, record: SessionRecord) -> SessionRecord:

@@ -1,0 +1,142 @@
+"""Moves away from busy workers: when they are worth it, and what becomes of the calls meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from millpond.core.aside import ASIDE_S
+from tests.core.model import World
+
+
+def pool(workers: int = 2, has_hook: bool = False, **settings) -> World:
+    """A pool of fixed size whose sessions may move."""
+    world = World(min_workers=workers, max_workers=workers, **{"affinity": "hint", **settings}).begin()
+    world.machine.exports_aside = not has_hook
+    return world
+
+
+def busy_at_home(world: World):
+    """A session that has answered once, in a worker that is busy for long, while another is idle."""
+    session = world.open_session("a")
+    world.submit("say", session=session)
+    world.serve_all()
+    for _ in world.all:
+        world.submit("tokens")
+    for process in world.all:
+        world.claim(process)
+    for process in world.all:
+        if process.record is not session.worker:
+            (frame,) = process.running.values()
+            world.complete(process, frame)
+            world.deliver(process)
+    return session, world.processes[session.worker.id]
+
+
+def test_a_session_goes_where_there_is_room_and_keeps_its_order():
+    """An errand that takes no place is sent for its state; its calls wait in line for that."""
+    world = pool()
+    session, process = busy_at_home(world)
+    calls = [world.submit("say", session=session) for _ in range(3)]
+    assert (session.where, len(process.errands), process.record.load) == ("leaving", 1, 1)
+    process.attend(world.now, world.ledger)
+    process.attend(world.now, world.ledger)
+    world.deliver(process)
+    assert session.worker is not process.record
+    world.serve_all()
+    assert [call.ending for call in calls] == ["ok", "ok", "ok"]
+
+
+def test_a_handler_with_a_hook_keeps_its_sessions_until_it_is_free():
+    """The hook is not run beside another call."""
+    world = pool(has_hook=True)
+    session, process = busy_at_home(world)
+    call = world.submit("say", session=session)
+    assert (call.place is process.record.queue, process.errands) == (True, type(process.errands)())
+
+
+def test_a_short_wait_is_shorter_than_a_move():
+    """The work that is in the way is expected to take less."""
+    world = pool()
+    session, process = busy_at_home(world)
+    (held,) = process.record.inflight.values()
+    held.expected = process.record.expected_s = 0.0015
+    call = world.submit("say", session=session)
+    assert (session.where, call.place is process.record.queue) == ("bound", True)
+
+
+@pytest.mark.parametrize("expected", [0.0015, 0.0005])
+def test_a_wait_that_grows_long_is_noticed(expected):
+    """What took longer than expected may take as long again; a call that was sent ahead is taken back for that."""
+    world = pool()
+    session, process = busy_at_home(world)
+    (held,) = process.record.inflight.values()
+    held.expected = process.record.expected_s = expected
+    call = world.submit("say", session=session)
+    assert (call.state == "running") is (expected < 0.001)
+    world.advance(0.03)
+    assert session.where == "leaving"
+    world.serve_all()
+    assert (call.ending, call.worker is process.record) == ("ok", False)
+
+
+def test_an_attendant_that_cannot_begin_is_waited_for_no_longer_than_its_time():
+    """Native code holds the interpreter: the call waits for its worker, and the errand may be tried again."""
+    world = pool()
+    session, process = busy_at_home(world)
+    call = world.submit("say", session=session)
+    world.freeze(process, True)
+    world.machine.settings = world.machine.settings.changed(stopped_timeout=100.0)
+    world.advance(ASIDE_S + 0.1)
+    assert not session.pinned
+    world.freeze(process, False)
+    world.run_out()
+    assert call.ending == "ok"
+
+
+def test_a_state_that_changes_under_the_attendant_pins_nobody():
+    """It is not tried beside a call again; a free worker will do."""
+    world = pool()
+    session, process = busy_at_home(world)
+    call = world.submit("say", session=session)
+    process.attend(world.now, world.ledger)
+    process.attend(world.now, world.ledger, "failed")
+    world.deliver(process)
+    assert (session.where, session.pinned, session.is_stubborn) == ("bound", "", True)
+    assert call.place is process.record.queue
+    world.serve_all()
+    assert call.ending == "ok"
+
+
+def test_death_while_moving_takes_the_session_along():
+    """Loudly: its state was nowhere else."""
+    world = pool()
+    session, process = busy_at_home(world)
+    calls = [world.submit("say", session=session) for _ in range(2)]
+    process.attend(world.now, world.ledger)
+    world.bury(process)
+    assert session.state == "lost"
+    assert {world.promises[call.id].told[0].code for call in calls} == {"session_lost"}
+
+
+def test_death_while_moving_is_survived_with_durability():
+    """The errand is not needed then: the session goes on at once, elsewhere."""
+    world = pool(durability="reply")
+    session, process = busy_at_home(world)
+    call = world.submit("say", session=session)
+    assert (call.state, call.worker is process.record) == ("running", False)
+    world.bury(process)
+    world.serve_all()
+    assert call.ending == "ok"
+
+
+def test_a_move_that_was_seen_is_what_the_next_is_expected_to_take():
+    """So that slow ones are not begun for a short wait."""
+    world = pool()
+    session, process = busy_at_home(world)
+    world.submit("say", session=session)
+    process.attend(world.now, world.ledger)
+    process.attend(world.now, world.ledger)
+    world.now += 0.5
+    world.deliver(process)
+    assert world.machine.move_s > 0.05
+    world.run_out()

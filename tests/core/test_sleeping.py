@@ -1,0 +1,207 @@
+"""Sleep: who is due leaves for the store, and comes back with the next call, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from millpond import events
+from millpond.core.sleeping import POSTPONED
+from tests.core.model import World
+
+SOON_S = 0.1
+
+
+def pool(workers: int = 2, **settings) -> World:
+    """A pool of fixed size whose sessions sleep soon."""
+    return World(min_workers=workers, max_workers=workers, **{"sleep_after": SOON_S, **settings}).begin()
+
+
+def begun(world: World, name: str = "a", **options):
+    """A session that has answered once."""
+    session = world.open_session(name, **options)
+    world.submit("say", session=session)
+    world.serve_all()
+    return session
+
+
+def asleep(world: World, name: str = "a", **options):
+    """A session that sleeps."""
+    session = begun(world, name, **options)
+    world.advance(2 * SOON_S)
+    world.serve_all()
+    assert session.where == "asleep"
+    return session
+
+
+def told(world: World, call):
+    """What a caller was told."""
+    (value,) = world.promises[call.id].told
+    return value
+
+
+def test_an_idle_session_goes_to_the_store_and_costs_its_worker_nothing():
+    """Its state is in one place only, and the next call runs on it."""
+    world = pool()
+    session = asleep(world)
+    assert (session.worker, session.baggage) == (None, None)
+    assert world.store.holds(session) == world.histories[session.number]
+    assert not any(process.seats for process in world.all)
+    call = world.submit("say", session=session)
+    world.serve_all()
+    assert (call.ending, session.where, world.store.kept) == ("ok", "bound", {})
+    assert [len(world.events(kind)) for kind in (events.SessionAsleep, events.SessionAwake)] == [1, 1]
+
+
+def test_a_session_wakes_in_the_worker_with_the_fewest():
+    """Not where it slept in."""
+    world = pool(2)
+    first = asleep(world, "a")
+    others = [begun(world, name) for name in "bc"]
+    world.submit("say", session=others[0])
+    world.serve_all()
+    homes = {session.worker.id for session in others}
+    assert len(homes) == 2
+    world.close_session(others[1])
+    world.serve_all()
+    world.submit("say", session=first)
+    world.serve_all()
+    assert first.worker is not others[0].worker
+
+
+def test_a_session_in_use_does_not_sleep():
+    """Time counts from its last answer, or from when somebody joined it."""
+    world = pool()
+    session, joined = begun(world, "a"), begun(world, "b")
+    world.submit("say", session=session)
+    world.claim(world.processes[session.worker.id])
+    for _ in range(6):
+        world.advance(SOON_S / 2)
+        assert world.open_session("b") is joined
+    assert (session.where, joined.where) == ("bound", "bound")
+
+
+def test_a_call_that_comes_while_the_state_is_being_stored_uses_what_is_in_hand():
+    """The late result of the storing changes nothing, and nobody finds the record."""
+    world = pool()
+    session = begun(world)
+    world.advance(2 * SOON_S)
+    world.answer(world.processes[session.worker.id])
+    assert (session.where, len(world.store.orders)) == ("in_hand", 1)
+    call = world.submit("say", session=session)
+    assert call.state == "running"
+    world.answer_store()
+    world.serve_all()
+    assert (call.ending, session.where, world.store.kept) == ("ok", "bound", {})
+
+
+def test_a_session_that_cannot_be_stored_stays_in_hand_and_is_tried_again():
+    """Nothing is lost; it is counted and said."""
+    world = pool()
+    session = begun(world)
+    world.advance(2 * SOON_S)
+    world.answer(world.processes[session.worker.id])
+    world.answer_store(is_failing=True)
+    assert (session.where, world.machine.tally.store_failures) == ("in_hand", 1)
+    assert "disk is full" in world.events(events.SessionUnstored)[0].reason
+    world.advance(2 * SOON_S)
+    world.serve_all()
+    assert session.where == "asleep"
+
+
+def test_calls_wait_in_line_while_their_session_wakes():
+    """The store is asked once; one that is given up meanwhile never runs."""
+    world = pool()
+    session = asleep(world)
+    calls = [world.submit("say", session=session) for _ in range(3)]
+    assert session.where == "waking"
+    assert [order[0] for order in world.store.orders] == ["recall"]
+    world.cancel(calls[0])
+    world.serve_all()
+    assert [call.ending for call in calls] == ["cancelled", "ok", "ok"]
+
+
+def test_a_session_whose_every_call_left_while_it_woke_goes_back_to_sleep():
+    """Sleep while cancelled."""
+    world = pool()
+    session = asleep(world)
+    world.cancel(world.submit("say", session=session))
+    world.serve_all()
+    assert session.where == "asleep"
+
+
+def test_a_store_that_cannot_be_read_tells_the_callers_and_loses_nothing():
+    """The next call tries again."""
+    world = pool()
+    session = asleep(world)
+    call = world.submit("say", session=session)
+    world.answer_store(is_failing=True)
+    assert (told(world, call).code, told(world, call).outcome) == ("store_failed", "not_started")
+    again = world.submit("say", session=session)
+    world.serve_all()
+    assert again.ending == "ok"
+
+
+def test_a_record_that_is_gone_is_a_lost_session():
+    """Loud, as any other loss."""
+    world = pool()
+    session = asleep(world)
+    world.store.kept.clear()
+    call = world.submit("say", session=session)
+    world.serve_all()
+    assert (told(world, call).code, session.state) == ("session_lost", "lost")
+
+
+def test_a_record_that_is_older_than_what_was_stored_is_not_gone_on_from():
+    """A store that lost its last commit does not rewind a session in silence."""
+    world = pool()
+    session = asleep(world)
+    session.version += 1
+    call = world.submit("say", session=session)
+    world.serve_all()
+    assert told(world, call).code == "session_lost"
+
+
+@pytest.mark.parametrize("close_hook", [True, False])
+def test_closing_a_sleeping_session_wakes_it_for_its_hook_only(close_hook):
+    """And the store forgets it."""
+    world = pool(close_hook=close_hook)
+    session = asleep(world)
+    world.close_session(session)
+    assert (session.state == "closed") is not close_hook
+    world.serve_all()
+    assert (session.state, session.where, world.store.kept) == ("closed", "gone", {})
+
+
+def test_a_pinned_session_does_not_sleep():
+    """It was asked once, and stays where it is."""
+    world = pool()
+    session = begun(world)
+    world.advance(2 * SOON_S)
+    world.answer(world.processes[session.worker.id], "failed")
+    assert session.pinned
+    world.advance(5.0)
+    assert session.where == "bound"
+    assert world.machine.book.pinned() == {session.number: session.pinned}
+
+
+def test_many_that_are_due_at_once_are_asked_for_little_by_little():
+    """However many there are, a look costs no more than those that leave in it, and a bound of others."""
+    world = pool(1, max_sessions=400)
+    sessions = [begun(world, f"number {number}") for number in range(3 * POSTPONED)]
+    world.advance(2 * SOON_S)
+    assert len(world.all[0].errands) <= 17
+    for _ in range(100):
+        world.serve_all()
+        world.advance(0.02)
+    assert {session.where for session in sessions} == {"asleep"}
+
+
+def test_without_a_time_to_sleep_after_only_drained_sessions_are_stored():
+    """`sleep_after=None`."""
+    world = pool(2, sleep_after=None)
+    session = begun(world)
+    world.advance(100.0)
+    assert session.where == "bound"
+    world.drain(world.processes[session.worker.id])
+    world.serve_all()
+    assert session.where == "asleep"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -118,25 +118,26 @@ def _read_worker(worker: Worker, now: float) -> WorkerReading:
 
 def _read_operation(operation: Operation, now: float) -> OperationReading:
     samples = operation.samples
-    taken, calls, waits, services, latencies, request_bytes = samples.take(now)
+    taken, after, waits, services, latencies, request_bytes = samples.take(now)
     rows = np.frombuffer(taken).reshape(-1, ROW_BYTES // 8)
-    if calls > len(rows):  # each stands for several
-        share, rest = divmod(calls, len(rows))
-        rows = rows.repeat(share + (np.arange(len(rows)) < rest), axis=0)
-    submitted, sent, service, ended, request, answer = rows.T
-    waits.frombytes((sent - submitted).tobytes())
-    services.frombytes(service.tobytes())
-    latencies.frombytes((ended - submitted).tobytes())
-    request_bytes.frombytes(request.tobytes())
-    answer_bytes = array("d", answer.tobytes())
+    submitted, sent, service, ended, request, answer, calls = rows.T
+    stands_for = array("d", calls.tobytes())
+    if after:
+        stands_for[-1] += after
     return OperationReading(
         operation.name,
-        waits,
-        services,
-        latencies,
-        request_bytes,
-        answer_bytes,
+        _first(sent - submitted, waits),
+        _first(service, services),
+        _first(ended - submitted, latencies),
+        _first(request, request_bytes),
+        _first(answer, array("d")),
+        stands_for if len(stands_for) and max(stands_for) > 1 else array("d"),
         samples.dropped,
         dict(samples.endings),
         dict(samples.codes),
     )
+
+
+def _first(column: Any, others: array[float]) -> array[float]:
+    """What the rows say, then what the other calls left."""
+    return array("d", column.tobytes() + others.tobytes())

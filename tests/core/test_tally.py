@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millpond.core import tally
-from millpond.core.tally import ROW, ROW_BYTES, note_end
+from millpond.core.tally import ROW, note_end
 from millpond.errors import Cancelled
 from tests.core.model import World
 
@@ -24,6 +24,14 @@ def rows_of(samples) -> list[tuple[float, ...]]:
     return list(ROW.iter_unpack(memoryview(samples.rows)[: samples.filled]))
 
 
+def finish_like(samples, call, now) -> None:
+    """What `endings.finish` does for a call that went the usual way."""
+    if samples.left > 1:
+        samples.left -= 1
+    else:
+        note_end(call, "ok", None, now)
+
+
 def test_an_answered_call_leaves_one_row():
     """When it was submitted, sent and answered, its time in the worker, and the size of its arguments."""
     made = world()
@@ -32,9 +40,10 @@ def test_an_answered_call_leaves_one_row():
     call.worker.answer_bytes = 77
     made.advance(0.5)
     made.answer(process, seconds=0.25)
-    ((submitted, sent, service, ended, request, answer),) = rows_of(call.op.samples)
+    ((submitted, sent, service, ended, request, answer, stands_for),) = rows_of(call.op.samples)
     assert (submitted, sent, ended) == (call.submitted_at, call.sent_at, made.now)
     assert (round(service, 6), request, answer) == (0.25, call.nbytes, 77)
+    assert stands_for == 1
 
 
 def test_without_a_reader_nothing_is_kept():
@@ -83,24 +92,21 @@ def test_a_wait_ends_with_the_first_attempt():
     assert latencies[0] > 1.0
 
 
-def test_there_is_room_for_so_many_and_no_more(monkeypatch):
+def test_there_is_room_for_so_many_other_endings_and_no_more(monkeypatch):
     """What finds no room is counted as it ended, and as dropped; the next reading makes room again."""
-    monkeypatch.setattr(tally, "ROOM", 100)
+    monkeypatch.setattr(tally, "MOST_OTHERS", 100)
     made = world()
     call = made.submit()
     made.serve_all()
     samples = call.op.samples
     samples.take(made.now)
-    for _ in range(130):
-        note_end(call, "ok", None, made.now)
     for _ in range(110):
         note_end(call, "cancelled", Cancelled("left"), made.now)
-    rows, *_, request_bytes = samples.take(made.now)
-    assert (len(rows) // ROW_BYTES, len(request_bytes)) == (100, 100)
-    assert (samples.endings["ok"], samples.endings["cancelled"], samples.dropped) == (131, 110, 40)
+    *_, request_bytes = samples.take(made.now)
+    assert (len(request_bytes), samples.endings["cancelled"], samples.dropped) == (100, 110, 10)
     assert not samples.has_news
-    note_end(call, "ok", None, made.now)
-    assert samples.filled == ROW_BYTES
+    note_end(call, "cancelled", Cancelled("left"), made.now)
+    assert len(samples.request_bytes) == 1
 
 
 @settings(deadline=None)
@@ -119,12 +125,36 @@ def test_rows_stand_for_all_the_calls_of_their_time(counts):
                 made.submit()
                 made.serve_all()
             made.advance(1.0)
-            rows, calls, *_ = samples.take(made.now)
-            assert calls == count
-            assert bool(len(rows)) == bool(count)
-            assert len(rows) // ROW_BYTES <= (count if before < 20 else count * 20 // before + 10)
+            rows = rows_of(samples)
+            _, after, *_ = samples.take(made.now)
+            assert sum(row[-1] for row in rows) + after == count
+            assert bool(rows) == bool(count)
+            assert len(rows) <= (count if before < 20 else count * 20 // before + 10)
             before = max(count, 1)
     assert samples.endings["ok"] == 1 + sum(counts)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 2000), min_size=1, max_size=3))
+def test_a_burst_is_thinned_while_it_lasts(counts):
+    """Each step of rows halves what the next calls leave, also in the first second after a pause; none is uncounted."""
+    made = world()
+    call = made.submit()
+    made.serve_all()
+    samples = call.op.samples
+    samples.take(made.now)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tally, "STEP", 10)
+        samples.take(made.now)
+        for count in counts:
+            for _ in range(count):
+                finish_like(samples, call, made.now)
+            made.advance(1000.0)  # so rare that no later burst is thinned from its start
+            rows = rows_of(samples)
+            _, after, *_ = samples.take(made.now)
+            assert sum(row[-1] for row in rows) + after == count
+            assert len(rows) <= 10 * (2 + max(count, 10).bit_length())
+            assert [row[-1] for row in rows[:10]] == [1.0] * min(count, 10)
 
 
 @given(st.lists(st.sampled_from(["submit", "answer", "cancel", "wait", "kill"]), max_size=60), st.integers(0, 99))

@@ -14,7 +14,7 @@ samples = st.lists(st.one_of(st.just(0.0), st.floats(1e-9, 1e9)), min_size=1, ma
 
 def batch(values) -> Batch:
     buckets = buckets_of(values)
-    return Batch(buckets, int(buckets.min()), int(buckets.max()), float(sum(values)))
+    return Batch(buckets, np.ones(len(buckets)), int(buckets.min()), int(buckets.max()), float(sum(values)))
 
 
 def same_counts(one: Histogram, other: Histogram) -> bool:

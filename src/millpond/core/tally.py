@@ -2,7 +2,7 @@
 
 Samples are taken only while somebody reads them (`Records.is_sampled`): one row of numbers a call into its operation's
 buffer, handed over whole at each reading. Where calls come in tens of thousands a second, one in a few leaves a row, at
-random, and stands for the others. Decides nothing; the metrics come after it.
+random, and says how many it stands for. Decides nothing; the metrics come after it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from millpond.errors import Ending
 
 # A row: when the call was submitted, when it was sent, its seconds in the worker, when it ended, bytes of its arguments
-# and of its result (a stream's items are not in it). 0.35 us a row; five arrays to append to would take twice that.
-ROW = struct.Struct("6d")
+# and of its result (a stream's items are not in it), and how many calls it stands for. 0.35 us a row; five arrays to
+# append to would take twice that.
+ROW = struct.Struct("7d")
 ROW_BYTES = ROW.size
-ROOM = 200_000  # rows an operation between two readings; the calls that end beyond are counted and leave none
-FIRST_ROOM = 64
+FIRST_ROOM = 64  # rows
 # Rows an operation and second that are enough: in a minute 600,000, of which 600 lie beyond p99.9. At 80,000 calls a
 # second a row for each costs 4 % of the rate, for one in eight 1 %.
 ENOUGH = 10_000
+STEP = ENOUGH // 2  # rows between two readings after which half as many will do, again and again
+MOST_OTHERS = 200_000  # calls that ended otherwise, between two readings; those beyond are counted and leave no sample
 SHORTEST_S = 0.01  # between two readings, as far as rates are concerned
 UNTIMED = ("cancelled", "rejected")  # their callers left or were refused: how long that took is no latency
 
@@ -46,7 +48,7 @@ class Samples:
 
     `rows` are those of the calls that went the usual way: answered, at the first attempt; `filled` bytes are used. The
     others are in the arrays, which need not be of one length. `left` calls of the usual way have yet to end until the
-    next leaves a row, of the `gap` there was after the last one.
+    next leaves a row, which stands for `gap` calls.
     """
 
     __slots__ = (
@@ -54,6 +56,7 @@ class Samples:
         "_passed",
         "_stride",
         "_taken_at",
+        "_thin_at",
         "codes",
         "dropped",
         "endings",
@@ -74,7 +77,6 @@ class Samples:
         self.codes: dict[str, int] = {}
         self._stride = 1  # calls to a row, on average
         self._chance = 1
-        self._passed = 0
         self._taken_at = 0.0
         self.gap = self.left = 1
         self._renew(FIRST_ROOM)
@@ -85,13 +87,14 @@ class Samples:
         return bool(self.filled or self.has_others)
 
     def take(self, now: float) -> tuple[memoryview, int, array[float], array[float], array[float], array[float]]:
-        """The rows, how many calls they stand for, and what the other calls left: the caller's to keep.
+        """The rows, how many calls ended after the last of them, and what the other calls left: the caller's to keep.
 
         The others' are waits, services, latencies and request bytes.
         """
-        calls = self._passed + self.gap - self.left
-        taken = memoryview(self.rows)[: self.filled], calls
+        after = self.gap - self.left
+        taken = memoryview(self.rows)[: self.filled], after
         others = self.waits, self.services, self.latencies, self.request_bytes
+        calls = self._passed + after
         self.endings["ok"] += calls
         elapsed_s, self._taken_at = max(now - self._taken_at, SHORTEST_S), now
         self._stride = max(1, int(calls / elapsed_s) // ENOUGH)
@@ -102,21 +105,22 @@ class Samples:
         """A row was written: draw how many calls go by until the next, so that no pattern of theirs is followed."""
         self.filled += ROW_BYTES
         self._passed += self.gap
+        if self.filled >= self._thin_at:  # more than before, or the first after a pause
+            self._stride *= 2
+            self._thin_at += STEP * ROW_BYTES
         if self._stride > 1:
             self._chance = self._chance * 1_103_515_245 + 12_345 & 0x7FFFFFFF
             self.gap = 1 + (self._chance >> 8) % (2 * self._stride - 1)
         self.left = self.gap
 
-    def grow(self) -> bool:
-        """Make room for more rows; false if that is enough of them."""
-        if len(self.rows) >= ROOM * ROW_BYTES:
-            return False
-        self.rows += bytes(min(len(self.rows), ROOM * ROW_BYTES - len(self.rows)))
-        return True
+    def grow(self) -> None:
+        """Make room for more rows."""
+        self.rows += bytes(len(self.rows))
 
     def _renew(self, room: int) -> None:
         self.rows = bytearray(room * ROW_BYTES)
         self.filled = self._passed = 0
+        self._thin_at = STEP * ROW_BYTES
         self.gap = self.left = 1
         self.has_others = False
         self.waits = array("d")
@@ -184,19 +188,19 @@ def note_end(call: Call, ending: Ending, value: Any, now: float) -> None:
     at = samples.filled
     nbytes = call.worker.answer_bytes  # type: ignore[union-attr]
     try:
-        _pack_into(samples.rows, at, call.submitted_at, call.sent_at, call.service_s, now, call.nbytes, nbytes)
+        _pack_into(
+            samples.rows, at, call.submitted_at, call.sent_at, call.service_s, now, call.nbytes, nbytes, samples.gap
+        )
     except struct.error:
-        if samples.grow():
-            note_end(call, ending, value, now)
-        else:
-            _drop(samples, ending)
+        samples.grow()
+        note_end(call, ending, value, now)
     else:
         samples.took()
 
 
 def note_retry(call: Call) -> None:
     """A call that began is to be tried again: if that was its first attempt, its wait had ended when it was sent."""
-    if call.attempts == 1 and len(call.op.samples.waits) < ROOM:
+    if call.attempts == 1 and len(call.op.samples.waits) < MOST_OTHERS:
         call.op.samples.waits.append(call.sent_at - call.submitted_at)
 
 
@@ -205,10 +209,10 @@ def _note_other(samples: Samples, call: Call, ending: Ending, value: Any, now: f
     if ending != "ok":
         code = error_code(value)
         samples.codes[code] = samples.codes.get(code, 0) + 1
-    if len(samples.request_bytes) >= ROOM:
-        _drop(samples, ending)
-        return
     samples.endings[ending] += 1
+    if len(samples.request_bytes) >= MOST_OTHERS:
+        samples.dropped += 1
+        return
     samples.request_bytes.append(call.nbytes)
     if call.attempts == 1:
         samples.waits.append(call.sent_at - call.submitted_at)
@@ -216,9 +220,3 @@ def _note_other(samples: Samples, call: Call, ending: Ending, value: Any, now: f
         samples.services.append(call.service_s)
     if ending not in UNTIMED:
         samples.latencies.append(now - call.submitted_at)
-
-
-def _drop(samples: Samples, ending: Ending) -> None:
-    samples.has_others = True
-    samples.dropped += 1
-    samples.endings[ending] += 1

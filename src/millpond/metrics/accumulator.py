@@ -11,16 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from millpond.metrics.distribution import describe
-from millpond.metrics.histogram import PER_OCTAVE, ZERO, Buckets, Histogram
+from millpond.metrics.histogram import PER_OCTAVE, ZERO, Buckets, Histogram, Values
 from millpond.metrics.snapshot import Distribution
 
 FEW = 8  # samples up to which a loop beats numpy
 
 
 class Batch(NamedTuple):
-    """Samples by their buckets, at least one, with the lowest and the highest bucket, and the samples' sum."""
+    """Samples by their buckets, at least one, how often each counts, the lowest and highest bucket, and their sum."""
 
     buckets: Buckets
+    times: Values
     low: int
     high: int
     total: float
@@ -44,20 +45,21 @@ class Accumulator:
 
     def take(self, batch: Batch) -> None:
         """Add samples by their buckets."""
-        buckets, low, high, total = batch
+        buckets, times, low, high, total = batch
         self.total += total
         if low == ZERO:
-            self.zeros += int((buckets == ZERO).sum())
-            buckets = buckets[buckets != ZERO]
+            inside = buckets != ZERO
+            self.zeros += int(times[~inside].sum())
+            buckets, times = buckets[inside], times[inside]
             if not len(buckets):
                 return
             low = int(buckets.min())
         self._reach(low, high)
         if len(buckets) <= FEW:
-            for bucket in buckets.tolist():
-                self._counts[bucket - self._low] += 1
+            for bucket, n in zip(buckets.tolist(), times.tolist(), strict=True):
+                self._counts[bucket - self._low] += int(n)
         else:
-            self._counts[low - self._low : high + 1 - self._low] += np.bincount(buckets - low)
+            self._counts[low - self._low : high + 1 - self._low] += np.bincount(buckets - low, times).astype(np.int64)
 
     def add(self, part: Histogram) -> None:
         """Add what a histogram holds."""

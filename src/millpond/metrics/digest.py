@@ -51,8 +51,10 @@ def digest(reading: Reading) -> Digest:
     taken: list[dict[str, Batch]] = [{} for _ in reading.operations]
     histograms = {"start": Histogram.of(reading.start_seconds)}
     for kind, field in FIELDS.items():
-        there = [(into, samples) for into, one in enumerate(reading.operations) if len(samples := getattr(one, field))]
-        histograms[kind] = _share_out(kind, [values_of(samples) for _, samples in there], [taken[i] for i, _ in there])
+        there = [(one, into) for one, into in zip(reading.operations, taken, strict=True) if len(getattr(one, field))]
+        parts = [values_of(getattr(one, field)) for one, _ in there]
+        calls = [_calls_of(one, len(part)) for (one, _), part in zip(there, parts, strict=True)]
+        histograms[kind] = _share_out(kind, parts, calls, [into for _, into in there])
     operations = tuple((counts_of(one), new) for one, new in zip(reading.operations, taken, strict=True))
     return Digest(without_samples(reading), histograms, operations)
 
@@ -69,19 +71,27 @@ def counts_only(reading: Reading) -> Reading:
     return replace(without_samples(reading), operations=tuple(counts_of(one) for one in reading.operations))
 
 
-def _share_out(kind: str, parts: list[Values], into: list[dict[str, Batch]]) -> Histogram:
+def _calls_of(one: OperationReading, n: int) -> Values:
+    """How many calls each of the first `n` samples stands for."""
+    calls = np.ones(n)
+    calls[: len(one.stands_for)] = values_of(one.stands_for)
+    return calls
+
+
+def _share_out(kind: str, parts: list[Values], calls: list[Values], into: list[dict[str, Batch]]) -> Histogram:
     """Bucket the operations' samples together; each part gets its own, and what comes back is the sum."""
     if not parts:
         return Histogram()
     values = sane(parts[0] if len(parts) == 1 else np.concatenate(parts))  # a worker told them: they may be anything
+    times = calls[0] if len(calls) == 1 else np.concatenate(calls)
     buckets = buckets_of(values)
     ends = np.cumsum([0, *map(len, parts)]).tolist()
     starts = ends[:-1]
     lows, highs = np.minimum.reduceat(buckets, starts).tolist(), np.maximum.reduceat(buckets, starts).tolist()
-    totals = np.add.reduceat(values, starts).tolist()
+    totals = np.add.reduceat(values * times, starts).tolist()
     for mine, (start, end), low, high, total in zip(into, pairwise(ends), lows, highs, totals, strict=True):
-        mine[kind] = Batch(buckets[start:end], low, high, total)
-    return Histogram.of_buckets(buckets, sum(totals))
+        mine[kind] = Batch(buckets[start:end], times[start:end], low, high, total)
+    return Histogram.of_buckets(buckets, sum(totals), times)
 
 
 def values_of(samples: object) -> Values:

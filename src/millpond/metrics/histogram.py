@@ -89,14 +89,17 @@ class Histogram:
     def of(cls, values: Any) -> Histogram:
         """The histogram of some values."""
         found = sane(values)
-        return cls.of_buckets(buckets_of(found), float(found.sum()))
+        return cls.of_buckets(buckets_of(found), float(found.sum()), np.ones(len(found)))
 
     @classmethod
-    def of_buckets(cls, buckets: Buckets, total: float) -> Histogram:
-        """The histogram of values whose buckets are known already; `total` is their sum."""
-        inside = buckets[buckets != ZERO]
+    def of_buckets(cls, buckets: Buckets, total: float, times: Values) -> Histogram:
+        """The histogram of values whose buckets are known already; `total` is their sum, `times` (whole numbers) how
+        often each counts."""
+        is_inside = buckets != ZERO
+        inside = buckets[is_inside]
         low = int(inside.min()) if len(inside) else 0
-        return cls(low, np.bincount(inside - low), len(buckets) - len(inside), total)
+        counts = np.bincount(inside - low, times[is_inside])
+        return cls(low, counts, int(times[~is_inside].sum()), total)
 
     def __add__(self, other: Histogram) -> Histogram:
         return merged((self, other))

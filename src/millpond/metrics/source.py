@@ -44,7 +44,8 @@ class OperationReading:
 
     `waits` (seconds from submission to the first sending), `services` (seconds in the worker) and `latencies` (seconds
     from submission to the ending), `request_bytes` and `answer_bytes` need not be of one length: a call that was never
-    sent has no service. `dropped` samples (since the pool opened) found no room.
+    sent has no service. The first samples of each stand for as many calls as `stands_for` says, those beyond it for
+    one. `dropped` samples (since the pool opened) found no room.
     """
 
     name: str
@@ -53,6 +54,7 @@ class OperationReading:
     latencies: Samples = field(default_factory=no_samples)
     request_bytes: Samples = field(default_factory=no_samples)
     answer_bytes: Samples = field(default_factory=no_samples)
+    stands_for: Samples = field(default_factory=no_samples)
     dropped: int = 0
     endings: Counts = field(default_factory=no_counts)
     codes: Counts = field(default_factory=no_counts)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -19,7 +18,7 @@ from millpond.calls import Calls
 from millpond.clock import MonotonicClock
 from millpond.core import lifetime
 from millpond.desk import DEFAULT, Desk
-from millpond.errors import ReentrantCall
+from millpond.engine.choice import make_engine
 from millpond.handles import SessionHandle
 from millpond.leftovers import LEFT_OPEN
 from millpond.monitors import Monitors
@@ -32,6 +31,7 @@ from millpond.runtime.storing import make_keeper
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource
 from millpond.settings import Affinity, OnRestore, Settings, make_settings
 from millpond.statistics import Statistics, collect
+from millpond.stub import PoolStub
 from millpond.telemetry.bus import Bus
 from millpond.telemetry.log import LoggingListener
 from millpond.warming.commands import Warmup
@@ -111,7 +111,7 @@ class Pool(Calls):
         self.warmer = PoolWarmer(
             self._driver, self.settings.warmup, self.settings.warm_strategy, self.desk.warmup_command
         )
-        self._driver.warmer = self.warmer
+        self._driver.orders.warmer = self.warmer
         self.map_window = 2 * self.settings.max_workers * self.settings.concurrency + MAP_AHEAD
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signals = ClosingOnSignals(self.close)
@@ -284,7 +284,7 @@ class Pool(Calls):
 
     def mark_futures(self) -> None:
         """Tell `concurrent.futures` tickets when their call is given to a worker; before opening."""
-        self._driver.mark_futures()
+        self._driver.orders.mark_futures()
 
     def disown(self) -> None:
         """In a forked child: this pool is the parent's, and every verb raises `PoolClosed`."""
@@ -300,43 +300,6 @@ class Pool(Calls):
             f"<Pool {self.name!r} {said.state}: {said.alive} of {said.wanted} workers, {said.running} running, "
             f"{said.queued} queued, {said.sessions_open} sessions>"
         )
-
-
-class PoolStub:
-    """What a pool becomes when it is sent to a worker: every verb raises `ReentrantCall`."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getattr__(self, verb: str) -> Any:
-        if verb.startswith("__"):
-            raise AttributeError(verb)
-
-        def refuse(*_args: Any, **_kwargs: Any) -> Any:
-            raise ReentrantCall(
-                f"pool {self._name!r} was called from one of its own workers; its workers would wait for themselves. "
-                "Call from the program that owns the pool, or give the handler a pool of its own"
-            )
-
-        return refuse
-
-
-def make_engine(name: str, start_method: str) -> Engine:
-    """The engine of that name. Raises `ValueError` for an unknown one, `OSError` where the system cannot carry it."""
-    if name != "local":
-        raise ValueError(f"unknown engine {name!r}; there is 'local'")
-    check_platform(sys.platform, start_method)
-    from millpond.engine.local import LocalEngine
-
-    return LocalEngine()
-
-
-def check_platform(platform: str, start_method: str) -> None:
-    """Raise `OSError` where local workers cannot be made in this way."""
-    if platform == "win32":
-        raise OSError("Millpond needs Linux, or macOS with start_method='spawn'; it does not run on Windows")
-    if platform == "darwin" and start_method == "fork":
-        raise OSError("on macOS forked workers are not safe; use start_method='spawn'")
 
 
 def running_loop() -> asyncio.AbstractEventLoop:

@@ -1,7 +1,7 @@
 """Carries out the core's orders on an asyncio loop and tells the core what the engine and the clock say.
 
 One driver a pool; everything here happens on the loop's thread. It decides nothing: each stimulus goes to the machine,
-each order in the outbox to the engine, a caller's ticket, or the bus.
+each order in the outbox to `orders`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import InvalidStateError
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from millpond import events
 from millpond.core import affinity, fleet, hearing, staffing
 from millpond.core.machine import Machine
 from millpond.core.session import Session
 from millpond.core.worker import START_FAILED, STARTING, WARMING, Worker
-from millpond.runtime.tickets import Ticket, end_trace
+from millpond.runtime.orders import Orders
 from millpond.wire.saved import restored
 
 if TYPE_CHECKING:
@@ -26,28 +25,15 @@ if TYPE_CHECKING:
 
     from millpond.core.call import Call
     from millpond.runtime.storing import Keeper
-    from millpond.seams import AnswerKind, Clock, Death, Engine, SessionRecord, Timer
+    from millpond.seams import AnswerKind, Clock, Death, Engine, Timer
     from millpond.settings import Settings
     from millpond.telemetry.bus import Bus
 
 log = logging.getLogger("millpond")
 
 
-class Warming(Protocol):
-    """Who warms the workers that have started, at the pace of a strategy."""
-
-    def open_round(self) -> None:
-        """The pool opens, and its first workers have been asked for."""
-
-    def met(self, worker: Worker) -> None:
-        """A worker answered its handshake."""
-
-    def close(self) -> None:
-        """The pool closes."""
-
-
 class Driver:
-    """The hands of one machine: an `EngineEvents` upwards, an order book downwards."""
+    """The ears of one machine, an `EngineEvents`, and its clock; its hands are `orders`."""
 
     def __init__(
         self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus, keeper: Keeper
@@ -61,7 +47,6 @@ class Driver:
         self.bus = bus
         self.renewing = asyncio.Lock()  # held while the code is loaded anew and the workers are replaced
         self.watchers: set[Callable[[], None]] = set()  # called after anything happened, while somebody waits for it
-        self.warmer: Warming | None = None  # who warms workers, if the pool has anything to warm them by
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: Timer | None = None
         self._timer_at = math.inf
@@ -69,27 +54,7 @@ class Driver:
         self._tells_depth = False  # whether anybody listens to `queue.depth`
         self._depth = 0  # bits of the number of waiting calls when it was last told
         self._explained: set[int] = set()  # workers that said why they cannot start, until they are gone
-        self._closing_sessions: dict[Session, list[asyncio.Future[None]]] = {}
-        self._orders: dict[str, Callable[[Any, Any], None]] = {
-            "send": engine.send,
-            "withdraw": self._withdraw,
-            "interrupt": self._while_there(engine.interrupt),
-            "finish": self._finish,
-            "start": lambda worker, _: engine.start(worker),
-            "stop": lambda worker, _: engine.stop(worker),
-            "kill": lambda worker, _: engine.kill(worker),
-            "ping": lambda worker, _: engine.ping(worker),
-            "forget": engine.forget_session,
-            "weigh": self._weigh,
-            "say": lambda event, _: bus.execute(event),
-            "session_closed": self._session_closed,
-            "warm": lambda worker, _: self._warm(worker),
-            "warm_step": lambda run, step: run.ticket.step(run, step),
-            "warm_end": lambda run, _: run.ticket.end(),
-            "store": self._store,
-            "recall": self._recall,
-            "erase": lambda session, _: keeper.erase(session.id, session.generation),
-        }
+        self.orders = Orders(self.machine, engine, bus, keeper, clock.now)
         keeper.told_all = self.carry_out
         bus.on_change(self._listeners_changed)
 
@@ -102,10 +67,6 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._timer_at, self._loop = None, math.inf, None
-
-    def mark_futures(self) -> None:
-        """From now on tickets are `concurrent.futures` futures, to be told when their call begins."""
-        self._orders["send"] = self._send_marked
 
     # What callers do
 
@@ -139,10 +100,10 @@ class Driver:
         """Begin to end a session; the future is done when it is closed or lost."""
         assert self._loop is not None
         closed: asyncio.Future[None] = self._loop.create_future()
-        self._closing_sessions.setdefault(session, []).append(closed)
+        self.orders.await_closing(session, closed)
         affinity.close_session(self.machine, session, self.now())
         if session.state in ("closed", "lost"):
-            self._session_closed(session, None)
+            self.orders.session_closed(session)
         self.carry_out()
         return closed
 
@@ -245,7 +206,7 @@ class Driver:
         self.machine.say(events.PoolFault, "engine", message)
         self.carry_out()
 
-    # Orders
+    # What the core orders
 
     def carry_out(self) -> None:
         """Do what the machine ordered, and what comes of that, until nothing is left; then look at the clock."""
@@ -254,9 +215,9 @@ class Driver:
             return
         self._is_carrying = True
         try:
-            orders = self._orders
+            verbs = self.orders.verbs
             for verb, subject, detail in machine.outbox:  # and what these put behind them
-                orders[verb](subject, detail)
+                verbs[verb](subject, detail)
         finally:
             machine.outbox.clear()
             self._is_carrying = False
@@ -293,61 +254,3 @@ class Driver:
         self._timer, self._timer_at = None, math.inf
         self.machine.tick(self.now())
         self.carry_out()
-
-    def _finish(self, call: Call, value: Any) -> None:
-        ticket: Ticket | None = call.ticket
-        if call.trace is not None:
-            end_trace(call, call.ending or "", value)
-        # An executor's future names its call: without this the two would be left to the garbage collector, which costs
-        # an eighth of the rate.
-        call.payload = call.ticket = None
-        if ticket is None or ticket.done():
-            return
-        try:
-            if call.ending == "ok":
-                ticket.set_result(value)
-            else:
-                ticket.set_exception(value)
-        except InvalidStateError:
-            pass  # a future of another thread's, which cancelled it this very moment
-
-    def _send_marked(self, worker: Worker, call: Call) -> None:
-        """A future that was cancelled before its call was sent keeps its word: the call never runs."""
-        if call.is_chore or call.ticket.may_begin():
-            self.engine.send(worker, call)
-            return
-        now = self.now()
-        call.leaving = "cancelled"
-        self.machine.withdrawn(worker, call, True, now)
-        self.machine.answered(worker, 0, "skipped", None, now, now, 0, now)
-
-    def _withdraw(self, worker: Worker, call: Call) -> None:
-        is_proven = worker.state == "gone" or self.engine.withdraw(worker, call)
-        self.machine.withdrawn(worker, call, is_proven, self.now())
-
-    def _while_there(self, order: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-        def carry(worker: Worker, call: Call) -> None:
-            if worker.inflight.get(call.id) is call:
-                order(worker, call)
-
-        return carry
-
-    def _weigh(self, worker: Worker, _detail: None) -> None:
-        fleet.weighed(self.machine, worker, self.engine.memory(worker), self.now())
-
-    def _store(self, session: Session, record: SessionRecord) -> None:
-        self.keeper.store(record, lambda _, failure: self.machine.stored(session, record, failure, self.now()))
-
-    def _recall(self, session: Session, _detail: None) -> None:
-        self.keeper.recall(
-            session.id, lambda record, failure: self.machine.recalled(session, record, failure, self.now())
-        )
-
-    def _warm(self, worker: Worker) -> None:
-        assert self.warmer is not None
-        self.warmer.met(worker)
-
-    def _session_closed(self, session: Session, _detail: None) -> None:
-        for waiting in self._closing_sessions.pop(session, ()):
-            if not waiting.done():
-                waiting.set_result(None)

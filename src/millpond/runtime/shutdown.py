@@ -41,8 +41,8 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
             machine.sizing.want(max(1, machine.sizing.wanted))
         lifetime.start_workers(machine, driver.now())
         driver.carry_out()
-        if driver.warmer is not None:
-            driver.warmer.open_round()
+        if driver.orders.warmer is not None:
+            driver.orders.warmer.open_round()
         floor = machine.sizing.wanted
         enough = floor if machine.settings.min_ready is None else min(machine.settings.min_ready, floor)
         await until(driver, lambda: machine.ready_count >= floor or _has_failed(machine, floor, enough))
@@ -65,8 +65,8 @@ def _has_failed(machine: Machine, floor: int, enough: int) -> bool:
 async def bring_down(driver: Driver, drain_s: float) -> None:
     """Close: refuse the queued, give the running `drain_s` seconds, then end every process."""
     machine = driver.machine
-    if driver.warmer is not None:
-        driver.warmer.close()
+    if driver.orders.warmer is not None:
+        driver.orders.warmer.close()
     lifetime.close_pool(machine, driver.now(), drain_s)
     driver.carry_out()
     try:

@@ -125,7 +125,7 @@ class Forger(Plain):
 
 
 def data_socket() -> int:
-    """The descriptor of the only connected stream socket of this worker."""
+    """The descriptor of the first of this worker's two stream sockets; the second is the attendant's."""
     found = []
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
@@ -137,8 +137,8 @@ def data_socket() -> int:
                 end.close()
         except OSError:
             pass
-    (only,) = found
-    return only
+    data, _side = sorted(found)
+    return data
 
 
 def _forward(source: socket.socket, target: socket.socket) -> None:

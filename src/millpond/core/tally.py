@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 ROW = struct.Struct("7d")
 ROW_BYTES = ROW.size
 FIRST_ROOM = 64  # rows
-# Rows an operation and second that are enough: in a minute 600,000, of which 600 lie beyond p99.9. At 80,000 calls a
-# second a row for each costs 4 % of the rate, for one in eight 1 %.
-ENOUGH = 10_000
+# Rows an operation and second that are enough: in a minute 240,000, of which 240 lie beyond p99.9. A row for each call
+# costs 4 % of the rate at 80,000 calls a second, so many rows 1 %.
+ENOUGH = 4_000
 STEP = ENOUGH // 2  # rows between two readings after which half as many will do, again and again
 MOST_OTHERS = 200_000  # calls that ended otherwise, between two readings; those beyond are counted and leave no sample
 SHORTEST_S = 0.01  # between two readings, as far as rates are concerned

@@ -70,10 +70,8 @@ class PingPong(Bare):
     name = "bare socketpair"
 
 
-class PingPongApart(PingPong):
-    """The same with each process on a core of its own, where a pool's workers are: the scheduler may not choose."""
-
-    name = "bare socketpair, on two cores"
+class Apart(Bare):
+    """Each process on a core of its own, where a pool's workers are: the scheduler may not choose."""
 
     async def open(self, workers: int) -> None:
         self.cores = os.sched_getaffinity(0)
@@ -84,6 +82,10 @@ class PingPongApart(PingPong):
     async def close(self) -> None:
         await super().close()
         os.sched_setaffinity(0, self.cores)
+
+
+class PingPongApart(Apart, PingPong):
+    name = "bare socketpair, on two cores"
 
 
 class SharedCopies(Bare):
@@ -112,6 +114,10 @@ class SharedCopies(Bare):
 
     def receive(self, array: Any) -> Any:
         return array.copy()
+
+
+class SharedCopiesApart(Apart, SharedCopies):
+    name = "bare shared memory, copied out, on two cores"
 
 
 class SharedInPlace(SharedCopies):

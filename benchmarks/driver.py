@@ -26,6 +26,7 @@ WHERE = {
     "bare socketpair": "bare.PingPong",
     "bare socketpair, on two cores": "bare.PingPongApart",
     "bare shared memory, copied out": "bare.SharedCopies",
+    "bare shared memory, copied out, on two cores": "bare.SharedCopiesApart",
     "bare shared memory, in place": "bare.SharedInPlace",
 }
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}

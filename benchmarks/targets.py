@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.scenarios import COPIED, EXECUTOR, MEASURES, MULTIPROCESSING, PING_PONG_APART, POOL, STDLIB
+from benchmarks.scenarios import (
+    COPIED,
+    EXECUTOR,
+    MEASURES,
+    MULTIPROCESSING,
+    PING_PONG_APART,
+    POOL,
+    STDLIB,
+)
 
 
 @dataclass(frozen=True)

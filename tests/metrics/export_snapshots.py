@@ -61,6 +61,7 @@ def snapshot(*operations: OperationFigures, other: OperationFigures | None = Non
             states={"ready": 1, "busy": 2},
             wanted=3,
             asked_for=3,
+            min_workers=1,
             max_workers=8,
             queued=4,
             running=2,

@@ -86,6 +86,8 @@ def test_gauges_and_counters_are_those_of_the_reading():
     assert value(found, "millpond_breakers_open") == 2
     assert value(found, "millpond_queue_oldest_seconds") == 2.5
     assert value(found, "millpond_workers", state="busy") == 2
+    assert value(found, "millpond_workers_min") == 1
+    assert value(found, "millpond_workers_max") == 8
     assert value(found, "millpond_utilization_ratio") == 0.5
     assert value(found, "millpond_workers_memory_trend_bytes_per_second") == 1000
 

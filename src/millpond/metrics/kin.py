@@ -56,6 +56,7 @@ SEMANTIC: dict[str, Semantic] = {
     "millpond_workers": Semantic("millpond.worker.count", "updown", "{worker}", "db.client.connection.count"),
     "millpond_workers_wanted": Semantic("millpond.worker.wanted", "updown", "{worker}"),
     "millpond_workers_asked_for": Semantic("millpond.worker.asked_for", "updown", "{worker}"),
+    "millpond_workers_min": Semantic("millpond.worker.min", "updown", "{worker}"),
     "millpond_workers_max": Semantic("millpond.worker.max", "updown", "{worker}", "db.client.connection.max"),
     "millpond_places": Semantic("millpond.worker.places", "updown", "{call}"),
     "millpond_worker_starts_total": Semantic("millpond.worker.starts", "counter", "{worker}"),
@@ -137,6 +138,7 @@ RELATIVES: tuple[Relative, ...] = (
     Relative(
         'millpond_workers{state="busy"}', 'db.client.connection.count{state="used"}', "hikaricp.connections.active"
     ),
+    Relative("millpond_workers_min", "db.client.connection.idle.min", "hikaricp.connections.min", "pool_min"),
     Relative("millpond_workers_max", "db.client.connection.max", "hikaricp.connections.max", "pool_max"),
     Relative(
         "millpond_calls_queued",

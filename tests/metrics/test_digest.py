@@ -30,9 +30,7 @@ def operation(name: str, standing, alone, waits=()) -> OperationReading:
 def test_a_sample_that_stands_for_several_calls_counts_as_often(operations):
     """As if each of the calls had left one: the pool's histogram, and each operation's own."""
     said = digest(Reading(0.0, operations=tuple(operation(str(i), *one) for i, one in enumerate(operations))))
-    whole = [
-        [seconds for seconds, calls in standing for _ in range(calls)] + alone for standing, alone in operations
-    ]
+    whole = [[seconds for seconds, calls in standing for _ in range(calls)] + alone for standing, alone in operations]
     plain = digest(Reading(0.0, operations=tuple(operation(str(i), [], one) for i, one in enumerate(whole))))
     agree(said.histograms["latency"], plain.histograms["latency"])
     for (_, mine), (_, other) in zip(said.operations, plain.operations, strict=True):

@@ -158,7 +158,9 @@ class Monitors:
         from millpond.metrics.exported import Exported
 
         families = Exported(self.metrics.snapshot)
-        return Alerts(families, self._clock.now, time.time, self._driver.bus, pool=self._name)
+        made = Alerts(families, self._clock.now, time.time, self._driver.bus, pool=self._name)
+        self.metrics.alerting = made.figures
+        return made
 
 
 def _settle(future: asyncio.Future[None]) -> None:

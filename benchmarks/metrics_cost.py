@@ -1,8 +1,10 @@
 """What the default listeners cost: calls a second of a pool with and without them, in pairs.
 
 Two pools are open beside each other and take short turns, in changing order, so that what the machine does meanwhile is
-done to both; every few turns both are replaced, because two pools are never quite alike. A turn with
-listeners ends with a fold, whatever the collector did within it. The cost is the median of the pairs' ratios.
+done to both; every few turns both are replaced, because two pools are never quite alike. A turn with listeners ends
+with a fold, so that it pays for all it left behind. The collector's own fold each second goes on beside that, in turns
+of the other pool too, where it has nothing to add up: what a fold costs at least is paid too often rather than too
+seldom. The cost is what the median of the pairs' ratios lacks to 1.
 """
 
 from __future__ import annotations

@@ -54,6 +54,17 @@ async def test_samples_are_handed_over_once():
     assert min(*first.request_bytes, *first.answer_bytes) > 0
 
 
+async def test_the_bounds_are_those_of_now():
+    """A pool that was resized says its new floor and ceiling."""
+    scene = Scene(min_workers=1, max_workers=4)
+    async with scene.pool as pool:
+        before = scene.meter.read()
+        await pool.resize(min_workers=2, max_workers=3)
+        after = scene.meter.read()
+    assert (before.min_workers, before.max_workers) == (1, 4)
+    assert (after.min_workers, after.max_workers) == (2, 3)
+
+
 async def test_a_failed_call_counts_by_operation_and_code():
     """Per operation what the pool counts in all."""
     scene = Scene()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
 import millpond
+from millpond.metrics.snapshot import WINDOWS
+from millpond.statistics import Statistics
 from millpond.testing import EventRecorder, FakeEngine, ManualClock
 
 
@@ -67,6 +70,50 @@ async def test_utilization_is_told_once_a_second():
             assert [event.ratio for event in events.of("pool.utilization")] == [0.0, 0.5]
 
 
+def check_percentiles(told: Statistics, calls: int) -> None:
+    """That there is a figure of so many calls wherever there is to be one."""
+    assert set(told.percentiles) == set(WINDOWS)
+    for window in told.percentiles.values():
+        assert set(window) == {"wait", "service", "latency"}
+        assert {figures.count for figures in window.values()} == {calls}
+        for figures in window.values():
+            ordered = [figures.p50, figures.p90, figures.p95, figures.p99, figures.p999]
+            assert ordered == sorted(ordered) if calls else all(map(math.isnan, ordered))
+
+
+async def test_statistics_have_the_percentiles_of_the_last_second():
+    """Counts are of now; percentiles as of the last fold, which asking does not bring about; after closing, of all."""
+    pool, clock = pool_of()
+    assert pool.statistics().percentiles == {}
+    async with pool:
+        check_percentiles(pool.statistics(), calls=0)
+        await pool.call("greet", "Ann")
+        assert pool.statistics().endings["ok"] == 1
+        check_percentiles(pool.statistics(), calls=0)
+        await clock.advance(1.0)
+        check_percentiles(pool.statistics(), calls=1)
+        assert pool.metrics.snapshot().watch.folds == 1
+        with pytest.raises(TypeError):
+            pool.statistics().percentiles[60]["latency"] = None
+        await pool.call("greet", "Bob")
+    check_percentiles(pool.statistics(), calls=2)
+
+
+def test_every_face_has_the_percentiles():
+    """From any thread; an executor has them if it is told to keep metrics."""
+    with millpond.SyncPool(Clerk, engine=FakeEngine(), max_workers=1) as pool:
+        pool.call("greet", "Ann")
+        pool.thread.ask(pool.metrics.fold)
+        check_percentiles(pool.statistics(), calls=1)
+    with (
+        millpond.Executor(1, engine=FakeEngine()) as plain,
+        millpond.Executor(1, engine=FakeEngine(), metrics=True) as it,
+    ):
+        assert [one.submit(len, "Ann").result(10.0) for one in (plain, it)] == [3, 3]
+    assert plain.statistics().percentiles == {}
+    check_percentiles(it.statistics(), calls=1)
+
+
 async def test_alerts_are_evaluated_and_told():
     """A rule over the pool's own metrics, added before it opens, fires as an event."""
     pool, clock = pool_of()
@@ -91,6 +138,7 @@ async def test_a_pool_without_metrics_has_neither():
             pool.metrics
         with pytest.raises(RuntimeError, match="alerts=False or metrics=False"):
             pool.alerts
+        assert pool.statistics().percentiles == {}
         assert not pool.desk.driver.machine.operations["greet"].samples.has_news
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from millpond.core.call import Call
 
 UNBOUNDED: dict[str, Any] = {
-    "metrics": False,  # nobody could ask for them
+    "metrics": False,  # only `statistics` could tell them
     "alerts": False,
     "deadline": None,
     "max_queued": None,

@@ -58,6 +58,7 @@ class Meter:
             wanted=m.sizing.wanted,
             asked_for=len(m.workers),
             places=m.ready_count * m.concurrency,
+            min_workers=m.sizing.low,
             max_workers=m.sizing.high,
             queued=m.queued,
             queued_bytes=m.queued_bytes,

@@ -12,9 +12,11 @@ import logging
 import threading
 import time
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from millpond.events import PoolUtilization
+from millpond.statistics import NO_PERCENTILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
     from millpond.metrics.collector import MetricsCollector
     from millpond.runtime.driver import Driver
     from millpond.seams import Clock, Timer
+    from millpond.statistics import Percentiles
 
 log = logging.getLogger("millpond")
 
 INTERVAL_S = 1.0  # between two folds
+TOLD = ("wait", "service", "latency")  # whose percentiles are in the statistics
 # In small steps, so that the loop turns in between. Not in a thread: pytest compiles what it imports of a plugin's
 # package, and Python 3.11 cannot do that in two threads at once.
 _PARTS = ("numpy", "psutil", "millpond.meter", "millpond.metrics.collector", "millpond.alerts.alerts")
@@ -70,6 +74,18 @@ class Monitors:
         if self._alerts is None:
             self._alerts = self._make_alerts()
         return self._alerts
+
+    def percentiles(self) -> Percentiles:
+        """How long calls waited, ran and took, in each window, as of the last fold; none before the pool opened."""
+        if self._metrics is None or self._loop is None:
+            return NO_PERCENTILES
+        windows = self._metrics.snapshot().windows
+        return MappingProxyType(
+            {
+                seconds: MappingProxyType({kind: window.distributions[kind] for kind in TOLD})
+                for seconds, window in windows.items()
+            }
+        )
 
     def load(self, loop: asyncio.AbstractEventLoop) -> None:
         """Import what will be needed, beside whatever the loop does meanwhile."""
@@ -158,7 +174,9 @@ class Monitors:
         from millpond.metrics.exported import Exported
 
         families = Exported(self.metrics.snapshot)
-        return Alerts(families, self._clock.now, time.time, self._driver.bus, pool=self._name)
+        made = Alerts(families, self._clock.now, time.time, self._driver.bus, pool=self._name)
+        self.metrics.alerting = made.figures
+        return made
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -255,7 +255,7 @@ class Pool(Calls):
 
     def statistics(self) -> Statistics:
         """The pool at this moment."""
-        return collect(self._driver, self.name, self.run_id)
+        return collect(self._driver, self.name, self.run_id, self._monitors.percentiles())
 
     def logs(self, worker: int | None = None) -> str:
         """What workers wrote to stdout and stderr (the kept end of it): of one worker, or of all."""
@@ -295,7 +295,7 @@ class Pool(Calls):
         return (PoolStub, (self.name,))
 
     def __repr__(self) -> str:
-        said = self.statistics()
+        said = collect(self._driver, self.name, self.run_id)
         return (
             f"<Pool {self.name!r} {said.state}: {said.alive} of {said.wanted} workers, {said.running} running, "
             f"{said.queued} queued, {said.sessions_open} sessions>"

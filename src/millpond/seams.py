@@ -21,6 +21,9 @@ EXPORT_ASIDE = 65_533  # the same as EXPORT_SESSION, while the worker runs anoth
 EXPORT_SESSION = 65_534
 CLOSE_SESSION = 65_535
 
+# The pool's own events begin with these: nobody shall take a program's or a handler's for one of them.
+RESERVED_EVENTS = frozenset({"pool", "queue", "worker", "call", "breaker", "session", "alert", "optimizer", "warming"})
+
 
 class Timer(Protocol):
     """Something that will happen unless it is cancelled."""

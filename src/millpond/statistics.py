@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from millpond.core import lifetime
 from millpond.core.worker import BUSY, DRAINING, GONE, READY, SPARE, STARTING, WARMING
@@ -14,9 +14,15 @@ from millpond.core.worker import BUSY, DRAINING, GONE, READY, SPARE, STARTING, W
 if TYPE_CHECKING:
     from millpond.core.call import Call
     from millpond.core.worker import Worker
+    from millpond.metrics.snapshot import Distribution
     from millpond.runtime.driver import Driver
 
 UNRESPONSIVE_S = 1.0  # seconds without a sign of the interpreter after which a busy worker is called unresponsive
+
+
+# Window in seconds -> wait, service and latency -> their percentiles.
+Percentiles: TypeAlias = "Mapping[int, Mapping[str, Distribution]]"
+NO_PERCENTILES: Percentiles = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,10 @@ class BusyWorker:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """A pool at one moment; counts are since it opened, and `submitted` is the sum of `endings` and `in_flight`."""
+    """A pool at one moment; counts are since it opened, and `submitted` is the sum of `endings` and `in_flight`.
+
+    `percentiles` are as of the last second that was added up; there are none without metrics or before it opens.
+    """
 
     name: str
     run_id: str
@@ -66,9 +75,10 @@ class Statistics:
     retries: int
     late_answers: int
     breakers: Mapping[str, str]
+    percentiles: Percentiles
 
 
-def collect(driver: Driver, name: str, run_id: str) -> Statistics:
+def collect(driver: Driver, name: str, run_id: str, percentiles: Percentiles = NO_PERCENTILES) -> Statistics:
     """Read the machine's records; nothing is kept or changed."""
     m = driver.machine
     state, reason = lifetime.health(m)
@@ -108,6 +118,7 @@ def collect(driver: Driver, name: str, run_id: str) -> Statistics:
         retries=m.retries,
         late_answers=m.late_answers,
         breakers=MappingProxyType({one.name: one.breaker.state for one in operations}),
+        percentiles=percentiles,
     )
 
 

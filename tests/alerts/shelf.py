@@ -102,7 +102,7 @@ def _gappy(chance: random.Random, count: int) -> list[tuple[int, float]]:
 def exported(names: Collection[str], minutes: int = 60, seed: int = 11) -> Shelf:
     """Random samples of these of the metrics that a pool exports, and that its alerting says of itself."""
     chance, shelf, count = random.Random(seed), Shelf(), minutes * 60_000 // STEP_MS
-    for family in [*families(snapshot(operation("add"), max_queued=100)), *Alerts(list).families()]:
+    for family in families(snapshot(operation("add"), max_queued=100, alerting=Alerts(list).figures())):
         if family.kind == "histogram" and {f"{family.name}_bucket", f"{family.name}_count"} & set(names):
             bounds = [dict(labels)["le"] for suffix, labels, _ in family.samples if suffix == "_bucket"]
             _put_histogram(shelf, chance, count, "pool", f"{family.name}_bucket", bounds)

@@ -109,8 +109,7 @@ def test_events_say_that_it_fires_and_that_it_is_over(site):
 def test_samples_are_taken_every_five_seconds_however_often_it_is_called(site):
     """A look in between costs next to nothing."""
     site.live(60)
-    counted = {f.name: f.samples[0][2] for f in site.alerts.families() if len(f.samples) == 1}
-    assert counted["millpond_alert_evaluations_total"] == 12.0
+    assert site.alerts.figures().rounds == 12
     assert site.alerts.query("count_over_time(queued[10m])")[0].value == 12.0
 
 
@@ -252,6 +251,29 @@ def test_the_alerting_watches_itself():
     site.queued["a"] = 9.0
     site.live(30)
     assert {alert.name for alert in site.alerts.firing()} == {"Busy", "Watcher"}
+    site.alerts.close(UPPER_BOUND_S)
+
+
+def test_its_own_figures_are_those_of_the_last_round(site):
+    """A record that any thread may read, while the loop's thread goes on."""
+    assert (site.alerts.figures().rounds, site.alerts.figures().pending) == (0, 0)
+    site.queued["a"] = 9.0
+    site.live(5)
+    told = site.alerts.figures()
+    assert (told.rounds, told.pending, told.firing) == (1, 1, 0)
+    assert told.evaluation_s > 0.0
+    site.live(10)
+    assert (site.alerts.figures().firing, told.firing) == (1, 0)
+
+
+def test_its_newest_figures_are_sampled_once():
+    """A pool's snapshot has the alerting of a round ago; the rules see that of now, and no series twice."""
+    stale = gauges("millpond_alerts", "state", {"pending": 7.0, "firing": 7.0})
+    site = Site(group(Rule(alert="Seven", expr="millpond_alerts == 7"), BUSY))
+    own, site.queued["a"] = site.families, 9.0
+    site.alerts._families = lambda: [*own(), stale]
+    site.live(30)
+    assert {alert.name for alert in site.alerts.firing()} == {"Busy"}
     site.alerts.close(UPPER_BOUND_S)
 
 

@@ -61,7 +61,7 @@ def buckets(name: str, slow_from: str) -> dict[tuple[str, tuple[tuple[str, str],
     return curves | of(f"{name}_count", steady(1.0))
 
 
-WELL = [*families(snapshot(operation("add"), max_queued=1000)), *Alerts(list, pool="default").families()]
+WELL = families(snapshot(operation("add"), max_queued=1000, alerting=Alerts(list).figures()))
 STATES = {
     state: Trouble(of("health_state", 1.0, state=state), 150.0)
     for state in ("no_workers", "crash_looping", "saturated", "slow")

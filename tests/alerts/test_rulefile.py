@@ -51,6 +51,13 @@ def test_what_is_written_is_read_back(groups):
     assert rulefile.read(rulefile.write(groups)) == tuple(groups)
 
 
+@pytest.mark.parametrize("name", ["on", "NO", "True", "null"])
+def test_a_label_may_be_called_like_a_truth_value(name):
+    """YAML has words that mean something else unless they are quoted."""
+    rule = Rule(alert="A", expr="up == 0", labels={name: "x"}, annotations={name: "y"})
+    assert rulefile.read(rulefile.write([Group("g", (rule,))])) == (Group("g", (rule,)),)
+
+
 def test_a_file_in_prometheus_shape_is_read():
     """YAML as people write it."""
     ((rule,),) = (group.rules for group in rulefile.read(WHOLE))

@@ -14,6 +14,7 @@ from millpond.calls import Calls
 from millpond.cli.app import app
 from millpond.desk import Options
 from millpond.handles import SessionHandle
+from millpond.seams import RESERVED_EVENTS
 from millpond.settings import FIELDS
 from millpond.statistics import BusyWorker, Statistics
 from millpond.streaming import Stream
@@ -84,6 +85,12 @@ def test_every_event_is_documented_with_its_fields():
     """A listener knows what it will be given."""
     assert missing(events.EVENTS) == []
     assert missing(field.name for kind in events.EVENTS.values() for field in dataclasses.fields(kind)) == []
+
+
+def test_every_reserved_beginning_is_documented():
+    """Who names an event knows which names are taken."""
+    own = PAGES["docs/events.md"].partition("## Events of your own")[2].partition("```")[0]
+    assert [name for name in RESERVED_EVENTS if f"`{name}`" not in own] == []
 
 
 def test_every_hook_is_documented():

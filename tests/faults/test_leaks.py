@@ -1,4 +1,5 @@
-"""Row 27 as far as events, logs and metrics repeat things: what callers and handlers say to each other stays theirs.
+"""Row 27 as far as events, logs, metrics and alerts repeat things: what callers and handlers say to each other stays
+theirs.
 
 One canary in every place a secret may stand; then it is looked for in everything the pool says of itself.
 """
@@ -6,19 +7,28 @@ One canary in every place a secret may stand; then it is looked for in everythin
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import millpond
+from millpond.alerts.channels.email import EmailChannel
+from millpond.alerts.channels.jsonlines import JsonLinesChannel
+from millpond.alerts.notify import Notification, Route
+from millpond.alerts.payload import webhook
+from millpond.alerts.rules import Group, Rule
 from millpond.events import UserEvent
+from millpond.metrics.prometheus import render
 from millpond.telemetry.log import LoggingListener
-from millpond.testing import EventRecorder
+from millpond.testing import EventRecorder, FakeEngine, ManualClock
 from tests.faults.handlers import Plain
 from tests.faults.harness import checked_pool, failure
 
@@ -81,6 +91,85 @@ async def tell_all(pool: millpond.Pool) -> list[BaseException]:
     await asyncio.sleep(0)
     task.cancel()
     return [*errors, (await failure(task))[0]]
+
+
+def figures(pool: millpond.Pool) -> Iterator[str]:
+    """All that the metrics tell, as objects and as both kinds of page."""
+    metrics = pool.metrics
+    snapshot = metrics.snapshot()
+    yield from map(repr, (snapshot, metrics.summary(), metrics.errors(600), metrics.operation("keep")))
+    for slot in metrics.history(600, 60) + metrics.history(600, 1):
+        yield f"{slot!r} {slot.operations!r}"
+    for accept in ("", "application/openmetrics-text"):
+        yield render(snapshot, accept=accept)[1].decode()
+
+
+class Receiver:
+    """A channel that keeps what it was told, as a webhook and as a mail would have it."""
+
+    name = "receiver"
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self._mail = EmailChannel("localhost", 25, "pool@example.org", ["me@example.org"])
+
+    def deliver(self, notification: Notification) -> None:
+        mail = self._mail.message(notification)
+        self.told += [json.dumps(webhook(notification)), f"{mail} {mail.get_content()}", repr(notification)]
+
+
+# Whatever is counted by operation, code, cause or state is an alert, which repeats all labels there are.
+WORRIES = tuple(
+    Rule(
+        alert=f"Worry_{name}",
+        expr=f"millpond_{name} > 0",
+        annotations={"summary": "{{ $labels.operation }}{{ $labels.code }}{{ $labels.cause }} {{ $value }}"},
+    )
+    for name in ("operation_calls_total", "call_errors_total", "worker_deaths_total", "sessions_lost_total", "workers")
+)
+
+
+async def test_27_a_canary_is_in_no_metric_and_in_no_alert(start_method: str, tmp_path: Path) -> None:
+    """Snapshot, history and pages have counts; alerts and what channels are told have those counts' labels."""
+    how = {"args": (CANARY,), "worker_env": {"SECRET": CANARY}, "start_method": start_method}
+    receiver, written = Receiver(), tmp_path / "alerts.jsonl"
+    async with checked_pool(Confidant, min_workers=1, max_workers=2, **how) as pool:
+        alerts = pool.alerts
+        alerts.add_rules(Group("worries", WORRIES))
+        for channel in (receiver, JsonLinesChannel(written)):
+            alerts.add_channel(channel, Route(wait_s=0.0, per_minute=1e6))
+        await tell_all(pool)
+        pool.metrics.fold()
+        alerts.evaluate(pool.metrics.snapshot().at + 60.0)  # long after the last time: every rule has its turn
+        said = [*figures(pool)]
+        said += map(repr, (alerts.firing(), alerts.history(), alerts.rules(), alerts.channels(), alerts.figures()))
+        said += [family.help + repr(family.samples) for family in alerts.families()]
+        fired = {alert.name for alert in alerts.firing()}
+    assert fired >= {rule.alert for rule in WORRIES}
+    assert sum("unspeakable" in one for one in said) >= 5, "names of operations are told"
+    told = [*receiver.told, written.read_text()]
+    assert "unspeakable" in told[-1]
+    assert any("unspeakable" in one for one in receiver.told)
+    assert [one for one in said + told if CANARY in one] == []
+
+
+async def test_27_a_canary_is_not_in_the_history_that_is_stored(tmp_path: Path) -> None:
+    """Neither in the file as it lies there, nor in what is read back from it, where operations are told apart."""
+    path, clock = tmp_path / "history.db", ManualClock()
+    how = {"engine": FakeEngine(), "clock": clock, "args": (CANARY,), "min_workers": 1, "max_workers": 1}
+    async with millpond.Pool(Confidant, history_path=str(path), **how) as pool:
+        async with pool.session(CANARY) as session:
+            assert CANARY in str(await session.call("keep", CANARY, secret=CANARY))
+            for call in (pool.call("fail", CANARY), pool.call(CANARY), pool.call("echo", {CANARY: threading.Lock()})):
+                await failure(call)
+        await clock.advance(120.0)
+        assert pool.metrics.settle(10.0)
+        said = list(figures(pool))
+        stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert pool.run_id.encode() in stored
+    assert any("OperationSlot(name='keep'" in one for one in said)
+    assert [one for one in said if CANARY in one] == []
+    assert CANARY.encode() not in stored + path.read_bytes()
 
 
 async def test_27_a_canary_is_in_no_event_and_in_no_log(start_method: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,6 +16,8 @@ from millpond.metrics.snapshot import (
     OPERATION_KINDS,
     OTHER,
     WINDOWS,
+    Alerting,
+    ChannelFigures,
     Component,
     Distribution,
     Health,
@@ -61,6 +63,7 @@ def snapshot(*operations: OperationFigures, other: OperationFigures | None = Non
             states={"ready": 1, "busy": 2},
             wanted=3,
             asked_for=3,
+            min_workers=1,
             max_workers=8,
             queued=4,
             running=2,
@@ -98,6 +101,7 @@ def snapshot(*operations: OperationFigures, other: OperationFigures | None = Non
             96.0, "healthy", "", (Component("errors", 30, 26, "2 of 14 calls failed"), Component("queue", 70, 70))
         ),
         watch=Watch(folds=90, fold_s=0.001, fold_total_s=0.1, memory_bytes=10**6),
+        alerting=Alerting(1, 2, 3, 0.001, 18, 60, 0, (ChannelFigures("log", 5, 1, 0), ChannelFigures("mail"))),
     )
     return replace(whole, **kept)
 
@@ -115,4 +119,5 @@ def largest(random: Random) -> Snapshot:
         max_queued=10_000,
         breakers_open=tuple(f"operation {n}" for n in range(500)),
         health=Health(50, "slow", "", tuple(Component(f"component {n}", 10, 5) for n in range(10))),
+        alerting=Alerting(channels=tuple(ChannelFigures(f"channel {n}", n, 1, 2) for n in range(50))),
     )

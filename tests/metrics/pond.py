@@ -40,7 +40,7 @@ class Pond:
 
     def __init__(self, clock: Time, **facts) -> None:
         self.clock = clock
-        self.facts = {"states": {"ready": 2}, "wanted": 2, "places": 2, "max_workers": 2} | facts
+        self.facts = {"states": {"ready": 2}, "wanted": 2, "places": 2, "min_workers": 1, "max_workers": 2} | facts
         self.endings: Counter = Counter()
         self.codes: Counter = Counter()
         self.by_operation: dict[str, tuple[Counter, Counter]] = {}

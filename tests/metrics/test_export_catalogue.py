@@ -14,7 +14,7 @@ from millpond.core import lifetime
 from millpond.metrics import derived
 from millpond.metrics.catalogue import CATALOGUE, POOL_STATES, Family, families
 from millpond.metrics.histogram import Histogram
-from millpond.metrics.readers import QUICK, SIZES, STARTS, bound_text
+from millpond.metrics.readers import MOST_CHANNELS, QUICK, SIZES, STARTS, bound_text
 from millpond.metrics.snapshot import KINDS
 from tests.metrics.export_snapshots import largest, operation, snapshot
 from tests.metrics.pond import Watched
@@ -86,6 +86,8 @@ def test_gauges_and_counters_are_those_of_the_reading():
     assert value(found, "millpond_breakers_open") == 2
     assert value(found, "millpond_queue_oldest_seconds") == 2.5
     assert value(found, "millpond_workers", state="busy") == 2
+    assert value(found, "millpond_workers_min") == 1
+    assert value(found, "millpond_workers_max") == 8
     assert value(found, "millpond_utilization_ratio") == 0.5
     assert value(found, "millpond_workers_memory_trend_bytes_per_second") == 1000
 
@@ -109,6 +111,32 @@ def test_a_figure_that_cannot_be_had_has_no_sample():
     """No sample says "unknown"; a -1 would be taken for a value."""
     assert not any(name == "millpond_queue_max" for name, _ in series(families(snapshot(max_queued=None))))
     assert value(series(families(snapshot(max_queued=9))), "millpond_queue_max") == 9
+
+
+def test_the_alerting_is_exported_with_the_pool():
+    """Rules about rules and channels run in a Prometheus only if these are there too."""
+    found = series(families(snapshot()))
+    assert [value(found, "millpond_alerts", state=state) for state in ("pending", "firing")] == [1, 2]
+    assert value(found, "millpond_alert_rules_failing") == 3
+    assert value(found, "millpond_alert_evaluations_total") == 18
+    assert value(found, "millpond_alert_notifications_total", channel="log", outcome="failed") == 1
+    assert value(found, "millpond_alert_notifications_total", channel="mail", outcome="sent") == 0
+
+
+def test_a_pool_without_alerts_has_their_metrics_without_samples():
+    """All pools of a page have the same metrics, but nobody is told that nothing fires where nobody looks."""
+    with_alerts, without = families(snapshot()), families(snapshot(alerting=None))
+    assert [family.name for family in without] == [family.name for family in with_alerts]
+    assert not any(name.startswith("millpond_alert") for name, _ in series(without))
+
+
+def test_channels_beyond_the_first_are_counted_together():
+    """A program may add any number of channels; what they were told is not lost."""
+    found = series(families(largest(Random(1))))
+    told = {dict(labels)["channel"] for name, labels in found if name == "millpond_alert_notifications_total"}
+    assert len(told) == MOST_CHANNELS + 1
+    rest = value(found, "millpond_alert_notifications_total", channel="(other)", outcome="sent")
+    assert rest == sum(range(MOST_CHANNELS, 50))
 
 
 def test_an_operation_shows_its_quantiles_sum_and_count():

@@ -29,6 +29,23 @@ def named(n: int):
     return job
 
 
+async def test_the_alerting_is_on_the_pools_page():
+    """What fires, and what became of notifications: a second after it was so, for pools that have alerts."""
+    clock = ManualClock()
+    settings = {"engine": FakeEngine(), "clock": clock, "min_workers": 1, "max_workers": 1}
+    rule = '{"groups": [{"name": "mine", "rules": [{"alert": "Up", "expr": "millpond_pool_uptime_seconds > 3"}]}]}'
+    async with millpond.Pool(Keeper, **settings) as pool:
+        pool.alerts.add_rules(rule)
+        await clock.advance(41.0)
+        found = series(Exported(pool.metrics.snapshot)())
+        assert value(found, "millpond_alerts", state="firing") == 1
+        assert value(found, "millpond_alert_evaluations_total") == 9  # a sample every five seconds
+        assert pool.metrics.snapshot().alerting == pool.alerts.figures()
+    async with millpond.Pool(Keeper, alerts=False, **settings | {"engine": FakeEngine()}) as pool:
+        await clock.advance(1.0)
+        assert not any("alert" in name for name, _ in series(Exported(pool.metrics.snapshot)()))
+
+
 async def test_names_that_are_never_used_twice_add_no_series():
     """Distinct session ids, operations and error texts: the page's length has a bound, and none of them but the busiest
     operations' names is on it."""

@@ -103,6 +103,14 @@ def test_several_pools_share_a_page():
     assert 'pool="large"' not in generate_latest(registry).decode()
 
 
+def test_a_pool_without_alerts_shares_a_page():
+    """The metrics of the alerting are named once, with the samples of the pool that has one."""
+    page = render(snapshot(pool="with"), snapshot(pool="without", alerting=None))[1].decode()
+    assert page.count("# TYPE millpond_alerts gauge") == 1
+    assert 'millpond_alerts{pool="with",state="firing"} 2.0' in page
+    assert 'millpond_alerts{pool="without"' not in page
+
+
 def test_two_pools_of_one_name_are_refused():
     """Their samples would be one series; the scrape fails and says which name to change."""
     collector = PoolCollector(Pool(snapshot()), Pool(snapshot()))

@@ -217,6 +217,32 @@ def test_reading_a_file_that_is_gone_is_no_error(make, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_asking_before_the_first_slot_is_no_error(make, caplog):
+    """The file is made with the first slot, ten seconds after opening; until then there is nothing to warn of."""
+    store = make()
+    assert read(store) == []
+    assert (store.error, caplog.records) == ("", [])
+
+
+def test_what_a_reader_met_is_over_with_the_next_slot(make, monkeypatch):
+    """A reader that found the file locked does not have the history called degraded for ever."""
+    store = make()
+    store.put(60, at(WALL))
+    assert store.settle()
+
+    def refuse(*_):
+        raise sqlite3.OperationalError("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_connect", refuse)
+        assert read(store) == []
+    assert store.error
+    store.put(60, at(WALL + 60))
+    assert store.settle()
+    assert store.error == ""
+    assert len(read(store)) == 2
+
+
 def test_a_bound_that_holds_nothing_is_refused(tmp_path):
     """At once, with the least there may be."""
     with pytest.raises(ValueError):

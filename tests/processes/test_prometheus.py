@@ -63,6 +63,8 @@ async def test_a_real_prometheus_sees_what_the_pool_counts(tmp_path):
         assert server.value('millpond_call_errors_total{code="worker_died"}') == 1
         assert server.value('millpond_operation_calls_total{operation="add",ending="ok"}') == CALLS
         assert 0 < server.value("histogram_quantile(0.99, millpond_call_duration_seconds_bucket)") < 64
+        assert server.value('millpond_alerts{state="firing"}') == len(pool.alerts.firing())
+        assert server.value("millpond_alert_rules_failing") == 0
         assert server.value("count({pool='adders'})") <= MOST_SERIES
 
 

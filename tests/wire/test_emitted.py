@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond import events
-from millpond.wire.emitted import ENTRIES, RESERVED, TEXT_LENGTH, check_name, described, measured
+from millpond.seams import RESERVED_EVENTS
+from millpond.wire.emitted import ENTRIES, TEXT_LENGTH, check_name, described, measured
 
 
 @pytest.mark.parametrize("name", ["model.tokens", "a.b.c", "shop.sale_2"])
@@ -27,7 +28,7 @@ def test_other_names_raise(name):
 
 def test_the_pools_own_names_are_reserved():
     """All of them: nobody takes a handler's word for the pool's."""
-    assert {name.partition(".")[0] for name in events.EVENTS} <= RESERVED
+    assert {name.partition(".")[0] for name in events.EVENTS} <= RESERVED_EVENTS
     for name in events.EVENTS:
         with pytest.raises(ValueError, match="pool's own"):
             check_name(name)

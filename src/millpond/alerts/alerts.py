@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from millpond.alerts import rulefile, watch
+from millpond.alerts import rulefile
 from millpond.alerts.channels.log import LogChannel
 from millpond.alerts.courier import Channel, Courier, CourierFacts, Patience
 from millpond.alerts.defaults import DEFAULT_GROUPS
@@ -27,7 +27,8 @@ from millpond.alerts.series import SeriesStore, names_in
 from millpond.alerts.silences import Silence, Silences
 from millpond.alerts.states import FIRING, PENDING, Alert
 from millpond.events import AlertFiring, AlertResolved
-from millpond.metrics.catalogue import Family
+from millpond.metrics.catalogue import Family, alerting_families
+from millpond.metrics.snapshot import Alerting, ChannelFigures
 from millpond.telemetry.bus import Bus
 
 STEP_S = 5.0
@@ -49,7 +50,7 @@ class RuleFacts:
 
 
 class Alerts:
-    """The alerts of one pool. All methods belong on the loop's thread, but `close`, which blocks."""
+    """The alerts of one pool. All methods belong on the loop's thread, but `figures`, and `close`, which blocks."""
 
     def __init__(
         self,
@@ -74,9 +75,12 @@ class Alerts:
         self._ended: list[Alert] = []  # resolved since the last look of the desks
         self._epoch_ms = round((wall_clock() - clock()) * 1000)  # the store's time is Unix time that never jumps
         self._last_ms: int | None = None
-        self._watch = watch.Watch()
+        self._rounds = 0
+        self._last_s = 0.0  # what the last round took
+        self._is_blind = False  # the metrics could not be read last time
         self.add_rules(rules)
         self.add_channel(LogChannel(), LOG_ROUTE)
+        self._figures = self._count()
 
     # Rounds
 
@@ -94,19 +98,22 @@ class Alerts:
         began = time.perf_counter()
         if has_sample_due:
             self._last_ms = ms
-            self._watch.rounds += 1
-            self._watch.is_blind = not self._sample(ms)
-        if not self._watch.is_blind:
+            self._rounds += 1
+            self._is_blind = not self._sample(ms)
+        if not self._is_blind:
             self._evaluate_groups(groups, ms)
         self._tell(now)
-        self._watch.last_s = time.perf_counter() - began
+        self._last_s = time.perf_counter() - began
+        self._figures = self._count()
 
     def _sample(self, ms: int) -> bool:
         """Take a sample; whether there was one. Without it all alerts stay as they are, and the log says so once."""
         try:
-            self._store.take([*self._families(), *self.families()], ms)
+            own = self.families()
+            names = {family.name for family in own}  # in a snapshot too, but a round old there
+            self._store.take([*(family for family in self._families() if family.name not in names), *own], ms)
         except Exception:
-            if not self._watch.is_blind:
+            if not self._is_blind:
                 log.exception("the metrics cannot be read: alert rules are not evaluated until they can")
             return False
         return True
@@ -263,8 +270,22 @@ class Alerts:
 
     # Itself
 
+    def figures(self) -> Alerting:
+        """What the alerting says of itself, as of its last round; from any thread."""
+        return self._figures
+
     def families(self) -> list[Family]:
-        """The alerting's own metrics, to be exported next to the pool's."""
-        counts = {PENDING: len(self.pending()), FIRING: len(self.firing())}
-        failing = sum(bool(rule.problem) for group in self._groups.values() for rule in group.rules)
-        return watch.families(self._pool, self._watch, self._store, counts, failing, self.channels())
+        """The same as of now, as metrics; exporters have them from the pool's snapshot."""
+        return alerting_families(self._pool, self._count())
+
+    def _count(self) -> Alerting:
+        return Alerting(
+            pending=len(self.pending()),
+            firing=len(self.firing()),
+            rules_failing=sum(bool(rule.problem) for group in self._groups.values() for rule in group.rules),
+            evaluation_s=self._last_s,
+            rounds=self._rounds,
+            series=len(self._store),
+            series_dropped=self._store.dropped,
+            channels=tuple(ChannelFigures(one.name, one.sent, one.failed, one.dropped) for one in self.channels()),
+        )

@@ -121,7 +121,8 @@ def _group_lines(group: Group) -> Iterator[str]:
 def _text_lines(key: str, texts: Mapping[str, str]) -> Iterator[str]:
     if texts:
         yield f"        {key}:"
-        yield from (f"          {name}: {_quoted(text)}" for name, text in texts.items())
+        # Names too: without quotes YAML takes `on` or `no` for a truth value.
+        yield from (f"          {_quoted(name)}: {_quoted(text)}" for name, text in texts.items())
 
 
 def _quoted(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from millpond.metrics import operations
 from millpond.metrics.ledger import Ledger
 from millpond.metrics.resources import Seen
-from millpond.metrics.snapshot import ProcessFigures, Snapshot, Watch, WorkerFigures
+from millpond.metrics.snapshot import Alerting, ProcessFigures, Snapshot, Watch, WorkerFigures
 from millpond.metrics.source import WorkerReading
 from millpond.metrics.trend import NO_TREND
 
@@ -22,6 +22,7 @@ class Parts:
     ledger: Ledger
     seen: Seen
     watch: Watch
+    alerting: Alerting | None = None
 
 
 def assemble(parts: Parts) -> Snapshot:
@@ -44,6 +45,7 @@ def assemble(parts: Parts) -> Snapshot:
         resources=parts.seen.resources,
         health=ledger.health,
         watch=parts.watch,
+        alerting=parts.alerting,
     )
 
 

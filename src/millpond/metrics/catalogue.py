@@ -7,16 +7,29 @@ labels, and operations beyond the busiest share one name. Comes after the snapsh
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Generic, Literal
 
 from millpond.errors import TABLE
 from millpond.metrics import health, readers
-from millpond.metrics.readers import QUICK, SIZES, STARTS, Labels, Reader, Sample, counts, known, one, state
-from millpond.metrics.snapshot import Snapshot
+from millpond.metrics.readers import (
+    QUICK,
+    SIZES,
+    STARTS,
+    Labels,
+    Sample,
+    Told,
+    counts,
+    known,
+    notifications,
+    one,
+    state,
+)
+from millpond.metrics.snapshot import Alerting, Snapshot
 from millpond.metrics.source import CAUSES, ENDINGS, WORKER_STATES
 
-__all__ = ["CATALOGUE", "Family", "Kind", "Labels", "Metric", "Sample", "families"]
+__all__ = ["CATALOGUE", "Family", "Kind", "Labels", "Metric", "Sample", "alerting_families", "families"]
 
 Kind = Literal["gauge", "counter", "histogram", "summary"]
 
@@ -40,8 +53,8 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """A row of the table.
+class Metric(Generic[Told]):
+    """A row of the table: a metric read from a snapshot, or from what the alerting says in one.
 
     `labels` come after `pool`, which every sample has; `distribution` is which of a snapshot's histograms one shows.
     """
@@ -49,7 +62,7 @@ class Metric:
     name: str
     kind: Kind
     help: str
-    read: Reader
+    read: Callable[[Told], Iterable[Sample]]
     labels: tuple[str, ...] = ()
     distribution: str = ""
 
@@ -59,34 +72,39 @@ class Metric:
         return next((unit for unit in UNITS if self.name.removesuffix("_total").endswith(f"_{unit}")), "")
 
 
+Rows = tuple[Metric[Snapshot], ...]
+
+
 def families(snapshot: Snapshot) -> list[Family]:
     """Everything exported of a pool at one moment; a figure that could not be had has no sample."""
-    pool = (("pool", snapshot.pool),)
-    return [
-        Family(
-            row.name,
-            row.kind,
-            row.unit,
-            row.help,
-            [(suffix, pool + labels, value) for suffix, labels, value in row.read(snapshot)],
-        )
-        for row in CATALOGUE
-    ]
+    of_pool = [_family(row, snapshot.pool, row.read(snapshot)) for row in _OF_POOL]
+    return of_pool + alerting_families(snapshot.pool, snapshot.alerting)
 
 
-def _gauge(name: str, help: str, read: Reader, *labels: str) -> Metric:
+def alerting_families(pool: str, told: Alerting | None) -> list[Family]:
+    """What a pool's alerting says of itself; without samples if there is none."""
+    return [_family(row, pool, () if told is None else row.read(told)) for row in _OF_ALERTING]
+
+
+def _family(row: Metric[Any], pool: str, samples: Iterable[Sample]) -> Family:
+    whose = (("pool", pool),)
+    told = [(suffix, whose + labels, value) for suffix, labels, value in samples]
+    return Family(row.name, row.kind, row.unit, row.help, told)
+
+
+def _gauge(name: str, help: str, read: Callable[[Told], Iterable[Sample]], *labels: str) -> Metric[Told]:
     return Metric(f"millpond_{name}", "gauge", help, read, labels)
 
 
-def _counter(name: str, help: str, read: Reader, *labels: str) -> Metric:
+def _counter(name: str, help: str, read: Callable[[Told], Iterable[Sample]], *labels: str) -> Metric[Told]:
     return Metric(f"millpond_{name}_total", "counter", help, read, labels)
 
 
-def _histogram(name: str, help: str, kind: str, bounds: tuple[float, ...]) -> Metric:
+def _histogram(name: str, help: str, kind: str, bounds: tuple[float, ...]) -> Metric[Snapshot]:
     return Metric(f"millpond_{name}", "histogram", help, readers.histogram(kind, bounds), (), kind)
 
 
-_POOL = (
+_POOL: Rows = (
     _gauge("pool_state", "1 for the pool's state.", state("state", POOL_STATES, lambda s: s.reading.state), "state"),
     _gauge("pool_uptime_seconds", "Time since the pool opened.", one(lambda s: s.uptime_s)),
     _gauge("utilization_ratio", "Busy over available worker time, last minute.", readers.derived("utilization", 60)),
@@ -97,10 +115,11 @@ _POOL = (
     _gauge("health_score", "Health from 0 to 100.", one(lambda s: s.health.score)),
     _gauge("health_component_score", "Points of each part of the health score.", readers.components, "component"),
 )
-_WORKERS = (
+_WORKERS: Rows = (
     _gauge("workers", "Workers that are there.", counts("state", WORKER_STATES, lambda s: s.reading.states), "state"),
     _gauge("workers_wanted", "Workers the pool wants.", one(lambda s: s.reading.wanted)),
     _gauge("workers_asked_for", "Workers asked for that are not gone.", one(lambda s: s.reading.asked_for)),
+    _gauge("workers_min", "Workers the pool has at least.", one(lambda s: s.reading.min_workers)),
     _gauge("workers_max", "Workers the pool may have.", one(lambda s: s.reading.max_workers)),
     _gauge("places", "Calls the ready workers can run at a time.", one(lambda s: s.reading.places)),
     _counter("worker_starts", "Workers that were asked for.", one(lambda s: s.reading.starts)),
@@ -110,7 +129,7 @@ _WORKERS = (
     _counter("worker_available_seconds", "Time workers were there, once ready.", one(lambda s: s.reading.available_s)),
     _histogram("worker_start_seconds", "From asking for a worker to its being ready.", "start", STARTS),
 )
-_CALLS = (
+_CALLS: Rows = (
     _gauge("calls_queued", "Calls that wait.", one(lambda s: s.reading.queued)),
     _gauge("calls_running", "Calls that were sent to a worker.", one(lambda s: s.reading.running)),
     _gauge("queue_max", "Calls that may wait.", known(lambda s: -1 if (n := s.reading.max_queued) is None else n)),
@@ -143,7 +162,7 @@ _CALLS = (
         ("operation",),
     ),
 )
-_SESSIONS = (
+_SESSIONS: Rows = (
     _gauge(
         "sessions",
         "Sessions there are.",
@@ -167,7 +186,7 @@ _SESSIONS = (
         "affinity",
     ),
 )
-_RESOURCES = (
+_RESOURCES: Rows = (
     _gauge(
         "workers_cpu_ratio",
         "Processor time of all workers over time; 1 is one core.",
@@ -197,7 +216,7 @@ _RESOURCES = (
     _gauge("children", "Processes below the program.", known(lambda s: s.resources.children)),
     _gauge("zombies", "Of these, dead ones nobody has reaped.", known(lambda s: s.resources.zombies)),
 )
-_COLLECTOR = (
+_COLLECTOR: Rows = (
     _gauge("collector_lag_seconds", "How late the last fold came.", one(lambda s: s.watch.lag_s)),
     _gauge("collector_memory_bytes", "Memory of metrics and history.", one(lambda s: s.watch.memory_bytes)),
     _gauge("collector_is_shedding", "1 while detail is left out.", one(lambda s: s.watch.detail != "full")),
@@ -215,4 +234,20 @@ _COLLECTOR = (
     ),
 )
 
-CATALOGUE: tuple[Metric, ...] = _POOL + _WORKERS + _CALLS + _SESSIONS + _RESOURCES + _COLLECTOR
+_OF_ALERTING: tuple[Metric[Alerting], ...] = (
+    _gauge(
+        "alerts",
+        "Alerts by state.",
+        counts("state", ("pending", "firing"), lambda a: {"pending": a.pending, "firing": a.firing}),
+        "state",
+    ),
+    _counter("alert_notifications", "Notifications by channel and fate.", notifications, "channel", "outcome"),
+    _gauge("alert_rules_failing", "Rules without an answer.", one(lambda a: a.rules_failing)),
+    _gauge("alert_evaluation_seconds", "What the last turn took.", one(lambda a: a.evaluation_s)),
+    _counter("alert_evaluations", "Samples taken of the metrics.", one(lambda a: a.rounds)),
+    _gauge("alert_series", "Series kept for the rules.", one(lambda a: a.series)),
+    _counter("alert_series_dropped", "Samples that found no room.", one(lambda a: a.series_dropped)),
+)
+_OF_POOL: Rows = _POOL + _WORKERS + _CALLS + _SESSIONS + _RESOURCES + _COLLECTOR
+
+CATALOGUE: tuple[Metric[Any], ...] = (*_OF_POOL, *_OF_ALERTING)

@@ -22,7 +22,7 @@ from millpond.metrics.ledger import Ledger, Moment
 from millpond.metrics.resources import ResourceWatch, Seen
 from millpond.metrics.shedding import COUNTERS_ONLY, FULL, Shedder
 from millpond.metrics.slot import Slot
-from millpond.metrics.snapshot import ErrorCount, OperationFigures, Snapshot, Watch, WorkerFigures
+from millpond.metrics.snapshot import Alerting, ErrorCount, OperationFigures, Snapshot, Watch, WorkerFigures
 from millpond.metrics.source import ENDINGS
 from millpond.metrics.store import Boot, HistoryStore
 from millpond.metrics.summary import Summary, summarize
@@ -68,6 +68,7 @@ class MetricsCollector:
         self._clock, self._wall_clock, self._cpu_clock = clock, wall_clock, cpu_clock
         self.pool = pool
         self.interval_s = interval_s
+        self.alerting: Callable[[], Alerting | None] = _nobody  # what the alerting says of itself; on any thread
         self._history_path = history_path
         self._store: HistoryStore | None = None
         self._lock = threading.Lock()  # around the books; held for about a millisecond
@@ -200,7 +201,9 @@ class MetricsCollector:
         with self._lock:
             if self._cached is None:
                 seen = self._resources.seen if self._resources is not None else Seen()
-                self._cached = assembly.assemble(assembly.Parts(self.pool, self._ledger, seen, self._watch))
+                self._cached = assembly.assemble(
+                    assembly.Parts(self.pool, self._ledger, seen, self._watch, self.alerting())
+                )
             return self._cached
 
     def summary(self) -> Summary:
@@ -256,3 +259,7 @@ class MetricsCollector:
     def _memory_of(self, seconds: float) -> list[Slot]:
         with self._lock:
             return self._ledger.history.read(self._ledger.at - seconds, history.resolution_for(seconds))
+
+
+def _nobody() -> Alerting | None:
+    return None

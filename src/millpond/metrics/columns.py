@@ -40,6 +40,7 @@ PLAIN_GAUGES = (
     "wanted",
     "asked_for",
     "places",
+    "min_workers",
     "max_workers",
     "queued",
     "queued_bytes",

@@ -22,6 +22,8 @@ ATTRIBUTES = {  # label -> attribute
     "component": "millpond.health.component",
     "affinity": "millpond.session.affinity",
     "quantile": "quantile",
+    "channel": "millpond.alert.channel",
+    "outcome": "millpond.alert.outcome",
 }
 
 
@@ -56,6 +58,7 @@ SEMANTIC: dict[str, Semantic] = {
     "millpond_workers": Semantic("millpond.worker.count", "updown", "{worker}", "db.client.connection.count"),
     "millpond_workers_wanted": Semantic("millpond.worker.wanted", "updown", "{worker}"),
     "millpond_workers_asked_for": Semantic("millpond.worker.asked_for", "updown", "{worker}"),
+    "millpond_workers_min": Semantic("millpond.worker.min", "updown", "{worker}"),
     "millpond_workers_max": Semantic("millpond.worker.max", "updown", "{worker}", "db.client.connection.max"),
     "millpond_places": Semantic("millpond.worker.places", "updown", "{call}"),
     "millpond_worker_starts_total": Semantic("millpond.worker.starts", "counter", "{worker}"),
@@ -124,6 +127,13 @@ SEMANTIC: dict[str, Semantic] = {
     "millpond_collector_folds_total": Semantic("millpond.collector.folds", "counter", "{fold}"),
     "millpond_collector_dropped_samples_total": Semantic("millpond.collector.dropped_samples", "counter", "{sample}"),
     "millpond_listeners_removed_total": Semantic("millpond.listener.removed", "counter", "{listener}"),
+    "millpond_alerts": Semantic("millpond.alert.count", "updown", "{alert}"),
+    "millpond_alert_notifications_total": Semantic("millpond.alert.notifications", "counter", "{notification}"),
+    "millpond_alert_rules_failing": Semantic("millpond.alert.rules_failing", "updown", "{rule}"),
+    "millpond_alert_evaluation_seconds": Semantic("millpond.alert.evaluation_time", "gauge", "s"),
+    "millpond_alert_evaluations_total": Semantic("millpond.alert.evaluations", "counter", "{sample}"),
+    "millpond_alert_series": Semantic("millpond.alert.series", "updown", "{series}"),
+    "millpond_alert_series_dropped_total": Semantic("millpond.alert.series_dropped", "counter", "{sample}"),
 }
 
 RELATIVES: tuple[Relative, ...] = (
@@ -137,6 +147,7 @@ RELATIVES: tuple[Relative, ...] = (
     Relative(
         'millpond_workers{state="busy"}', 'db.client.connection.count{state="used"}', "hikaricp.connections.active"
     ),
+    Relative("millpond_workers_min", "db.client.connection.idle.min", "hikaricp.connections.min", "pool_min"),
     Relative("millpond_workers_max", "db.client.connection.max", "hikaricp.connections.max", "pool_max"),
     Relative(
         "millpond_calls_queued",

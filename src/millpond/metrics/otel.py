@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
+from typing import Any
 
 try:
     from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation, get_meter_provider
@@ -62,7 +63,7 @@ def attributes(labels: Labels) -> dict[str, str | float]:
     return {ATTRIBUTES[label]: float(value) if label == "quantile" else value for label, value in labels}
 
 
-def _instruments(row: Metric) -> Iterator[tuple[str, Instrument, str, str]]:
+def _instruments(row: Metric[Any]) -> Iterator[tuple[str, Instrument, str, str]]:
     """Name, kind, unit and suffix of the samples for each instrument that a metric becomes."""
     said = SEMANTIC[row.name]
     if row.kind != "histogram":

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from millpond.metrics.histogram import Histogram
-from millpond.metrics.snapshot import OTHER, OperationFigures, Snapshot
+from millpond.metrics.snapshot import OTHER, Alerting, ChannelFigures, OperationFigures, Snapshot
 from millpond.metrics.source import ENDINGS
 
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[str, Labels, float]  # suffix, labels, value; the series is called by the family's name + suffix
 Reader = Callable[[Snapshot], Iterable[Sample]]
+Told = TypeVar("Told")  # a snapshot, or what the alerting says
 
+OUTCOMES = ("sent", "failed", "dropped")  # of a notification: fields of `ChannelFigures`
+MOST_CHANNELS = 20  # told apart; a program may add any number
 OPERATION_WINDOW = 300  # seconds which the operations' quantiles look back on
 QUANTILES = (("0.5", "p50"), ("0.9", "p90"), ("0.95", "p95"), ("0.99", "p99"), ("0.999", "p999"))
 
@@ -32,9 +36,9 @@ def bound_text(bound: float) -> str:
     return "+Inf" if bound == math.inf else repr(bound)
 
 
-def one(get: Callable[[Snapshot], float]) -> Reader:
+def one(get: Callable[[Told], float]) -> Callable[[Told], Iterable[Sample]]:
     """A plain figure."""
-    return lambda snapshot: [("", (), float(get(snapshot)))]
+    return lambda told: [("", (), float(get(told)))]
 
 
 def known(get: Callable[[Snapshot], float]) -> Reader:
@@ -52,10 +56,12 @@ def state(label: str, states: tuple[str, ...], get: Callable[[Snapshot], str]) -
     return lambda snapshot: [("", ((label, name),), float(get(snapshot) == name)) for name in states]
 
 
-def counts(label: str, names: Iterable[str], get: Callable[[Snapshot], Mapping[str, int]]) -> Reader:
+def counts(
+    label: str, names: Iterable[str], get: Callable[[Told], Mapping[str, int]]
+) -> Callable[[Told], Iterable[Sample]]:
     """One sample a name of a closed set, 0 included, so that a first increase is seen; strangers share one."""
     closed = tuple(names)
-    return lambda snapshot: _counted(label, closed, get(snapshot))
+    return lambda told: _counted(label, closed, get(told))
 
 
 def _counted(label: str, closed: tuple[str, ...], found: Mapping[str, int]) -> Iterator[Sample]:
@@ -104,3 +110,16 @@ def operation_durations(snapshot: Snapshot) -> Iterator[Sample]:
 
 def _operations(snapshot: Snapshot) -> tuple[OperationFigures, ...]:
     return (*snapshot.operations, snapshot.other)
+
+
+def notifications(told: Alerting) -> Iterator[Sample]:
+    """Notifications by channel and what became of them; channels beyond the first share a name."""
+    alone, others = told.channels[:MOST_CHANNELS], told.channels[MOST_CHANNELS:]
+    together = [_together(others)] if others else []
+    for channel in (*alone, *together):
+        for outcome in OUTCOMES:
+            yield "", (("channel", channel.name), ("outcome", outcome)), float(getattr(channel, outcome))
+
+
+def _together(channels: tuple[ChannelFigures, ...]) -> ChannelFigures:
+    return ChannelFigures(OTHER, *(sum(getattr(one, outcome) for one in channels) for outcome in OUTCOMES))

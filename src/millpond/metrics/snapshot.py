@@ -177,11 +177,40 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelFigures:
+    """What became of the notifications for a channel of alerts."""
+
+    name: str
+    sent: int = 0
+    failed: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alerting:
+    """What the alerting says of itself: alerts by state, rules without an answer, and what its rounds come to.
+
+    `evaluation_s` is the time of the last round, `rounds` the samples taken of the metrics, `series` what the rules
+    have to go by, `series_dropped` the samples that found no room.
+    """
+
+    pending: int = 0
+    firing: int = 0
+    rules_failing: int = 0
+    evaluation_s: float = 0.0
+    rounds: int = 0
+    series: int = 0
+    series_dropped: int = 0
+    channels: tuple[ChannelFigures, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything known of a pool at `at` (monotonic seconds; `wall` the same moment in Unix time).
 
     `reading` has the gauges and counters and none of the samples. `totals` are the pool's histograms since it opened,
-    by `KINDS`; `operations` the ten busiest, the busiest first, `other` the rest.
+    by `KINDS`; `operations` the ten busiest, the busiest first, `other` the rest. `alerting` is as of its last round,
+    `None` of a pool without alerts.
     """
 
     pool: str
@@ -198,3 +227,4 @@ class Snapshot:
     resources: Resources
     health: Health
     watch: Watch
+    alerting: Alerting | None = None

@@ -92,6 +92,7 @@ class Reading:
     wanted: int = 0
     asked_for: int = 0
     places: int = 0  # calls that ready workers run at a time
+    min_workers: int = 0
     max_workers: int = 0
     queued: int = 0
     queued_bytes: int = 0

@@ -111,9 +111,11 @@ class HistoryStore:
     def read(self, step: int, since: float, until: float) -> list[Slot]:
         """Slots of all boots of this pool that ended in (`since`, `until`], in Unix time; none if the file is broken.
 
-        Reads on the caller's thread, beside the writer.
+        Reads on the caller's thread, beside the writer, who makes the file with the first slot.
         """
         try:
+            if not self.path.exists():
+                return []
             with closing(self._connect("rw")) as connection:
                 return list(_read(connection, self.boot.pool, step, since, until))
         except (sqlite3.Error, OSError, ValueError) as error:
@@ -152,6 +154,7 @@ class HistoryStore:
             with connection:
                 rows = [_row(self.boot, step, slot) for step, slot in batch]
                 connection.executemany("INSERT OR REPLACE INTO slots VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+            self.error = ""  # one that a reader met too
             if written % PRUNE_EVERY == 0:
                 _prune(connection, self.boot.pool, self._wall_clock())
             written += 1

@@ -15,7 +15,8 @@ from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, overload
 
-from millpond.events import EVENTS, Event, UserEvent
+from millpond.events import Event, UserEvent
+from millpond.seams import RESERVED_EVENTS
 from millpond.telemetry.listening import Listener, ListenerFacts, Listening, Wanted, check_name
 from millpond.telemetry.spans import Span
 
@@ -128,7 +129,8 @@ class Bus:
         """Give an event to everyone who wants it, in order of attachment; on the loop's thread.
 
         Either an event, or the name, measurements and metadata of one of the program's own, which arrives as
-        `UserEvent`. Raises `ValueError` for a name that is the pool's. No listener's exception comes out of here.
+        `UserEvent`. Raises `ValueError` for a name that begins like the pool's own. No listener's exception comes out
+        of here.
         """
         if isinstance(event, str):
             if self.has_listener(own_name(event)):
@@ -144,7 +146,7 @@ class Bus:
 
         `<name>.stop` measures the `seconds`; `<name>.exception` too, names the `error`'s type, and the exception goes
         on. Metadata has the number of the `span` and of its `parent`: the one it was entered in, also in tasks begun
-        there. Raises `ValueError` for a name that is the pool's and for metadata of these names.
+        there. Raises `ValueError` for a name that begins like the pool's own and for metadata of these names.
         """
         return Span(self, own_name(name), metadata)
 
@@ -185,10 +187,12 @@ def bus_of(pool: Bus | HasTelemetry) -> Bus:
 
 
 def own_name(name: object) -> str:
-    """A name the program may use. Raises `TypeError` or `ValueError` for what is none or the pool's own."""
-    if name in EVENTS:
-        raise ValueError(f"{name!r} is said by the pool itself; give yours another name")
-    return check_name(name)
+    """A name the program may use. Raises `TypeError` or `ValueError` for what is none or begins like the pool's own."""
+    checked = check_name(name)
+    if checked.partition(".")[0] in RESERVED_EVENTS:
+        taken = ", ".join(sorted(RESERVED_EVENTS))
+        raise ValueError(f"{name!r} begins like the pool's own events ({taken}); give yours another name")
+    return checked
 
 
 def _told(error: BaseException) -> str:

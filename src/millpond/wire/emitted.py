@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
+from millpond.seams import RESERVED_EVENTS
+
 NAME_LENGTH = 100
 TEXT_LENGTH = 200  # characters of a text; what is longer is cut
 ENTRIES = 32  # measurements, and as much metadata
-# The pool's own events begin with these: nobody shall take a handler's for one of them.
-RESERVED = frozenset({"pool", "queue", "worker", "call", "breaker", "session", "alert", "optimizer", "warming"})
 
 Number: TypeAlias = int | float
 Plain: TypeAlias = str | int | float | bool | None
@@ -29,8 +29,9 @@ def check_name(name: object) -> str:
         raise TypeError(f"an event's name is a string, not {name!r}")
     if len(name) > NAME_LENGTH or not _NAME.fullmatch(name):
         raise ValueError(f"{name[:NAME_LENGTH]!r} is no event's name: small letters, digits and _, with dots between")
-    if name.partition(".")[0] in RESERVED:
-        raise ValueError(f"{name!r} begins like the pool's own events; give yours another name")
+    if name.partition(".")[0] in RESERVED_EVENTS:
+        taken = ", ".join(sorted(RESERVED_EVENTS))
+        raise ValueError(f"{name!r} begins like the pool's own events ({taken}); give yours another name")
     return name
 
 

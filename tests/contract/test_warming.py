@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 from pathlib import Path
 
 import pytest
@@ -230,6 +232,29 @@ async def test_a_round_in_service_is_over_when_the_pool_closes():
         await pool.close()
         report = await warming
     assert [step.outcome for one in report.workers for step in one.commands] == ["cancelled"]
+
+
+def test_a_sync_pool_tells_its_progress():
+    """A thread follows, another warms; the iteration ends with the round, and with the pool."""
+    with millpond.SyncPool(Cook, max_workers=1) as pool:
+        told = queue.SimpleQueue()
+
+        def follow():
+            for step in pool.warmer:
+                told.put((step.command, step.outcome))
+            told.put("over")
+
+        following = threading.Thread(target=follow)
+        following.start()
+        while following.is_alive():  # it may not listen yet, and each round is followed to its end
+            pool.warm(commands=[Warmup("heat", 1)])
+        assert [told.get(timeout=5.0) for _ in range(2)] == [("heat", "ok"), "over"]
+        assert len(pool.warmer.report.warm) == 1
+        following = threading.Thread(target=follow)
+        following.start()
+    following.join(5.0)
+    assert told.get(timeout=5.0) == "over"
+    assert list(pool.warmer) == []
 
 
 def test_a_sync_pool_warms_as_well():

@@ -82,7 +82,7 @@ def perform(fields: Fields, step: Step) -> Outcome:
 def _operation(runner: Runner, running: Running, seat: Seat, body: Body, started: float) -> Plan:
     fields = running.fields
     try:
-        operation = runner.operations[fields[4]]
+        operation = runner.operation(fields[4])
         function, args, kwargs = runner.decode(operation, fields, body, seat)
     except BaseException as error:
         runner.unreadable(fields, started, error)

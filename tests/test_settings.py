@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 
@@ -108,6 +109,9 @@ def test_a_session_store_is_a_path_or_does_what_a_store_does():
     assert Settings(session_store="sessions.db").session_store == "sessions.db"
     with pytest.raises(TypeError, match="session_store must be"):
         Settings(session_store=5)
+    with pytest.raises(TypeError, match="session_store must be"):
+        Settings(session_store="")  # SQLite would keep that in a file nobody finds again
+    assert Settings(durability="disk", session_store=Path("sessions.db")).session_store == Path("sessions.db")
 
 
 def test_disk_durability_needs_a_store_that_outlives_the_program():
@@ -117,3 +121,11 @@ def test_disk_durability_needs_a_store_that_outlives_the_program():
         Settings(durability="disk")
     with pytest.raises(ValueError, match="give it a path"):
         Settings(durability="disk", session_store="memory")
+
+
+def test_a_pool_cannot_wait_for_more_workers_than_it_starts():
+    """`min_ready` is what suffices of `min_workers` at opening; later the floor may be lower."""
+    with pytest.raises(ValueError, match=r"min_ready \(3\) is above min_workers \(2\)"):
+        make_settings(None, {"min_workers": 2, "max_workers": 4, "min_ready": 3})
+    made = make_settings(None, {"min_workers": 2, "max_workers": 4, "min_ready": 2})
+    assert made.changed(min_workers=1).min_ready == 2

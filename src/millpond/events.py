@@ -181,7 +181,7 @@ class WarmingStart(Event):
 
 @dataclass(frozen=True, slots=True)
 class WarmingCommand(Event):
-    """A warm-up command ended in a worker: ok, failed, expired or lost. `done` of its `of` commands are behind it."""
+    """A warm-up command, `done` of `of` of its worker, ended: ok, failed, expired, cancelled or lost."""
 
     name = "warming.command"
     worker: int

@@ -212,6 +212,7 @@ class Pool(Calls):
 
         Gives the setting's commands (or these) at the setting's pace (or that of `strategy`). A worker whose required
         command fails is replaced. Raises `BadArgument` for a command that does not fit, and what the strategy raises.
+        Cancelling interrupts the commands at work and gives no others; the workers go on serving.
         """
         self.at_desk()
         self.check_open()

@@ -17,6 +17,7 @@ OperationKind = Literal["plain", "async", "stream", "async_stream"]
 AnswerKind = Literal["ok", "failed", "interrupted", "expired", "skipped"]
 
 FUNCTION = 0
+NO_OPERATION = 65_532  # what an image is asked for that lost the operation: it answers `bad_argument`
 EXPORT_ASIDE = 65_533  # the same as EXPORT_SESSION, while the worker runs another session's call
 EXPORT_SESSION = 65_534
 CLOSE_SESSION = 65_535

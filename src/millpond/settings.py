@@ -149,7 +149,8 @@ class Settings:
 
     def _check_store(self) -> None:
         store = self.session_store
-        if not (store is None or isinstance(store, str) or hasattr(store, "put_many")):
+        is_place = isinstance(store, str | os.PathLike) and os.fspath(store)
+        if not (store is None or is_place or hasattr(store, "put_many")):
             raise TypeError(f"session_store must be None, 'memory', a path, or a SessionStore, not {store!r}")
         if self.durability == "disk" and store in (None, "memory"):
             raise ValueError("durability='disk' needs a session_store that survives the program: give it a path")
@@ -173,7 +174,10 @@ def make_settings(base: Settings | None, overrides: Mapping[str, Any]) -> Settin
     """`base` (or the defaults) with `overrides`; a floor above the cores raises the default ceiling to it."""
     if base is None and "max_workers" not in overrides and isinstance(overrides.get("min_workers"), int):
         overrides = {"max_workers": max(_cores(), min(overrides["min_workers"], 1024)), **overrides}
-    return (base or Settings()).changed(**overrides)
+    made = (base or Settings()).changed(**overrides)
+    if made.min_ready is not None and made.min_ready > made.min_workers:
+        raise ValueError(f"min_ready ({made.min_ready}) is above min_workers ({made.min_workers})")
+    return made
 
 
 def check_names(names: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from millpond.desk import DEFAULT, Options
 from millpond.errors import PoolClosed, PoolError
+from millpond.following import SyncWarmer
 from millpond.loopthread import LoopThread
 from millpond.pool import Pool
 from millpond.settings import Affinity, OnRestore
@@ -150,6 +151,11 @@ class SyncSession(SyncCalls):
         """How often it was reopened after a loss, plus one."""
         return self._handle.generation
 
+    @property
+    def state(self) -> str:
+        """open, closing, closed or lost."""
+        return self._handle.state
+
 
 class SyncPool(SyncCalls):
     """A `Pool` for programs without asyncio: the same arguments, the same verbs, blocking and thread-safe."""
@@ -229,6 +235,11 @@ class SyncPool(SyncCalls):
     def logs(self, worker: int | None = None) -> str:
         """What workers wrote to stdout and stderr (the kept end of it)."""
         return self.thread.ask(lambda: self.pool.logs(worker))
+
+    @property
+    def warmer(self) -> SyncWarmer:
+        """The report of the last warming, and the progress of the next; from any thread but the pool's own."""
+        return SyncWarmer(self.pool.warmer, self.thread)
 
     @property
     def telemetry(self) -> Bus:

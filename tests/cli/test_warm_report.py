@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from millpond.cli.warm_report.measure import WAYS, Measured, measure
-from millpond.cli.warm_report.report import cells, load_handler
+from millpond.cli.warm_report.report import cells, load_handler, report, show
 from tests.warming.handlers import Cook
 
 
@@ -23,6 +26,13 @@ class Preloaded:
 
     def ask(self) -> bool:
         return self.was_loaded
+
+
+class Unwilling:
+    """Cannot be started."""
+
+    def __init__(self) -> None:
+        raise OSError("no model file")
 
 
 def test_the_handler_is_found_by_its_name():
@@ -56,6 +66,23 @@ async def test_imported_means_without_preload(way, is_loaded):
 
     async with make_pool(way, Preloaded, max_workers=1) as pool:
         assert await pool.call("ask") is is_loaded
+
+
+@pytest.mark.parametrize("width", [40, 60, 72, 120])
+def test_the_report_fits_the_terminal(width):
+    """No name and no figure is cut, however narrow it is."""
+    console = Console(width=width, file=io.StringIO())
+    show("a:B", [Measured(way, [0.1129, 1.2345], [0.2], 214.2) for way in WAYS], console)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    for word in (*WAYS, "673.7 ms", "1,223.3 ms", "214.2 MB", "200 ms"):
+        assert any(word in line for line in lines), word
+
+
+def test_a_handler_that_cannot_start_ends_the_command_with_a_sentence():
+    """What it raised is in it, and no traceback of ours."""
+    with pytest.raises(SystemExit, match=r"(?s)millpond: .*Unwilling cannot be measured: .*no model file"):
+        report(f"{__name__}:Unwilling", 1)
 
 
 def test_a_row_says_milliseconds_and_megabytes():

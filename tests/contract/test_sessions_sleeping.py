@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 
 from millpond.testing import EventRecorder
 from tests.contract.handlers import Immovable, Plain, Portable
@@ -18,6 +20,35 @@ class Numbers:
         blob = session.state.setdefault("blob", bytearray(200_000))
         blob.append(number)
         return len(blob)
+
+
+class Brittle:
+    """Cannot be read while the file at `path` is there."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return thawed, (self.path,)
+
+
+def thawed(path):
+    if os.path.exists(path):
+        raise ZeroDivisionError("not today")
+    return Brittle(path)
+
+
+class Holder:
+    """Its sessions may hold what is brittle."""
+
+    def hold(self, path, *, session):
+        session.state["it"] = Brittle(path)
+
+    def holds(self, *, session):
+        return "it" in session.state
+
+    def close_session(self, session):
+        """Asks for the state once more."""
 
 
 async def test_a_session_sleeps_and_wakes_with_its_state(site, tmp_path):
@@ -39,6 +70,27 @@ async def test_large_states_sleep_as_well(site, tmp_path):
             for number in range(3):
                 assert await ann.call("append", number) == 200_001 + number
                 await until(lambda pool=pool: pool.statistics().sessions_asleep == 1)
+
+
+async def test_a_state_that_cannot_be_read_is_kept(site):
+    """By this code, that is: mended it goes on, and closed it may begin anew. Nothing says that it is lost."""
+    path = site.path()
+    async with site.pool(Holder, sleep_after=SOON_S) as pool:
+        ann = await pool.session("ann")
+        await ann.call("hold", path)
+        await until(lambda: pool.statistics().sessions_asleep == 1)
+        Path(path).touch()
+        for _ in range(2):
+            error = check(await failure(ann.call("holds")), "handler_error", "not_started")
+            assert "ZeroDivisionError: not today" in str(error)
+        assert ann.state == "open"
+        Path(path).unlink()
+        assert await ann.call("holds")
+        await until(lambda: pool.statistics().sessions_asleep == 1)
+        Path(path).touch()
+        check(await failure(ann.call("holds")), "handler_error", "not_started")
+        await ann.close()
+        assert await (await pool.session("ann")).call("holds") is False
 
 
 async def test_a_handler_says_itself_what_sleeps(site):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,26 @@ async def test_progress_can_be_followed(near_site):
         ]
 
 
+async def test_who_follows_is_let_go_when_the_pool_closes(near_site):
+    """There will be no other round; on a closed pool there is nothing to follow."""
+
+    async def follow(pool):
+        return [step async for step in pool.warmer]
+
+    async with near_site.pool(Cook) as pool:
+        following = asyncio.ensure_future(follow(pool))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5.0):
+        assert await following == []
+        assert await follow(pool) == []
+    unopened = near_site.pool(Cook)
+    following = asyncio.ensure_future(follow(unopened))
+    await asyncio.sleep(0)
+    unopened.close_unopened()
+    async with asyncio.timeout(5.0):
+        assert await following == []
+
+
 async def test_what_a_strategy_leaves_out_is_in_the_report(near_site):
     """A strategy that stops early is no failure of the workers that serve."""
     path = near_site.path()
@@ -184,6 +206,55 @@ async def test_closing_while_warming_waits_for_nobody():
     async with asyncio.timeout(5.0):
         await pool.close()
     check(await failure(opening), "pool_closed", "not_started")
+
+
+async def test_a_round_that_is_cancelled_is_over_at_once():
+    """The command at work is interrupted, the next is not given, and the worker goes on serving."""
+    async with millpond.Pool(Cook, max_workers=1) as pool:
+        warming = asyncio.ensure_future(pool.warm(commands=[Warmup("nap", 60.0, deadline=90.0), Warmup("heat", 1)]))
+        await until(lambda: pool.statistics().busy)
+        warming.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await warming
+        assert await pool.options(deadline=5.0).call("what") == []
+        (one,) = pool.warmer.report.workers
+        assert one.failure == "it was given up"
+        assert (await pool.warm(commands=[Warmup("heat", 2)])).success_share == 1.0
+        assert (pool.statistics().starts, pool.statistics().state) == (1, "ready")
+
+
+async def test_a_round_in_service_is_over_when_the_pool_closes():
+    """Its commands are nobody's calls: the drain is not for them."""
+    pool = await millpond.Pool(Cook, max_workers=1, drain=30.0).open()
+    warming = asyncio.ensure_future(pool.warm(commands=[Warmup("nap", 60.0, deadline=90.0)]))
+    await until(lambda: pool.statistics().busy)
+    async with asyncio.timeout(5.0):
+        await pool.close()
+        report = await warming
+    assert [step.outcome for one in report.workers for step in one.commands] == ["cancelled"]
+
+
+def test_a_sync_pool_tells_its_progress():
+    """A thread follows, another warms; the iteration ends with the round, and with the pool."""
+    with millpond.SyncPool(Cook, max_workers=1) as pool:
+        told = queue.SimpleQueue()
+
+        def follow():
+            for step in pool.warmer:
+                told.put((step.command, step.outcome))
+            told.put("over")
+
+        following = threading.Thread(target=follow)
+        following.start()
+        while following.is_alive():  # it may not listen yet, and each round is followed to its end
+            pool.warm(commands=[Warmup("heat", 1)])
+        assert [told.get(timeout=5.0) for _ in range(2)] == [("heat", "ok"), "over"]
+        assert len(pool.warmer.report.warm) == 1
+        following = threading.Thread(target=follow)
+        following.start()
+    following.join(5.0)
+    assert told.get(timeout=5.0) == "over"
+    assert list(pool.warmer) == []
 
 
 def test_a_sync_pool_warms_as_well():

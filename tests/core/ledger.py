@@ -70,8 +70,8 @@ class Ledger:
         if not call.is_chore:
             self.promise(call).completed += 1
 
-    def did_not_open(self, call: Call) -> None:
-        """The session was not opened, so the call left nothing in it."""
+    def leaves_no_trace(self, call: Call) -> None:
+        """The session was not opened, or the call only looked: it left nothing in it."""
         if not call.is_chore:
             assert call.session is not None
             self.histories[call.session.number].remove(call.id)

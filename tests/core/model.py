@@ -146,6 +146,11 @@ class World:
         self.settle()
         return run
 
+    def give_up_warmup(self, run: Run) -> None:
+        """Who asked for the warm-up does not want it any more."""
+        warmup.give_up(self.machine, run, self.now)
+        self.settle()
+
     def refuse_warmup(self, worker: Worker) -> None:
         """The strategy stops: a worker that waits is not warmed."""
         self.unwarmed.remove(worker)

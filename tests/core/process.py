@@ -33,10 +33,14 @@ class Frame:
 
 @dataclass
 class Seat:
-    """A session's place in a process: `state` are the tokens of the calls that ran in it, in order."""
+    """A session's place in a process: `state` are the tokens of the calls that ran in it, in order.
+
+    `sent` is what of it the parent has, the same object there: a state that did not change is not sent again.
+    """
 
     state: list[int] | None
     lease: int
+    sent: list[int] | None
     is_open: bool = False
 
 
@@ -77,7 +81,7 @@ class Process:
             self.dropped.add(call.id)
             return
         if call.session is not None and not call.session.introduced:
-            self.seats[call.session.number] = Seat(call.session.baggage, call.session.lease)
+            self.seats[call.session.number] = Seat(call.session.baggage, call.session.lease, call.session.baggage)
             call.session.introduced = True
         where = self.errands if call.operation == EXPORT_ASIDE else self.frames
         where.append(Frame(call, call.deadline))
@@ -135,21 +139,29 @@ class Process:
         seat = self.seats.get(frame.number)
         if how == "unopened" and seat is not None and not seat.is_open:
             del self.seats[frame.number]
-            ledger.did_not_open(call)
+            ledger.leaves_no_trace(call)
             self._answer(call.id, "failed", now, ValueError(call.id), seconds, SESSION_FAILED)
             return
         if seat is not None:
             seat.is_open = True
+            if how == "unchanged" and not call.is_chore:
+                ledger.leaves_no_trace(call)
+                seat.state.remove(call.id)
             self._save(call, seat, how)
-        how = {"unopened": "failed", "unsaved": "ok"}.get(how, how)
+        how = {"unopened": "failed", "unsaved": "ok", "unchanged": "ok"}.get(how, how)
         self._answer(call.id, how, now, self._value(frame) if how == "ok" else ValueError(call.id), seconds)
 
     def _save(self, call: Call, seat: Seat, how: str) -> None:
         """What a worker sends ahead of a session's answer, if durability asks for it."""
         if not call.is_chore:
             assert seat.state is not None
-            state, reason = (None, "it holds a lock") if how == "unsaved" else (list(seat.state), "")
-            self.saves[call.id] = (seat.lease, state, reason)
+            if how == "unsaved":
+                seat.sent, reason = None, "it holds a lock"
+            elif seat.sent != seat.state:
+                seat.sent, reason = list(seat.state), ""
+            else:
+                reason = ""  # the parent has it
+            self.saves[call.id] = (seat.lease, seat.sent, reason)
 
     def _value(self, frame: Frame) -> Any:
         if frame.call.operation in (EXPORT_SESSION, EXPORT_ASIDE):

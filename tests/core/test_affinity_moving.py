@@ -95,6 +95,20 @@ def test_an_export_that_is_late_is_still_good():
     assert (call.ending, len(world.histories[session.number])) == ("ok", 2)
 
 
+def test_a_state_that_takes_too_long_pins_its_session_and_says_so():
+    """The reason is the time it took, not the interrupt that ended it."""
+    world = pool(2)
+    session = begun(world, "a")
+    leaver = home(world, session)
+    world.drain(leaver)
+    world.claim(leaver)
+    (frame,) = leaver.running.values()
+    world.advance(6.0)
+    world.complete(leaver, frame, "interrupted")
+    world.deliver(leaver)
+    assert session.pinned == "its state cannot be exported: that took longer than 5 s"
+
+
 def test_an_errand_that_did_not_begin_in_time_pins_nobody():
     """Its worker was busy with others; it is sent again."""
     world = pool(2, concurrency=2)

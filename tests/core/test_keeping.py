@@ -115,6 +115,21 @@ def test_with_disk_a_commit_that_fails_withholds_the_answer():
     assert world.store.holds(session) == [first.id, second.id]
 
 
+def test_with_disk_a_call_that_only_looks_has_what_failed_before_it_stored():
+    """Its answer tells of a state that is not on the disk, and nobody else may ever order the commit."""
+    world = pool("disk")
+    session = begun(world)
+    first = world.submit("say", session=session)
+    world.answer(home(world, session))
+    world.answer_store(is_failing=True)
+    look = world.submit("say", session=session)
+    world.answer(home(world, session), "unchanged")
+    assert (told(world, first).code, look.state) == ("store_failed", "running")
+    world.answer_store()
+    assert look.ending == "ok"
+    assert world.store.holds(session)[-1] == first.id
+
+
 def test_with_disk_a_state_that_cannot_be_saved_is_no_answer():
     """What was acknowledged before is what a death goes back to."""
     world = pool("disk")

@@ -225,6 +225,11 @@ class Pool(RuleBasedStateMachine):
         """A worker's warm-up is begun, or begun again on one that serves; also on one that is in no state for it."""
         self.world.warm(self._some(pick, self._processes()).record)
 
+    @precondition(lambda self: getattr(self, "world", None) and self.world.runs)
+    @rule(pick=PICK)
+    def give_up_warmup(self, pick: int) -> None:
+        self.world.give_up_warmup(self._some(pick, self.world.runs[-3:]))
+
     @precondition(lambda self: getattr(self, "world", None) and self.world.unwarmed)
     @rule(pick=PICK)
     def refuse_warmup(self, pick: int) -> None:

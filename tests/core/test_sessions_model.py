@@ -18,7 +18,7 @@ from tests.core.model import World
 from tests.core.process import Process
 
 PICK = st.integers(0, 2**16)
-HOW = st.sampled_from(["ok", "ok", "ok", "ok", "failed", "unsaved", "interrupted"])
+HOW = st.sampled_from(["ok", "ok", "ok", "unchanged", "failed", "unsaved", "interrupted"])
 
 
 class Sessions(RuleBasedStateMachine):

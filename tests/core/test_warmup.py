@@ -184,6 +184,43 @@ def test_a_worker_is_in_one_warm_up_at_a_time():
     assert (first.is_over, second.is_over, second.failure) == (False, True, "it is being warmed already")
 
 
+@pytest.mark.parametrize("is_claimed", [True, False])
+def test_a_serving_worker_whose_warm_up_is_given_up_goes_on_serving(is_claimed):
+    """The command at work is interrupted, no other is given, and nothing of it is held against the worker."""
+    world = World(min_workers=1, max_workers=1).begin()
+    (process,) = world.all
+    world.commands = [world.command("r0", True), world.command("b1", False)]
+    run = world.warm(process.record)
+    if is_claimed:
+        world.claim(process)
+    world.give_up_warmup(run)
+    if is_claimed:
+        (frame,) = process.running.values()
+        assert frame.is_interrupted
+        world.complete(process, frame, "interrupted")
+        world.deliver(process)
+    world.serve_all()
+    assert (run.is_over, run.failure, [step.outcome for step in run.steps]) == (True, "it was given up", ["cancelled"])
+    assert (process.record.state, process.record.cold, world.machine.warm_failures) == (READY, (), {})
+    assert (world.machine.sizing.fails, process.record.run) == (0, None)
+
+
+def test_a_worker_whose_warm_up_is_given_up_before_it_serves_is_replaced():
+    """It had to be warm."""
+    world = opened("rr")
+    (process,) = world.all
+    run = world.warm(process.record)
+    world.claim(process)
+    world.give_up_warmup(run)
+    (frame,) = process.running.values()
+    world.complete(process, frame, "interrupted")
+    world.deliver(process)
+    world.tick()
+    assert run.is_over
+    assert process.is_killed
+    assert "it was given up" in world.machine.failure
+
+
 def test_a_closing_pool_waits_for_no_warm_up():
     """What a warming worker holds is nobody's."""
     world = opened("r")

@@ -28,6 +28,35 @@ class Threaded:
         threading.Thread(target=threading.Event().wait, daemon=True, name="poller").start()
 
 
+class Finished:
+    """Had threads while it loaded, and waited for them."""
+
+    @classmethod
+    def preload(cls) -> None:
+        for _ in range(20):
+            worker = threading.Thread(target=int)
+            worker.start()
+            worker.join()
+
+    def ask(self) -> int:
+        return 42
+
+
+class Bound:
+    """Asks for an instance, of which there is none yet."""
+
+    def preload(self) -> None:
+        """Never run."""
+
+
+class Asynchronous:
+    """Asks for a loop, of which there is none yet."""
+
+    @classmethod
+    async def preload(cls) -> None:
+        """Never run."""
+
+
 class Tidy:
     """Connected while it loads, and closed again; opens files."""
 
@@ -50,6 +79,22 @@ async def test_what_a_fork_would_share_or_lose_is_refused(handler, told, remedy)
     assert told in str(error)
     assert remedy in str(error)
     assert "start_method='spawn'" in str(error)
+
+
+@pytest.mark.parametrize("_", range(5))
+async def test_threads_that_ended_are_no_matter(_):
+    """Even those that were joined a moment ago, which the system lists a little longer."""
+    async with millpond.Pool(Finished, max_workers=1) as pool:
+        assert await pool.call("ask") == 42
+
+
+@pytest.mark.parametrize(
+    ("handler", "told"), [(Bound, "Bound.preload() is no class method"), (Asynchronous, "is asynchronous")]
+)
+async def test_a_preload_that_could_not_run_says_how_it_is_written(handler, told):
+    """Neither is passed over in silence."""
+    error = check(await failure(millpond.Pool(handler, max_workers=1).open()), "start_failed", "not_started")
+    assert told in str(error)
 
 
 async def test_what_was_closed_again_and_files_are_no_matter():

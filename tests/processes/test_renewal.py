@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 import millpond
+from millpond import Warmup
 from millpond.engine import kernel
-from millpond.engine.numbering import NO_OPERATION, Numbering
+from millpond.engine.numbering import Numbering
+from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION, FUNCTION, NO_OPERATION
 from tests.contract.sites import check, failure, until
 
 FIRST = """
@@ -72,6 +74,38 @@ async def test_sessions_move_to_the_new_code(module):
         assert await pool.call("cook") == "stew"
 
 
+async def test_a_warm_up_by_an_operation_that_went_fails(module):
+    """It runs nothing else instead, and the new workers serve; if it is required, the code before goes on."""
+    async with kitchen(warmup=[Warmup("wash", required=False)]) as pool:
+        module.write_text(SECOND)
+        await pool.replace_workers()
+        said = pool.statistics()
+        assert (said.state, dict(said.warm_failures)) == ("degraded", {"wash": 2})
+        assert await asyncio.gather(*(pool.call("cook") for _ in range(10))) == ["stew"] * 10
+    module.write_text(FIRST)
+    async with kitchen(warmup=[Warmup("wash")]) as pool:
+        module.write_text(SECOND)
+        error = check(await failure(pool.replace_workers()), "start_failed", "not_started")
+        assert "this worker's code has no such operation" in str(error)
+        assert await pool.call("wash") == "plates"
+
+
+async def test_a_session_survives_a_call_of_an_operation_that_went(module):
+    """While workers are replaced a call may meet new code; then it is refused, and costs nobody anything."""
+    async with kitchen(min_workers=1, max_workers=1) as pool:
+        session = await pool.session("ann")
+        await session.call("count")
+        module.write_text(SECOND)
+        renewing = asyncio.ensure_future(pool.replace_workers())
+        while not renewing.done():
+            try:
+                assert await session.call("wash") == "plates"
+            except millpond.PoolError as error:
+                check(error, "bad_argument", "not_started")
+        await renewing
+        assert await session.call("count") == 2
+
+
 @pytest.mark.parametrize(
     ("code", "told"), [(BROKEN, "no such spice"), ("class Cook(: pass", "SyntaxError"), (NOT_MADE, "no kitchen")]
 )
@@ -116,6 +150,11 @@ def facts(*names: str):
 
     made = [OperationFacts(name, "plain", False, (), 0, 0, (), (), False, False) for name in names]
     return HandlerFacts("Cook", tuple(made), ())
+
+
+def test_what_an_image_lost_is_none_of_the_pools_own_errands():
+    """A worker would take its sessions for exported, and forget them."""
+    assert NO_OPERATION not in (FUNCTION, EXPORT_ASIDE, EXPORT_SESSION, CLOSE_SESSION)
 
 
 def test_an_operation_keeps_its_number():

@@ -101,6 +101,19 @@ async def test_a_state_that_cannot_be_committed_withholds_its_answer():
     assert stored(store)["a"].version > 0
 
 
+async def test_after_a_failed_commit_a_call_that_only_looks_is_answered():
+    """It commits what could not be before, and is refused while that fails; the reason is told once."""
+    store = SlowStore()
+    async with pool_on(store) as pool:
+        session = await pool.session("a")
+        store.failures += [full(), full()]
+        for operation in ("count", "read"):
+            error = check(await failure(session.call(operation)), "store_failed", "completed")
+            assert str(error).count("the disk is full") == 1
+        assert await session.options(deadline=5.0).call("read") == 1
+        assert stored(store)["a"].state
+
+
 async def test_a_restarted_program_finds_its_sessions():
     """In the state of the last acknowledged answer; the first call says once that the session was restored."""
     store = SlowStore()

@@ -52,6 +52,21 @@ def opened():
         yield make
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_was_removed_takes_no_commits(opened, path, is_replaced):
+    """They would go where nobody finds them again. Put back, it goes on."""
+    store = opened(path)
+    store.put_many([RECORD])
+    aside = path.rename(path.with_name("aside.db"))
+    if is_replaced:
+        path.touch()
+    with pytest.raises(StoreFailed, match="removed or replaced"):
+        store.put_many([NEWER])
+    aside.rename(path)
+    store.put_many([NEWER])
+    assert store.get("a") == NEWER
+
+
 def test_pools_share_a_file_and_not_their_sessions(opened, path):
     """The same id in two pools is two sessions; neither erases the other's."""
     one, other = opened(path, "one"), opened(path, "other")

@@ -228,7 +228,12 @@ def test_baggage_that_cannot_be_read_is_a_lost_session(parent_of):
     parent.frame(frames.OPEN_SESSION, baggage, session=1, flags=frames.HAS_BAGGAGE, operation=7)
     call = parent.call("add", 1, session=1)
     parent.serve()
-    assert parent.answer(call).value["code"] == "session_lost"
+    fault = parent.answer(call)
+    assert (fault.value["code"], fault.value["outcome"], fault.flags) == (
+        "handler_error",
+        "not_started",
+        frames.SESSION_FAILED,
+    )
 
 
 def test_the_call_after_an_interrupted_one_is_told(parent_of):

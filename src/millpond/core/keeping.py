@@ -67,11 +67,12 @@ def _keep(m: Machine, session: Session, call: Call) -> None:
         return
     session.sent = None
     session.pinned, session.is_safe = "", True
-    if state is not session.baggage:
+    is_new = state is not session.baggage
+    if is_new:
         session.baggage = state
         session.version += 1
-        if m.is_on_disk:
-            order_storing(m, session)
+    if m.is_on_disk and (is_new or session.is_unstored):
+        order_storing(m, session)
 
 
 def _pin(m: Machine, session: Session, reason: str) -> None:
@@ -89,7 +90,7 @@ def _pin(m: Machine, session: Session, reason: str) -> None:
 def order_storing(m: Machine, session: Session) -> SessionRecord:
     """Order the state in hand to be stored."""
     record = SessionRecord(session.id, session.generation, session.lease, session.version, session.baggage)
-    session.is_stored = True
+    session.is_stored, session.is_unstored = True, False
     m.outbox.append(("store", session, record))
     return record
 
@@ -119,6 +120,7 @@ def committed(m: Machine, session: Session, record: SessionRecord, error: BaseEx
     """The store committed a record, or failed to: the answers that waited for it are given, or said to be withheld."""
     if error is None and record.generation == session.generation:
         session.committed = max(session.committed, record.version)
+    session.is_unstored = error is not None and record.version == session.version
     waiting = session.withheld
     while waiting and waiting[0].version <= record.version:
         call, _, kind, value, ended = waiting.popleft()
@@ -127,10 +129,7 @@ def committed(m: Machine, session: Session, record: SessionRecord, error: BaseEx
         if error is None:
             answers.judge(m, call, kind, value, call.service_s, ended, now)
         else:
-            told = (
-                f"{call.op.name!r} ran, but the state it left could not be stored, so its answer is withheld: {error}"
-            )
-            endings.finish(m, call, "failed", CLASSES["store_failed"](f"{told}{error}"), now)
+            _refuse(m, call, str(error), now)
     if not waiting:
         session.withheld = None
 

@@ -96,7 +96,9 @@ def exported(m: Machine, session: Session, errand: Call, ending: Ending, value: 
     if errand.operation == EXPORT_ASIDE:
         session.is_stubborn = ending != "cancelled"
     else:
-        session.pinned = f"its state cannot be exported: {value}"
+        is_late = errand.leaving == "deadline_exceeded"
+        why = f"that took longer than {dispatch.ERRAND_S:g} s" if is_late else value
+        session.pinned = f"its state cannot be exported: {why}"
         m.say(events.SessionPinned, session.number, worker.id, session.pinned)
 
 

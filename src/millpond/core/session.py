@@ -46,6 +46,7 @@ class Session:
         "is_safe",
         "is_stored",
         "is_stubborn",
+        "is_unstored",
         "last_used",
         "lease",
         "lost_because",
@@ -84,6 +85,7 @@ class Session:
         self.on_restore = "raise"
         self.storing: SessionRecord | None = None  # it is put to sleep when this has been stored
         self.is_stored = False  # whether there may be a record of it in the store
+        self.is_unstored = False  # with "disk": whether storing its newest state failed, and was not ordered again
         self.is_stubborn = False  # whether its state could not be taken out while its worker was busy
         self.pinned = ""  # why its state cannot be taken out of its worker
         self.current: Call | None = None  # given up by its caller perhaps, and not back from its worker

@@ -77,6 +77,8 @@ def _whereabouts(m: Machine) -> Iterator[str]:
             yield f"{session!r} is {where}, and its state in hand is {session.baggage!r}"
         if session.where == OVER:
             yield f"{session!r} is over and still here"
+        if session.withheld and session.is_unstored:
+            yield f"{session!r} has answers that wait for a commit that nobody ordered"
         if (where == WAKING) is not (session.number in m.waking):
             yield f"{session!r} is {where}, and whether it is being read: {session.number in m.waking}"
         if session.storing is not None and (where != IN_HAND or session.storing.lease != session.lease):

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import dispatch, endings, fleet, lifetime
+from millpond.core import dispatch, endings, fleet, leaving, lifetime
 from millpond.core.call import QUEUED, Call
 from millpond.core.operation import Operation
 from millpond.core.worker import DRAINING, GONE, READY, SPARE, START_FAILED, WARMING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RAN = ("result_not_serializable", "payload_too_large")  # the command did its work; nobody wants what it returned
 LOOK_AGAIN_S = 0.02  # for a worker that has yet to pass over a command it did not get to in time
 FAILED = "its warm-up failed"
+GIVEN_UP = "it was given up"
 
 
 class Command:
@@ -43,7 +44,7 @@ class Command:
 
 
 class Step:
-    """What came of one command: an outcome (ok, failed, expired, lost), how long it took, and why it failed."""
+    """What came of one command: outcome (ok, failed, expired, cancelled, lost), how long it took, and why it failed."""
 
     __slots__ = ("command", "error", "outcome", "seconds")
 
@@ -57,7 +58,7 @@ class Step:
 class Run:
     """The commands of one worker on their way, in order. `ticket` is told of each step and of the end, once."""
 
-    __slots__ = ("began_at", "call", "commands", "failure", "is_over", "steps", "ticket", "worker")
+    __slots__ = ("began_at", "call", "commands", "failure", "is_given_up", "is_over", "steps", "ticket", "worker")
 
     def __init__(self, worker: Worker, commands: Sequence[Command], ticket: Any, now: float) -> None:
         self.worker = worker
@@ -67,6 +68,7 @@ class Run:
         self.steps: list[Step] = []  # of the commands that ended
         self.call: Call | None = None  # the command that waits or runs
         self.failure = ""  # why the worker is not warm
+        self.is_given_up = False  # nobody wants it any more
         self.is_over = False
 
     @property
@@ -116,6 +118,21 @@ def go_on(m: Machine, run: Run, now: float) -> None:
         _give_next(m, run, now)
 
 
+def give_up(m: Machine, run: Run, now: float) -> None:
+    """Nobody wants the run any more: no other command is given, and the one at work is interrupted as a call is.
+
+    A worker that had to be warm before it serves is replaced; one that serves goes on.
+    """
+    if run.is_over or run.is_given_up:
+        return
+    run.is_given_up = True
+    run.failure = run.failure or GIVEN_UP
+    if run.call is not None:
+        leaving.leave(m, run.call, "cancelled", now)
+    else:
+        go_on(m, run, now)
+
+
 def _give_next(m: Machine, run: Run, now: float) -> None:
     worker, command = run.worker, run.commands[len(run.steps)]
     if worker.state != READY and worker.load:  # it has yet to pass over the command before
@@ -139,10 +156,12 @@ def ended(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> Non
     outcome = "ok" if error is None else ending
     if error is not None and call.leaving == "deadline_exceeded":
         outcome, error = "expired", CLASSES["deadline_exceeded"](f"it took longer than {command.deadline_s:g} s")
+    elif error is not None and run.is_given_up and ending != "lost":
+        outcome, error = "cancelled", CLASSES["cancelled"](GIVEN_UP)
     step = Step(command, outcome, now - (call.sent_at or call.submitted_at), error)
     run.call = None
     run.steps.append(step)
-    if error is not None:
+    if error is not None and not run.is_given_up:
         _note_failure(m, run, step)
     done, of = len(run.steps), len(run.commands)
     m.say(events.WarmingCommand, run.worker.id, command.name, outcome, done, of, step.seconds)
@@ -179,7 +198,7 @@ def _failed(m: Machine, run: Run, now: float) -> None:
     _over(m, run)
     if worker.state == WARMING:
         _give_up(m, worker, why, now)
-    elif not m.sizing.fails:
+    elif not (m.sizing.fails or run.is_given_up):
         fleet.note_failed_start(m, why, now)
         fleet.drain(m, worker, FAILED, now)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import gc
 import importlib
+import inspect
 import sys
+import time
 import traceback
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 # What the drivers of NVIDIA and AMD hold open while a process has a context; the libraries alone open neither.
 GPU_DEVICES = ("/dev/nvidia", "/dev/kfd")
+ENDING_S, LOOK_S = 0.5, 0.002  # a thread that ended may be listed so long; between two looks
 
 
 class Image:
@@ -50,6 +53,7 @@ def make_image(plan: Plan) -> Image:
         importlib.import_module(name)
     handler = load_handler(plan["handler"])
     if handler is not None and hasattr(handler, "preload"):
+        check_preload(handler)
         handler.preload()
     facts = program.describe(handler) if hasattr(program, "describe") else None
     check_threads()
@@ -58,9 +62,26 @@ def make_image(plan: Plan) -> Image:
     return Image(program, handler, facts)
 
 
+def check_preload(handler: type) -> None:
+    """Raise `ImageError` for a `preload` that needs what is not there yet: an instance, or a loop."""
+    called, written = handler.__name__ + ".preload()", inspect.getattr_static(handler, "preload")
+    if inspect.isfunction(written) and inspect.signature(written).parameters:
+        raise ImageError(
+            f"{called} is no class method; it runs once, before there is an instance. Write @classmethod above it"
+        )
+    if inspect.iscoroutinefunction(handler.preload):  # type: ignore[attr-defined]
+        raise ImageError(
+            f"{called} is asynchronous, and no loop runs before the fork; write it as a plain class method, "
+            "and await in setup()"
+        )
+
+
 def check_threads() -> None:
-    """Raise `ImageError` if anything but the main thread lives."""
-    names = kernel.threads()
+    """Raise `ImageError` if anything but the main thread lives. One that ended is listed by the system a bit longer."""
+    names, until = kernel.threads(), time.monotonic() + ENDING_S
+    while len(names) > 1 and time.monotonic() < until:
+        time.sleep(LOOK_S)
+        names = kernel.threads()
     if len(names) > 1:
         raise ImageError(
             f"after importing the handler and preload() this process has {len(names)} threads "

@@ -6,9 +6,7 @@ numbers only.
 
 from __future__ import annotations
 
-from millpond.seams import HandlerFacts, OperationFacts
-
-NO_OPERATION = 65_533  # what an image is asked for that lost the operation: it answers `bad_argument`
+from millpond.seams import NO_OPERATION, HandlerFacts, OperationFacts
 
 
 class Numbering:

@@ -65,6 +65,8 @@ class Door:
     def close_unopened(self) -> None:
         """What `close` does to a pool that was never opened."""
         if self._machine.state == lifetime.NEW:
+            if self._driver.orders.warmer is not None:
+                self._driver.orders.warmer.close()
             lifetime.close_pool(self._machine, self._driver.now(), 0.0)
             self._driver.carry_out()
 

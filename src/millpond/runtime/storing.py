@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import logging
 import math
+import os
 import time
 from collections.abc import Callable
 from copy import copy
@@ -249,8 +250,8 @@ def make_store(chosen: Any, pool_name: str, is_lasting: bool) -> SessionStore:
     """
     if chosen is None or chosen == "memory":
         return MemoryStore()
-    if isinstance(chosen, str):
-        return SqliteStore(chosen, pool_name if is_lasting else f"{pool_name} asleep", is_synced=is_lasting)
+    if isinstance(chosen, str | os.PathLike):
+        return SqliteStore(os.fspath(chosen), pool_name if is_lasting else f"{pool_name} asleep", is_synced=is_lasting)
     store: SessionStore = chosen
     return store
 

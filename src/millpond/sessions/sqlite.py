@@ -53,12 +53,14 @@ class SqliteStore:
         self._pool = _blob(pool)
         self._is_synced = is_synced
         self._epoch = 0  # rises with each program that opens these sessions; who has an older one is fenced out
+        self._file: tuple[int, int] | None = None  # the one that was opened: device and inode
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> None:
         """See `SessionStore`."""
         with self._failing("opened"):
             self._connection = self._prepared()
+            self._file = _identity(self.path)
             with self._connection as connection:
                 connection.execute("BEGIN IMMEDIATE")
                 (self._epoch,) = connection.execute(CLAIM, (self._pool,)).fetchone()
@@ -106,6 +108,7 @@ class SqliteStore:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction, in which these sessions are still ours."""
         with self._failing("written"), self._connected() as connection:
+            self._check_file()
             connection.execute("BEGIN IMMEDIATE")
             (epoch,) = connection.execute("SELECT epoch FROM owners WHERE pool = ?", (self._pool,)).fetchone()
             if epoch != self._epoch:
@@ -128,8 +131,17 @@ class SqliteStore:
         if not self._epoch:
             raise StoreFailed(f"the session store {self.path} was not opened")
         if self._connection is None:
+            self._check_file()
             self._connection = self._prepared()
         return self._connection
+
+    def _check_file(self) -> None:
+        """What is committed to a file that is not there any more is lost with the program."""
+        if _identity(self.path) != self._file:
+            raise StoreFailed(
+                f"the session store {self.path} was removed or replaced while it was open; put the file back, "
+                "or open the pool anew"
+            )
 
     def _prepared(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,6 +162,14 @@ class SqliteStore:
 
     def _row(self, one: SessionRecord) -> tuple[object, ...]:
         return self._pool, _blob(one.id), *one.age, one.kind, one.saved_at, one.state
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _checked_version(connection: sqlite3.Connection) -> int:

@@ -9,7 +9,7 @@ WARM, SKIPPED = "ok", "skipped"
 
 @dataclass(frozen=True, slots=True)
 class CommandReport:
-    """One command in one worker: its outcome (ok, failed, expired, lost) and the seconds it took."""
+    """One command in one worker: its outcome (ok, failed, expired, cancelled, lost) and the seconds it took."""
 
     command: str
     outcome: str

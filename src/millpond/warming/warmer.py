@@ -20,6 +20,7 @@ from millpond.warming.report import SKIPPED, CommandReport, Progress, WarmReport
 from millpond.warming.strategies import Strategy, warm_parallel
 
 LEFT_OUT = "the strategy stopped before its turn"
+CANCELLED = "the round was cancelled"
 
 
 class Hands(Protocol):
@@ -36,7 +37,8 @@ class Hands(Protocol):
 class PoolWarmer:
     """The warming of one pool; iterating over it gives the `Progress` of the round that is on, or of the next.
 
-    `report` is that of the last round that ended, or `None`.
+    The iteration ends with the round, and when the pool closes. `report` is that of the last round that ended, or
+    `None`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class PoolWarmer:
         self._left_out: dict[int, str] = {}  # id -> why, of workers that were left out before they had started
         self._tasks: set[asyncio.Task[Any]] = set()
         self._readers: set[asyncio.Queue[Progress | None]] = set()
+        self._is_closed = False
         self._machine.is_warming_up = bool(self._commands)
 
     async def warm(self, strategy: Strategy | None = None, commands: Sequence[Warmup] | None = None) -> WarmReport:
@@ -79,11 +82,17 @@ class PoolWarmer:
             self._begin(_Round(self, [worker], None), warm_parallel)
 
     def close(self) -> None:
-        """The pool closes: no round goes on."""
+        """The pool closes: no round goes on, no command is waited for, and nobody follows any more."""
+        self._is_closed = True
         for task in self._tasks:
             task.cancel()
+        for one in self._rounds:
+            one.give_up()
+        self.tell(None)
 
     async def __aiter__(self) -> AsyncIterator[Progress]:
+        if self._is_closed:
+            return
         queue: asyncio.Queue[Progress | None] = asyncio.Queue()
         self._readers.add(queue)
         try:
@@ -115,6 +124,10 @@ class PoolWarmer:
         why = LEFT_OUT
         try:
             await strategy(list(one.workers), one.warm)
+        except asyncio.CancelledError:
+            why = CANCELLED
+            one.give_up()
+            raise
         except Exception as error:
             why = f"the strategy raised {type(error).__name__}: {error}"
             raise
@@ -162,6 +175,7 @@ class _Round:
         self._hands = warmer.hands
         self._began_at = self._hands.now()
         self._begun: set[int] = set()
+        self._runs: list[Run] = []
         self._reports: list[WorkerReport] = []
         self._done = 0
 
@@ -182,9 +196,25 @@ class _Round:
             return self._ended(worker_id, (), turn_at, why)
         ticket = _Ticket(self)
         run = warmup.begin(self._hands.machine, worker, commands, ticket, self._hands.now())
+        self._runs.append(run)
         self._hands.carry_out()
-        await ticket.over
-        return self._ended(worker_id, tuple(map(_reported, run.steps)), turn_at, run.failure)
+        try:
+            await ticket.over
+        except asyncio.CancelledError:
+            self._give_up(run)
+            raise
+        finally:
+            made = self._ended(worker_id, tuple(map(_reported, run.steps)), turn_at, run.failure)
+        return made
+
+    def give_up(self) -> None:
+        """Nobody wants the round any more: its commands are interrupted."""
+        for run in self._runs:
+            self._give_up(run)
+
+    def _give_up(self, run: Run) -> None:
+        warmup.give_up(self._hands.machine, run, self._hands.now())
+        self._hands.carry_out()
 
     def stepped(self, run: Run, step: Step) -> None:
         """A command is behind a worker."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from millpond.errors import Interrupted
 from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION
 from millpond.wire.frames import INTERRUPTED, ITEM, OK, SESSION_FAILED
+from millpond.wire.wording import error_text, type_name
 from millpond.worker import session as sessions
 from millpond.worker.answers import Unsendable
 from millpond.worker.stack import invoke, invoke_cleanup
@@ -81,7 +82,7 @@ def perform(fields: Fields, step: Step) -> Outcome:
 def _operation(runner: Runner, running: Running, seat: Seat, body: Body, started: float) -> Plan:
     fields = running.fields
     try:
-        operation = runner.operations[fields[4]]
+        operation = runner.operation(fields[4])
         function, args, kwargs = runner.decode(operation, fields, body, seat)
     except BaseException as error:
         runner.unreadable(fields, started, error)
@@ -182,7 +183,7 @@ def _opened(runner: Runner, running: Running, seat: Seat, started: float) -> Gen
     try:
         hook = sessions.opening(seat, runner.hooks, runner.thaw)
     except BaseException as error:
-        _session_lost(runner, running.fields, started, "came in a state that cannot be read", error, SESSION_FAILED)
+        _unreadable(runner, running, seat, error, started)
         return False
     if hook is not None:
         _, failure = yield _step_of(hook)
@@ -208,6 +209,23 @@ def _not_opened(runner: Runner, running: Running, seat: Seat, error: BaseExcepti
         runner.answers.bare(INTERRUPTED, fields, started, ended, SESSION_FAILED)
     else:
         runner.answers.raised(fields, started, ended, error, SESSION_FAILED)
+
+
+def _unreadable(runner: Runner, running: Running, seat: Seat, error: BaseException, started: float) -> None:
+    """The state it brought along cannot be decoded, by the code of this worker at least. The parent keeps it."""
+    if isinstance(error, runner.interruptions):
+        _not_opened(runner, running, seat, error, started)
+        return
+    fields = running.fields
+    runner.end(fields, error)
+    del runner.seats[seat.number]
+    message = (
+        f"the state of session {seat.number} cannot be read in the worker: {type_name(type(error))}: "
+        f"{error_text(error)}; it is kept as it is: mend the code and replace the workers, or close the session"
+    )
+    runner.answers.fault(
+        fields, started, monotonic(), "handler_error", "not_started", message, error, flags=SESSION_FAILED
+    )
 
 
 def _closing(runner: Runner, running: Running, seat: Seat, started: float) -> Plan:
@@ -247,9 +265,7 @@ def _step_of(hook: sessions.Hook, is_cleanup: bool = False) -> Step:
     return Step(function, args, is_async=inspect.iscoroutinefunction(function), is_cleanup=is_cleanup)
 
 
-def _session_lost(
-    runner: Runner, fields: Fields, started: float, why: str, error: BaseException | None = None, flags: int = 0
-) -> None:
-    runner.end(fields, error)
+def _session_lost(runner: Runner, fields: Fields, started: float, why: str) -> None:
+    runner.end(fields)
     message = f"session {fields[8]} {why}; open it anew"
-    runner.answers.fault(fields, started, monotonic(), "session_lost", "not_started", message, error, flags)
+    runner.answers.fault(fields, started, monotonic(), "session_lost", "not_started", message)

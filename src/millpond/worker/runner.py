@@ -211,6 +211,13 @@ class Runner:
         """The operation ended, and the caller learns why its result cannot come."""
         self.answers.fault(fields, started, ended, error.code, "completed", str(error), error.__cause__, ahead=ahead)
 
+    def operation(self, number: int) -> Operation:
+        """The operation of that number; raises `LookupError` for one that newer code has no more."""
+        try:
+            return self.operations[number]
+        except IndexError:
+            raise LookupError("this worker's code has no such operation") from None
+
     def unreadable(self, fields: Fields, started: float, error: BaseException) -> None:
         """The payload could not be decoded. A session that was not opened yet is forgotten: its parent has it still."""
         ended = monotonic()

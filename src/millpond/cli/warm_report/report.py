@@ -12,8 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from millpond import PoolError
 from millpond.cli.warm_report.measure import WAYS, Measured, measure
 
+TABLE_WIDTH = 72  # a terminal that is narrower would cut the names of the ways
+TITLE = "{}: from the death of a worker to the next one's first answer"
 HEAD = ("", "first answer p50", "p99", "PSS of one more worker", "CPU while starting")
 
 
@@ -31,10 +34,25 @@ def load_handler(name: str) -> type:
 
 
 def report(name: str, samples: int) -> None:
-    """Measure all four ways and print the table."""
+    """Measure all four ways and print them; exits with what is wrong if no worker can be had."""
     handler = load_handler(name)
-    console = Console()
-    console.print(table(name, asyncio.run(_measure_all(handler, samples, Console(stderr=True)))))
+    try:
+        results = asyncio.run(_measure_all(handler, samples, Console(stderr=True)))
+    except PoolError as error:
+        sys.exit(f"millpond: {name} cannot be measured: {error}")
+    show(name, results, Console())
+
+
+def show(name: str, results: list[Measured], console: Console) -> None:
+    """Print the table, or one figure a line where that has no room."""
+    if console.width >= TABLE_WIDTH:
+        console.print(table(name, results))
+        return
+    console.print(TITLE.format(name), highlight=False)
+    for one in results:
+        console.print(one.way, style="bold")
+        for head, cell in zip(HEAD[1:], cells(one), strict=True):
+            console.print(f"  {head:<22} {cell:>10}", highlight=False)
 
 
 async def _measure_all(handler: type, samples: int, console: Console) -> list[Measured]:
@@ -49,7 +67,7 @@ async def _measure_all(handler: type, samples: int, console: Console) -> list[Me
 
 def table(name: str, results: list[Measured]) -> Table:
     """One row a way."""
-    made = Table(title=f"{name}: from the death of a worker to the next one's first answer")
+    made = Table(title=TITLE.format(name))
     for column in HEAD:
         made.add_column(column, justify="left" if not column else "right")
     for one in results:

@@ -60,6 +60,7 @@ class Meter:
             places=m.ready_count * m.concurrency,
             min_workers=m.sizing.low,
             max_workers=m.sizing.high,
+            not_warm=sum(bool(worker.cold) for worker in m.workers.values()),
             queued=m.queued,
             queued_bytes=m.queued_bytes,
             max_queued=m.settings.max_queued,

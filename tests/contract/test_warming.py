@@ -50,6 +50,12 @@ async def test_a_failing_required_command_keeps_the_pool_from_opening(near_site)
     assert "'boil' failed: RuntimeError: no water" in str(error)
 
 
+def health_notes(pool) -> str:
+    """What the pool's health notes beside its points."""
+    pool.metrics.fold()
+    return "; ".join(pool.metrics.snapshot().health.notes)
+
+
 async def test_the_pool_opens_with_those_that_succeeded(near_site):
     """`min_ready` of them suffice; the others come later, and till then the pool says what is wrong."""
     warmup = [Warmup("boil_once_in_two", near_site.path())]
@@ -71,10 +77,12 @@ async def test_a_best_effort_failure_is_seen_and_can_be_healed(near_site):
     async with near_site.pool(Cook, warmup=[Warmup("boil", path, required=False)]) as pool:
         said = pool.statistics()
         assert (said.state, dict(said.warm_failures), dict(said.not_warm)) == ("degraded", {"boil": 1}, {1: ("boil",)})
+        assert "not fully warm" in health_notes(pool)
         Path(path).unlink()
         report = await pool.warm()
         assert (report.warm, report.success_share) == ((1,), 1.0)
         assert pool.statistics().state == "ready"
+        assert health_notes(pool) == ""
         assert pool.statistics().starts == 1
 
 

@@ -157,6 +157,12 @@ def test_a_growing_queue_costs_points_before_it_is_long():
     assert part(burst, "queue_trend").score == WEIGHTS["queue_trend"]
 
 
+def test_a_partial_warm_up_is_noted():
+    """It costs no points: such workers serve."""
+    found = health(None, not_warm=1)
+    assert found.notes == ("1 workers are not fully warm, see `statistics().not_warm`",)
+
+
 def test_the_monitors_own_troubles_are_noted_and_cost_nothing():
     """A listener that raised is visible in health."""
     found = health(None, listeners_removed=2)

@@ -119,6 +119,11 @@ _WORKERS: Rows = (
     _gauge("workers", "Workers that are there.", counts("state", WORKER_STATES, lambda s: s.reading.states), "state"),
     _gauge("workers_wanted", "Workers the pool wants.", one(lambda s: s.reading.wanted)),
     _gauge("workers_asked_for", "Workers asked for that are not gone.", one(lambda s: s.reading.asked_for)),
+    _gauge(
+        "workers_not_warm",
+        "Workers in service of which a warm-up command failed.",
+        one(lambda s: s.reading.not_warm),
+    ),
     _gauge("workers_min", "Workers the pool has at least.", one(lambda s: s.reading.min_workers)),
     _gauge("workers_max", "Workers the pool may have.", one(lambda s: s.reading.max_workers)),
     _gauge("places", "Calls the ready workers can run at a time.", one(lambda s: s.reading.places)),

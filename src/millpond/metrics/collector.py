@@ -79,7 +79,6 @@ class MetricsCollector:
         self._listeners: list[Listener] = []
         self._folded_at = clock()
         self._let_go = 0  # samples
-        self._notes: tuple[str, ...] = ()
         self._cached: Snapshot | None = None
 
     def open(self) -> None:
@@ -112,7 +111,7 @@ class MetricsCollector:
         """Take in what happened since the last time; meant to be called every `interval_s` seconds."""
         now, begun = self._clock(), self._cpu_clock()
         reading = self._source.read()
-        moment = self._moment(now)
+        moment = self._moment(now, reading)
         lag_s = max(0.0, now - self._folded_at - self.interval_s)
         elapsed_s, self._folded_at = now - self._folded_at, now
         if self._folder.waiting > BEHIND:
@@ -130,12 +129,13 @@ class MetricsCollector:
         """Wait for what is being folded on the thread and written to the file; whether it was in time."""
         return self._folder.settle(timeout) and (self._store is None or self._store.settle(timeout))
 
-    def _moment(self, now: float) -> Moment:
+    def _moment(self, now: float, reading: Reading) -> Moment:
+        notes = self._noted(reading)
         seen = self._resources.seen.resources if self._resources is not None else None
         wall = self._wall_clock()
         if seen is None:
-            return Moment(now, wall, notes=self._notes)
-        return Moment(now, wall, seen.parent.cpu, seen.parent.rss, seen.workers_cpu, seen.workers_rss, self._notes)
+            return Moment(now, wall, notes=notes)
+        return Moment(now, wall, seen.parent.cpu, seen.parent.rss, seen.workers_cpu, seen.workers_rss, notes)
 
     def _absorb(self, reading: Reading, moment: Moment, spent_s: float, elapsed_s: float, lag_s: float) -> None:
         """Fold one reading; on the loop or on the folding thread, never on both at once."""
@@ -151,7 +151,6 @@ class MetricsCollector:
             fold_s = spent_s + self._cpu_clock() - begun
             self._shedder.note(fold_s, elapsed_s, memory)
             self._watch = self._watched(fold_s, lag_s, memory)
-            self._notes = self._noted()
             self._cached = None
         if self._store is not None:
             for step, slot in ended:
@@ -171,10 +170,11 @@ class MetricsCollector:
             history_error=store.error if store is not None else "",
         )
 
-    def _noted(self) -> tuple[str, ...]:
-        """What health should say of the monitors themselves."""
-        watch, removed = self._watch, self._ledger.reading.listeners_removed
+    def _noted(self, reading: Reading) -> tuple[str, ...]:
+        """What health should say beside the score: of warm-ups, and of the monitors themselves."""
+        watch, removed = self._watch, reading.listeners_removed
         notes = {
+            f"{reading.not_warm} workers are not fully warm, see `statistics().not_warm`": reading.not_warm > 0,
             f"{removed} listeners raised and were removed": removed > 0,
             f"metrics keep less than they could: {watch.detail}": watch.detail != FULL,
             f"history is not stored: {watch.history_error}": bool(watch.history_error),

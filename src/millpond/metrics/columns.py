@@ -42,6 +42,7 @@ PLAIN_GAUGES = (
     "places",
     "min_workers",
     "max_workers",
+    "not_warm",
     "queued",
     "queued_bytes",
     "running",

@@ -58,6 +58,7 @@ SEMANTIC: dict[str, Semantic] = {
     "millpond_workers": Semantic("millpond.worker.count", "updown", "{worker}", "db.client.connection.count"),
     "millpond_workers_wanted": Semantic("millpond.worker.wanted", "updown", "{worker}"),
     "millpond_workers_asked_for": Semantic("millpond.worker.asked_for", "updown", "{worker}"),
+    "millpond_workers_not_warm": Semantic("millpond.worker.not_warm", "updown", "{worker}"),
     "millpond_workers_min": Semantic("millpond.worker.min", "updown", "{worker}"),
     "millpond_workers_max": Semantic("millpond.worker.max", "updown", "{worker}", "db.client.connection.max"),
     "millpond_places": Semantic("millpond.worker.places", "updown", "{call}"),

@@ -94,6 +94,7 @@ class Reading:
     places: int = 0  # calls that ready workers run at a time
     min_workers: int = 0
     max_workers: int = 0
+    not_warm: int = 0  # workers in service of which a warm-up command failed
     queued: int = 0
     queued_bytes: int = 0
     max_queued: int | None = None

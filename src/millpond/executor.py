@@ -21,7 +21,6 @@ from millpond.desk import DEFAULT
 from millpond.errors import PoolError, StartFailed
 from millpond.loopthread import LoopThread
 from millpond.pool import Pool
-from millpond.runtime import shutdown
 from millpond.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -212,7 +211,7 @@ async def _finish(pool: Pool, thread: LoopThread) -> None:
     _ENDING.add(thread)
     try:
         machine = pool.desk.driver.machine
-        await shutdown.until(pool.desk.driver, lambda: not machine.unended)
+        await pool.desk.driver.until(lambda: not machine.unended)
         await pool.close()
     finally:
         _ENDING.discard(thread)

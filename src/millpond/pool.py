@@ -22,7 +22,6 @@ from millpond.engine.choice import make_engine
 from millpond.handles import SessionHandle
 from millpond.leftovers import LEFT_OPEN
 from millpond.monitors import Monitors
-from millpond.runtime import shutdown
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
 from millpond.runtime.renewal import replace_workers
@@ -165,7 +164,7 @@ class Pool(Calls):
         self.at_desk()
         lifetime.drain_pool(machine, self._driver.now())
         self._driver.carry_out()
-        await shutdown.until(self._driver, lambda: not machine.unended)
+        await self._driver.until(lambda: not machine.unended)
 
     async def __aenter__(self) -> Pool:
         return await self.open()
@@ -202,8 +201,7 @@ class Pool(Calls):
         self._driver.resize(self.settings.min_workers, self.settings.max_workers)
         machine = self._driver.machine
         floor = self.settings.min_workers
-        await shutdown.until(
-            self._driver,
+        await self._driver.until(
             lambda: machine.ready_count >= floor or machine.state != lifetime.SERVING or bool(machine.failure),
         )
 

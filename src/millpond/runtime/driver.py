@@ -46,7 +46,7 @@ class Driver:
         self._clock = clock
         self.bus = bus
         self.renewing = asyncio.Lock()  # held while the code is loaded anew and the workers are replaced
-        self.watchers: set[Callable[[], None]] = set()  # called after anything happened, while somebody waits for it
+        self._watchers: set[Callable[[], None]] = set()  # called after anything happened, while somebody waits for it
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: Timer | None = None
         self._timer_at = math.inf
@@ -225,9 +225,25 @@ class Driver:
             self._set_timer(machine.wake_at)
         if self._tells_depth:
             self._tell_depth()
-        if self.watchers:
-            for look in list(self.watchers):
+        if self._watchers:
+            for look in list(self._watchers):
                 look()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds that only what happens here can change."""
+        if holds():
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def look() -> None:
+            if not done.done() and holds():
+                done.set_result(None)
+
+        self._watchers.add(look)
+        try:
+            await done
+        finally:
+            self._watchers.discard(look)
 
     def sample(self, is_sampled: bool) -> None:
         """Let calls that end leave samples from now on, or no more."""

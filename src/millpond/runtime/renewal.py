@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from millpond.core import lifetime
 from millpond.core.worker import READY
 from millpond.errors import StartFailed
-from millpond.runtime.shutdown import until
 
 if TYPE_CHECKING:
     from millpond.core.worker import Worker
@@ -55,7 +54,7 @@ async def _replace(driver: Driver, worker: Worker) -> None:
         enough = min(serving, machine.sizing.wanted)
         return worker.id not in machine.workers and machine.ready_count >= enough
 
-    await until(driver, is_done)
+    await driver.until(is_done)
     if machine.tally.start_failures > failures:
         raise StartFailed(f"a worker with the new code did not start, the code before serves on: {machine.failure}")
 

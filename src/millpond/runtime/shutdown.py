@@ -7,7 +7,6 @@ be cancelled at any await and leave nothing running.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from millpond import events
@@ -45,7 +44,7 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
             driver.orders.warmer.open_round()
         floor = machine.sizing.wanted
         enough = floor if machine.settings.min_ready is None else min(machine.settings.min_ready, floor)
-        await until(driver, lambda: machine.ready_count >= floor or _has_failed(machine, floor, enough))
+        await driver.until(lambda: machine.ready_count >= floor or _has_failed(machine, floor, enough))
         if machine.ready_count < enough:
             raise StartFailed(f"no worker could be started: {machine.failure}")
         lifetime.serve(machine, driver.now())
@@ -71,8 +70,8 @@ async def bring_down(driver: Driver, drain_s: float) -> None:
     driver.carry_out()
     try:
         async with asyncio.timeout(drain_s + GOODBYE_S):
-            await until(driver, lambda: not machine.unended)
-            await until(driver, lambda: not machine.workers)
+            await driver.until(lambda: not machine.unended)
+            await driver.until(lambda: not machine.workers)
     except TimeoutError:
         pass  # what is left is ended below
     finally:
@@ -81,20 +80,3 @@ async def bring_down(driver: Driver, drain_s: float) -> None:
         lifetime.closed(machine, driver.now())
         driver.carry_out()
         driver.detach()
-
-
-async def until(driver: Driver, holds: Callable[[], bool]) -> None:
-    """Wait until something holds that only the driver's doings can change."""
-    if holds():
-        return
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def look() -> None:
-        if not done.done() and holds():
-            done.set_result(None)
-
-    driver.watchers.add(look)
-    try:
-        await done
-    finally:
-        driver.watchers.discard(look)

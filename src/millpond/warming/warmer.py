@@ -28,10 +28,12 @@ class Hands(Protocol):
 
     machine: Machine
     now: Callable[[], float]
-    watchers: set[Callable[[], None]]
 
     def carry_out(self) -> None:
         """Do what the core ordered."""
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds that only the driver's doings can change."""
 
 
 class PoolWarmer:
@@ -185,7 +187,7 @@ class _Round:
             raise ValueError(f"worker {worker_id} is not in this round, or had its turn: {sorted(self.workers)}")
         worker, turn_at = self.workers[worker_id], self._hands.now()
         self._begun.add(worker_id)
-        await _until(self._hands, lambda: worker.state not in (STARTING, WARMING) or bool(worker.greeted_at))
+        await self._hands.until(lambda: worker.state not in (STARTING, WARMING) or bool(worker.greeted_at))
         if worker.state in (DRAINING, GONE):
             return self._ended(worker_id, (), turn_at, f"it is {worker.state} ({worker.reason or 'died'})")
         try:
@@ -260,20 +262,3 @@ def _reported(step: Step) -> CommandReport:
     command = step.command
     error = "" if step.error is None else f"{type(step.error).__name__}: {step.error}"
     return CommandReport(command.name, step.outcome, step.seconds, command.is_required, error)
-
-
-async def _until(hands: Hands, holds: Callable[[], bool]) -> None:
-    """Wait until something holds that only the driver's doings can change."""
-    if holds():
-        return
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def look() -> None:
-        if not done.done() and holds():
-            done.set_result(None)
-
-    hands.watchers.add(look)
-    try:
-        await done
-    finally:
-        hands.watchers.discard(look)

@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--hours", type=int, default=24, help="of virtual time, for memory")
     parser.add_argument("--pairs", type=int, default=60, help="of turns, for cost")
-    parser.add_argument("--calls", type=int, default=100_000, help="of the storm; a turn of cost has an eighth")
+    parser.add_argument("--calls", type=int, default=100_000, help="of the storm; a turn of cost has half as many")
     chosen = parser.parse_args()
     parts: dict[str, Callable[[], Iterator[Row]]] = {
         "errors": percentile_errors,
@@ -154,7 +154,7 @@ def main() -> None:
         "memory": lambda: memory(chosen.hours),
         "events": events,
         "series": metrics_series.rows,
-        "cost": lambda: cost(chosen.pairs, chosen.calls // 8),
+        "cost": lambda: cost(chosen.pairs, chosen.calls // 2),
         "storm": lambda: counts(chosen.calls),
     }
     missed = 0

@@ -283,6 +283,5 @@ TestPool = Pool.TestCase
 TestPool.settings = settings(
     max_examples=300,
     stateful_step_count=50,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -234,6 +234,5 @@ TestSessions = Sessions.TestCase
 TestSessions.settings = settings(
     max_examples=300,
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.core import tally
@@ -109,7 +109,6 @@ def test_there_is_room_for_so_many_other_endings_and_no_more(monkeypatch):
     assert len(samples.request_bytes) == 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=5))
 def test_rows_stand_for_all_the_calls_of_their_time(counts):
     """However many there were before, each call that went the usual way is counted; where many come, few leave rows."""
@@ -134,7 +133,6 @@ def test_rows_stand_for_all_the_calls_of_their_time(counts):
     assert samples.endings["ok"] == 1 + sum(counts)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 2000), min_size=1, max_size=3))
 def test_a_burst_is_thinned_while_it_lasts(counts):
     """Each step of rows halves what the next calls leave, also in the first second after a pause; none is uncounted."""

@@ -378,7 +378,7 @@ async def test_what_nobody_came_back_for_is_forgotten(tmp_path):
 ORDERS = st.tuples(st.sampled_from(["put", "erase", "recall"]), st.sampled_from("abc"))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(orders=st.lists(ORDERS, max_size=30), pauses=st.sets(st.integers(0, 30)), faults=st.sets(st.integers(0, 30)))
 def test_orders_have_the_effect_of_being_done_one_after_another(orders, pauses, faults):
     """However they fall into batches: each is answered once, those of one session in order.

@@ -129,7 +129,7 @@ DELETES = st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 3)), min_size
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=st.lists(st.one_of(st.tuples(st.just("put"), PUTS), st.tuples(st.just("delete"), DELETES)), max_size=12))
 def test_what_is_there_is_the_newest_since_the_last_erasure(kind, tmp_path_factory, steps):
     """Whatever is put and erased in whatever order: fencing holds, and nothing else is lost."""

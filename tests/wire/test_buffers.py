@@ -262,5 +262,5 @@ class ArenaMachine(RuleBasedStateMachine):
         self.ends.close()
 
 
-ArenaMachine.TestCase.settings = settings(deadline=None, max_examples=30, stateful_step_count=40)
+ArenaMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=40)
 TestArena = ArenaMachine.TestCase

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.errors import Interrupted
@@ -74,7 +74,6 @@ json_like = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(plain_values)
 def test_pickle_carries_plain_values(value: Any):
     """Small values are plain bytes and come back equal, types included."""
@@ -84,7 +83,6 @@ def test_pickle_carries_plain_values(value: Any):
     assert repr(PickleCodec(THRESHOLD).thaw(memoryview(frozen))) == repr(value)
 
 
-@settings(deadline=None)
 @given(json_like)
 def test_msgpack_carries_data(value: Any):
     """Lists, mappings, numbers, text and bytes come back equal."""
@@ -97,7 +95,6 @@ class Text(str):
     """Text by another name: only what is exactly `str` may travel as msgpack."""
 
 
-@settings(deadline=None)
 @given(st.lists(plain_values).map(tuple), st.dictionaries(st.text(), plain_values, max_size=2))
 def test_pickle_carries_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]):
     """Arguments come back equal, types included, by whichever way they went, and the dictionary is the callee's."""

@@ -158,7 +158,7 @@ def test_one_large_object_in_two_places_stays_one():
     assert out[1] is out[3]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.one_of(

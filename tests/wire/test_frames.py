@@ -6,7 +6,7 @@ import itertools
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.wire import frames
@@ -53,7 +53,6 @@ def test_kinds_and_flags_keep_their_numbers():
     assert (frames.SEGMENTED, frames.HAS_BAGGAGE, frames.SESSION_FAILED) == (1, 2, 4)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([0, 1, 47, 48, 49, 500, 16_384, 16_385, 40_000]), max_size=8), st.lists(st.integers(0)))
 def test_frames_come_out_as_they_went_in_wherever_they_are_cut(sizes: list[int], cuts: list[int]):
     """The cuts a socket makes change nothing, neither inside a header nor inside a body."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.wire.plain import freeze_exception, thaw_exception
@@ -84,7 +84,6 @@ def same(one: Any, other: Any) -> bool:
     return one == other
 
 
-@settings(deadline=None)
 @given(st.lists(values, max_size=3), st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), values, max_size=3))
 def test_plain_data_in_an_exception_keeps_its_types(args: list[Any], attributes: dict[str, Any]):
     """Arguments and attributes come back equal, type by type."""

@@ -190,7 +190,7 @@ def test_a_pickle_is_not_data(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.binary(max_size=100))
 def test_noise_raises_or_is_an_exception(noise: bytes):
     """No bytes crash the reader."""

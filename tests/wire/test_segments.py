@@ -184,7 +184,7 @@ def test_one_body_cannot_ask_for_more_memory_than_the_arena_holds(ends: Ends):
         unpack(forged(*((3, index, 0, ROOM // 3) for index in range(4))), ends.reader)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.binary(max_size=200), st.integers(0, 8))
 @example(b"", 0)
 def test_no_bytes_do_anything_but_raise_a_protocol_error(noise: bytes, count: int):

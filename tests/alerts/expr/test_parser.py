@@ -98,10 +98,10 @@ def test_any_text_is_read_or_refused(text):
 def test_space_and_comments_mean_nothing(text):
     """An expression on many lines is the same expression."""
     try:
-        expected = parse(text)
+        expected = repr(parse(text))
     except ExpressionError:
         return
-    assert parse(f" # first\n{text.replace(' ', chr(10) + ' ')}# last") == expected
+    assert repr(parse(f" # first\n{text.replace(' ', chr(10) + ' ')}# last")) == expected  # NaN equals nothing
 
 
 @given(st.integers(0, 10**12))

@@ -12,7 +12,7 @@ from typing import Any
 from millpond.core.answers import SESSION_FAILED
 from millpond.core.call import Call
 from millpond.core.worker import Worker
-from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION
+from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORTS
 from tests.core.ledger import Ledger
 
 
@@ -164,7 +164,7 @@ class Process:
             self.saves[call.id] = (seat.lease, seat.sent, reason)
 
     def _value(self, frame: Frame) -> Any:
-        if frame.call.operation in (EXPORT_SESSION, EXPORT_ASIDE):
+        if frame.call.operation in EXPORTS:
             return self.seats.pop(frame.number).state
         if frame.call.operation == CLOSE_SESSION:
             del self.seats[frame.number]

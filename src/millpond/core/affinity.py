@@ -18,7 +18,7 @@ from millpond.core.whereabouts import ASLEEP, GONE, NEW, go
 from millpond.core.worker import DRAINING, READY
 from millpond.core.worker import GONE as DEAD
 from millpond.errors import CLASSES
-from millpond.seams import CLOSE_SESSION
+from millpond.seams import CLOSE_SESSION, EXPORTS
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
@@ -175,7 +175,7 @@ def chore_ended(m: Machine, call: Call, ending: Ending, value: Any, now: float) 
     """An errand came to its end."""
     session = call.session
     assert session is not None
-    if call.operation in moving.EXPORTS:
+    if call.operation in EXPORTS:
         moving.exported(m, session, call, ending, value, now)
     else:
         dismiss(m, session, now)
@@ -225,18 +225,18 @@ def _lost_with_worker(m: Machine, session: Session, because: str, now: float) ->
     session.unbind()
     current = session.current
     calls = [current] if current is not None and current.state == QUEUED else []
-    calls += (session.waiting or {}).values()
     session.current = None
-    if session.state in (OPEN, CLOSING):
-        _lose(m, session, because)
-    _over(m, session)
-    for call in calls:
-        endings.end_queued(m, call, "rejected", lost(session, session.lost_because), now)
+    _lose_and_tell(m, session, calls, because, now)
 
 
 def lose_stored(m: Machine, session: Session, because: str, now: float) -> None:
     """The store does not have the session any more: every call that waits for it is told."""
-    calls = list((session.waiting or {}).values())
+    _lose_and_tell(m, session, [], because, now)
+
+
+def _lose_and_tell(m: Machine, session: Session, calls: list[Call], because: str, now: float) -> None:
+    """These calls are told, and those in the session's line after them."""
+    calls = [*calls, *(session.waiting or {}).values()]
     if session.state in (OPEN, CLOSING):
         _lose(m, session, because)
     _over(m, session)

@@ -15,7 +15,7 @@ from millpond.core.session import CLOSING, OPEN
 from millpond.core.whereabouts import BOUND, IN_HAND, LEAVING, NEW, go
 from millpond.core.worker import GONE
 from millpond.errors import CLASSES
-from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION
+from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION, EXPORTS
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from millpond.core.session import Session
     from millpond.core.worker import Worker
     from millpond.errors import Ending, PoolError
-
-
-EXPORTS = (EXPORT_SESSION, EXPORT_ASIDE)
 
 
 def may_move(m: Machine, session: Session) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from millpond.engine.ends import Ends
 from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
 from millpond.engine.outbox import LARGE_BYTES, MSG_NOSIGNAL, Outbox
-from millpond.seams import EXPORT_ASIDE, EXPORT_SESSION
+from millpond.seams import EXPORT_ASIDE, EXPORTS
 from millpond.wire import frames, segments, tracing
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Frozen
@@ -26,7 +26,6 @@ _pack = frames.pack
 FLUSH_PARTS = 32
 _NO_DEADLINE = float("inf")
 
-EXPORTS = (EXPORT_SESSION, EXPORT_ASIDE)
 STARTING, WARMING, READY, FAILED = "starting", "warming", "ready", "failed"
 
 

@@ -1,8 +1,8 @@
 """The thread that writes sessions into a store which has to wait for a disk.
 
 Group commit: what comes while one commit is under way goes into the next, so that many callers share one wait for the
-disk. Reads go first. Decides nothing; `storing` gives it the core's orders and
-carries what came of them back to the loop.
+disk. Reads go first. Decides nothing; `storing` gives it the core's orders and carries what came of them back to the
+loop.
 """
 
 from __future__ import annotations

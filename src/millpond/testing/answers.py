@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from millpond.errors import CLASSES, ResultNotSerializable
-from millpond.seams import EXPORT_ASIDE, EXPORT_SESSION
+from millpond.seams import EXPORTS
 from millpond.wire.codec import Codec, CodecError, Frozen
 from millpond.wire.exceptions import RemoteTraceback, describe, restore
 from millpond.wire.frames import EXPIRED, INTERRUPTED, ITEM, SEGMENTED, SKIPPED
@@ -54,7 +54,7 @@ class DirectAnswers:
             raise Unsendable("payload_too_large", told)
         self.nbytes = len(body)
         self._say_ahead(fields, ahead)
-        if fields[4] in (EXPORT_SESSION, EXPORT_ASIDE):
+        if fields[4] in EXPORTS:
             self._tell(fields, "ok", joined(body) if isinstance(body, Frozen) else body, 0)
             return
         try:

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.errors import Interrupted
-from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION
+from millpond.seams import CLOSE_SESSION, EXPORTS
 from millpond.wire.frames import INTERRUPTED, ITEM, OK, SESSION_FAILED
 from millpond.wire.wording import error_text, type_name
 from millpond.worker import session as sessions
@@ -49,7 +49,7 @@ def plan(runner: Runner, running: Running, body: Body, started: float) -> Plan:
         _session_lost(runner, fields, started, "is not known to its worker")
     elif fields[4] == CLOSE_SESSION:
         yield from _closing(runner, running, seat, started)
-    elif fields[4] in (EXPORT_SESSION, EXPORT_ASIDE):
+    elif fields[4] in EXPORTS:
         yield from _exporting(runner, running, seat, started)
     else:
         yield from _operation(runner, running, seat, body, started)

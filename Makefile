@@ -10,6 +10,8 @@ MAKEFLAGS += --no-print-directory
 VENV ?= .venv
 NEWER := 3.12 3.13
 ARGS ?=
+# Two processes of tests at a time: most of the suite waits for workers. A file stays in one of them.
+JOBS ?= 2
 
 RUNS = -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -47,7 +49,7 @@ lint: $(VENV)/.has-test  ## check style and types
 
 pytest: $(VENV)/.has-test
 	@echo "Running the tests on $$($(VENV)/bin/python -V)"
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 clean:  ## remove the environments and every cache
 	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

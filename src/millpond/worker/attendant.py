@@ -2,7 +2,8 @@
 
 It writes the time into the logbook as long as this interpreter runs Python: it says nothing while native code holds the
 interpreter's lock, which is how the parent tells such a worker from others. Errands come on a socket of its own; they
-take out the states of sessions that have no call here, and are answered where all calls are.
+take out the states of sessions that have no call here, and are answered where all calls are. With each sign of life it
+does the worker's `chore`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from millpond.worker.plan import drive, plan
 from millpond.worker.running import Running
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from millpond.wire.logbook import Logbook
     from millpond.worker.runner import Runner
 
@@ -43,19 +46,20 @@ class Attendant:
             self._poll.register(side, select.POLLIN)
             os.register_at_fork(after_in_child=side.close)
 
-    def start(self) -> None:
-        """Beat twice a second from now on."""
+    def start(self, chore: Callable[[], None]) -> None:
+        """Beat twice a second from now on, and do `chore`, which does not raise."""
         self._logbook.beat(monotonic())
-        threading.Thread(target=self._live, name="millpond-attendant", daemon=True).start()
+        threading.Thread(target=self._live, args=(chore,), name="millpond-attendant", daemon=True).start()
 
     def serve(self, runner: Runner) -> None:
         """Do errands from now on."""
         self._runner = runner
 
-    def _live(self) -> None:
+    def _live(self, chore: Callable[[], None]) -> None:
         while True:
             has_errands = bool(self._poll.poll(BEAT_S * 1000))
             self._logbook.beat(monotonic())
+            chore()
             if has_errands:
                 try:
                     self._read()

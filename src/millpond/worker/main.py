@@ -30,6 +30,7 @@ from millpond.worker.forks import disown_in_children
 from millpond.worker.interrupts import Interrupts
 from millpond.worker.logs import forward_logging
 from millpond.worker.loop import BlockingLoop
+from millpond.worker.orphans import Orphans
 from millpond.worker.runner import Runner
 from millpond.worker.saving import Saver
 from millpond.worker.surroundings import settle
@@ -55,7 +56,9 @@ def main(config: Mapping[str, Any], fds: Mapping[str, int], image: type | None =
     try:
         worker = Worker(config, fds)
         disown_in_children(worker.channel)
-        worker.attendant.start()
+        orphans = Orphans()
+        orphans.note_starts()
+        worker.attendant.start(orphans.reap)
         forward_logging(worker.channel, config["incarnation"], config.get("log_level"))
         emitting.install(worker.channel, config["incarnation"], config["emit_rate"])
         code = worker.live(image)

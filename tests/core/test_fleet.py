@@ -121,6 +121,39 @@ def test_failing_starts_back_off(says_so):
     assert world.submit().worker is survivor.record
 
 
+def test_a_batch_of_starts_that_fails_is_one_failure():
+    """Six that were asked for together and fail for the same cause do not make the pool wait for half a minute."""
+    world = World(seed=4, min_workers=1, max_workers=7, restart_backoff=1.0).begin()
+    world.advance(5.0)
+    world.resize(7, 7)
+    batch = world.all[1:]
+    for process in batch:
+        world.fail_to_start(process)
+        world.advance(0.1)
+    assert (world.machine.sizing.fails, world.machine.tally.start_failures) == (1, 6)
+    world.advance(1.25)
+    (another,) = world.all[1:]
+    world.fail_to_start(another)
+    assert world.machine.sizing.fails == 2
+
+
+def test_a_start_that_hung_is_followed_after_a_pause():
+    """Nobody is started in its place while it is being killed; the pause counts from its death."""
+    world = World(min_workers=2, max_workers=4, start_timeout=4.0, restart_backoff=10.0).begin()
+    world.advance(5.0)
+    world.bury(world.all[1])
+    hung = world.all[1]
+    world.advance(4.6)
+    assert hung.is_killed
+    world.advance(3.0)
+    assert world.all[1:] == [hung]
+    world.bury(hung)
+    world.advance(7.0)
+    assert len(world.all) == 1
+    world.advance(5.5)
+    assert len(world.all) == 2
+
+
 def test_starting_recovers_by_itself():
     """When the cause is gone and a new worker answers, missing workers are started together again."""
     world = World(min_workers=3, max_workers=3, restart_backoff=1.0).begin()

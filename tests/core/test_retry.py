@@ -43,6 +43,6 @@ def test_only_what_may_be_repeated_is_repeated(call, at, may):
 def test_pauses_double_with_jitter_and_an_end():
     """A quarter more or less, so that callers do not come back together."""
     assert [backoff(0.05, attempt, 0.5) for attempt in (1, 2, 3)] == [0.05, 0.1, 0.2]
-    assert backoff(0.05, 30, 0.5) == LONGEST_PAUSE
+    assert backoff(0.05, 30, 1.0) == LONGEST_PAUSE
     assert backoff(1.0, 1, 0.0) == 0.75
     assert backoff(1.0, 1, 0.9999) == pytest.approx(1.25, abs=1e-3)

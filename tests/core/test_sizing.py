@@ -63,11 +63,26 @@ def test_one_start_at_a_time_while_they_fail():
 
 
 def test_pauses_double_up_to_a_bound():
-    """1, 2, 4 seconds and so on, at most thirty, give or take a quarter."""
+    """1, 2, 4 seconds and so on, give or take a quarter, and thirty at most."""
     made = sizing()
     pauses = [made.start_failed(0.0, chance=0.5) for _ in range(8)]
-    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 26.25, 26.25, 26.25]
+    assert [made.start_failed(0.0, chance) for chance in (0.0, 1.0)] == [22.5, 30.0]
     made.proved_well()
     assert made.start_failed(0.0, chance=0.0) == 0.75
     made.proved_well()
     assert made.start_failed(0.0, chance=0.999) == pytest.approx(1.25, abs=0.01)
+
+
+def test_starts_that_fail_together_are_one_failure():
+    """A batch of six doubles no pause; the next start that fails alone does."""
+    made = sizing()
+    assert made.start_failed(0.0, chance=0.5) == 1.0
+    assert [made.start_failed(0.1, chance=0.5, is_one_more=False) for _ in range(5)] == [1.1] * 5
+    assert made.start_failed(2.0, chance=0.5) == 4.0
+
+
+def test_a_pool_whose_starts_fail_for_days_goes_on_trying():
+    """The pause stays at its bound, however often it was doubled."""
+    made = sizing()
+    assert max(made.start_failed(0.0, chance=1.0) for _ in range(5000)) == 30.0

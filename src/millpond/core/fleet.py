@@ -198,16 +198,17 @@ def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> Non
 def _start_failed(m: Machine, worker: Worker, death: Death, now: float) -> None:
     why = f" because it {worker.reason}" if worker.reason else ""
     told = f"worker {worker.id} ended with {death}{why} before it answered anything. {death.stderr_tail[-2000:]}"
-    note_failed_start(m, m.failure or told, now)
+    # Those asked for before the last failure was known fail for the same cause: together they are one failure.
+    note_failed_start(m, m.failure or told, now, worker.started_at > m.failed_at)
 
 
-def note_failed_start(m: Machine, why: str, now: float) -> None:
+def note_failed_start(m: Machine, why: str, now: float, is_one_more: bool = True) -> None:
     """Starts fail: the next is tried after a pause."""
     was_well = not m.sizing.fails
     m.tally.start_failures += 1
     m.failure = why
     m.failed_at = now
-    m.agenda.add(m.sizing.start_failed(now, m.random.random()), "reconcile")
+    m.agenda.add(m.sizing.start_failed(now, m.random.random(), is_one_more), "reconcile")
     if was_well and m.state == lifetime.SERVING:
         m.say(events.PoolDegraded, m.failure)
 

@@ -13,13 +13,18 @@ if TYPE_CHECKING:
 
 POISON = 2  # workers a call may kill
 JITTER = 0.25  # the pause is up to this share longer or shorter
+DOUBLINGS = 60  # beyond, it would be no number any more; the longest pause was reached long before
 LONGEST_PAUSE = 5.0  # seconds
 
 
 def backoff(first: float, attempt: int, chance: float, longest: float = LONGEST_PAUSE) -> float:
-    """Seconds to pause before the attempt after `attempt` (from 1): doubling, with jitter; `chance` in [0, 1)."""
-    pause = min(first * 2.0 ** (attempt - 1), longest)
-    return pause * (1 - JITTER + 2 * JITTER * chance)
+    """Seconds to pause before the attempt after `attempt` (from 1): doubling, with jitter, `longest` at most.
+
+    `chance` is in [0, 1).
+    """
+    pause = min(first * 2.0 ** min(attempt - 1, DOUBLINGS), longest)
+    shortest, most = pause * (1 - JITTER), min(pause * (1 + JITTER), longest)
+    return shortest + (most - shortest) * chance
 
 
 def may_retry(call: Call, max_attempts: int, at: float) -> bool:

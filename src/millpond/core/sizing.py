@@ -96,9 +96,9 @@ class Sizing:
             return missing
         return 1 if not starting and now >= self.next_start_at and missing else 0
 
-    def start_failed(self, now: float, chance: float) -> float:
-        """Note a failed start; returns when the next may begin."""
-        self.fails += 1
+    def start_failed(self, now: float, chance: float, is_one_more: bool = True) -> float:
+        """Note a failed start; returns when the next may begin. One of a batch that failed already is not one more."""
+        self.fails += is_one_more or not self.fails
         self.next_start_at = now + backoff(self.first_pause, self.fails, chance, self.longest_pause)
         return self.next_start_at
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from millpond import events
 from millpond.core import dispatch, fleet, lifetime, moving
-from millpond.core.worker import READY, RETIRED, SPARE, STARTING, WARMING, Worker
+from millpond.core.worker import DRAINING, READY, RETIRED, SPARE, START_FAILED, STARTING, WARMING, Worker
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
@@ -75,14 +75,18 @@ def promote(m: Machine, now: float) -> None:
 
 
 def _start_or_dismiss(m: Machine, now: float) -> None:
-    """Behind those that serve: as many as are short of what is wanted, and the spares."""
+    """Behind those that serve: as many as are short of what is wanted, and the spares.
+
+    For a start that was given up nobody is started before its death is told: the pause counts from there.
+    """
     on_their_way, standing_by = starting(m), spares(m)
     missing = m.sizing.behind(m.ready_count) - len(on_their_way) - len(standing_by)
     if missing < 0:
         for worker in [*on_their_way, *standing_by][:-missing]:
             fleet.retire(m, worker, "not wanted", RETIRED, now)
         return
-    missing = min(missing, m.sizing.most - len(m.workers))
+    failing = sum(w.state == DRAINING and w.cause == START_FAILED for w in m.workers.values())
+    missing = min(missing - failing, m.sizing.most - len(m.workers))
     for _ in range(m.sizing.allowed(missing, len(on_their_way), now) if missing > 0 else 0):
         _start(m, now)
 

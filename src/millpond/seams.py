@@ -174,6 +174,11 @@ class EngineEvents(Protocol):
     ) -> None:
         """The handler said something of its own (`millpond.emit`); nothing need come of it before `all_told`."""
 
+    def stood_still(self, since: float) -> float:
+        """Of the seconds since then (by the pool's clock), those in which the pool did not run: its loop was blocked or
+        the program stopped. Nobody is to be judged by these: what came in meanwhile is not read yet."""
+        ...
+
     def engine_failed(self, message: str) -> None:
         """The engine itself cannot go on (its warden cannot be started)."""
 
@@ -252,6 +257,13 @@ class Engine(Protocol):
 
     def heartbeat(self, worker: Any) -> float:
         """When the worker's interpreter last gave a sign (monotonic seconds): stale while native code holds the GIL."""
+
+    def is_stopped(self, worker: Any) -> bool:
+        """Whether the worker's process is stopped (SIGSTOP) at this moment."""
+        ...
+
+    def catch_up(self) -> None:
+        """Read and tell all that came in until now, at once: whoever is about to judge was away for a while."""
 
     def memory(self, worker: Any) -> int | None:
         """Private memory of the worker, in bytes, or `None` if it cannot be read."""

@@ -324,6 +324,9 @@ class World:
     def _ping(self, worker: Worker, _detail: None) -> None:
         self.processes[worker.id].pings += 1
 
+    def _look(self, worker: Worker, _detail: None) -> None:
+        fleet.looked(self.machine, worker, self.processes[worker.id].is_frozen, self.now)
+
     def _weigh(self, worker: Worker, _detail: None) -> None:
         fleet.weighed(self.machine, worker, self.random.choice([None, 1, 10**12]), self.now)
 

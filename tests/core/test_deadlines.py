@@ -11,6 +11,7 @@ from millpond.core.breaker import Breaker, BreakerRule
 from millpond.core.call import Call
 from millpond.core.deadlines import TICKS, Agenda, Wheel
 from millpond.core.operation import Operation
+from millpond.core.standstill import Standstills
 
 OPERATION = Operation("work", 1, None, Breaker(BreakerRule(5, 0.8, 10.0, 5.0)))
 
@@ -52,7 +53,7 @@ def test_what_is_forgotten_is_not_due():
 def test_the_alarm_is_only_brought_forward():
     """Adding something earlier moves it, adding something later does not."""
     sleeper = Sleeper()
-    wheel, agenda = Wheel(sleeper), Agenda(sleeper)
+    wheel, agenda = Wheel(sleeper), Agenda(sleeper, Standstills())
     wheel.add(made(1, 5.0))
     assert sleeper.wake_at == wheel.next_at() > 5.0
     agenda.add(6.0, "later")
@@ -63,7 +64,7 @@ def test_the_alarm_is_only_brought_forward():
 
 def test_the_agenda_is_worked_off_in_order_of_time():
     """Equal times keep the order they were noted in; what is noted meanwhile waits for the next look."""
-    agenda = Agenda(Sleeper())
+    agenda = Agenda(Sleeper(), Standstills())
     agenda.add(2.0, "second")
     agenda.add(1.0, "first")
     agenda.add(2.0, "third")

@@ -102,6 +102,9 @@ class Recorder:
     def all_told(self) -> None:
         """Nothing to do: each fact was noted as it came."""
 
+    def stood_still(self, since: float) -> float:
+        return 0.0
+
     def engine_failed(self, message: str) -> None:
         self._tell("engine_failed", None, message)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from millpond.core.call import Call
+    from millpond.core.standstill import Standstills
 
 TICKS = 128  # a second; a deadline is noticed at most 1/128 s late
 
@@ -82,21 +83,30 @@ class Wheel:
 class Agenda:
     """Things to do later, each a verb and its subject; whoever does them checks that they still matter."""
 
-    __slots__ = ("_entries", "_order", "_sleeper")
+    __slots__ = ("_entries", "_order", "_sleeper", "_standstills")
 
-    def __init__(self, sleeper: Sleeper) -> None:
+    def __init__(self, sleeper: Sleeper, standstills: Standstills) -> None:
         self._sleeper = sleeper
-        self._entries: list[tuple[float, int, str, Any]] = []
+        self._standstills = standstills
+        # (at, order, verb, subject, since when `allow` gives it time or `None`)
+        self._entries: list[tuple[float, int, str, Any, float | None]] = []
         self._order = itertools.count()
 
     def add(self, at: float, verb: str, subject: Any = None) -> None:
         """Note that `verb` is to be done to `subject` at the time `at`."""
-        heapq.heappush(self._entries, (at, next(self._order), verb, subject))
+        self._push(at, verb, subject, None)
+
+    def allow(self, seconds: float, verb: str, subject: Any, now: float) -> None:
+        """Note that `verb` is to be done to `subject` when the pool has run for so many seconds from now."""
+        self._push(now + seconds, verb, subject, now)
+
+    def _push(self, at: float, verb: str, subject: Any, since: float | None) -> None:
+        heapq.heappush(self._entries, (at, next(self._order), verb, subject, since))
         if at < self._sleeper.wake_at:
             self._sleeper.wake_at = at
 
     def __contains__(self, what: tuple[str, Any]) -> bool:
-        return any((verb, subject) == what for _, _, verb, subject in self._entries)
+        return any((verb, subject) == what for _, _, verb, subject, _ in self._entries)
 
     def next_at(self) -> float:
         """When the first entry is due; infinite when there is none."""
@@ -106,5 +116,10 @@ class Agenda:
         """Take out what is due, in order of time; entries added meanwhile wait for the next look."""
         last = next(self._order)
         while self._entries and self._entries[0][0] <= now and self._entries[0][1] < last:
-            _, _, verb, subject = heapq.heappop(self._entries)
+            at, _, verb, subject, since = heapq.heappop(self._entries)
+            if since is not None:
+                at += self._standstills.within(since, now)
+                if at > now:
+                    self._push(at, verb, subject, now)
+                    continue
             yield verb, subject

@@ -34,7 +34,7 @@ DUE: dict[str, Callable[[Machine, Any, float], None]] = {
     "warm": warmup.go_on,
     "reconcile": lambda m, _, now: staffing.reconcile(m, now),
     "kill": lambda m, whom, now: fleet.kill_if_there(m, whom[0], whom[1], now),
-    "stopped": fleet.kill_if_stopped,
+    "stopped": fleet.look_if_stopped,
     "sleep": lambda m, _, now: sleeping.look_for_sleepers(m, now),
     "ttl": lambda m, _, now: affinity.expire_idle(m, now),
     "close": lambda m, _, now: _end_drain(m, now),

@@ -63,7 +63,7 @@ def ready(m: Machine, worker: Worker, pid: int, now: float) -> None:
 def warmed(m: Machine, worker: Worker, seconds: float, now: float) -> None:
     """The worker may be given calls, or stands by if enough others are; `seconds` went into its warm-up."""
     worker.warm_at = worker.idle_since = worker.last_progress = now
-    start_s = worker.greeted_at - worker.started_at + seconds
+    start_s = max(0.0, worker.greeted_at - worker.started_at + seconds - m.stood_still(worker.started_at, now))
     m.sizing.start_succeeded(start_s)
     m.tally.start_seconds.append(start_s)
     longest = m.settings.max_lifetime
@@ -136,7 +136,7 @@ def maybe_stop(m: Machine, worker: Worker, now: float) -> None:
     if not (worker.inflight or worker.queue or (worker.sessions and m.state != lifetime.CLOSING)):
         worker.is_leaving = True
         m.outbox.append(("stop", worker, None))
-        m.agenda.add(now + GOODBYE_S, "kill", (worker, "did not say goodbye in time"))
+        m.agenda.allow(GOODBYE_S, "kill", (worker, "did not say goodbye in time"), now)
 
 
 def kill(m: Machine, worker: Worker, reason: str, cause: str, now: float) -> None:
@@ -164,13 +164,24 @@ def stopped(m: Machine, worker: Worker, is_stopped: bool, now: float) -> None:
     worker.stopped_since = now if is_stopped else None
     if is_stopped:
         m.say(events.WorkerUnhealthy, worker.id, worker.pid, "stopped")
-        m.agenda.add(now + m.settings.stopped_timeout, "stopped", worker)
+        m.agenda.allow(m.settings.stopped_timeout, "stopped", (worker, now), now)
 
 
-def kill_if_stopped(m: Machine, worker: Worker, now: float) -> None:
-    """Replace a worker that was stopped for `stopped_timeout`."""
-    since = worker.stopped_since
-    if worker.state != GONE and since is not None and now >= since + m.settings.stopped_timeout:
+def look_if_stopped(m: Machine, stop: tuple[Worker, float], _now: float) -> None:
+    """A worker was told to be stopped and not to go on: have somebody look whether that holds still.
+
+    That it goes on is told by a process that may have been stopped with it, and for longer.
+    """
+    worker, since = stop
+    if worker.state != GONE and worker.stopped_since == since:
+        m.outbox.append(("look", worker, None))
+
+
+def looked(m: Machine, worker: Worker, is_stopped: bool, now: float) -> None:
+    """Replace a worker that was stopped for `stopped_timeout` and still is."""
+    if not is_stopped:
+        worker.stopped_since = None
+    elif worker.state != GONE and worker.stopped_since is not None:
         kill(m, worker, "was stopped (SIGSTOP)", UNRESPONSIVE, now)
 
 

@@ -93,7 +93,7 @@ def _leave_running(m: Machine, call: Call, now: float) -> None:
         endings.finish(m, call, TABLE[code].ending, farewell(m, call, code, "unknown", now), now)
     if code == "cancelled" and call.on_cancel == "abandon":
         if call.deadline != math.inf:
-            m.agenda.add(call.deadline, "overdue", call)
+            m.agenda.add(max(call.deadline, now), "overdue", call)
     elif code != "pool_closing":  # then its worker is killed anyway
         stop(m, call, now)
 
@@ -104,7 +104,7 @@ def stop(m: Machine, call: Call, now: float) -> None:
     if worker is not None and worker.inflight.get(call.id) is call:
         call.is_interrupted = True
         m.tally.interrupts += 1
-        m.agenda.add(now + m.settings.cancel_grace, "grace", call)
+        m.agenda.allow(m.settings.cancel_grace, "grace", call, now)
         nag(m, call, now)
 
 

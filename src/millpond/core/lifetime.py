@@ -50,7 +50,6 @@ def open_pool(m: Machine, now: float) -> None:
 
 def start_workers(m: Machine, now: float) -> None:
     """The engine is there: start the wanted workers."""
-    m.chores_at = now
     m.agenda.add(now + fleet.CHORES_S, "chores")
     staffing.reconcile(m, now)
 

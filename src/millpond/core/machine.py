@@ -1,6 +1,6 @@
 """The heart: takes a stimulus and the time, changes the records, and puts orders into the outbox.
 
-Orders are `(verb, subject, detail)`: send, withdraw, interrupt, finish, start, stop, kill, ping, weigh, forget,
+Orders are `(verb, subject, detail)`: send, withdraw, interrupt, finish, start, stop, kill, ping, look, weigh, forget,
 session_closed, store, recall, erase, say. No I/O, no clock, no randomness of its own: what is simulated or tested is
 what runs.
 """
@@ -31,6 +31,7 @@ from millpond.core.call import QUEUED, RUNNING, Call
 from millpond.core.operation import Operation
 from millpond.core.records import Records
 from millpond.core.sizing import GROW_AFTER
+from millpond.core.standstill import LATE_S
 from millpond.core.worker import READY, Worker
 from millpond.errors import PoolError
 from millpond.seams import FUNCTION
@@ -193,8 +194,19 @@ class Machine(Records):
         """A worker is dead, all its answers were taken, and of the calls it held `started` had begun."""
         losses.worker_gone(self, worker, death, started, now)
 
+    def stood_still(self, since: float, now: float) -> float:
+        """Seconds since then in which the pool did not run; a wake-up that is overdue by now counts as well."""
+        still_s = self.standstills.within(since, now)
+        return still_s + now - max(since, self.wake_at) if self.is_late(now) else still_s
+
+    def is_late(self, now: float) -> bool:
+        """Whether the pool should have been woken a while ago: what came in meanwhile is read before it is."""
+        return now - self.wake_at > LATE_S
+
     def tick(self, now: float) -> None:
         """Do what is due; `wake_at` says when that is, again."""
+        if self.is_late(now):
+            self.standstills.note(self.wake_at, now)
         for call in self.wheel.due(now):
             leaving.leave(self, call, "deadline_exceeded", now)
         for verb, subject in self.agenda.due(now):

@@ -19,6 +19,7 @@ from millpond.core.operation import Operation
 from millpond.core.queue import CallQueue
 from millpond.core.session import SessionBook
 from millpond.core.sizing import Sizing
+from millpond.core.standstill import Standstills
 from millpond.core.tally import Tally
 from millpond.core.worker import Worker
 from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION
@@ -49,7 +50,6 @@ class Records:
         "by_use",
         "call_ids",
         "changed_at",
-        "chores_at",
         "chores_done",
         "codes",
         "committing",
@@ -89,6 +89,7 @@ class Records:
         "settings",
         "shelf",
         "sizing",
+        "standstills",
         "starts",
         "state",
         "submitted",
@@ -144,7 +145,8 @@ class Records:
         self.committing: dict[int, Call] = {}  # call id -> call that ran, whose answer waits for the store
         self.wake_at = math.inf  # `tick` is due at this time, at the latest
         self.wheel = Wheel(self)
-        self.agenda = Agenda(self)
+        self.standstills = Standstills()
+        self.agenda = Agenda(self, self.standstills)
         self.call_ids = itertools.count(1)
         self.worker_ids = itertools.count(1)
         self.counts: dict[str, int] = dict.fromkeys(ENDINGS, 0)
@@ -167,7 +169,6 @@ class Records:
         self.changed_at = 0.0  # when the pool came into its present state
         self.failure = ""  # why starts fail, while they do
         self.failed_at = 0.0
-        self.chores_at = 0.0
         self.chores_done = 0
         self.is_watching_stalls = False
         self.is_watching_backlog = False

@@ -42,7 +42,7 @@ def _may_sleep_later(m: Machine, session: Session, now: float) -> None:
         m.by_use.move_to_end(session.number)
         if not m.is_watching_sleep:
             m.is_watching_sleep = True
-            m.agenda.add(session.last_used + after, "sleep")
+            m.agenda.add(max(session.last_used + after, now), "sleep")
 
 
 def look_for_sleepers(m: Machine, now: float) -> None:

@@ -21,26 +21,26 @@ WEIGH_EVERY = 4  # rounds of chores between looks at a worker's memory
 
 
 def chores(m: Machine, now: float) -> None:
-    """One round; the next is noted.
-
-    Nobody is judged in the round after the judge itself slept (a suspended machine, a blocked loop).
-    """
+    """One round; the next is noted. Only time in which the pool ran is counted against a worker."""
     m.chores_done += 1
-    may_judge = now - m.chores_at < 3 * fleet.CHORES_S
-    m.chores_at = now
     m.agenda.add(now + fleet.CHORES_S, "chores")
     for operation in itertools.chain(m.operations.values(), m.functions.values()):
         operation.breaker.sample(now, operation.ended)
     for worker in list(m.workers.values()):
         if worker.state in (STARTING, WARMING):
-            if may_judge and not worker.greeted_at and now - worker.started_at > m.settings.start_timeout:
+            if not worker.greeted_at and _ran(m, worker.started_at, now) > m.settings.start_timeout:
                 fleet.kill(m, worker, fleet.START_TIMEOUT, START_FAILED, now)
         elif worker.state in (SPARE, READY):
-            _look_after(m, worker, now, may_judge)
+            _look_after(m, worker, now)
     staffing.reconcile(m, now)
 
 
-def _look_after(m: Machine, worker: Worker, now: float, may_judge: bool) -> None:
+def _ran(m: Machine, since: float, now: float) -> float:
+    """Seconds since then in which the pool ran."""
+    return now - since - m.stood_still(since, now)
+
+
+def _look_after(m: Machine, worker: Worker, now: float) -> None:
     if m.sizing.fails and now - worker.warm_at > EARLY and worker.warm_at > m.failed_at:
         fleet.proved_well(m, now)
     if worker.retire_at is not None and now >= worker.retire_at:
@@ -54,7 +54,7 @@ def _look_after(m: Machine, worker: Worker, now: float, may_judge: bool) -> None
         worker.pings_missed = 0
     elif may_go and staffing.staff(m) > m.sizing.low:
         staffing.resize(m, m.sizing.wanted - 1, "idle_timeout", now)
-    elif may_judge and now - max(worker.pinged_at, worker.idle_since) >= m.settings.health_interval:
+    elif _ran(m, max(worker.pinged_at, worker.idle_since), now) >= m.settings.health_interval:
         _ping(m, worker, now)
 
 

@@ -68,6 +68,11 @@ class Images:
         self._before, self.present = self.present, made
         return facts
 
+    def catch_up(self) -> None:
+        """Take what the wardens have reported until now."""
+        for wardens in list(self._all):
+            wardens.catch_up()
+
     def settle(self, is_kept: bool) -> None:
         """Let the image go that is not to be started from any more; its warden follows its last worker."""
         if self._before is None or self.present is None:

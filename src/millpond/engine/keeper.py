@@ -73,6 +73,11 @@ class Keeper:
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
 
+    def catch_up(self) -> None:
+        """Take what it has reported until now."""
+        if not self.ended.is_set():
+            self._read()
+
     def finish_now(self) -> None:
         """Kill the process, take its last reports, and free everything, without the loop. Idempotent."""
         self._finish()

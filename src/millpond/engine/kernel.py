@@ -136,6 +136,12 @@ def private_memory(pid: int) -> int | None:
     return sum(int(line.split()[1]) for line in lines if line.startswith(b"Private_")) * 1024
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a process that was said to be stopped still is, as far as that can be read."""
+    stat = _stat(pid)
+    return not stat or stat[0] in (b"T", b"t")
+
+
 def _pids() -> Iterator[int]:
     if not os.path.isdir("/proc/self"):
         import psutil
@@ -145,11 +151,17 @@ def _pids() -> Iterator[int]:
 
 
 def _parent_of(pid: int) -> int:
+    stat = _stat(pid)
+    return int(stat[1]) if len(stat) > 1 else 0
+
+
+def _stat(pid: int) -> list[bytes]:
+    """What the kernel says of a process, beginning with its state and its parent; empty if it is gone."""
     try:
-        # The name in parentheses may hold anything; the state and the parent follow the last one.
-        return int(_read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
-    except (OSError, IndexError):
-        return 0
+        # The name in parentheses may hold anything.
+        return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    except OSError:
+        return []
 
 
 def _environment(pid: int) -> list[bytes]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from millpond.engine import control, kernel
@@ -159,12 +161,25 @@ class LocalEngine:
         link = _live(worker)
         if link is not None:
             self._order(control.KILL, link)
-            self._loop.call_later(_PATIENCE_S, self._insist, link)
+            self._allow(_PATIENCE_S, self._insist, link)
 
     def heartbeat(self, worker: Any) -> float:
         """When its interpreter last gave a sign (monotonic seconds, 0.0 for never)."""
         link = _live(worker)
         return link.logbook.heartbeat() if link is not None else 0.0
+
+    def is_stopped(self, worker: Any) -> bool:
+        """What the kernel says of its process."""
+        link = _live(worker)
+        return link is not None and bool(link.pid) and kernel.is_stopped(link.pid)
+
+    def catch_up(self) -> None:
+        """Read what every worker and the wardens have said until now."""
+        if self._images is not None:
+            self._images.catch_up()
+        for link in list(self._links.values()):
+            if not link.is_gone:
+                self._inbox.catch_up(link)
 
     def memory(self, worker: Any) -> int | None:
         """Its private memory in bytes, if that can be read."""
@@ -238,7 +253,20 @@ class LocalEngine:
     def _socket_ended(self, link: Link) -> None:
         """Usually it died and the warden is about to say how; else it closed its socket and is of no use."""
         link.is_at_end = True
-        self._loop.call_later(_PATIENCE_S, self._insist, link)
+        self._allow(_PATIENCE_S, self._insist, link)
+
+    def _allow(self, seconds: float, judge: Callable[[Link], None], link: Link) -> None:
+        """Judge when the pool has run for so many seconds from now."""
+        since = time.monotonic()
+
+        def look() -> None:
+            left = seconds - (time.monotonic() - since - self._events.stood_still(since))
+            if left > 0:
+                self._loop.call_later(left, look)
+            else:
+                judge(link)
+
+        self._loop.call_later(seconds, look)
 
     def _insist(self, link: Link) -> None:
         """The worker should be dead by now: kill it without the warden's help as well."""
@@ -247,7 +275,7 @@ class LocalEngine:
         self._order(control.KILL, link)
         if link.pid:
             kernel.kill_carrier(link.pid, self._spec.run_id)
-        self._loop.call_later(2 * _PATIENCE_S, self._suspect, link)
+        self._allow(2 * _PATIENCE_S, self._suspect, link)
 
     def _suspect(self, link: Link) -> None:
         """Dead, or never started, and not a word from the warden: then it is the warden that hangs."""

@@ -74,6 +74,11 @@ class Succession:
         elif kind != control.SIGNAL:
             self._orders.append((kind, worker_id, number, ends))
 
+    def catch_up(self) -> None:
+        """Take what the present warden has reported until now."""
+        if self._keeper is not None:
+            self._keeper.catch_up()
+
     def replace(self) -> None:
         """Kill a warden that does not do what it was told, unless it is still making its image."""
         if self._keeper is not None and self._is_made:

@@ -199,6 +199,10 @@ class Driver:
             event = events.UserEvent(name, *whose, measurements, metadata, suppressed)
             self.machine.outbox.append(("say", event, None))
 
+    def stood_still(self, since: float) -> float:
+        """See `EngineEvents`."""
+        return self.machine.stood_still(since, self.now())
+
     def engine_failed(self, message: str) -> None:
         """See `EngineEvents`."""
         log.error("%s", message)
@@ -268,5 +272,7 @@ class Driver:
 
     def _tick(self) -> None:
         self._timer, self._timer_at = None, math.inf
+        if self.machine.is_late(self.now()):
+            self.engine.catch_up()  # nobody is judged before what they said meanwhile was read
         self.machine.tick(self.now())
         self.carry_out()

@@ -56,6 +56,7 @@ class Orders:
             "stop": lambda worker, _: engine.stop(worker),
             "kill": lambda worker, _: engine.kill(worker),
             "ping": lambda worker, _: engine.ping(worker),
+            "look": self._look,
             "forget": engine.forget_session,
             "weigh": self._weigh,
             "say": lambda event, _: bus.execute(event),
@@ -102,6 +103,9 @@ class Orders:
                 order(worker, call)
 
         return carry
+
+    def _look(self, worker: Worker, _detail: None) -> None:
+        fleet.looked(self._machine, worker, self._engine.is_stopped(worker), self._now())
 
     def _weigh(self, worker: Worker, _detail: None) -> None:
         fleet.weighed(self._machine, worker, self._engine.memory(worker), self._now())

@@ -196,6 +196,13 @@ class FakeEngine:
         """A frozen worker gives no sign; any other just did."""
         return 0.0 if worker.link.is_frozen else self.clock.now()
 
+    def is_stopped(self, worker: Any) -> bool:
+        """Whether the test froze it."""
+        return bool(worker.link.is_frozen)
+
+    def catch_up(self) -> None:
+        """Nothing is left unread: what a worker says is heard at once."""
+
     def memory(self, worker: Any) -> int | None:
         """What the test says."""
         memory_bytes: int | None = worker.link.memory_bytes

@@ -86,10 +86,21 @@ def test_half_open_lets_exactly_one_through():
 def test_a_probe_that_is_answered_closes_it():
     """Afterwards the count starts anew, with the first reset time."""
     breaker = half_open()
-    breaker.probe_ended(50, 201.0, success=True)
+    breaker.probe_ended(50, 201.0, 7, success=True)
     assert (breaker.state, breaker.probe) == ("closed", None)
     breaker.fault(51, 201.0, 1000)
     assert breaker.state == "closed"
+
+
+def test_a_breaker_that_closed_again_opens_at_the_same_number_of_faults():
+    """Its baseline starts anew: the deaths that opened it are no endings that speak for the operation."""
+    breaker = half_open(now=100.0)
+    breaker.probe_ended(50, 100.0, 6, success=True)
+    for number in range(4):
+        breaker.fault(60 + number, 100.5, 7 + number)
+    assert breaker.state == "closed"
+    breaker.fault(64, 100.5, 11)
+    assert breaker.state == "open"
 
 
 def test_a_probe_that_dies_doubles_the_wait():
@@ -106,7 +117,7 @@ def test_a_probe_that_dies_doubles_the_wait():
 def test_a_probe_that_told_nothing_makes_way_for_the_next():
     """Cancelled or expired in the queue: the next call is the next probe, at once."""
     breaker = half_open()
-    breaker.probe_ended(50, 201.0, success=False)
+    breaker.probe_ended(50, 201.0, 7, success=False)
     assert breaker.state == "open"
     assert breaker.wait(201.0) is None
 
@@ -114,7 +125,7 @@ def test_a_probe_that_told_nothing_makes_way_for_the_next():
 def test_only_the_probe_decides():
     """Calls let in before it opened may end as they like."""
     breaker = half_open()
-    breaker.probe_ended(7, 201.0, success=True)
+    breaker.probe_ended(7, 201.0, 7, success=True)
     breaker.fault(8, 201.0, 1000)
     assert (breaker.state, breaker.probe) == ("half_open", 50)
 
@@ -172,7 +183,7 @@ class Traffic(RuleBasedStateMachine):
             self.breaker.fault(call, self.now, self.ended)
         else:
             self.ended += how == "ok"
-            self.breaker.probe_ended(call, self.now, success=how == "ok")
+            self.breaker.probe_ended(call, self.now, self.ended, success=how == "ok")
         if how != "nothing":
             self.endings.append(self.now)
         if how == "fault" and before == "closed":
@@ -196,6 +207,8 @@ class Traffic(RuleBasedStateMachine):
                 assert after == "open"
         if after != before:
             self.faults.clear()
+        if after == "closed" != before:
+            self.endings.clear()
 
 
 TestTraffic = Traffic.TestCase

@@ -117,6 +117,19 @@ def test_a_function_that_served_long_can_open_its_breaker():
     world.machine.operations["work"] = work
 
 
+def test_five_deaths_open_it_again():
+    """A breaker that closed is as good as new, however many deaths it took to open it the first time."""
+    world = pool()
+    for _ in range(2):
+        for _ in range(5):
+            assert world.operation("work").breaker.state == "closed"
+            kill_with(world)
+        assert world.submit().code == "circuit_open"
+        world.advance(5.0)
+        world.submit()
+        world.serve_all()
+
+
 def test_a_probe_that_is_cancelled_makes_way():
     """Nothing was learned, so the next caller is the next probe."""
     world = pool(breaker_faults=1)

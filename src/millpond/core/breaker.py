@@ -80,7 +80,7 @@ class Breaker:
             if len(self._faults) >= max(self.rule.faults, self.rule.share * runs):
                 self._open(now, self.rule.reset)
 
-    def probe_ended(self, call_id: int, now: float, success: bool) -> None:
+    def probe_ended(self, call_id: int, now: float, ended: int, success: bool) -> None:
         """A call came to an end that was no fault.
 
         A probe that neither succeeded nor failed (cancelled, expired in the queue) proves nothing: the next call is the
@@ -91,6 +91,7 @@ class Breaker:
         if success:
             move(self, CLOSED, TRANSITIONS)
             self._reset, self.probe = self.rule.reset, None
+            self._baseline = deque([(now, ended)])  # what ended before it opened is not held against it, nor for it
         else:
             self._open(now, self._reset)
             self.open_until = now

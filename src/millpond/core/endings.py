@@ -47,7 +47,7 @@ def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> No
             note_end(call, ending, value, now)
     if op.breaker.probe is not None:
         before = op.breaker.state
-        op.breaker.probe_ended(call.id, now, success=ending in ("ok", "failed"))
+        op.breaker.probe_ended(call.id, now, op.ended, success=ending in ("ok", "failed"))
         say_if_changed(m, op, before)
     if m.tells_ends:
         hearing.tell_end(m, call, ending, value, now)

@@ -79,6 +79,13 @@ def test_no_number_is_no_number():
         Settings(deadline=math.nan)
 
 
+def test_a_deadline_has_an_end_a_clock_can_reach():
+    """What is longer than years is said by `None`; the timers' arithmetic need not bear it."""
+    assert Settings(deadline=1e8).deadline == 1e8
+    with pytest.raises(ValueError, match="deadline must be"):
+        Settings(deadline=1e9)
+
+
 def test_settings_are_frozen_and_copied_with_changes():
     """A change makes another record, checked like the first."""
     settings = Settings(min_workers=1, max_workers=4)

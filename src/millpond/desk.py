@@ -23,6 +23,7 @@ from millpond.core.warmup import Command
 from millpond.errors import BadArgument, PayloadTooLarge, PoolError, SessionLost
 from millpond.runtime.tickets import end_trace
 from millpond.seams import FUNCTION, HandlerFacts, TraceSource
+from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S
 from millpond.wire import errands
 from millpond.wire.codec import Codec, CodecError
 from millpond.wire.functions import freeze_function, function_name
@@ -54,20 +55,29 @@ class Options:
                 near = difflib.get_close_matches(name, _CHECKS, n=1, cutoff=0.0)
                 raise TypeError(f"unknown option {name!r}; did you mean {near[0]!r}?")
             if not _CHECKS[name](value):
-                raise ValueError(f"option {name} cannot be {value!r}")
+                raise ValueError(f"option {name} cannot be {value!r}{_BOUNDS.get(name, '')}")
         return replace(self, **changes)
 
 
 def _is_duration(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or (is_number and 0 <= value <= LONGEST_DEADLINE_S)
+
+
+def _is_priority(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -HIGHEST_PRIORITY <= value <= HIGHEST_PRIORITY
 
 
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     "deadline": _is_duration,
     "session": lambda value: value is None or isinstance(value, str),
     "idempotent": lambda value: isinstance(value, bool),
-    "priority": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "priority": _is_priority,
     "on_cancel": lambda value: value in ("interrupt", "abandon"),
+}
+_BOUNDS = {
+    "deadline": f"; it is from 0 to {LONGEST_DEADLINE_S:g} seconds, or None for none",
+    "priority": f"; it is a whole number from {-HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}",
 }
 DEFAULT = Options()
 

@@ -24,6 +24,8 @@ OnInterrupt = Literal["keep", "replace"]
 OnCancel = Literal["interrupt", "abandon"]
 
 KiB, MiB = 1024, 1024 * 1024
+LONGEST_DEADLINE_S = 1e8  # three years; what is longer is no deadline, and `None` says that
+HIGHEST_PRIORITY = 2**31  # and, negated, the lowest
 
 
 def _cores() -> int:
@@ -57,7 +59,9 @@ class Settings:
     idle_timeout: float = _setting(60.0, "idle time after which a worker above `min_workers` goes", "s", 0.05)
 
     # Calls
-    deadline: float | None = _setting(60.0, "default deadline of a call, queueing included; None for none", "s", 0.0)
+    deadline: float | None = _setting(
+        60.0, "default deadline of a call, queueing included; None for none", "s", 0.0, LONGEST_DEADLINE_S
+    )
     max_queued: int | None = _setting(20_000, "calls waiting beyond workers x concurrency; None for no bound", low=0)
     max_queued_bytes: int | None = _setting(256 * MiB, "bytes of waiting arguments; None for no bound", "bytes", 0)
     max_payload: int = _setting(256 * MiB, "bytes of one call's arguments, or of its result", "bytes", 1, 2**31)
@@ -66,7 +70,7 @@ class Settings:
         1.0, "time an interrupted call has to come back before its worker is killed", "s", 0.0
     )
     on_interrupt: OnInterrupt = _setting("keep", "whether a worker that came back from an interrupt is trusted")
-    priority_age: float = _setting(1.0, "waiting time that outweighs one step of priority", "s", 0.001)
+    priority_age: float = _setting(1.0, "waiting time that outweighs one step of priority", "s", 0.001, 1e8)
     max_attempts: int = _setting(3, "times a call may be given to a worker, retries included", low=1, high=10)
     retry_backoff: float = _setting(0.05, "first pause before a retry; doubles, with jitter", "s", 0.0)
     breaker_faults: int = _setting(5, "deaths or running deadlines in the window that open a breaker", low=1)

@@ -191,6 +191,11 @@ async def test_options_are_checked_and_never_mixed_with_arguments(near_site):
         for wrong in ({"deadline": -1}, {"priority": 1.5}, {"on_cancel": "ignore"}, {"idempotent": 1}, {"session": 7}):
             with pytest.raises(ValueError, match="cannot be"):
                 pool.options(**wrong)
+        for beyond in ({"deadline": 1.1e8}, {"deadline": 1e400}, {"priority": 2**31 + 1}, {"priority": -(10**400)}):
+            with pytest.raises(ValueError, match=r"it is .* to "):
+                pool.options(**beyond)
+        assert await pool.options(deadline=1e8, priority=2**31).call("echo", 1) == 1
+        assert await pool.options(priority=-(2**31)).call("echo", 1) == 1
         hurried = pool.options(deadline=30, idempotent=True).options(priority=2)
         assert await hurried.call("echo", 1) == 1
         check(await failure(hurried.call("greet", "a", deadline=1)), "bad_argument", "not_started")

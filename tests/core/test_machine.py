@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from millpond import events
+from millpond.core import invariants
 from millpond.core.machine import FUNCTIONS
 from tests.core.model import World, facts
 
@@ -33,6 +36,17 @@ def test_an_event_nobody_hears_is_not_made():
     world.begin()
     world.bury(world.all[0])
     assert [type(event) for event in world.said] == [events.WorkerGone]
+
+
+@pytest.mark.parametrize("impossible", [{"deadline": 1e308}, {"priority": 10**400}])
+def test_a_call_that_cannot_be_placed_in_time_is_not_counted(impossible):
+    """What raises before the call is in the pool leaves no trace of it there, or a drain would wait for it."""
+    world = World(min_workers=1, max_workers=1).begin()
+    with pytest.raises(OverflowError):
+        world.submit(**impossible)
+    machine = world.machine
+    assert (machine.submitted, machine.unended, machine.queued, machine.queued_bytes) == (0, 0, 0, 0)
+    invariants.check(machine)
 
 
 def test_the_alarm_moves_only_forward_between_ticks():

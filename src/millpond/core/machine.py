@@ -77,10 +77,11 @@ class Machine(Records):
 
     def reject(self, error: PoolError) -> PoolError:
         """Count a call that was refused before it was admitted, and give the error back to be raised."""
+        code = error.code
         self.submitted += 1
         self.counts["rejected"] += 1
-        self.codes[error.code] = self.codes.get(error.code, 0) + 1
-        self.say(events.CallRefused, error.code)
+        self.codes[code] = self.codes.get(code, 0) + 1
+        self.say(events.CallRefused, code)
         return error
 
     def submit(self, call: Call, now: float, was_asked: bool = False) -> None:
@@ -95,6 +96,8 @@ class Machine(Records):
         session = call.session
         if session is not None and session.is_restored and session.is_idle:
             raise self.reject(moving.told_restored(session))
+        self._note_times(call, now)
+        # Nothing from here on raises: what is counted here is counted off by the call's ending only.
         self.submitted += 1
         self.unended += 1
         self.queued += 1
@@ -106,17 +109,21 @@ class Machine(Records):
             endings.say_if_changed(self, call.op, before)
         if self.tells_starts:
             self.say(events.CallStarted, call.id, call.op.name, call.nbytes)
-        self.admit(call, now)
+        dispatch.place(self, call, now)
         if session is not None and session.affinity == "fail_fast" and call.state == QUEUED and session.worker:
             endings.end_queued(self, call, "rejected", affinity.busy(session), now)
 
     def admit(self, call: Call, now: float) -> None:
-        """Let a call in that nothing refuses; an errand of the pool's own comes in here and is in no ledger."""
+        """Let an errand of the pool's own in, which nothing refuses and no ledger counts."""
+        self._note_times(call, now)
+        dispatch.place(self, call, now)
+
+    def _note_times(self, call: Call, now: float) -> None:
+        """When it came, in which order it is served, and until when. Raises for what no time can be."""
         call.submitted_at = now
         call.key = now - call.priority * self.settings.priority_age if call.priority else now
         if call.deadline != math.inf:
             self.wheel.add(call)
-        dispatch.place(self, call, now)
 
     # Calls go out
 

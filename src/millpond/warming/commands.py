@@ -5,10 +5,10 @@ Plain values that are checked when made; the desk freezes them when the handler 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from millpond.settings import LONGEST_DEADLINE_S
 from millpond.wire.functions import function_name
 
 Kind = Literal["operation", "imports", "run"]
@@ -65,8 +65,10 @@ class Warmup:
     ) -> Warmup:
         if isinstance(deadline, bool) or not isinstance(deadline, int | float):
             raise TypeError(f"a warm-up's deadline is a number of seconds, not {deadline!r}")
-        if not 0 < deadline < math.inf:
-            raise ValueError(f"a warm-up's deadline is above 0 s and finite, not {deadline!r}")
+        if not 0 < deadline <= LONGEST_DEADLINE_S:
+            raise ValueError(
+                f"a warm-up's deadline is above 0 s and at most {LONGEST_DEADLINE_S:g} s, not {deadline!r}"
+            )
         self.kind = kind
         self.target = target
         self.name = name

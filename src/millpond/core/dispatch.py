@@ -11,12 +11,12 @@ import math
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import aside, lifetime, sleeping
+from millpond.core import aside, free, lifetime, sleeping
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.operation import UNKNOWN
 from millpond.core.transitions import move
 from millpond.core.whereabouts import STORED
-from millpond.core.worker import DRAINING, GONE, READY, SPARE
+from millpond.core.worker import DRAINING, GONE, READY
 from millpond.seams import EXPORT_ASIDE
 
 if TYPE_CHECKING:
@@ -78,10 +78,9 @@ def _is_next(m: Machine, worker: Worker) -> bool:
 
 def _place_unbound(m: Machine, session: Session, call: Call, now: float) -> None:
     """Bind the session to the idle worker with the fewest sessions, or let the first free one take it."""
-    free = [] if m.openers.size else [w for w in m.idle.values() if m.may_open(w)]
-    if free:
-        worker = min(free, key=_sessions)
-        session.bind(worker)
+    worker = None if m.openers.size else free.for_session(m)
+    if worker is not None:
+        _bind(m, session, worker)
         send(m, worker, call, now)
     else:
         m.openers.push(call)
@@ -91,11 +90,7 @@ def _place_unbound(m: Machine, session: Session, call: Call, now: float) -> None
 def pick(m: Machine, call: Call) -> Worker | None:
     """The worker for a call without a session: the idle one used last, else the emptier of two windows with room."""
     if m.idle:
-        if m.is_private:
-            return next((w for w in reversed(m.idle.values()) if not w.sessions), None)
-        if m.concurrency > 1:
-            return min(reversed(m.idle.values()), key=_load)
-        return m.idle[next(reversed(m.idle))]
+        return m.idle[next(reversed(m.idle))] if m.concurrency == 1 else m.by_load.least()
     if not m.open_windows or call.op.expected > WINDOW_S or m.openers.size or m.is_private:
         return None
     candidates = iter(m.open_windows.values())
@@ -144,8 +139,12 @@ def send(m: Machine, worker: Worker, call: Call, now: float) -> None:
     load = len(inflight) + worker.skips
     if load >= worker.places:
         m.idle.pop(worker.id, None)
-        if load > m.concurrency and not m.is_watching_stalls:
-            watch_stalls(m, now)
+        if load == m.concurrency + 1:
+            sent_ahead(m, worker, now)
+        if m.has_ranks:
+            free.leave(m, worker)
+    else:
+        free.loaded(m, worker, load)
     m.outbox.append(("send", worker, call))
     if m.tells_checkouts:
         m.say(events.WorkerCheckout, worker.id, call.id, call.op.name, now - call.submitted_at, len(inflight))
@@ -159,14 +158,16 @@ def pump(m: Machine, worker: Worker, now: float) -> None:
 
 def pump_idle(m: Machine, now: float) -> None:
     """Give waiting calls to workers with free places; the places are filled before any window is."""
-    if not (m.queue.size or m.openers.size):
-        return
-    free = list(reversed(m.idle.values()))
-    for worker in free:
-        while worker.load < worker.places and _serve_next(m, worker, now):
-            pass
-    for worker in free:
+    served: dict[int, Worker] = {}
+    while (worker := _free_for_waiting(m)) is not None and _serve_next(m, worker, now):
+        served[worker.id] = worker
+    for worker in served.values():
         pump(m, worker, now)
+
+
+def _free_for_waiting(m: Machine) -> Worker | None:
+    worker = free.for_call(m) if m.queue.size else None
+    return worker or (free.for_session(m) if m.openers.size else None)
 
 
 def _serve_next(m: Machine, worker: Worker, now: float) -> bool:
@@ -180,7 +181,7 @@ def _serve_next(m: Machine, worker: Worker, now: float) -> bool:
         return False
     queue.remove(call)
     if call.session is not None and call.session.worker is None:
-        call.session.bind(worker)
+        _bind(m, call.session, worker)
     send(m, worker, call, now)
     return True
 
@@ -204,11 +205,14 @@ def settle(m: Machine, worker: Worker, now: float) -> None:
     """After a worker gave something back: note whether it is idle and which windows are open."""
     if worker.state != READY:
         return
-    if len(worker.inflight) + worker.skips < worker.places:
-        if not (worker.inflight or worker.skips):
+    load = len(worker.inflight) + worker.skips
+    if load < worker.places:
+        if not load:
             worker.idle_since = now
         if worker.id not in m.idle:
-            m.idle[worker.id] = worker
+            free.enter(m, worker)
+        elif m.has_ranks:
+            free.loaded(m, worker, load)
     if worker.id not in m.open_windows:
         m.open_windows[worker.id] = worker
 
@@ -219,12 +223,35 @@ def release(m: Machine, session: Session) -> None:
     if worker is not None and worker.state != GONE and session.introduced:
         m.outbox.append(("forget", worker, session.number))
     session.unbind()
+    if worker is not None:
+        session_left(m, worker)
+
+
+def session_left(m: Machine, worker: Worker) -> None:
+    """A session is at the worker no more; a private one that could not be begun leaves its worker to others."""
+    free.session_left(m, worker)
+    if m.is_private and worker.state == READY and worker.load < worker.places and worker.id not in m.idle:
+        free.enter(m, worker)
+
+
+def _bind(m: Machine, session: Session, worker: Worker) -> None:
+    session.bind(worker)
+    if m.is_private:
+        free.leave(m, worker)
 
 
 def unstall(m: Machine, worker: Worker, now: float) -> None:
     """A stalled worker answered; what it still holds ahead may stall again."""
     worker.is_stalled = False
-    if worker.load > m.concurrency and not m.is_watching_stalls:
+    del m.stalled[worker.id]
+    if worker.load > m.concurrency:
+        sent_ahead(m, worker, now)
+
+
+def sent_ahead(m: Machine, worker: Worker, now: float) -> None:
+    """The worker holds more than it runs at a time: it is looked at until it does no more."""
+    m.ahead[worker.id] = worker
+    if not m.is_watching_stalls:
         watch_stalls(m, now)
 
 
@@ -237,25 +264,25 @@ def watch_stalls(m: Machine, now: float) -> None:
 def look_for_stalls(m: Machine, now: float) -> None:
     """Take back what was sent ahead to workers that have not answered for `STALL_S`; look again while any may stall."""
     m.is_watching_stalls = False
-    for worker in m.workers.values():
-        if worker.load <= m.concurrency or worker.is_stalled:
+    for worker in list(m.ahead.values()):
+        if worker.load > m.concurrency and now < worker.last_progress + STALL_S:
             continue
-        if now < worker.last_progress + STALL_S:
-            if not m.is_watching_stalls:
-                watch_stalls(m, now)
+        del m.ahead[worker.id]
+        if worker.load <= m.concurrency:
             continue
         worker.is_stalled = True
+        m.stalled[worker.id] = worker
         m.open_windows.pop(worker.id, None)
         take_back(m, worker)
     if m.movers:
         aside.look_for_movers(m, now)
-        if m.movers and not m.is_watching_stalls:
-            watch_stalls(m, now)
+    if (m.ahead or m.movers) and not m.is_watching_stalls:
+        watch_stalls(m, now)
 
 
 def take_back(m: Machine, worker: Worker) -> None:
     """Ask for the calls that wait inside a stalled worker, if any other is there or may be started to serve them."""
-    others = sum(w.state != SPARE for w in m.workers.values()) - 1
+    others = len(m.workers) - len(m.standing_by) - 1
     if not others and m.sizing.wanted >= m.sizing.high:
         return
     for call in list(worker.inflight.values())[m.concurrency :]:  # the first ones are, as far as can be told, at work
@@ -290,11 +317,3 @@ def put_back(m: Machine, call: Call, now: float) -> None:
         lifetime.refuse(m, call, now)
     else:
         m.backlog_seen(now)
-
-
-def _load(worker: Worker) -> int:
-    return worker.load
-
-
-def _sessions(worker: Worker) -> int:
-    return len(worker.sessions)

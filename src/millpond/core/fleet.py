@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import affinity, dispatch, lifetime, staffing, warmup
+from millpond.core import affinity, dispatch, free, lifetime, staffing, warmup
 from millpond.core.sizing import EARLY
 from millpond.core.transitions import move
 from millpond.core.worker import (
@@ -44,7 +44,7 @@ def warming(m: Machine, worker: Worker, pid: int, now: float) -> None:
     """The worker's handler exists."""
     worker.pid = pid
     if worker.state == STARTING:
-        move(worker, WARMING, TRANSITIONS)
+        _turn(m, worker, WARMING)
         m.say(events.WorkerWarming, worker.id, pid, now - worker.started_at)
 
 
@@ -71,7 +71,7 @@ def warmed(m: Machine, worker: Worker, seconds: float, now: float) -> None:
         worker.retire_at = now + longest * (1 + LIFETIME_JITTER * (2 * m.random.random() - 1))
     m.say(events.WorkerReady, worker.id, worker.pid, now - worker.started_at)
     if m.sizing.spares and not m.sizing.short(m.ready_count):
-        move(worker, SPARE, TRANSITIONS)
+        _turn(m, worker, SPARE)
         m.say(events.WorkerSpare, worker.id, worker.pid)
     else:
         enter_service(m, worker, now)
@@ -81,7 +81,7 @@ def warmed(m: Machine, worker: Worker, seconds: float, now: float) -> None:
 def enter_service(m: Machine, worker: Worker, now: float) -> None:
     """The worker may be given calls from now on, and is given those that wait."""
     was_spare = worker.state == SPARE
-    move(worker, READY, TRANSITIONS)
+    _turn(m, worker, READY)
     worker.ready_at = worker.idle_since = worker.last_progress = now
     m.ready_count += 1
     if m.losses and (was_spare or m.losses[0][1] <= worker.started_at):
@@ -89,9 +89,8 @@ def enter_service(m: Machine, worker: Worker, now: float) -> None:
         m.say(events.PoolRecovered, worker.id, lost, now - died_at)
     dispatch.settle(m, worker, now)
     dispatch.pump(m, worker, now)
-    for other in m.workers.values():
-        if other.is_stalled:
-            dispatch.take_back(m, other)
+    for other in list(m.stalled.values()):
+        dispatch.take_back(m, other)
 
 
 def start_failed(m: Machine, worker: Worker, message: str) -> None:
@@ -121,11 +120,28 @@ def retire(m: Machine, worker: Worker, reason: str, cause: str, now: float) -> N
 
 def _leave_service(m: Machine, worker: Worker, reason: str, cause: str) -> None:
     was_ready = worker.state == READY
-    move(worker, DRAINING, TRANSITIONS)
+    _turn(m, worker, DRAINING)
     worker.reason, worker.cause = reason, cause
+    if cause == START_FAILED:
+        m.given_up[worker.id] = worker
     worker.places = m.concurrency
     m.ready_count -= was_ready
-    m.idle.pop(worker.id, None)
+    _is_open_to_nobody(m, worker)
+
+
+def _turn(m: Machine, worker: Worker, state: str) -> None:
+    """Put the worker into another state, and among those of that state."""
+    move(worker, state, TRANSITIONS)
+    m.standing_by.pop(worker.id, None)
+    if state == SPARE:
+        m.standing_by[worker.id] = worker
+    if state != WARMING:
+        m.starting.pop(worker.id, None)
+
+
+def _is_open_to_nobody(m: Machine, worker: Worker) -> None:
+    m.by_sessions.remove(worker)
+    free.leave(m, worker)
     m.open_windows.pop(worker.id, None)
 
 
@@ -191,10 +207,12 @@ def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> Non
     # A call that had begun may have killed it: that is the call's fault, and no sign that starts fail.
     was_early = worker.state in (SPARE, READY) and not (worker.answered or lost) and now < worker.warm_at + EARLY
     m.ready_count -= worker.state == READY
-    move(worker, GONE, TRANSITIONS)
+    _turn(m, worker, GONE)
     del m.workers[worker.id]
-    m.idle.pop(worker.id, None)
-    m.open_windows.pop(worker.id, None)
+    m.given_up.pop(worker.id, None)
+    m.ahead.pop(worker.id, None)
+    m.stalled.pop(worker.id, None)
+    _is_open_to_nobody(m, worker)
     reason, cause = worker.reason or "died", worker.cause or (START_FAILED if was_starting else CRASHED)
     alive_s, sessions = now - worker.started_at, len(worker.sessions)
     how = (death.signal, death.exit_code)
@@ -234,7 +252,7 @@ def count_call(m: Machine, worker: Worker, max_calls: int, now: float) -> None:
         return
     worker.places, worker.window = min(m.concurrency, left), min(worker.window, left)
     if worker.load >= worker.places:
-        m.idle.pop(worker.id, None)
+        free.leave(m, worker)
 
 
 def after_answer(m: Machine, worker: Worker, now: float) -> None:

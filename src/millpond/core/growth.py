@@ -45,19 +45,22 @@ def _worth_starting(m: Machine, queues: list[CallQueue], now: float) -> int:
     sample = list(itertools.islice(itertools.chain(*queues), SAMPLED))
     work = sum(call.op.expected for call in sample) * calls / len(sample)
     waited = now - min(call.submitted_at for call in sample)
-    serving = sum(w.state == READY and not (m.is_private and w.sessions) for w in m.workers.values())
-    coming, spares = staffing.coming(m), len(staffing.spares(m))
+    serving = m.ready_count
+    if m.is_private:
+        serving = sum(w.state == READY and not w.sessions for w in m.workers.values())
+    coming, spares = staffing.coming(m), len(m.standing_by)
     return m.sizing.grow_for(Backlog(calls, work, waited, serving, coming, m.concurrency, spares))
 
 
 def _missing_fresh(m: Machine) -> int:
     """With private processes: how many of the waiting sessions no fresh worker is there or on its way for."""
-    fresh = sum(m.may_open(w) for w in m.workers.values())
-    return max(0, len(m.openers) - fresh - staffing.coming(m))
+    return max(0, len(m.openers) - len(m.fresh) - staffing.coming(m))
 
 
 def _make_fresh(m: Machine, now: float) -> None:
     """With private processes: let go of one idle worker that was used, so that a waiting session gets a fresh one."""
-    used = [w for w in m.idle.values() if not w.sessions and not w.load and w.answered]
-    if used and _missing_fresh(m) and len(m.workers) - len(staffing.spares(m)) >= m.sizing.high:
-        fleet.drain(m, used[0], "a session needs a fresh process", now)
+    if not _missing_fresh(m) or len(m.workers) - len(m.standing_by) < m.sizing.high:
+        return
+    used = next((w for w in m.idle.values() if w.answered and not w.load), None)
+    if used is not None:
+        fleet.drain(m, used, "a session needs a fresh process", now)

@@ -11,12 +11,12 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from millpond.core import dispatch, lifetime, staffing
+from millpond.core import dispatch, free, lifetime
 from millpond.core.breaker import HALF_OPEN
 from millpond.core.call import ENDED, QUEUED, RUNNING, TAKEN_BACK
 from millpond.core.deadlines import TICKS
 from millpond.core.session_invariants import contradictions, sessions_of
-from millpond.core.worker import DRAINING, GONE, READY, SPARE, STARTING, WARMING, Worker
+from millpond.core.worker import DRAINING, GONE, READY, SPARE, START_FAILED, STARTING, WARMING, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +113,7 @@ def _workers(m: Machine) -> Iterator[str]:
     """Workers hold what they may, in windows that are not too large, and are as many as wanted."""
     if not m.sizing.low <= m.sizing.wanted <= m.sizing.high:
         yield f"{m.sizing.wanted} workers are wanted, of {m.sizing.low} to {m.sizing.high}"
-    standing_by = staffing.spares(m)
+    standing_by = list(m.standing_by.values())
     if standing_by and m.state in lifetime.STAFFED and m.ready_count < m.sizing.wanted:
         yield f"{standing_by} stand by, and {m.ready_count} of {m.sizing.wanted} serve"
     if sum(w.state == SPARE for w in m.workers.values()) > m.sizing.spares:
@@ -157,20 +157,48 @@ def _window(m: Machine, worker: Worker) -> Iterator[str]:
 
 def _free_places(m: Machine) -> Iterator[str]:
     """It is known who has a free place, and nobody waits who could have it."""
-    idle = {w.id for w in m.workers.values() if w.state == READY and w.load < w.places}
+    ready = [w for w in m.workers.values() if w.state == READY and w.load < w.places]
+    idle = {w.id for w in ready if not (m.is_private and w.sessions)}
     if set(m.idle) != idle:
         yield f"idle workers are noted as {set(m.idle)}, and are {idle}"
     windows = {w.id for w in m.workers.values() if w.state == READY and not w.is_stalled}
     if set(m.open_windows) != windows:
         yield f"open windows are noted as {set(m.open_windows)}, and are {windows}"
+    yield from _ranks(m)
     for worker in m.workers.values():
         if worker.queue and worker.load < worker.places and not worker.is_killed:
             yield f"{worker!r} has a free place, and {len(worker.queue)} calls of its sessions wait"
     for worker in m.idle.values():
-        if m.queue and not (m.is_private and worker.sessions):
+        if m.queue:
             yield f"{worker!r} has a free place, and {len(m.queue)} calls wait"
         if m.openers and m.may_open(worker):
             yield f"{worker!r} has a free place, and {len(m.openers)} sessions wait for one"
+
+
+def _ranks(m: Machine) -> Iterator[str]:
+    """What is kept so that nobody has to walk is what a walk would find."""
+    there = list(m.workers.values())
+    walked = {
+        "starting": {w.id for w in there if w.state in (STARTING, WARMING)},
+        "given_up": {w.id for w in there if w.state == DRAINING and w.cause == START_FAILED},
+        "standing_by": {w.id for w in there if w.state == SPARE},
+        "stalled": {w.id for w in there if w.is_stalled},
+        "fresh": {w.id for w in m.idle.values() if m.is_private and m.may_open(w)},
+    }
+    for name, found in walked.items():
+        if set(getattr(m, name)) != found:
+            yield f"{name} are noted as {set(getattr(m, name))}, and are {found}"
+    unseen = {w.id for w in there if w.load > m.concurrency and not w.is_stalled} - set(m.ahead)
+    if unseen or (m.ahead and not m.is_watching_stalls):
+        yield f"{unseen} hold calls ahead of their time, and whether anybody looks: {m.is_watching_stalls}"
+    for worker in there:
+        level = worker.load if worker.id in m.idle and m.concurrency > 1 else free.UNRANKED
+        if worker.level != level:
+            yield f"{worker!r} is ranked with those that hold {worker.level} calls"
+        if worker.rank is None and worker.id in m.idle:
+            yield f"{worker!r} has a free place, and no session would find it"
+        if worker.rank is not None and (worker.rank[0] > len(worker.sessions) or worker not in m.by_sessions):
+            yield f"{worker!r} is ranked with those that have {worker.rank[0]} sessions"
 
 
 def _watches(m: Machine) -> Iterator[str]:

@@ -83,6 +83,7 @@ def exported(m: Machine, session: Session, errand: Call, ending: Ending, value: 
         return
     if ending == "ok":
         session.unbind()  # the worker forgot it when it answered
+        dispatch.session_left(m, worker)
         go(session, IN_HAND)
         session.baggage = value
         session.version += 1

@@ -15,6 +15,7 @@ from millpond.core import lifetime
 from millpond.core.breaker import Breaker, BreakerRule
 from millpond.core.call import ENDINGS, Call
 from millpond.core.deadlines import Agenda, Wheel
+from millpond.core.free import ByLoad, BySessions
 from millpond.core.operation import Operation
 from millpond.core.queue import CallQueue
 from millpond.core.session import SessionBook
@@ -46,7 +47,10 @@ class Records:
 
     __slots__ = (
         "agenda",
+        "ahead",
         "book",
+        "by_load",
+        "by_sessions",
         "by_use",
         "call_ids",
         "changed_at",
@@ -59,9 +63,12 @@ class Records:
         "exports_aside",
         "failed_at",
         "failure",
+        "fresh",
         "functions",
+        "given_up",
         "has_close_hook",
         "has_listener",
+        "has_ranks",
         "idle",
         "is_durable",
         "is_on_disk",
@@ -89,7 +96,10 @@ class Records:
         "settings",
         "shelf",
         "sizing",
+        "stalled",
+        "standing_by",
         "standstills",
+        "starting",
         "starts",
         "state",
         "submitted",
@@ -115,10 +125,19 @@ class Records:
         self.state = lifetime.NEW
         self.concurrency = settings.concurrency
         self.is_private = settings.isolation == "process"
+        self.has_ranks = self.is_private or self.concurrency > 1  # whether it matters which of the idle workers it is
         self.is_durable = settings.durability != "none"
         self.is_on_disk = settings.durability == "disk"
         self.workers: dict[int, Worker] = {}  # id -> worker, until it is gone
+        self.starting: dict[int, Worker] = {}  # those that start or are being warmed
+        self.given_up: dict[int, Worker] = {}  # those that did not start, and whose death is not told yet
+        self.standing_by: dict[int, Worker] = {}  # spares, the one that has stood by longest in front
         self.idle: dict[int, Worker] = {}  # ready with a free place, the one used last at the end
+        self.by_load = ByLoad(self.concurrency if self.concurrency > 1 else 0)
+        self.by_sessions = BySessions()  # idle ones and some that are not
+        self.fresh: OrderedDict[int, Worker] = OrderedDict()  # with private processes: idle ones that ran nothing yet
+        self.ahead: dict[int, Worker] = {}  # those that hold more than they run at a time; some do no more
+        self.stalled: dict[int, Worker] = {}
         self.open_windows: OrderedDict[int, Worker] = OrderedDict()  # ready and not stalled, in turn
         self.queue = CallQueue()  # calls without a session
         self.openers = CallQueue()  # calls of sessions that are not bound to a worker
@@ -130,7 +149,8 @@ class Records:
         }
         self.has_close_hook = False
         self.exports_aside = False  # whether a state can be taken out while its worker runs another call
-        self.movers: dict[int, Call] = {}  # call id -> call behind a busy worker that another may serve; some are gone
+        # Call id -> call behind a busy worker that another may serve, the next to be looked at in front; some are gone.
+        self.movers: OrderedDict[int, Call] = OrderedDict()
         self.move_s = FIRST_MOVE_S  # how long it takes to take a state out, a moving average
         self.sizing = Sizing(
             settings.min_workers,

@@ -6,29 +6,20 @@ Called after whatever changed a count. How many there should be is `sizing`'s to
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from millpond import events
 from millpond.core import dispatch, fleet, lifetime, moving
-from millpond.core.worker import DRAINING, READY, RETIRED, SPARE, START_FAILED, STARTING, WARMING, Worker
+from millpond.core.worker import RETIRED, Worker
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
 
 
-def starting(m: Machine) -> list[Worker]:
-    """Workers that are not ready yet, and to stay."""
-    return [w for w in m.workers.values() if w.state in (STARTING, WARMING)]
-
-
-def spares(m: Machine) -> list[Worker]:
-    """Workers that stand by, the one that has done so longest first."""
-    return [w for w in m.workers.values() if w.state == SPARE] if m.sizing.spares else []
-
-
 def coming(m: Machine) -> int:
     """How many of those that start will serve when they are ready; the others will be spares."""
-    return min(len(starting(m)), m.sizing.short(m.ready_count))
+    return min(len(m.starting), m.sizing.short(m.ready_count))
 
 
 def staff(m: Machine) -> int:
@@ -69,7 +60,8 @@ def reconcile(m: Machine, now: float) -> None:
 def promote(m: Machine, now: float) -> None:
     """While fewer serve than are wanted, the spare that stood by longest steps in."""
     if m.state in lifetime.STAFFED:
-        for worker in spares(m)[: m.sizing.short(m.ready_count)]:
+        while m.standing_by and m.sizing.short(m.ready_count):
+            worker = next(iter(m.standing_by.values()))
             m.say(events.WorkerPromoted, worker.id, worker.pid, now - worker.warm_at)
             fleet.enter_service(m, worker, now)
 
@@ -79,23 +71,22 @@ def _start_or_dismiss(m: Machine, now: float) -> None:
 
     For a start that was given up nobody is started before its death is told: the pause counts from there.
     """
-    on_their_way, standing_by = starting(m), spares(m)
-    missing = m.sizing.behind(m.ready_count) - len(on_their_way) - len(standing_by)
+    missing = m.sizing.behind(m.ready_count) - len(m.starting) - len(m.standing_by)
     if missing < 0:
-        for worker in [*on_their_way, *standing_by][:-missing]:
+        for worker in [*m.starting.values(), *m.standing_by.values()][:-missing]:
             fleet.retire(m, worker, "not wanted", RETIRED, now)
         return
-    failing = sum(w.state == DRAINING and w.cause == START_FAILED for w in m.workers.values())
-    missing = min(missing - failing, m.sizing.most - len(m.workers))
-    for _ in range(m.sizing.allowed(missing, len(on_their_way), now) if missing > 0 else 0):
+    missing = min(missing - len(m.given_up), m.sizing.most - len(m.workers))
+    for _ in range(m.sizing.allowed(missing, len(m.starting), now) if missing > 0 else 0):
         _start(m, now)
 
 
 def _retire_idle(m: Machine, now: float) -> None:
     surplus = m.ready_count - m.sizing.wanted
     if surplus > 0:
-        unused = [w for w in m.workers.values() if w.state == READY and not w.load and moving.may_all_leave(m, w)]
-        for worker in sorted(unused, key=_how_missed)[:surplus]:
+        unused = sorted((w for w in m.idle.values() if not w.load), key=_how_missed)
+        free_to_go = (w for w in unused if moving.may_all_leave(m, w))
+        for worker in list(itertools.islice(free_to_go, surplus)):
             fleet.retire(m, worker, "not wanted", RETIRED, now)
 
 
@@ -108,7 +99,7 @@ def _start(m: Machine, now: float) -> None:
     bound = max(m.concurrency, dispatch.WINDOW_CALLS)
     left = m.settings.max_calls or bound
     worker = Worker(next(m.worker_ids), now, min(m.concurrency, left), min(bound, left))
-    m.workers[worker.id] = worker
+    m.workers[worker.id] = m.starting[worker.id] = worker
     m.starts += 1
     m.say(events.WorkerStarting, worker.id)
     m.outbox.append(("start", worker, None))

@@ -26,12 +26,16 @@ def chores(m: Machine, now: float) -> None:
     m.agenda.add(now + fleet.CHORES_S, "chores")
     for operation in itertools.chain(m.operations.values(), m.functions.values()):
         operation.breaker.sample(now, operation.ended)
+    unused = 0
     for worker in list(m.workers.values()):
         if worker.state in (STARTING, WARMING):
             if not worker.greeted_at and _ran(m, worker.started_at, now) > m.settings.start_timeout:
                 fleet.kill(m, worker, fleet.START_TIMEOUT, START_FAILED, now)
         elif worker.state in (SPARE, READY):
             _look_after(m, worker, now)
+            unused += _is_one_too_many(m, worker, unused, now)
+    if unused:
+        staffing.resize(m, m.sizing.wanted - unused, "idle_timeout", now)
     staffing.reconcile(m, now)
 
 
@@ -48,14 +52,17 @@ def _look_after(m: Machine, worker: Worker, now: float) -> None:
         return
     if m.settings.max_memory is not None and m.chores_done % WEIGH_EVERY == 0:
         m.outbox.append(("weigh", worker, None))
-    is_unused = worker.state == READY and now - worker.idle_since >= m.settings.idle_timeout
-    may_go = is_unused and moving.may_all_leave(m, worker)
     if worker.load:
         worker.pings_missed = 0
-    elif may_go and staffing.staff(m) > m.sizing.low:
-        staffing.resize(m, m.sizing.wanted - 1, "idle_timeout", now)
     elif _ran(m, max(worker.pinged_at, worker.idle_since), now) >= m.settings.health_interval:
         _ping(m, worker, now)
+
+
+def _is_one_too_many(m: Machine, worker: Worker, others: int, now: float) -> bool:
+    """Whether it was idle for long enough to go, and is above the floor with so many others gone."""
+    if worker.state != READY or worker.load or now - worker.idle_since < m.settings.idle_timeout:
+        return False
+    return staffing.staff(m) - others > m.sizing.low and moving.may_all_leave(m, worker)
 
 
 def _ping(m: Machine, worker: Worker, now: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from millpond.core.free import UNRANKED, Rank
 from millpond.core.queue import CallQueue
 from millpond.core.transitions import Table
 
@@ -66,12 +67,14 @@ class Worker:
         "is_leaving",
         "is_stalled",
         "last_progress",
+        "level",
         "link",
         "pid",
         "pinged_at",
         "pings_missed",
         "places",
         "queue",
+        "rank",
         "ready_at",
         "reason",
         "retire_at",
@@ -111,6 +114,8 @@ class Worker:
         self.warm_at = 0.0  # when it could have served
         self.ready_at = 0.0  # when it began to serve
         self.idle_since = now
+        self.level = UNRANKED  # calls it holds, as far as `free` knows, while it has a free place
+        self.rank: Rank | None = None  # by its sessions, as far as `free` knows
         self.last_progress = now
         self.is_stalled = False  # the call at its head proved slow: nothing is sent ahead until something is answered
         self.is_leaving = False  # was told to say goodbye; only its death is awaited

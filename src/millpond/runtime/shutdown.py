@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import lifetime, staffing
+from millpond.core import lifetime
 from millpond.errors import StartFailed
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
 
 def _has_failed(machine: Machine, floor: int, enough: int) -> bool:
     """Starts fail, and either all have to succeed or no other is on its way."""
-    return bool(machine.failure) and (enough == floor or not staffing.starting(machine))
+    return bool(machine.failure) and (enough == floor or not machine.starting)
 
 
 async def bring_down(driver: Driver, drain_s: float) -> None:

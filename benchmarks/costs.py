@@ -1,0 +1,302 @@
+"""What a call, a session or a worker costs in the core, in pools of any size: `python -m benchmarks.costs`.
+
+Drives the core alone, under a clock of its own: no processes, so that nothing but its own work is measured. Each line
+is one thing that happens, at several sizes of the pool; it is flat if the largest costs at most 1.5 times the smallest.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from statistics import median
+from typing import Any
+
+from millpond.core import affinity, dispatch, fleet, lifetime, upkeep
+from millpond.core.call import Call
+from millpond.core.machine import Machine
+from millpond.core.worker import Worker
+from millpond.seams import Death, HandlerFacts, OperationFacts
+from millpond.settings import Settings
+
+FLAT = 1.5  # what the largest pool may cost, of what the smallest does
+WORKERS = (8, 256, 1024)
+SESSIONS = (1_000, 100_000)
+ROUNDS = 5
+CALLS = 2_000  # in one round
+NOW = 1000.0
+
+Act = Callable[[], Any]
+
+
+def pool(workers: int, expected: float = 1.0, **settings: Any) -> Machine:
+    """A pool of so many ready workers, whose operation is known to take so many seconds."""
+    m = Machine(Settings(**{"min_workers": workers, "max_workers": 1024, "max_sessions": 10**6, **settings}), Random(1))
+    lifetime.open_pool(m, NOW)
+    m.knows(HandlerFacts("H", (OperationFacts("work", "plain", False, (), 0, 0, (), (), True, True),), ()))
+    m.exports_aside = True
+    lifetime.start_workers(m, NOW)
+    get_ready(m)
+    lifetime.serve(m, NOW)
+    m.outbox.clear()
+    m.operations["work"].expected = expected
+    return m
+
+
+def get_ready(m: Machine) -> None:
+    for worker in list(m.starting.values()):
+        fleet.ready(m, worker, worker.id, NOW)
+    m.outbox.clear()
+
+
+def submit(m: Machine, session: Any = None, **options: Any) -> Call:
+    call = Call(next(m.call_ids), m.operations["work"], b"", math.inf, session=session, **options)
+    m.submit(call, NOW)
+    return call
+
+
+def answer(m: Machine, call: Call) -> None:
+    assert call.worker is not None
+    m.answered(call.worker, call.id, "ok", None, NOW, NOW + call.op.expected, 0, NOW)
+    m.outbox.clear()
+
+
+def with_sessions(m: Machine, sessions: int) -> list[Any]:
+    """So many sessions that answered once, of which nothing runs."""
+    opened = [affinity.open_session(m, f"s{n}", None, False, NOW) for n in range(sessions)]
+    for session in opened:
+        answer(m, submit(m, session))
+    return opened
+
+
+# Each makes a pool of a size, and returns what is to be done there, again and again.
+
+
+def a_call(size: int, **settings: Any) -> Act:
+    m = pool(size, **settings)
+    return lambda: answer(m, submit(m))
+
+
+def a_call_in_a_full_pool(size: int, **settings: Any) -> Act:
+    m = pool(size, **settings)
+    held = [submit(m) for _ in range(size * m.concurrency)]
+    order = itertools.cycle(range(len(held)))
+
+    def act() -> None:
+        at = next(order)
+        answer(m, held[at])
+        held[at] = submit(m)
+
+    return act
+
+
+def a_burst(size: int) -> Act:
+    """Each worker gets a call, and only then does the first answer."""
+    m = pool(size)
+    held: list[Call] = []
+
+    def act() -> None:
+        held.append(submit(m))
+        if len(held) == size:
+            while held:
+                answer(m, held.pop())
+
+    return act
+
+
+def a_sessions_first_call(size: int, **settings: Any) -> Act:
+    m = pool(size, **settings)
+    numbers = itertools.count()
+
+    def act() -> None:
+        answer(m, submit(m, affinity.open_session(m, f"s{next(numbers)}", None, False, NOW)))
+
+    return act
+
+
+def a_private_session(size: int) -> Act:
+    """From its opening to its end, with its process replaced by a fresh one."""
+    m = pool(size, isolation="process")
+    for session in [affinity.open_session(m, f"s{n}", None, False, NOW) for n in range(size - 4)]:
+        answer(m, submit(m, session))
+    m.sizing.bounds(size, 1024)
+    numbers = itertools.count()
+
+    def act() -> None:
+        session = affinity.open_session(m, f"t{next(numbers)}", None, False, NOW)
+        call = submit(m, session)
+        worker = call.worker
+        answer(m, call)
+        affinity.close_session(m, session, NOW)
+        replace(m, worker)
+
+    return act
+
+
+def a_worker_replaced(size: int) -> Act:
+    m = pool(size)
+
+    def act() -> None:
+        worker = next(iter(m.workers.values()))
+        fleet.drain(m, worker, "replaced", NOW)
+        replace(m, worker)
+
+    return act
+
+
+def replace(m: Machine, worker: Worker | None) -> None:
+    """A worker that was told to go does, and the one in its place is ready."""
+    assert worker is not None
+    m.worker_gone(worker, Death(None, 0), (), NOW)
+    get_ready(m)
+
+
+def a_worker_promoted(size: int) -> Act:
+    """A worker dies, a spare steps in, and another is started behind it."""
+    m = pool(size, spare_workers=size)
+
+    def act() -> None:
+        call = submit(m)
+        worker = call.worker
+        answer(m, call)
+        replace(m, worker)
+
+    return act
+
+
+def a_stall_looked_for(size: int) -> Act:
+    """One worker holds calls ahead of their time; the others none."""
+    m = pool(size, expected=1e-5)
+    for _ in range(size + 1):
+        submit(m)
+    m.outbox.clear()
+    return lambda: dispatch.look_for_stalls(m, NOW)
+
+
+def a_call_retried(size: int) -> Act:
+    """A call comes back from a worker that has not begun it, while others are idle."""
+    m = pool(size)
+
+    def act() -> None:
+        call = submit(m)
+        worker = call.worker
+        assert worker is not None
+        call.leaving = "taken_back"
+        m.withdrawn(worker, call, True, NOW)
+        m.answered(worker, 0, "skipped", None, NOW, NOW, 0, NOW)
+        answer(m, call)
+
+    return act
+
+
+def a_sessions_call(size: int) -> Act:
+    m = pool(8)
+    sessions = itertools.cycle(with_sessions(m, size))
+    return lambda: answer(m, submit(m, next(sessions)))
+
+
+def a_session_opened_and_closed(size: int) -> Act:
+    m = pool(8)
+    with_sessions(m, size)
+    numbers = itertools.count()
+
+    def act() -> None:
+        affinity.close_session(m, affinity.open_session(m, f"t{next(numbers)}", None, False, NOW), NOW)
+        m.outbox.clear()
+
+    return act
+
+
+def chores(size: int) -> Act:
+    """A round of chores: the cost a worker."""
+    m = pool(size)
+
+    def act() -> None:
+        upkeep.chores(m, NOW)
+        m.agenda._entries.clear()
+
+    return act
+
+
+def a_pool_shrunk(size: int) -> Act:
+    """All workers above the floor were idle for long enough: the cost a worker."""
+    m = pool(size)
+    m.sizing.bounds(0, 1024)
+    return lambda: upkeep.chores(m, NOW + 1000.0)
+
+
+def a_pool_closed(size: int) -> Act:
+    """The cost a worker, its death included."""
+    m = pool(size)
+
+    def act() -> None:
+        lifetime.close_pool(m, NOW, 1.0)
+        for worker in list(m.workers.values()):
+            m.worker_gone(worker, Death(None, 0), (), NOW)
+
+    return act
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One thing that happens: `times` in a round, and whether what it costs is told a worker."""
+
+    name: str
+    make: Callable[..., Act]
+    sizes: tuple[int, ...] = WORKERS
+    times: int = CALLS
+    settings: tuple[tuple[str, Any], ...] = ()
+    is_per_worker: bool = False
+
+    def prepare(self, size: int) -> Act:
+        return self.make(size, **dict(self.settings))
+
+
+SCENARIOS = (
+    Scenario("a call", a_call),
+    Scenario("a call, every worker busy", a_call_in_a_full_pool),
+    Scenario("a call of a burst that takes every worker", a_burst, times=4_096),
+    Scenario("a call, concurrency 8", a_call, settings=(("concurrency", 8),)),
+    Scenario("a call, concurrency 8, every place taken", a_call_in_a_full_pool, settings=(("concurrency", 8),)),
+    Scenario("a call taken back and sent again", a_call_retried),
+    Scenario("a session's first call", a_sessions_first_call),
+    Scenario("a private session and its process", a_private_session, times=200),
+    Scenario("a worker replaced", a_worker_replaced, times=200),
+    Scenario("a worker dead, and a spare in its place", a_worker_promoted, times=200),
+    Scenario("a look for stalled windows", a_stall_looked_for),
+    Scenario("a round of chores, a worker", chores, times=5, is_per_worker=True),
+    Scenario("idle workers let go, a worker", a_pool_shrunk, times=1, is_per_worker=True),
+    Scenario("a pool closed, a worker", a_pool_closed, times=1, is_per_worker=True),
+    Scenario("a session's call", a_sessions_call, SESSIONS),
+    Scenario("a session opened and closed", a_session_opened_and_closed, SESSIONS),
+)
+
+
+def seconds(scenario: Scenario, size: int) -> float:
+    """How long it takes once, the median of a few rounds, each in a pool of its own if it can be done only once."""
+    found = []
+    act = scenario.prepare(size)
+    for n in range(ROUNDS):
+        if n and scenario.times == 1:
+            act = scenario.prepare(size)
+        began = time.perf_counter()
+        for _ in range(scenario.times):
+            act()
+        found.append((time.perf_counter() - began) / scenario.times)
+    return median(found) / (size if scenario.is_per_worker else 1)
+
+
+def main() -> None:
+    """Print a line a scenario: microseconds at each size, and the largest by the smallest."""
+    for scenario in SCENARIOS:
+        found = [seconds(scenario, size) for size in scenario.sizes]
+        figures = "  ".join(f"{size:>7,}: {one * 1e6:8.2f} us" for size, one in zip(scenario.sizes, found, strict=True))
+        ratio = found[-1] / found[0]
+        print(f"{scenario.name:48} {figures}   x {ratio:.2f}{'' if ratio <= FLAT else '  not flat'}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def _run(program: Callable[[], Any], config: dict[str, Any], fds: list[int], handler: type | None, warden: int) -> None:
-    kernel.die_with_parent(signal.SIGKILL)
+    kernel.signal_with_parent(signal.SIGKILL)
     if os.getppid() != warden:  # it died before that took effect
         os._exit(1)
     kernel.adopt_orphans()

@@ -1,13 +1,13 @@
 """The warden's children: told when one stops, continues or dies, reaped, and buried with everything they started.
 
 A worker adopts the orphans of its own descendants, so what appears among the warden's children and is no worker was a
-dead worker's: it is killed. Knows nothing of sockets; the warden sends on what is returned here.
+dead worker's: it is killed, Python's resource trackers last. Knows nothing of sockets; the warden sends on what is
+returned here.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterator
 
@@ -28,6 +28,7 @@ class Family:
         self._kept = set(kept)
         self._workers: dict[int, int] = {}  # pid -> worker id
         self._pids: dict[int, int] = {}  # worker id -> pid
+        self._spared: dict[int, float] = {}  # resource trackers of dead workers -> until when they may do their work
 
     def add(self, pid: int, worker_id: int) -> None:
         """Know a worker that was just started."""
@@ -40,9 +41,9 @@ class Family:
             kernel.kill(self._pids[worker_id], signo)
 
     def kill(self, worker_id: int) -> None:
-        """Kill a worker and its group; what left the group dies when the worker's end is seen."""
+        """Kill a worker; what it started dies when its end is seen."""
         if worker_id in self._pids:
-            kernel.kill_group(self._pids[worker_id])
+            kernel.kill(self._pids[worker_id])
 
     def changes(self) -> Iterator[Report]:
         """Reap what died, and say what became of the workers."""
@@ -52,24 +53,48 @@ class Family:
                 yield from self._state_changed(seen)
                 continue
             # Still a zombie here, so that neither its pid nor its group can be another's yet.
-            if seen.si_pid in self._workers:
+            if seen.si_pid in self._workers and not self._have_tracker():
                 kernel.kill_group(seen.si_pid)
             os.waitid(os.P_PID, seen.si_pid, os.WEXITED | os.WNOHANG)
             has_buried = True
             yield from self._buried(seen)
         if has_buried:
-            self._kill_strangers()
+            self.kill_strangers()
 
     def end(self) -> Iterator[Report]:
         """Kill everything and reap it; gives up on what cannot die."""
+        self._kept.clear()
         until = time.monotonic() + _PATIENCE_S
         while _has_children() and time.monotonic() < until:
             for pid in self._workers:
-                kernel.kill_group(pid)
-            for pid in kernel.children():
                 kernel.kill(pid)
+            self.kill_strangers()
             yield from self.changes()
             time.sleep(_STEP_S)
+
+    def wait_s(self) -> float | None:
+        """Until when `kill_strangers` is to be called at the latest, in seconds from now; `None` if it need not."""
+        return max(0.0, min(self._spared.values()) - time.monotonic()) if self._spared else None
+
+    def kill_strangers(self) -> None:
+        """Each stranger's own children come here when it dies, and its death brings us back: until none appear.
+
+        A resource tracker ends by itself when all those are dead; it is killed if it has not after a while.
+        """
+        now, spared = time.monotonic(), self._spared
+        self._spared = {}
+        for pid in self._strangers():
+            until = spared.get(pid, now + kernel.TRACKER_GRACE_S)
+            if kernel.is_tracker(pid) and now < until:
+                self._spared[pid] = until
+            else:
+                kernel.kill(pid)
+
+    def _strangers(self) -> list[int]:
+        return [pid for pid in kernel.children() if pid not in self._workers and pid not in self._kept]
+
+    def _have_tracker(self) -> bool:
+        return any(map(kernel.is_tracker, self._strangers()))
 
     def _state_changed(self, seen: os.waitid_result) -> Iterator[Report]:
         os.waitid(os.P_PID, seen.si_pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
@@ -83,12 +108,6 @@ class Family:
         if worker_id is not None:
             del self._pids[worker_id]
             yield control.GONE, worker_id, seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
-
-    def _kill_strangers(self) -> None:
-        """Each stranger's own children come here when it dies, and its death brings us back: until none appear."""
-        for pid in kernel.children():
-            if pid not in self._workers and pid not in self._kept:
-                kernel.kill(pid, signal.SIGKILL)
 
 
 def _peek() -> os.waitid_result | None:

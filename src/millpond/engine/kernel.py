@@ -23,6 +23,8 @@ IS_LINUX = sys.platform == "linux"
 CONTROL_KIND = socket.SOCK_SEQPACKET if IS_LINUX else socket.SOCK_DGRAM
 
 _SWEEP_S = 2.0
+TRACKER_GRACE_S = 1.0  # for a resource tracker to remove what its dead process left
+_TRACKER = b"resource_tracker import main"  # multiprocessing's, loky's
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 
 
@@ -31,8 +33,8 @@ def _prctl(option: int, value: int | bytes) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-def die_with_parent(signo: int) -> None:
-    """Be sent `signo` when the thread that forked this process ends (0: not any more).
+def signal_with_parent(signo: int) -> None:
+    """Be sent `signo` when the thread that forked this process ends.
 
     The parent may have died before: compare `os.getppid()` afterwards.
     """
@@ -127,6 +129,22 @@ def kill_carrier(pid: int, value: str, name: str = RUN_ID) -> None:
             os.close(handle)
 
 
+def is_tracker(pid: int) -> bool:
+    """Whether a process is a resource tracker of Python's: it removes named shared memory and semaphores, and ends by
+    itself, once those who registered them are dead.
+    """
+    try:
+        return _TRACKER in _read(f"/proc/{pid}/cmdline")
+    except OSError:
+        return False
+
+
+def close_all_but(kept: int) -> None:
+    """Close every descriptor of this process but the standard streams and one."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+
+
 def private_memory(pid: int) -> int | None:
     """Bytes of memory that only this process uses, or `None` if they cannot be read."""
     try:
@@ -179,10 +197,12 @@ def _read(path: str) -> bytes:
 def sweep(value: str, name: str = RUN_ID) -> Iterator[None]:
     """Kill what carries the mark, round after round until none is left; pause briefly at each step.
 
-    Gives up on what cannot be killed, such as a program that became another user's.
+    Resource trackers come last: with the others dead they have a while to do their work. Gives up on what cannot be
+    killed, such as a program that became another user's.
     """
-    until = time.monotonic() + _SWEEP_S
-    while (found := carriers(value, name)) and time.monotonic() < until:
+    begin = time.monotonic()
+    while (found := carriers(value, name)) and (passed := time.monotonic() - begin) < _SWEEP_S:
         for pid in found:
-            kill_carrier(pid, value, name)
+            if passed >= TRACKER_GRACE_S or not is_tracker(pid):
+                kill_carrier(pid, value, name)
         yield

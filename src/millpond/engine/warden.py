@@ -7,6 +7,7 @@ dies. It carries no calls and judges no worker: that is the parent's.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -50,12 +51,18 @@ class Warden:
         """Serve until told to quit, or until the parent is gone; then kill everything and return."""
         self._listen()
         while not self._is_leaving:
-            for fd, _ in self._poll.poll():
+            wait_s = self._family.wait_s()
+            for fd, _ in self._poll.poll(None if wait_s is None else math.ceil(wait_s * 1000)):
                 self._attend(fd)
+            if wait_s is not None:
+                self._family.kill_strangers()
         self.end()
 
     def end(self) -> None:
         """Kill and reap everything this process started."""
+        # A resource tracker that preload() started waits until nobody holds its pipe any more, this process included.
+        signal.set_wakeup_fd(-1)
+        kernel.close_all_but(self._link.fileno())
         for report in self._family.end():
             self.report(*report)
 
@@ -176,7 +183,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent's thread may have blocked what is needed here
     the_plan = plan.read(plan_fd)
     # Only while user code is imported and nobody looks at the socket: later the parent's thread may end and we live on.
-    kernel.die_with_parent(signal.SIGKILL)
+    kernel.signal_with_parent(signal.SIGKILL)
     watch = kernel.watch(the_plan["parent"])
     if os.getppid() != the_plan["parent"]:
         return
@@ -189,7 +196,8 @@ def main() -> None:
 
 def _serve(the_plan: plan.Plan, plan_fd: int, link: socket.socket, watch: int | None) -> None:
     image, error = _prepare(the_plan)
-    kernel.die_with_parent(0)
+    # A warden that is stopped when the parent dies goes on, and sees it. Harmless when only the parent's thread ends.
+    kernel.signal_with_parent(signal.SIGCONT)
     warden = Warden(the_plan, plan_fd, link, watch, image)
     if error is not None:
         warden.report(control.IMAGE_FAILED, text=error.encode(errors="replace"))

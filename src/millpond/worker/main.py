@@ -26,6 +26,7 @@ from millpond.worker import handler as handlers
 from millpond.worker.answers import Answers, without_our_frames
 from millpond.worker.attendant import Attendant
 from millpond.worker.channel import Channel, Disconnected
+from millpond.worker.finalizers import forget_inherited, run_finalizers
 from millpond.worker.forks import disown_in_children
 from millpond.worker.interrupts import Interrupts
 from millpond.worker.logs import forward_logging
@@ -52,8 +53,10 @@ def main(config: Mapping[str, Any], fds: Mapping[str, int], image: type | None =
     `fds` are `data`, `side`, `logbook` and, with buffers, `inbound` and `outbound`; `image` is the class if it
     was loaded before the fork. Leaves by `os._exit`, so that no thread of the handler's can hold the process.
     """
-    code = BROKEN
+    code, pid = BROKEN, os.getpid()
     try:
+        if config.get("forked"):
+            forget_inherited()
         worker = Worker(config, fds)
         disown_in_children(worker.channel)
         orphans = Orphans()
@@ -67,7 +70,7 @@ def main(config: Mapping[str, Any], fds: Mapping[str, int], image: type | None =
     except BaseException:
         traceback.print_exc()
     finally:
-        _leave(code)
+        _leave(code, os.getpid() != pid)
 
 
 def facts_of(handler: type | None) -> HandlerFacts:
@@ -179,8 +182,10 @@ def _run_hook(loop: BlockingLoop | ParallelLoop, runner: Runner, name: str) -> N
         loop.run_hook(runner.hooks[name])
 
 
-def _leave(code: int) -> NoReturn:
+def _leave(code: int, is_forked_child: bool) -> NoReturn:
     try:
+        if not is_forked_child:
+            run_finalizers(code)
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:

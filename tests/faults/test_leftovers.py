@@ -1,0 +1,88 @@
+"""Rows 34 (its last clause) and 36, leftovers: nothing stays of what a handler, or a pool that is gone, had started."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+from multiprocessing import shared_memory
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import millpond
+from tests.faults.handlers import Plain
+from tests.faults.harness import eventually, is_alive, is_whole, only_pid, processes_of, zombies
+from tests.faults.outside import program
+
+HANDLER = "tests.faults.handlers:Plain"
+
+
+class Careless(Plain):
+    """Each worker keeps named memory and semaphores, has a helper that outlives its call, and daemons that do not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = shared_memory.SharedMemory(create=True, size=1000)
+        self.queue = multiprocessing.get_context("spawn").Queue()  # three semaphores with a name
+        subprocess.run(["sh", "-c", "setsid sleep 300 &"], check=True)
+
+    def names(self) -> list[str]:
+        locks: Any = (self.queue._rlock, self.queue._wlock, self.queue._sem)  # type: ignore[attr-defined]
+        return [self.memory.name, *("sem." + lock._semlock.name.lstrip("/") for lock in locks)]
+
+    def daemonize(self, _: int) -> None:
+        subprocess.run(["sh", "-c", "true &"], check=True)
+
+
+def warden_of(program: int) -> int:
+    """The only child of a program."""
+    (warden,) = psutil.Process(program).children()
+    return int(warden.pid)
+
+
+def status_of(pid: int) -> str:
+    """What the system says a process does."""
+    return str(psutil.Process(pid).status())
+
+
+def left(names: list[str]) -> list[str]:
+    """Those of the names that still stand for something."""
+    return [name for name in names if os.path.exists(f"/dev/shm/{name}")]
+
+
+async def test_36_leftovers(start_method: str) -> None:
+    """Recycled, retired or killed: no zombie, no name in /dev/shm, and no process more than before."""
+    names: list[str] = []
+    async with millpond.Pool(Careless, max_workers=2, max_calls=400, start_method=start_method) as pool:
+        for number in range(1000):  # recycled twice
+            await pool.call("daemonize" if number % 10 == 0 else "echo", number)
+            if number % 100 == 1:
+                names += await pool.call("names")
+        names += await pool.call("names")
+        os.kill(only_pid(pool), signal.SIGKILL)
+        await eventually(lambda: is_whole(pool, 1), 20.0, "another worker")
+        await pool.resize(min_workers=2, max_workers=2)
+        await pool.resize(min_workers=1, max_workers=1)
+        await eventually(lambda: pool.statistics().alive == 1, 20.0, "a retired worker's end")
+        mine = await pool.call("names")
+        await eventually(lambda: set(left(names)) <= set(mine), 2.0, lambda: f"names gone: {left(names)}")
+        # A warden; of the one worker it, its helper, and the trackers of its memory and semaphores.
+        await eventually(lambda: not zombies(), 2.0, lambda: f"zombies gone: {zombies()}")
+        await eventually(lambda: len(processes_of(pool.run_id)) == 4, 2.0, lambda: f"{processes_of(pool.run_id)}")
+    assert not processes_of(pool.run_id)
+    assert left(names + mine) == []
+
+
+async def test_34_warden_stopped_program_killed(start_method: str, tmp_path: Path) -> None:
+    """The warden goes on when the program dies, and ends everything, a grandchild in a session of its own included."""
+    async with program("many_workers.py", HANDLER, start_method, tmp_path) as killed:
+        facts = await killed.line()
+        warden = warden_of(killed.pid)
+        os.kill(warden, signal.SIGSTOP)
+        await eventually(lambda: status_of(warden) == "stopped", 5.0, "a stopped warden")
+        os.kill(killed.pid, signal.SIGKILL)
+        await eventually(lambda: not processes_of(facts["run_id"]), 5.0, lambda: f"{processes_of(facts['run_id'])}")
+        assert not is_alive(facts["child"])

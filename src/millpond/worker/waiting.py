@@ -12,6 +12,8 @@ import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from millpond.cores import cores
+
 if TYPE_CHECKING:
     from millpond.wire.frames import Body, Fields
     from millpond.worker.channel import Channel
@@ -25,7 +27,7 @@ class Waiting:
     def __init__(self, channel: Channel, busy_poll: float) -> None:
         self._channel = channel
         # On a single core the request can only come while this process does not run.
-        self._busy_poll_s = busy_poll if _cores() > 1 else 0.0
+        self._busy_poll_s = busy_poll if cores() > 1 else 0.0
         self._is_close = False  # whether the last request came alone and soon
 
     def receive(self) -> list[tuple[Fields, Body]]:
@@ -45,7 +47,3 @@ class Waiting:
                 return frames
             os.sched_yield()  # whoever else has work on this core goes first
         return []
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

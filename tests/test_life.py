@@ -174,8 +174,8 @@ async def test_sessions_tell_where_they_go():
         await session.call("remember", "one")
         await scene.said()
         await pool.replace_workers()
-        moved = ["worker.draining", "worker.checkout", *STARTED, "worker.checkin", "session.moved", "session.asleep"]
-        assert await scene.said() == [*moved, "worker.gone recycled"]
+        moved = ["worker.draining", "worker.checkout", "worker.checkin", "session.moved", "session.asleep"]
+        assert await scene.said() == [*STARTED, *moved, "worker.gone recycled"]
         await session.call("remember", "two")
         await scene.said()
         next(iter(scene.engine.workers.values())).die(9)

@@ -133,6 +133,15 @@ class World:
         fleet.drain(self.machine, process.record, "asked for", self.now)
         self.settle()
 
+    def replace(self, process: Process) -> None:
+        """Another is to take the process's place before it goes."""
+        staffing.replace(self.machine, process.record, "asked for", self.now)
+        self.settle()
+
+    def keep(self, process: Process) -> None:
+        staffing.keep(self.machine, process.record, self.now)
+        self.settle()
+
     def close(self, drain_s: float) -> None:
         lifetime.close_pool(self.machine, self.now, drain_s)
         self.settle()
@@ -308,7 +317,9 @@ class World:
     def _start(self, worker: Worker, _detail: None) -> None:
         machine = self.machine
         assert worker.id not in self.processes
-        assert len(machine.workers) <= machine.sizing.most, "more workers were started than there may be"
+        assert len(machine.workers) <= machine.sizing.most + bool(machine.outgoing), (
+            "more workers were started than there may be"
+        )
         self.processes[worker.id] = Process(worker)
 
     def _stop(self, worker: Worker, _detail: None) -> None:

@@ -241,6 +241,17 @@ class Pool(RuleBasedStateMachine):
         """A worker is drained, its sessions taken along."""
         self.world.drain(self._some(pick, self._processes()))
 
+    @precondition(lambda self: self._processes())
+    @rule(pick=PICK)
+    def replace_when_another_serves(self, pick: int) -> None:
+        """Another is to take a worker's place first."""
+        self.world.replace(self._some(pick, self._processes()))
+
+    @precondition(lambda self: self._processes())
+    @rule(pick=PICK)
+    def keep(self, pick: int) -> None:
+        self.world.keep(self._some(pick, self._processes()))
+
     # The store
 
     @precondition(lambda self: hasattr(self, "world") and self.world.store.orders)

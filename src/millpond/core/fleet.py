@@ -70,12 +70,14 @@ def warmed(m: Machine, worker: Worker, seconds: float, now: float) -> None:
     if longest is not None:
         worker.retire_at = now + longest * (1 + LIFETIME_JITTER * (2 * m.random.random() - 1))
     m.say(events.WorkerReady, worker.id, worker.pid, now - worker.started_at)
-    if m.sizing.spares and not m.sizing.short(m.ready_count):
+    if m.sizing.spares and not staffing.short(m):
         _turn(m, worker, SPARE)
         m.say(events.WorkerSpare, worker.id, worker.pid)
     else:
         enter_service(m, worker, now)
         m.tally.cold_calls += len(worker.inflight)
+    if m.outgoing:  # whoever waited for this one may go
+        staffing.reconcile(m, now)
 
 
 def enter_service(m: Machine, worker: Worker, now: float) -> None:
@@ -209,6 +211,7 @@ def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> Non
     m.ready_count -= worker.state == READY
     _turn(m, worker, GONE)
     del m.workers[worker.id]
+    m.outgoing.pop(worker.id, None)
     m.given_up.pop(worker.id, None)
     m.ahead.pop(worker.id, None)
     m.stalled.pop(worker.id, None)
@@ -227,6 +230,7 @@ def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> Non
 def _start_failed(m: Machine, worker: Worker, death: Death, now: float) -> None:
     why = f" because it {worker.reason}" if worker.reason else ""
     told = f"worker {worker.id} ended with {death}{why} before it answered anything. {death.stderr_tail[-2000:]}"
+    m.failed_start = max(m.failed_start, worker.id)
     # Those asked for before the last failure was known fail for the same cause: together they are one failure.
     note_failed_start(m, m.failure or told, now, worker.started_at > m.failed_at)
 

@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from millpond.core import dispatch, free, lifetime
+from millpond.core import dispatch, free, lifetime, staffing
 from millpond.core.breaker import HALF_OPEN
 from millpond.core.call import ENDED, QUEUED, RUNNING, TAKEN_BACK
 from millpond.core.deadlines import TICKS
@@ -118,6 +118,12 @@ def _workers(m: Machine) -> Iterator[str]:
         yield f"{standing_by} stand by, and {m.ready_count} of {m.sizing.wanted} serve"
     if sum(w.state == SPARE for w in m.workers.values()) > m.sizing.spares:
         yield f"{standing_by} stand by, {m.sizing.spares} are wanted"
+    if not set(m.outgoing) <= set(m.workers):
+        yield f"{m.outgoing} are to be replaced, and are not all there"
+    outgoing = staffing.next_to_go(m)
+    is_due = outgoing is not None and outgoing.state == READY and m.ready_count > m.sizing.wanted
+    if is_due and m.state in lifetime.STAFFED:
+        yield f"{outgoing!r} is to go and stays, {m.ready_count} serve and {m.sizing.wanted} are wanted"
     for worker_id, worker in m.workers.items():
         if worker_id != worker.id or worker.state == GONE:
             yield f"{worker!r} is among the workers as {worker_id}"

@@ -62,6 +62,7 @@ class Records:
         "errands",
         "exports_aside",
         "failed_at",
+        "failed_start",
         "failure",
         "fresh",
         "functions",
@@ -87,6 +88,7 @@ class Records:
         "openers",
         "operations",
         "outbox",
+        "outgoing",
         "queue",
         "queued",
         "queued_bytes",
@@ -189,6 +191,8 @@ class Records:
         self.changed_at = 0.0  # when the pool came into its present state
         self.failure = ""  # why starts fail, while they do
         self.failed_at = 0.0
+        self.failed_start = 0  # the newest worker that could not start
+        self.outgoing: dict[int, str] = {}  # worker id -> why another is to take its place; the first has its turn
         self.chores_done = 0
         self.is_watching_stalls = False
         self.is_watching_backlog = False

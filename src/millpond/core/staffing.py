@@ -11,20 +11,52 @@ from typing import TYPE_CHECKING
 
 from millpond import events
 from millpond.core import dispatch, fleet, lifetime, moving
-from millpond.core.worker import RETIRED, Worker
+from millpond.core.worker import DRAINING, GONE, READY, RECYCLED, RETIRED, Worker
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
 
 
+def next_to_go(m: Machine) -> Worker | None:
+    """Whose place another is to take now: it serves on till then, and is not counted among those who stay."""
+    for worker_id in m.outgoing:
+        if m.workers[worker_id].state != DRAINING:
+            return m.workers[worker_id]
+    return None
+
+
+def staying(m: Machine) -> int:
+    """Workers that serve and are to stay."""
+    outgoing = next_to_go(m) if m.outgoing else None
+    return m.ready_count - (outgoing is not None and outgoing.state == READY)
+
+
+def short(m: Machine) -> int:
+    """How many more should serve."""
+    return m.sizing.short(staying(m))
+
+
 def coming(m: Machine) -> int:
     """How many of those that start will serve when they are ready; the others will be spares."""
-    return min(len(m.starting), m.sizing.short(m.ready_count))
+    return min(len(m.starting), short(m))
 
 
 def staff(m: Machine) -> int:
     """Workers that serve or are about to."""
-    return m.ready_count + coming(m)
+    return staying(m) + coming(m)
+
+
+def replace(m: Machine, worker: Worker, reason: str, now: float) -> None:
+    """Let another take a worker's place; it goes when that one serves, which may be one above the bound till then."""
+    if worker.state not in (DRAINING, GONE) and worker.id not in m.outgoing:
+        m.outgoing[worker.id] = reason
+        reconcile(m, now)
+
+
+def keep(m: Machine, worker: Worker, now: float) -> None:
+    """Nobody need take the worker's place any more."""
+    if worker.state not in (DRAINING, GONE) and m.outgoing.pop(worker.id, ""):
+        reconcile(m, now)
 
 
 def resize(m: Machine, workers: int, reason: str, now: float) -> None:
@@ -44,11 +76,26 @@ def set_bounds(m: Machine, low: int, high: int, reason: str, now: float) -> None
     reconcile(m, now)
 
 
+def try_at_once(m: Machine, now: float) -> None:
+    """Other code is there: the next start need not wait until the pause is over."""
+    m.sizing.next_start_at = now
+    reconcile(m, now)
+
+
+def forgive(m: Machine, now: float) -> None:
+    """Starts fail no more for what made them fail: other code is started from."""
+    if m.sizing.fails:
+        fleet.proved_well(m, now)
+        reconcile(m, now)
+
+
 def reconcile(m: Machine, now: float) -> None:
     """Let spares step in, start what is missing as the budget allows, let go of idle workers that are too many."""
     if m.state not in lifetime.STAFFED:
         return
     promote(m, now)
+    if m.outgoing:
+        _let_go_of_outgoing(m, now)
     _start_or_dismiss(m, now)
     _retire_idle(m, now)
     if m.losses and not m.sizing.short(m.ready_count):
@@ -59,11 +106,26 @@ def reconcile(m: Machine, now: float) -> None:
 
 def promote(m: Machine, now: float) -> None:
     """While fewer serve than are wanted, the spare that stood by longest steps in."""
-    if m.state in lifetime.STAFFED:
-        while m.standing_by and m.sizing.short(m.ready_count):
-            worker = next(iter(m.standing_by.values()))
+    if m.state in lifetime.STAFFED and m.standing_by:
+        lacking = short(m)
+        by_preference = sorted(m.standing_by.values(), key=lambda worker: worker.id in m.outgoing) if lacking else []
+        for worker in by_preference[:lacking]:
             m.say(events.WorkerPromoted, worker.id, worker.pid, now - worker.warm_at)
             fleet.enter_service(m, worker, now)
+
+
+def _let_go_of_outgoing(m: Machine, now: float) -> None:
+    """One after another: whoever serves goes when enough serve without it, whoever does not when all are there."""
+    has_gone = False
+    while (worker := next_to_go(m)) is not None:
+        there = staying(m)
+        standing_by = len(m.standing_by) - (worker.id in m.standing_by)
+        if (m.sizing.short(there) if worker.state == READY else m.sizing.behind(there) - standing_by) > 0:
+            break
+        fleet.retire(m, worker, m.outgoing[worker.id], RECYCLED, now)
+        has_gone = True
+    if has_gone:
+        dispatch.pump_idle(m, now)
 
 
 def _start_or_dismiss(m: Machine, now: float) -> None:
@@ -71,13 +133,17 @@ def _start_or_dismiss(m: Machine, now: float) -> None:
 
     For a start that was given up nobody is started before its death is told: the pause counts from there.
     """
-    missing = m.sizing.behind(m.ready_count) - len(m.starting) - len(m.standing_by)
+    outgoing = next_to_go(m) if m.outgoing else None
+    going = 0 if outgoing is None else outgoing.id
+    on_their_way = len(m.starting) - (going in m.starting)
+    missing = m.sizing.behind(staying(m)) - on_their_way - len(m.standing_by) + (going in m.standing_by)
     if missing < 0:
-        for worker in [*m.starting.values(), *m.standing_by.values()][:-missing]:
+        unused = [*m.starting.values(), *m.standing_by.values()]
+        for worker in [worker for worker in unused if worker is not outgoing][:-missing]:
             fleet.retire(m, worker, "not wanted", RETIRED, now)
         return
-    missing = min(missing - len(m.given_up), m.sizing.most - len(m.workers))
-    for _ in range(m.sizing.allowed(missing, len(m.starting), now) if missing > 0 else 0):
+    missing = min(missing - len(m.given_up), m.sizing.most + bool(m.outgoing) - len(m.workers))
+    for _ in range(m.sizing.allowed(missing, on_their_way, now) if missing > 0 else 0):
         _start(m, now)
 
 

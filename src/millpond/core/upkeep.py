@@ -48,8 +48,7 @@ def _look_after(m: Machine, worker: Worker, now: float) -> None:
     if m.sizing.fails and now - worker.warm_at > EARLY and worker.warm_at > m.failed_at:
         fleet.proved_well(m, now)
     if worker.retire_at is not None and now >= worker.retire_at:
-        fleet.drain(m, worker, "max_lifetime", now)
-        return
+        staffing.replace(m, worker, "max_lifetime", now)
     if m.settings.max_memory is not None and m.chores_done % WEIGH_EVERY == 0:
         m.outbox.append(("weigh", worker, None))
     if worker.load:

@@ -81,8 +81,23 @@ class Driver:
         self.carry_out()
 
     def replace(self, worker: Worker) -> None:
-        """Drain a worker, its sessions taken along."""
-        fleet.drain(self.machine, worker, "replace_workers()", self.now())
+        """Let a new worker take this one's place, its sessions taken along."""
+        staffing.replace(self.machine, worker, "replace_workers()", self.now())
+        self.carry_out()
+
+    def keep(self, worker: Worker) -> None:
+        """Let a worker stay that was to be replaced."""
+        staffing.keep(self.machine, worker, self.now())
+        self.carry_out()
+
+    def try_at_once(self) -> None:
+        """The code is another: the next start need not wait."""
+        staffing.try_at_once(self.machine, self.now())
+        self.carry_out()
+
+    def forgive(self) -> None:
+        """What made starts fail is not there any more: the next need not wait."""
+        staffing.forgive(self.machine, self.now())
         self.carry_out()
 
     async def open_session(

@@ -1,11 +1,12 @@
 """Replacing all workers by new ones with new code, one after another, and going back if that does not work.
 
-The engine loads the code before any worker goes; whether it stays is settled when all are replaced. Spares and starting
-workers go first, so that those which serve are followed by new ones at once.
+The engine loads the code before any worker goes, and none goes before a new one serves in its place. Whether the code
+stays is settled when all are replaced. Spares and starting workers come first, so that no old one steps in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from millpond.core import lifetime
@@ -13,6 +14,7 @@ from millpond.core.worker import READY
 from millpond.errors import StartFailed
 
 if TYPE_CHECKING:
+    from millpond.core.machine import Machine
     from millpond.core.worker import Worker
     from millpond.runtime.driver import Driver
     from millpond.seams import HandlerFacts
@@ -21,47 +23,80 @@ if TYPE_CHECKING:
 async def replace_workers(driver: Driver) -> HandlerFacts | None:
     """Replace every worker there is now; returns the new facts. A second caller waits for the first, and begins anew.
 
-    Raises `StartFailed`, and the code before goes on serving. Cancelled, what was replaced stays so.
+    Raises `StartFailed`, and the code before goes on serving. Cancelled, what was replaced stays so, and the code, too,
+    if a worker was ready with it.
     """
+    machine = driver.machine
     async with driver.renewing:
         facts = await driver.engine.renew()
-        before = sorted(driver.machine.workers.values(), key=lambda worker: worker.state == READY)
+        renewal = _Renewal(driver)
         try:
-            for worker in before:
-                await _replace(driver, worker)
-        except StartFailed:
-            driver.engine.settle(is_kept=False)
-            _let_go_of_those_after(driver, before)
-            raise
-        except BaseException:
-            driver.engine.settle(is_kept=True)
+            driver.try_at_once()
+            for worker in renewal.before:
+                await renewal.replace(worker)
+            await renewal.until(lambda: machine.ready_count > 0 or not machine.sizing.wanted)
+        except BaseException as error:
+            renewal.stop()
+            if isinstance(error, StartFailed) or not renewal.has_started():
+                renewal.go_back()
+            else:
+                driver.engine.settle(is_kept=True)
             raise
         driver.engine.settle(is_kept=True)
         facts = facts or driver.engine.facts()
         if facts is not None:
-            driver.machine.knows(facts)
+            machine.knows(facts)
         return facts
 
 
-async def _replace(driver: Driver, worker: Worker) -> None:
-    machine = driver.machine
-    failures, serving = machine.tally.start_failures, machine.ready_count
-    driver.replace(worker)
+class _Renewal:
+    """One round: who was there before, and how it goes with those that came after."""
 
-    def is_done() -> bool:
-        if machine.state != lifetime.SERVING or machine.tally.start_failures > failures:
-            return True
-        enough = min(serving, machine.sizing.wanted)
-        return worker.id not in machine.workers and machine.ready_count >= enough
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._machine: Machine = driver.machine
+        self.before = sorted(self._machine.workers.values(), key=lambda worker: worker.state == READY)
+        self._last = self._machine.starts  # the newest worker's id
+        self._was_well = not self._machine.sizing.fails
 
-    await driver.until(is_done)
-    if machine.tally.start_failures > failures:
-        raise StartFailed(f"a worker with the new code did not start, the code before serves on: {machine.failure}")
+    async def replace(self, worker: Worker) -> None:
+        """Wait until the worker is gone and as many serve as before, or are wanted."""
+        machine, serving = self._machine, self._machine.ready_count
+        self._driver.replace(worker)
+        await self.until(
+            lambda: worker.id not in machine.workers and machine.ready_count >= min(serving, machine.sizing.wanted)
+        )
 
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds. Raises `StartFailed` if a new worker fails, `PoolClosed` if the pool closes."""
+        machine = self._machine
 
-def _let_go_of_those_after(driver: Driver, before: list[Worker]) -> None:
-    """Workers that were made from the code that does not stay."""
-    last = max((worker.id for worker in before), default=0)
-    for worker in list(driver.machine.workers.values()):
-        if worker.id > last:
-            driver.replace(worker)
+        def is_over() -> bool:
+            return machine.failed_start > self._last or machine.state not in lifetime.STAFFED
+
+        await self._driver.until(lambda: holds() or is_over())
+        if machine.failed_start > self._last:
+            told = "a worker with the new code did not start, the code before serves on"
+            raise StartFailed(f"{told}: {machine.failure}")
+        if machine.state not in lifetime.STAFFED:
+            raise lifetime.closed_error(machine)
+
+    def stop(self) -> None:
+        """Whoever serves with the code before need not go."""
+        for worker in self.before:
+            self._driver.keep(worker)
+
+    def has_started(self) -> bool:
+        """Whether a worker was ready with the new code."""
+        return any(worker.warm_at for worker in self._after())
+
+    def go_back(self) -> None:
+        """The code before stays: workers that were made from the other are replaced, and it is not to blame."""
+        self._driver.engine.settle(is_kept=False)
+        for worker in self._after():
+            self._driver.replace(worker)
+        if self._was_well:
+            self._driver.forgive()
+
+    def _after(self) -> list[Worker]:
+        return [worker for worker in self._machine.workers.values() if worker.id > self._last]

@@ -236,7 +236,7 @@ class WorkerDraining(Event):
 
 @dataclass(frozen=True, slots=True)
 class WorkerKilled(Event):
-    """The pool ends a worker at once; `running` are the calls it holds."""
+    """The pool ends a worker at once; `running` are the calls it holds. Reason `protocol`: it broke the protocol."""
 
     name = "worker.killed"
     worker: int
@@ -256,9 +256,9 @@ class WorkerStartFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class WorkerGone(Event):
-    """A worker is dead and reaped, after `seconds`. One of `signal` and `exit_code` is `None`; `lost` calls had begun.
+    """A worker is dead and reaped after `seconds`. One of `signal`, `exit_code` is `None`; `lost` calls had begun.
 
-    `cause` is one of `retired`, `recycled`, `crashed`, `start_failed`, `unresponsive` and `overran`.
+    `cause` is `retired`, `recycled`, `crashed`, `start_failed`, `unresponsive`, `overran` or `protocol`.
     """
 
     name = "worker.gone"

@@ -157,8 +157,14 @@ class EngineEvents(Protocol):
     def item(self, worker: Any, call_id: int, value: Any) -> None:
         """One item of a stream."""
 
-    def ponged(self, worker: Any) -> None:
-        """The answer to a ping."""
+    def ponged(self, worker: Any, held: int) -> None:
+        """The answer to a ping: when the worker came to it, it held so many calls that came before and had no answer.
+
+        All it had answered by then was told.
+        """
+
+    def distrusted(self, worker: Any, why: str) -> None:
+        """The worker broke the protocol, and nothing more of it is read: it is to be killed."""
 
     def logged(self, worker: Any, call_id: int, level: int, logger: str, message: str) -> None:
         """A record of the worker's `logging`."""
@@ -247,13 +253,19 @@ class Engine(Protocol):
         """Drop a session's record in the worker, without its closing hook."""
 
     def ping(self, worker: Any) -> None:
-        """Ask an idle worker for a sign; `ponged` follows."""
+        """Ask a worker for a sign; `ponged` follows, when it comes to it."""
 
     def stop(self, worker: Any) -> None:
         """Let an idle worker say goodbye (its `teardown`) and exit."""
 
     def kill(self, worker: Any) -> None:
         """End a worker and everything it started, at once."""
+
+    def check(self) -> None:
+        """Look for what stands still in the channels; asked twice a second while the program itself runs.
+
+        What does so for four looks (2 s) is told by `distrusted`.
+        """
 
     def heartbeat(self, worker: Any) -> float:
         """When the worker's interpreter last gave a sign (monotonic seconds): stale while native code holds the GIL."""

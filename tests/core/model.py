@@ -50,6 +50,7 @@ class World:
         self.processes: dict[int, Process] = {}
         self.ledger = Ledger()
         self.refused = 0
+        self.checks = 0  # looks at the channels
         self.said: list[Any] = []
         self.marked: set[int] = set()  # calls whose future was cancelled before they were sent
         self.closing: list[Session] = []
@@ -235,7 +236,8 @@ class World:
         process.is_crashed = True
         while process.answers:
             self.deliver(process)
-        for frame in () if process.is_killed else process.running.values():
+        is_to_blame = process.record.breach or not process.is_killed
+        for frame in process.running.values() if is_to_blame else ():
             self.ledger.died_of(frame.call)
         del self.processes[process.record.id]
         sessions = {session.number: session for session in process.record.sessions.values()}
@@ -244,6 +246,11 @@ class World:
         for event in told:
             if isinstance(event, events.SessionRestored):
                 self._restored(sessions[event.number])
+        self.settle()
+
+    def break_protocol(self, process: Process) -> None:
+        """The parent finds that a process does not speak as a worker does."""
+        fleet.distrust(self.machine, process.record, "half a frame", self.now)
         self.settle()
 
     def _restored(self, session: Session) -> None:
@@ -338,6 +345,9 @@ class World:
     def _look(self, worker: Worker, _detail: None) -> None:
         fleet.looked(self.machine, worker, self.processes[worker.id].is_frozen, self.now)
 
+    def _check(self, _nobody: None, _detail: None) -> None:
+        self.checks += 1
+
     def _weigh(self, worker: Worker, _detail: None) -> None:
         fleet.weighed(self.machine, worker, self.random.choice([None, 1, 10**12]), self.now)
 
@@ -403,7 +413,7 @@ class World:
             process.attend(self.now, self.ledger)
         elif process.pings:
             process.pings = 0
-            fleet.ponged(self.machine, process.record, self.now)
+            fleet.ponged(self.machine, process.record, len(process.frames) + len(process.running), self.now)
         elif process.has_bye and not process.frames:
             self.bury(process, EXITED)
         else:

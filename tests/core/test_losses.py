@@ -40,6 +40,40 @@ def test_one_death_costs_one_call():
     assert [call.ending for call in calls].count("ok") == 19
 
 
+def test_what_a_worker_ran_when_it_broke_the_protocol_is_to_blame():
+    """Row 30: its caller is told what happened, and a call that does so to every worker is poison."""
+    world = pool(1)
+    for idempotent, code in ((False, "worker_died"), (True, "poison_call")):
+        call = world.submit(idempotent=idempotent)
+        while not world.promises[call.id].told:
+            (process,) = world.all
+            world.serve_time()
+            if call.state == "running":
+                world.claim(process)
+                world.break_protocol(process)
+                world.bury(process)
+            else:
+                world.serve(process) or world.advance(0.1)
+        error = told(world, call)
+        assert (error.code, error.outcome) == (code, "unknown")
+        world.serve_all()
+    died = world.machine.tally.deaths
+    assert died["protocol"] == 3
+
+
+def test_an_error_of_a_broken_protocol_says_so():
+    """Nothing about idempotence: trying again would break it again."""
+    world = pool(1)
+    call = world.submit()
+    (process,) = world.all
+    world.claim(process)
+    world.break_protocol(process)
+    world.bury(process, Death(9, None))
+    assert "broke the protocol while it ran 'work'" in str(told(world, call))
+    assert "half a frame" in str(told(world, call))
+    assert "idempotent" not in str(told(world, call))
+
+
 def test_answers_that_were_given_before_the_death_count():
     """The parent reads to the end before it judges."""
     world = pool()

@@ -214,6 +214,11 @@ class Pool(RuleBasedStateMachine):
     def bury(self, pick: int) -> None:
         self.world.bury(self._some(pick, self._processes()))
 
+    @precondition(lambda self: self._processes())
+    @rule(pick=PICK)
+    def break_protocol(self, pick: int) -> None:
+        self.world.break_protocol(self._some(pick, self._processes()))
+
     @precondition(lambda self: self._processes(is_crashed=False))
     @rule(pick=PICK, is_frozen=st.booleans())
     def freeze(self, pick: int, is_frozen: bool) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from millpond import events
 from millpond.core import fleet
+from millpond.core.call import Call
 from tests.core.model import World
+from tests.core.process import Process
 
 
 def test_a_start_that_takes_too_long_is_ended():
@@ -27,21 +29,83 @@ def test_an_idle_worker_is_pinged_and_one_that_is_silent_replaced():
         world.advance(1.0)
         if healthy.pings:
             healthy.pings = 0
-            fleet.ponged(world.machine, healthy.record, world.now)
+            fleet.ponged(world.machine, healthy.record, 0, world.now)
     assert (healthy.is_killed, silent.is_killed) == (False, True)
     assert silent.pings == 3
     missed = [event for event in world.events(events.WorkerHealth) if event.result == "missed"]
     assert {event.worker for event in missed} == {silent.record.id}
 
 
-def test_a_busy_worker_is_not_pinged():
+def test_a_busy_worker_is_asked_once_and_may_be_silent():
     """One that holds its interpreter for long waits for its deadline, not for a judge."""
     world = World(min_workers=1, max_workers=1, health_interval=1.0).begin()
     world.submit()
     (process,) = world.all
     world.claim(process)
     world.advance(20.0)
-    assert (process.pings, process.is_killed) == (0, False)
+    assert (process.pings, process.is_killed) == (1, False)
+
+
+def out_of_step() -> tuple[World, Process, Call]:
+    """A pool of one worker that has long been given a call, and asked for a sign since."""
+    world = World(min_workers=1, max_workers=1).begin()
+    call = world.submit()
+    (process,) = world.all
+    world.claim(process)
+    world.advance(3.0)
+    assert process.pings == 1
+    return world, process, call
+
+
+def test_a_worker_that_holds_less_than_it_was_given_is_out_of_step():
+    """It says that it holds nothing, and the answer to what it was given before the question never came."""
+    world, process, call = out_of_step()
+    fleet.ponged(world.machine, process.record, 0, world.now)
+    world.settle()
+    (killed,) = world.events(events.WorkerKilled)
+    assert (killed.reason, process.is_killed) == ("protocol", True)
+    world.bury(process)
+    (error,) = world.promises[call.id].told
+    assert (error.code, error.outcome) == ("worker_died", "unknown")
+
+
+def test_a_worker_that_drains_is_asked_as_well():
+    """It would wait for ever to say goodbye, and its caller with it."""
+    world = World(min_workers=1, max_workers=1).begin()
+    world.submit()
+    (process,) = world.all
+    world.claim(process)
+    world.drain(process)
+    world.advance(3.0)
+    assert process.pings == 1
+
+
+def test_a_worker_that_holds_what_it_was_given_is_left_alone():
+    """It works: another question comes after another two seconds."""
+    world, process, _ = out_of_step()
+    fleet.ponged(world.machine, process.record, 1, world.now)
+    world.advance(3.0)
+    assert (process.pings, process.is_killed) == (2, False)
+
+
+def test_channels_are_looked_at_for_each_half_second_in_which_the_pool_ran():
+    """What stands still while the pool does is no sign of anything."""
+    world = World(min_workers=1, max_workers=1).begin()
+    world.advance(2.0)
+    assert world.checks == 4
+    world.sleep_through(60.0)
+    assert world.checks == 4
+
+
+def test_what_was_sent_after_the_question_is_no_evidence():
+    """The answer to a ping tells of the calls that came before it only."""
+    world, process, _ = out_of_step()
+    world.complete(process, next(iter(process.running.values())))
+    world.deliver(process)
+    world.submit()
+    fleet.ponged(world.machine, process.record, 0, world.now)
+    world.settle()
+    assert not process.is_killed
 
 
 def test_nobody_is_judged_after_the_judge_slept():

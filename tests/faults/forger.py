@@ -88,6 +88,8 @@ def forge(how: str, detail: str, frame: Frame) -> bytes:
             body = b"\x91" * 200_000 + b"\xc0"
         case "garbage":
             return b"Traceback (most recent call last):\n" * 100
+        case "nothing":
+            return b""
         case "twice":
             return 2 * whole(fields, body)
         case "others":

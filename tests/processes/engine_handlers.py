@@ -125,6 +125,15 @@ class Forger(Plain):
 
         program.socket.sendall(frames.pack(size, frames.OK, 0, 0, 0, 0, program.config["incarnation"], 1, 0, 0.0, 0.0))
 
+    def forge_part(self, size: int, part: int) -> None:
+        """The first bytes of a frame, and nothing behind them."""
+        program: Any = self._program  # type: ignore[attr-defined]
+        from millpond.wire import frames
+
+        header = frames.pack(size, frames.OK, 0, 0, 0, 0, program.config["incarnation"], 1, 0, 0.0, 0.0)
+        program.socket.sendall((header + b"x" * size)[:part])
+        time.sleep(60)
+
     def last_words(self, body: bytes) -> None:
         """Answer, then die at once."""
         from millpond.wire import frames

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from millpond.engine import kernel
+from millpond.engine import control, kernel
 from millpond.engine.local import LocalEngine
 from millpond.seams import Death, EngineSpec
 from millpond.settings import Settings
@@ -90,8 +90,12 @@ class Recorder:
     def item(self, worker: Any, call_id: int, value: Any) -> None:
         self._tell("item", worker, call_id, value)
 
-    def ponged(self, worker: Any) -> None:
-        self._tell("ponged", worker)
+    def ponged(self, worker: Any, held: int) -> None:
+        self._tell("ponged", worker, held)
+
+    def distrusted(self, worker: Any, why: str) -> None:
+        self._tell("distrusted", worker, why)
+        worker.link.wardens.order(control.KILL, worker.id)
 
     def logged(self, worker: Any, call_id: int, level: int, logger: str, message: str) -> None:
         self._tell("logged", worker, call_id, level, logger, message)

@@ -63,7 +63,7 @@ class Program:
 
     def serve(self, methods: list[Any]) -> None:
         """Answer calls until told to leave."""
-        reader = frames.FrameReader(1 << 30)
+        reader = frames.FrameReader(1 << 30, self.config["incarnation"])
         while data := self.socket.recv(65536):
             for fields, body in reader.feed(data):
                 self.frames.append((fields[1], fields[7], fields[8], fields[5]))

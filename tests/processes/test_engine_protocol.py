@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from millpond.errors import ResultNotSerializable
 from millpond.wire import frames
 from tests.processes.engine_handlers import Forger
-from tests.processes.engine_rig import engine_for, on_a_loop
+from tests.processes.engine_rig import engine_for, on_a_loop, until
 
 BREACHES: dict[str, tuple[Any, ...]] = {
     "unknown kind": ("forge", 99),
@@ -34,6 +35,7 @@ BREACHES: dict[str, tuple[Any, ...]] = {
         frames.FAULT,
         msgspec.msgpack.encode({"code": "made_up", "outcome": "completed", "message": ""}),
     ),
+    "text that is none": ("forge", frames.LOG, b"\x94\x14\xa4\x80namexx"),
     "an exception that is none": ("forge", frames.RAISED, b"\x93\x01"),
     "segments that lie nowhere": ("forge", frames.OK, b"\xff" * 64, frames.SEGMENTED),
     "a body over the limit": ("forge_size", 2**32 - 1),
@@ -68,6 +70,44 @@ async def test_answers_nobody_waits_for_are_dropped_and_counted() -> None:
         told = [fact[2] for fact in rig.events.of("answered")]
         assert len([call_id for call_id in told if call_id]) == 3
         assert told.count(0) == rig.engine.strays == 2  # told as the answers of no call
+
+
+@pytest.mark.parametrize("part", [1, 16, 47, 48, 5000])
+@on_a_loop
+async def test_a_frame_that_does_not_go_on_is_a_breach(part: int) -> None:
+    """Found by the fifth look; the time between the looks is the pool's to count."""
+    async with engine_for(Forger, max_payload=1 << 20) as rig:
+        worker = await rig.start()
+        rig.engine.send(worker, rig.call("forge_part", 10_000, part))
+        await until(lambda: not worker.link.reader.is_between_frames())
+        for _ in range(4):
+            rig.engine.check()
+        assert not rig.events.of("distrusted")
+        rig.engine.check()
+        rig.engine.check()
+        ((_, told, why),) = rig.events.of("distrusted")
+        assert (told, "the rest of it did not" in why, rig.engine.protocol_errors) == (worker, True, 1)
+        assert (await rig.events.wait("gone", worker))[2].signal == 9
+
+
+@on_a_loop
+async def test_a_stopped_worker_is_not_judged_by_half_a_frame() -> None:
+    """Its frame goes on when it does; how long it may be stopped is another setting."""
+    async with engine_for(Forger, max_payload=1 << 20) as rig:
+        worker = await rig.start()
+        rig.engine.send(worker, rig.call("forge_part", 10_000, 100))
+        await until(lambda: not worker.link.reader.is_between_frames())
+        os.kill(worker.pid, signal.SIGSTOP)
+        await rig.events.wait("stopped", worker)
+        for _ in range(20):
+            rig.engine.check()
+        assert not rig.events.of("distrusted")
+        os.kill(worker.pid, signal.SIGCONT)
+        await rig.events.wait("stopped", worker, 2)
+        for _ in range(5):
+            rig.engine.check()
+        assert rig.events.of("distrusted")
+        await rig.events.wait("gone", worker)
 
 
 @on_a_loop

@@ -67,7 +67,7 @@ class RealWorker:
         )
         theirs.close()
         self.facts: dict[str, Any] = {}
-        self._reader = FrameReader(2**31)
+        self._reader = FrameReader(2**31, 1)
         self._frames: list[tuple[frames.Fields, Any]] = []
         self._call_id = 0
 

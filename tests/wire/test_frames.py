@@ -57,7 +57,7 @@ def test_kinds_and_flags_keep_their_numbers():
 def test_frames_come_out_as_they_went_in_wherever_they_are_cut(sizes: list[int], cuts: list[int]):
     """The cuts a socket makes change nothing, neither inside a header nor inside a body."""
     sent = [(number, bytes([number + 1]) * size) for number, size in enumerate(sizes)]
-    reader = FrameReader(MIB)
+    reader = FrameReader(MIB, 4)
     got = feed_in_pieces(reader, b"".join(frame(body, number) for number, body in sent), cuts)
     assert bodies(got) == sent
     assert reader.is_between_frames()
@@ -65,7 +65,7 @@ def test_frames_come_out_as_they_went_in_wherever_they_are_cut(sizes: list[int],
 
 def test_a_stream_may_come_byte_by_byte():
     """Each frame is handed out with its last byte, not later."""
-    reader = FrameReader(100)
+    reader = FrameReader(100, 4)
     stream = frame(b"ab", 1) + frame(b"", 2) + frame(b"c", 3)
     got = [(at, bodies(reader.feed(stream[at : at + 1]))) for at in range(len(stream))]
     assert [(at, found) for at, found in got if found] == [(49, [(1, b"ab")]), (97, [(2, b"")]), (146, [(3, b"c")])]
@@ -73,7 +73,7 @@ def test_a_stream_may_come_byte_by_byte():
 
 def test_fields_are_the_header_of_their_own_frame():
     """A body that came in pieces keeps the header it came with."""
-    reader = FrameReader(MIB)
+    reader = FrameReader(MIB, 4)
     reader.feed(frame(b"x" * 20_000, 11, frames.OK)[:1000])
     got = reader.feed(frame(b"x" * 20_000, 11, frames.OK)[1000:] + frame(b"y", 12, frames.PONG))
     assert [fields for fields, _ in got] == [
@@ -84,7 +84,7 @@ def test_fields_are_the_header_of_their_own_frame():
 
 def test_a_large_body_comes_whole_and_stays():
     """A body of many pieces is equal byte for byte, and what comes later does not touch it."""
-    reader = FrameReader(4 * MIB)
+    reader = FrameReader(4 * MIB, 4)
     body = bytes(range(256)) * (3 * MIB // 256)
     stream = frame(body)
     got = []
@@ -97,8 +97,8 @@ def test_a_large_body_comes_whole_and_stays():
 def test_the_limit_itself_is_allowed():
     """A body of exactly the limit passes, whole or in pieces."""
     for limit in (10, 100_000):
-        assert bodies(FrameReader(limit).feed(frame(b"x" * limit))) == [(7, b"x" * limit)]
-        assert bodies(feed_in_pieces(FrameReader(limit), frame(b"x" * limit), [30, 52])) == [(7, b"x" * limit)]
+        assert bodies(FrameReader(limit, 4).feed(frame(b"x" * limit))) == [(7, b"x" * limit)]
+        assert bodies(feed_in_pieces(FrameReader(limit, 4), frame(b"x" * limit), [30, 52])) == [(7, b"x" * limit)]
 
 
 @pytest.mark.parametrize("limit", [10, 100_000])
@@ -106,28 +106,28 @@ def test_the_limit_itself_is_allowed():
 def test_a_body_over_the_limit_is_refused(limit: int, cuts: list[int]):
     """One byte over is refused, complete or not."""
     with pytest.raises(ProtocolError, match=f"^a frame of {limit + 1} bytes is over the limit of {limit}$"):
-        feed_in_pieces(FrameReader(limit), frame(b"x" * (limit + 1)), cuts)
+        feed_in_pieces(FrameReader(limit, 4), frame(b"x" * (limit + 1)), cuts)
 
 
 def test_refusal_needs_the_header_only():
     """A claim of 4 GiB is refused before a byte of it came."""
     with pytest.raises(ProtocolError):
-        FrameReader(MIB).feed(frames.pack(2**32 - 1, frames.OK, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0))
+        FrameReader(MIB, 4).feed(frames.pack(2**32 - 1, frames.OK, 0, 0, 0, 0, 4, 0, 0, 0.0, 0.0))
 
 
 def test_what_came_before_the_refused_frame_is_not_lost():
     """Finished answers in front of a broken frame can still be delivered."""
     with pytest.raises(ProtocolError) as caught:
-        FrameReader(10).feed(frame(b"good", 1) + frame(b"too long for it", 2))
+        FrameReader(10, 4).feed(frame(b"good", 1) + frame(b"too long for it", 2))
     assert bodies(caught.value.frames) == [(1, b"good")]
 
 
 def test_memory_follows_what_came_and_not_what_was_claimed():
     """A header that claims 200 MiB and sends nothing costs nothing."""
-    reader = FrameReader(256 * MIB)
+    reader = FrameReader(256 * MIB, 4)
     tracemalloc.start()
     try:
-        reader.feed(frames.pack(200 * MIB, frames.OK, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0) + b"some")
+        reader.feed(frames.pack(200 * MIB, frames.OK, 0, 0, 0, 0, 4, 0, 0, 0.0, 0.0) + b"some")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -137,7 +137,7 @@ def test_memory_follows_what_came_and_not_what_was_claimed():
 
 def test_a_body_handed_out_is_not_kept():
     """The largest answer so far does not stay with the reader."""
-    reader = FrameReader(4 * MIB)
+    reader = FrameReader(4 * MIB, 4)
     stream = frame(bytes(2 * MIB))
     tracemalloc.start()
     try:
@@ -151,9 +151,76 @@ def test_a_body_handed_out_is_not_kept():
 
 def test_half_a_header_is_remembered():
     """A stream that ends inside a header is not between frames."""
-    reader = FrameReader(10)
+    reader = FrameReader(10, 4)
     assert reader.is_between_frames()
     assert reader.feed(frame(b"")[:47]) == []
     assert not reader.is_between_frames()
     assert len(reader.feed(frame(b"")[47:])) == 1
     assert reader.is_between_frames()
+
+
+def test_a_header_of_nobody_here_is_refused_before_its_body():
+    """A stream out of step shows with its next header: it names no worker, or claims too much."""
+    stranger = frames.pack(4000, frames.OK, 0, 1, 2, 0, 5, 7, 0, 0.0, 0.0)
+    with pytest.raises(ProtocolError, match=r"^a frame came from incarnation 5$") as caught:
+        FrameReader(MIB, 4).feed(frame(b"good", 1) + stranger)
+    assert bodies(caught.value.frames) == [(1, b"good")]
+
+
+@pytest.mark.parametrize("part", [1, 47, 48, 100])
+def test_a_part_of_a_frame_stands_still_until_more_comes(part: int):
+    """Looked at twice without news between: out of step, or broken off."""
+    stream = frame(b"x" * 50_000)
+    reader = FrameReader(MIB, 4)
+    assert not reader.stands_still()
+    reader.feed(stream[:part])
+    assert [reader.stands_still() for _ in range(3)] == [False, True, True]
+    reader.feed(stream[part : part + 20_000])
+    assert [reader.stands_still() for _ in range(2)] == [False, True]
+    reader.feed(stream[part + 20_000 :])
+    assert [reader.stands_still() for _ in range(2)] == [False, False]
+
+
+def test_the_next_frame_under_way_is_news():
+    """A stream of frames that is always looked at in the middle of one does not stand still."""
+    stream = frame(b"x" * 50_000)
+    reader = FrameReader(MIB, 4)
+    reader.feed(stream[:1000])
+    for _ in range(5):
+        assert not reader.stands_still()
+        reader.feed(stream[1000:] + stream[:1000])
+
+
+def test_a_trickle_is_no_progress():
+    """Small frames that follow half a large one fill it up slowly, as no worker sends it."""
+    reader = FrameReader(MIB, 4)
+    reader.feed(frame(b"x" * 500_000)[:1000])
+    reader.stands_still()
+    for number in range(5):
+        reader.feed(frame(b"a log record", number))
+        assert reader.stands_still()
+
+
+PIECES = st.lists(st.one_of(st.builds(frame, st.binary(max_size=300)), st.binary(max_size=100)), max_size=8)
+
+
+@given(PIECES, st.lists(st.integers(0), max_size=6))
+def test_noise_costs_no_more_than_it_sends(pieces: list[bytes], cuts: list[int]):
+    """Whatever comes, the reader hands out frames or refuses, and holds no byte that was not sent."""
+    stream = b"".join(pieces)
+    reader = FrameReader(MIB, 4)
+    try:
+        got = feed_in_pieces(reader, stream, cuts)
+    except ProtocolError as error:
+        got = error.frames
+    held = len(reader._head) + len(reader._body)
+    assert sum(HEADER.size + len(body) for _, body in got) + held <= len(stream)
+    assert all(fields[0] == len(body) for fields, body in got)
+
+
+@given(st.lists(st.integers(0, 9), max_size=20), st.integers(0, 400))
+def test_frames_twice_or_out_of_order_are_frames(numbers: list[int], cut: int):
+    """Order and number are not the reader's to judge; of a stream that breaks off, the whole frames come."""
+    stream = b"".join(frame(b"!" * number, number) for number in numbers)[: cut * 4]
+    got = bodies(FrameReader(MIB, 4).feed(stream))
+    assert got == [(number, b"!" * number) for number in numbers][: len(got)]

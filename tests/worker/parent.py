@@ -193,7 +193,7 @@ class Parent:
                 self.socket.shutdown(socket.SHUT_WR)
 
     def _collect(self) -> None:
-        reader = FrameReader(2**31)
+        reader = FrameReader(2**31, self.config["incarnation"])
         while True:
             try:
                 data = self.socket.recv(65536)

@@ -17,6 +17,7 @@ from millpond.core.worker import (
     DRAINING,
     GONE,
     OVERRAN,
+    PROTOCOL,
     READY,
     RECYCLED,
     RETIRED,
@@ -37,7 +38,7 @@ CHORES_S = 0.5  # seconds between rounds of chores
 GOODBYE_S = 2.0  # seconds a worker has for its teardown
 LIFETIME_JITTER = 0.1
 START_TIMEOUT = "was not ready within start_timeout"
-LOSSES = (CRASHED, UNRESPONSIVE, OVERRAN)  # deaths that the pool has to recover from
+LOSSES = (CRASHED, UNRESPONSIVE, OVERRAN, PROTOCOL)  # deaths that the pool has to recover from
 
 
 def warming(m: Machine, worker: Worker, pid: int, now: float) -> None:
@@ -171,6 +172,13 @@ def kill(m: Machine, worker: Worker, reason: str, cause: str, now: float) -> Non
     staffing.promote(m, now)
 
 
+def distrust(m: Machine, worker: Worker, why: str, now: float) -> None:
+    """A worker broke the protocol: what it says means nothing any more, so that it goes at once."""
+    if not worker.is_killed:
+        worker.breach = why
+        kill(m, worker, PROTOCOL, PROTOCOL, now)
+
+
 def kill_if_there(m: Machine, worker: Worker, reason: str, now: float) -> None:
     """Kill a worker that should have gone by itself."""
     if worker.state != GONE:
@@ -228,7 +236,8 @@ def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> Non
 
 
 def _start_failed(m: Machine, worker: Worker, death: Death, now: float) -> None:
-    why = f" because it {worker.reason}" if worker.reason else ""
+    reason = f"broke the protocol ({worker.breach})" if worker.breach else worker.reason
+    why = f" because it {reason}" if reason else ""
     told = f"worker {worker.id} ended with {death}{why} before it answered anything. {death.stderr_tail[-2000:]}"
     m.failed_start = max(m.failed_start, worker.id)
     # Those asked for before the last failure was known fail for the same cause: together they are one failure.
@@ -287,10 +296,20 @@ def say_goodbye(m: Machine, now: float) -> None:
             kill(m, worker, "the pool closed", RETIRED, now)  # what it holds is nobody's
 
 
-def ponged(m: Machine, worker: Worker, now: float) -> None:
-    """An idle worker gave a sign."""
-    worker.pings_missed = 0
-    m.say(events.WorkerHealth, worker.id, worker.pid, "answered", 0, now - worker.pinged_at)
+def ponged(m: Machine, worker: Worker, held: int, now: float) -> None:
+    """A worker gave a sign: when it came to the ping it had `held` calls.
+
+    Calls and answers keep their order, so what was sent to it before the ping is among them, or was answered before.
+    """
+    worker.is_asked = False
+    if worker.pings_missed:
+        worker.pings_missed = 0
+        m.say(events.WorkerHealth, worker.id, worker.pid, "answered", 0, now - worker.pinged_at)
+    if not held:
+        for call in worker.inflight.values():
+            if call.sent_at < worker.pinged_at:
+                distrust(m, worker, f"it says that it holds no call, and was given {call.op.name!r}", now)
+                return
 
 
 def weighed(m: Machine, worker: Worker, memory_bytes: int | None, now: float) -> None:

@@ -51,7 +51,7 @@ def _judge(m: Machine, worker: Worker, call: Call, death: Death, has_started: bo
     if call.is_chore and call.session is None:
         warmup.lost(m, call, death, now)
         return
-    if has_started and not worker.is_killed:
+    if has_started and (worker.breach or not worker.is_killed):
         call.deaths += 1
         if not call.is_chore:
             endings.fault(m, call, now)
@@ -75,14 +75,23 @@ def _judge_started(m: Machine, worker: Worker, call: Call, death: Death, now: fl
 
 
 def _death_error(worker: Worker, call: Call, death: Death) -> WorkerDied:
-    why = f" ({worker.reason})" if worker.reason else ""
     return WorkerDied(
-        f"worker {worker.id} (pid {worker.pid}) ended with {death}{why} while it ran {call.op.name!r}; "
-        "declare the call idempotent if it may be tried again",
+        f"worker {worker.id} (pid {worker.pid}) {_how_and_remedy(worker, call, death)}",
         signal=death.signal,
         exit_code=death.exit_code,
         stderr_tail=death.stderr_tail,
     )
+
+
+def _how_and_remedy(worker: Worker, call: Call, death: Death) -> str:
+    if worker.breach:
+        return (
+            f"broke the protocol while it ran {call.op.name!r}, and was killed: {worker.breach}; something in it "
+            "wrote to, or read from, file descriptors that are not its own"
+        )
+    why = f" ({worker.reason})" if worker.reason else ""
+    remedy = "declare the call idempotent if it may be tried again"
+    return f"ended with {death}{why} while it ran {call.op.name!r}; {remedy}"
 
 
 def _resend(m: Machine, call: Call, now: float) -> None:

@@ -1,8 +1,8 @@
 """The heart: takes a stimulus and the time, changes the records, and puts orders into the outbox.
 
-Orders are `(verb, subject, detail)`: send, withdraw, interrupt, finish, start, stop, kill, ping, look, weigh, forget,
-session_closed, store, recall, erase, say. No I/O, no clock, no randomness of its own: what is simulated or tested is
-what runs.
+Orders are `(verb, subject, detail)`: send, withdraw, interrupt, finish, start, stop, kill, ping, check, look, weigh,
+forget, session_closed, store, recall, erase, say. No I/O, no clock, no randomness of its own: what is simulated or
+tested is what runs.
 """
 
 from __future__ import annotations

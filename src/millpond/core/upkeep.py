@@ -1,6 +1,7 @@
 """What is looked at twice a second: slow starts, idle and silent workers, age, memory, breakers' windows.
 
-Runs from the agenda, as `due` says; puts `ping` and `weigh` orders into the outbox and lets `fleet` end what has to go.
+Runs from the agenda, as `due` says; puts `ping`, `check` and `weigh` orders into the outbox and lets `fleet` end what
+has to go.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from millpond.core.worker import READY, SPARE, START_FAILED, STARTING, UNRESPONS
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
 
+ASK_AFTER_S = 2.0  # without an answer of a worker that has calls: it is asked whether it has them too
 PINGS = 3  # missed pings after which an idle worker is replaced
 WEIGH_EVERY = 4  # rounds of chores between looks at a worker's memory
 
@@ -24,10 +26,14 @@ def chores(m: Machine, now: float) -> None:
     """One round; the next is noted. Only time in which the pool ran is counted against a worker."""
     m.chores_done += 1
     m.agenda.add(now + fleet.CHORES_S, "chores")
+    if not m.stood_still(now - fleet.CHORES_S, now):  # a look after each half of a second in which the pool ran
+        m.outbox.append(("check", None, None))
     for operation in itertools.chain(m.operations.values(), m.functions.values()):
         operation.breaker.sample(now, operation.ended)
     unused = 0
     for worker in list(m.workers.values()):
+        if worker.load:
+            _maybe_ask(m, worker, now)
         if worker.state in (STARTING, WARMING):
             if not worker.greeted_at and _ran(m, worker.started_at, now) > m.settings.start_timeout:
                 fleet.kill(m, worker, fleet.START_TIMEOUT, START_FAILED, now)
@@ -64,6 +70,14 @@ def _is_one_too_many(m: Machine, worker: Worker, others: int, now: float) -> boo
     return staffing.staff(m) - others > m.sizing.low and moving.may_all_leave(m, worker)
 
 
+def _maybe_ask(m: Machine, worker: Worker, now: float) -> None:
+    """Ask a worker what it holds: its silence means that it works, but its answer may be that it does not."""
+    if not (worker.is_asked or worker.is_killed) and now - max(worker.last_progress, worker.pinged_at) >= ASK_AFTER_S:
+        worker.is_asked = True
+        worker.pinged_at = now
+        m.outbox.append(("ping", worker, None))
+
+
 def _ping(m: Machine, worker: Worker, now: float) -> None:
     if worker.pings_missed:
         silent_s = now - worker.pinged_at
@@ -72,5 +86,6 @@ def _ping(m: Machine, worker: Worker, now: float) -> None:
         fleet.kill(m, worker, f"missed {PINGS} pings", UNRESPONSIVE, now)
         return
     worker.pings_missed += 1  # until it answers
+    worker.is_asked = True
     worker.pinged_at = now
     m.outbox.append(("ping", worker, None))

@@ -45,6 +45,7 @@ CRASHED = "crashed"  # ended by itself, or was ended from outside
 START_FAILED = "start_failed"  # never became ready
 UNRESPONSIVE = "unresponsive"  # missed its pings, or was stopped
 OVERRAN = "overran"  # an interrupted call did not come back within its grace
+PROTOCOL = "protocol"  # said what no correct worker says, or stopped in the middle of it
 
 
 class Worker:
@@ -54,6 +55,7 @@ class Worker:
         "answer_bytes",
         "answered",
         "aside",
+        "breach",
         "busy_s",
         "busy_since",
         "cause",
@@ -63,6 +65,7 @@ class Worker:
         "id",
         "idle_since",
         "inflight",
+        "is_asked",
         "is_killed",
         "is_leaving",
         "is_stalled",
@@ -120,8 +123,10 @@ class Worker:
         self.is_stalled = False  # the call at its head proved slow: nothing is sent ahead until something is answered
         self.is_leaving = False  # was told to say goodbye; only its death is awaited
         self.is_killed = False  # the pool ended it: no call it held is to blame
+        self.breach = ""  # how it broke the protocol: what it ran is to blame
         self.pinged_at = 0.0
         self.pings_missed = 0
+        self.is_asked = False  # a ping is on its way, which a worker that runs a call answers after it
         self.stopped_since: float | None = None
         self.retire_at: float | None = None  # end of its life, by max_lifetime
 

@@ -210,7 +210,7 @@ class Answers:
         self._events.item(link.worker, call_id, value)
 
     def _pong(self, link: Link, fields: Fields, body: Body) -> None:
-        self._events.ponged(link.worker)
+        self._events.ponged(link.worker, int(fields[9]) if fields[9].is_integer() else 0)
 
     def _log(self, link: Link, fields: Fields, body: Body) -> None:
         level, logger, message, call_id = _decoded(body, tuple[int, str, str, int])
@@ -259,7 +259,7 @@ def decode_facts(body: bytes) -> HandlerFacts | None:
 def _decoded(body: Body, kind: type[T]) -> T:
     try:
         return msgspec.msgpack.decode(body, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"the body of a frame cannot be read: {error}") from error
 
 

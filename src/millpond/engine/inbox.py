@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable
 
+from millpond.engine import kernel
 from millpond.engine.link import Link
 from millpond.wire.frames import Body, Fields, ProtocolError
 
@@ -17,6 +18,7 @@ from millpond.wire.frames import Body, Fields, ProtocolError
 READ_BYTES = 64 * 1024
 _MORE_BYTES = 256 * 1024
 _MOST_READS = 64  # of one worker, when all is read that came in
+_STILL_LOOKS = 4
 _LAST_OUTPUT_BYTES = 1024 * 1024  # of a dead worker's pipe, into which somebody else may still be writing
 
 
@@ -56,6 +58,16 @@ class Inbox:
             if link.is_distrusted or link.is_at_end or not self._read_socket(link):
                 return
 
+    def look_at(self, link: Link) -> None:
+        """Distrust a worker of whose frame a part came, and in four looks nothing to speak of behind it."""
+        link.still = link.still + 1 if link.reader.stands_still() else 0
+        if link.still < _STILL_LOOKS or link.is_distrusted or link.is_at_end:
+            return
+        if kernel.is_stopped(link.pid):
+            link.still = 0  # it sends the rest when it goes on
+        else:
+            self._stop_reading(link, ProtocolError("the beginning of a frame came, and the rest of it did not"))
+
     def drain(self, link: Link) -> None:
         """Read all that a dead worker left."""
         while not link.is_distrusted and self._read_socket(link):
@@ -81,9 +93,12 @@ class Inbox:
         link.room = _MORE_BYTES if len(data) == room else READ_BYTES
         broken = self._take(link, data)
         if broken is not None:
-            self._loop.remove_reader(link.ends.socket.fileno())
-            self._distrust(link, broken)
+            self._stop_reading(link, broken)
         return broken is None
+
+    def _stop_reading(self, link: Link, broken: ProtocolError) -> None:
+        self._loop.remove_reader(link.ends.socket.fileno())
+        self._distrust(link, broken)
 
     def _take(self, link: Link, data: bytes) -> ProtocolError | None:
         """Hand on the frames that are complete, those before a breach of the protocol too."""

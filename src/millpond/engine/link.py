@@ -40,6 +40,7 @@ class Link:
         self.renumbered: dict[int, int] | None = None  # number of an operation -> in its image, where they differ
         self.stage = STARTING  # what the worker last said of itself
         self.is_distrusted = False  # it broke the protocol: nothing more is read
+        self.still = 0  # looks in a row that found half a frame standing still
         self.is_at_end = False  # its socket is closed
         self.is_gone = False
         # Per position: the id of the call there, negated when nobody waits for its answer any more.
@@ -52,7 +53,7 @@ class Link:
         self.ends = Ends(settings.buffer_bytes)
         self.logbook = self.ends.logbook
         self.outbox = Outbox(loop, self.ends.socket)
-        self.reader = frames.FrameReader(limit)
+        self.reader = frames.FrameReader(limit, self.id)
         self.room = 64 * 1024  # bytes of the next read
         self.replies = SlotReader(self.ends.outbound) if self.ends.outbound is not None else None
         self.ring = Ring(settings.log_ring_bytes)

@@ -163,6 +163,11 @@ class LocalEngine:
             self._order(control.KILL, link)
             self._allow(_PATIENCE_S, self._insist, link)
 
+    def check(self) -> None:
+        """Look for workers that are out of step: half a frame came, and then nothing."""
+        for link in list(self._links.values()):
+            self._inbox.look_at(link)
+
     def heartbeat(self, worker: Any) -> float:
         """When its interpreter last gave a sign (monotonic seconds, 0.0 for never)."""
         link = _live(worker)
@@ -288,7 +293,7 @@ class LocalEngine:
         link.is_distrusted = True
         self.protocol_errors += 1
         log.error("worker %d (pid %d) broke the protocol and is killed: %s", link.id, link.pid, error)
-        self.kill(link.worker)
+        self._events.distrusted(link.worker, str(error))
 
     def _warden_swept(self, wardens: Succession) -> None:
         lost = [link for link in self._lost if link.wardens is wardens]

@@ -24,8 +24,9 @@ CRASHED = "crashed"  # ended by itself, or was ended from outside
 START_FAILED = "start_failed"  # never became ready
 UNRESPONSIVE = "unresponsive"  # killed: missed its pings or was stopped
 OVERRAN = "overran"  # killed: an interrupted call did not come back within its grace
-CAUSES = (RETIRED, RECYCLED, CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN)
-UNPLANNED = frozenset({CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN})
+PROTOCOL = "protocol"  # killed: it broke the protocol between worker and program
+CAUSES = (RETIRED, RECYCLED, CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN, PROTOCOL)
+UNPLANNED = frozenset({CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN, PROTOCOL})
 
 
 def no_samples() -> Samples:

@@ -185,9 +185,14 @@ class Driver:
             call.ticket.item(value)
         worker.last_progress = self.now()
 
-    def ponged(self, worker: Worker) -> None:
+    def ponged(self, worker: Worker, held: int) -> None:
         """See `EngineEvents`."""
-        fleet.ponged(self.machine, worker, self.now())
+        fleet.ponged(self.machine, worker, held, self.now())
+        self.carry_out()
+
+    def distrusted(self, worker: Worker, why: str) -> None:
+        """See `EngineEvents`."""
+        fleet.distrust(self.machine, worker, why, self.now())
         self.carry_out()
 
     def logged(self, worker: Worker, call_id: int, level: int, logger: str, message: str) -> None:

@@ -57,6 +57,7 @@ class Orders:
             "kill": lambda worker, _: engine.kill(worker),
             "ping": lambda worker, _: engine.ping(worker),
             "look": self._look,
+            "check": lambda _, __: engine.check(),
             "forget": engine.forget_session,
             "weigh": self._weigh,
             "say": lambda event, _: bus.execute(event),

@@ -168,7 +168,8 @@ class FakeWorker:
     def pong(self) -> None:
         """Answer a ping, if it does."""
         if self.answers_pings:
-            self._say(self._engine.events.ponged, self._record)
+            held = sum(call.operation != EXPORT_ASIDE for call in self._calls.values())
+            self._say(self._engine.events.ponged, self._record, held)
 
     def leave(self) -> None:
         """Say goodbye when everything is done."""

@@ -56,7 +56,7 @@ def restore(body: bytes | memoryview, codec_name: str) -> BaseException:
     """
     try:
         description = _decode(body)
-    except (msgspec.DecodeError, RecursionError) as reason:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
         raise ProtocolError("the description of an exception cannot be read") from reason
     carried = _restored(description.carried) if codec_name == "pickle" else None
     error = _as_handler_error(description) if carried is None else carried

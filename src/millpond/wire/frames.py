@@ -37,7 +37,7 @@ INTERRUPTED = 43
 EXPIRED = 44
 SKIPPED = 45
 ITEM = 46
-PONG = 47
+PONG = 47  # first = the calls it holds: those that came before the PING, and whose answer does not come before this
 LOG = 48
 EVENT = 49
 SAVED = 50  # ahead of a session's answer, with its position and call id: the state it leaves; first = the lease
@@ -54,6 +54,8 @@ _unpack_from = HEADER.unpack_from
 _HEADER_BYTES = HEADER.size
 # Above this a body is handed out as a view: copying it would cost more than keeping the whole piece alive.
 _VIEW_BYTES = 16 * 1024
+# A frame is written with one system call: between two looks at it either more than this comes, or the rest of it.
+_LEAST_GROWTH_BYTES = 4 * 1024
 
 
 class ProtocolError(Exception):
@@ -67,20 +69,27 @@ class ProtocolError(Exception):
 class FrameReader:
     """Cuts a byte stream into frames.
 
-    `limit` bounds the body of one frame, in bytes. After a `ProtocolError` the stream is out of step: close it.
+    `limit` bounds the body of one frame, in bytes; `incarnation` is the worker whose channel it is, which every header
+    names. After a `ProtocolError` the stream is out of step: close it.
     """
 
-    __slots__ = ("_body", "_head", "_limit", "_look_above", "_waiting")
+    __slots__ = ("_body", "_head", "_incarnation", "_limit", "_look_above", "_seen", "_waiting")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, incarnation: int) -> None:
         self._limit = limit
+        self._incarnation = incarnation
         self._look_above = min(limit, _VIEW_BYTES)  # up to here a complete body needs no second look
         self._head = b""  # the beginning of a header
         self._waiting: Fields | None = None  # the header whose body is being collected in `_body`
         self._body = bytearray()
+        self._seen: tuple[Fields | None, bytes, int] = (None, b"", 0)  # what was under way at the last look
 
     def feed(self, data: bytes) -> list[tuple[Fields, Body]]:
-        """The frames that `data` completes, in order; raises `ProtocolError` on a body over the limit."""
+        """The frames that `data` completes, in order; raises `ProtocolError` on a header that cannot be one.
+
+        Only frames that are large or incomplete are looked at: a stream out of step makes those sooner or later, and
+        whoever acts on a frame checks it anyway.
+        """
         frames: list[tuple[Fields, Body]] = []
         at = 0
         end = len(data)
@@ -97,8 +106,7 @@ class FrameReader:
             start = at + _HEADER_BYTES
             at = start + length
             if at > end or length > self._look_above:
-                if length > self._limit:
-                    raise ProtocolError(f"a frame of {length} bytes is over the limit of {self._limit}", frames)
+                self._check(fields, frames)
                 if at > end:
                     self._waiting = fields
                     self._body = bytearray(memoryview(data)[start:])
@@ -113,6 +121,21 @@ class FrameReader:
     def is_between_frames(self) -> bool:
         """Whether everything fed so far was handed out."""
         return self._waiting is None and not self._head
+
+    def stands_still(self) -> bool:
+        """Whether a frame is under way of which nothing to speak of came since this was last asked."""
+        waiting, head, size = now = self._waiting, self._head, len(self._body)
+        before, self._seen = self._seen, now
+        if waiting is None:
+            return bool(head) and head is before[1]
+        return waiting is before[0] and size - before[2] < _LEAST_GROWTH_BYTES
+
+    def _check(self, fields: Fields, before: list[tuple[Fields, Body]]) -> None:
+        length, incarnation = fields[0], fields[6]
+        if length > self._limit:
+            raise ProtocolError(f"a frame of {length} bytes is over the limit of {self._limit}", before)
+        if incarnation != self._incarnation:
+            raise ProtocolError(f"a frame came from incarnation {incarnation}", before)
 
     def _continue_body(self, data: bytes, frames: list[tuple[Fields, Body]]) -> int:
         """Add `data` to the body being collected; return where the next frame starts in it."""

@@ -35,10 +35,10 @@ _LONGEST_FRAME = 64 * 1024  # an errand has no body
 class Attendant:
     """`side` is the socket that errands come on; without one there are none."""
 
-    def __init__(self, logbook: Logbook, side: socket.socket | None) -> None:
+    def __init__(self, logbook: Logbook, side: socket.socket | None, incarnation: int) -> None:
         self._logbook = logbook
         self._side = side
-        self._reader = FrameReader(_LONGEST_FRAME)
+        self._reader = FrameReader(_LONGEST_FRAME, incarnation)
         self._runner: Runner | None = None
         self._poll = select.poll()
         if side is not None:

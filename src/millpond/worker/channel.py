@@ -35,10 +35,10 @@ class Channel:
 
     __slots__ = ("_lock", "_postponed", "_reader", "_room", "is_disowned", "socket")
 
-    def __init__(self, connection: socket.socket, limit: int) -> None:
+    def __init__(self, connection: socket.socket, limit: int, incarnation: int) -> None:
         self.socket = connection
         self.is_disowned = False
-        self._reader = FrameReader(limit)
+        self._reader = FrameReader(limit, incarnation)
         self._room = _ROOM_BYTES
         self._lock = threading.Lock()
         self._postponed: deque[bytes] = deque()  # log frames that found the lock taken

@@ -91,14 +91,17 @@ def hear(running: Running, fields: Fields) -> bool:
     return True
 
 
-def note(runner: Runner, fields: Fields, body: Body) -> None:
-    """Act upon a frame that is for no call; CREDIT and CANCEL are for one that has ended."""
+def note(runner: Runner, fields: Fields, body: Body, held: int = 0) -> None:
+    """Act upon a frame that is for no call; CREDIT and CANCEL are for one that has ended.
+
+    `held` are the calls that came before it and are not answered.
+    """
     kind = fields[1]
     if kind == OPEN_SESSION:
         runner.seats[fields[8]] = seat_of(fields, body)
     elif kind == FORGET_SESSION:
         runner.seats.pop(fields[8], None)
     elif kind == PING:
-        runner.answers.bare(PONG, fields)
+        runner.answers.bare(PONG, fields, float(held))
     elif kind not in (CREDIT, CANCEL):
         raise ProtocolError(f"no frame of kind {kind} comes from a parent")

@@ -94,18 +94,17 @@ class Worker:
         self._config = config
         self.logbook = Logbook.attach(fds["logbook"])
         self.logbook.close_fd()
-        self.channel = Channel(socket.socket(fileno=fds["data"]), config["max_payload"] + FRAME_ROOM_BYTES)
+        limit, incarnation = config["max_payload"] + FRAME_ROOM_BYTES, config["incarnation"]
+        self.channel = Channel(socket.socket(fileno=fds["data"]), limit, incarnation)
         side = fds.get("side")
-        self.attendant = Attendant(self.logbook, socket.socket(fileno=side) if side is not None else None)
+        self.attendant = Attendant(self.logbook, socket.socket(fileno=side) if side is not None else None, incarnation)
         self.interrupts = Interrupts(self.logbook)
         threshold = config["buffer_threshold"]
         self._codec = make_codec(config["codec"], threshold)
         inbound, outbound = (_arena(fds.get(name), config["buffer_bytes"]) for name in ("inbound", "outbound"))
         self._reader = SlotReader(inbound) if inbound is not None else None
         writer = SlotWriter(outbound) if outbound is not None else None
-        self._answers = Answers(
-            self.channel, self._codec, config["incarnation"], config["max_payload"], writer, threshold
-        )
+        self._answers = Answers(self.channel, self._codec, incarnation, config["max_payload"], writer, threshold)
 
     def live(self, image: type | None) -> int:
         """Start, serve, say goodbye; the exit code. What fails the start is told to the parent."""

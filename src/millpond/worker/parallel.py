@@ -91,7 +91,7 @@ class ParallelLoop:
         elif fields[1] == CANCEL:
             self._skip_waiting(fields[7])
         else:
-            note(self._runner, fields, body)
+            note(self._runner, fields, body, len(self._running) + len(self._waiting))
 
     def _skip_waiting(self, call_id: int) -> None:
         """A call that still waits here is given up; any other has ended."""

@@ -14,11 +14,12 @@ WORKERS = Group(
         rule(
             "MillpondWorkersDying",
             WARNING,
-            'sum without (cause) (increase(millpond_worker_deaths_total{cause=~"crashed|unresponsive|overran"}[10m]))'
-            " >= 3",
+            "sum without (cause) (increase("
+            'millpond_worker_deaths_total{cause=~"crashed|unresponsive|overran|protocol"}[10m])) >= 3',
             'Pool {{ $labels.pool }} lost {{ $value | printf "%.0f" }} workers in ten minutes, none of them planned.',
             "millpond_worker_deaths_total tells the cause: crashed (the log has signal and last output), unresponsive"
-            " (stopped or stuck in native code), overran (an interrupted call did not come back; see cancel_grace).",
+            " (stopped or stuck in native code), overran (an interrupted call did not come back; see cancel_grace),"
+            " protocol (something in the worker wrote to descriptors that are not its own).",
             keep_firing_s=120,
         ),
         rule(

@@ -25,6 +25,7 @@ from millpond.monitors import Monitors
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
 from millpond.runtime.renewal import replace_workers
+from millpond.runtime.resizing import resize
 from millpond.runtime.signals import ClosingOnSignals
 from millpond.runtime.storing import make_keeper
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource
@@ -194,16 +195,15 @@ class Pool(Calls):
         return SessionHandle(self, session_id, affinity, reopen, on_restore)
 
     async def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:
-        """Set new bounds, and wait until the floor is ready. Busy workers and workers with sessions are never ended."""
+        """Set new bounds, and wait until the floor is ready. Busy workers and workers with sessions are never ended.
+
+        Raises `StartFailed` when a worker cannot start before that; the bounds stay, and the pool goes on trying.
+        """
+        self.at_desk()
+        self.check_open()
         asked = {"min_workers": min_workers, "max_workers": max_workers}
         self.settings = self.settings.changed(**{name: n for name, n in asked.items() if n is not None})
-        self.at_desk()
-        self._driver.resize(self.settings.min_workers, self.settings.max_workers)
-        machine = self._driver.machine
-        floor = self.settings.min_workers
-        await self._driver.until(
-            lambda: machine.ready_count >= floor or machine.state != lifetime.SERVING or bool(machine.failure),
-        )
+        await resize(self._driver, self.settings.min_workers, self.settings.max_workers)
 
     async def warm(self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None) -> WarmReport:
         """Warm the pool's workers again, each when it has a free place: the pool stays in service.

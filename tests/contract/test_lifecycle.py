@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import millpond
-from millpond.testing import EventRecorder
+from millpond.testing import EventRecorder, FakeEngine
 from tests.contract.handlers import Hooked, NeverMade, Plain
 from tests.contract.sites import check, failure, until
 
@@ -141,6 +141,27 @@ async def test_resizing_waits_for_the_floor_and_never_ends_who_is_busy(site):
         assert await busy == "busy"
         with pytest.raises(ValueError, match="above max_workers"):
             await pool.resize(min_workers=2)
+
+
+async def test_a_floor_that_is_not_reached_is_an_error():
+    """The new bounds stay, and are reached when starts succeed again; asking for fewer meanwhile is no failure."""
+    engine = FakeEngine()
+    pool = millpond.Pool(Plain, engine=engine, min_workers=1, max_workers=4, restart_backoff=0.01)
+    async with pool:
+        engine.fail_starts("no disk", count=2)
+        error = check(await failure(pool.resize(min_workers=3)), "start_failed", "not_started")
+        assert "1 of 3 workers are ready" in str(error)
+        assert "no disk" in str(error)
+        await until(lambda: pool.statistics().workers["ready"] == 3)
+        engine.hold_starts()
+        growing = asyncio.create_task(pool.resize(min_workers=4))
+        await until(lambda: pool.statistics().asked_for == 4)
+        await pool.resize(min_workers=2)
+        await growing
+        growing = asyncio.create_task(pool.resize(min_workers=4))
+        await until(lambda: pool.statistics().asked_for == 4)
+    check(await failure(growing), "pool_closed", "not_started")
+    check(await failure(pool.resize(min_workers=1)), "pool_closed", "not_started")
 
 
 async def test_replacing_workers_loses_no_call(site):

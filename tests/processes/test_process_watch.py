@@ -1,14 +1,16 @@
 """What processes cost, looked at with real ones."""
 
+import contextlib
 import mmap
 import os
+import resource
 import subprocess
 import sys
 import time
 
 import pytest
 
-from millpond.metrics.resources import AT_ONCE, WEIGH_EVERY_S, ProcessWatch, count_family, steepest
+from millpond.metrics.resources import AT_ONCE, FAMILY_EVERY, WEIGH_EVERY_S, ProcessWatch, count_family, steepest
 from millpond.metrics.snapshot import Trend
 
 LIMIT_S = 20.0
@@ -158,3 +160,35 @@ def test_only_a_trend_that_is_sure_and_amounts_to_something_is_told_of_the_pool(
     others = [Trend(50_000.0, 0.5, 600.0), Trend(100.0, 0.999, 600.0), Trend(9e6, 0.999, 100.0)]
     assert steepest([*others, sure]) == sure
     assert steepest([]) == Trend()
+
+
+@pytest.fixture
+def no_descriptors():
+    """Takes every descriptor there is, until the test ends."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = []
+
+    def take():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, limits[1]))
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(2))
+
+    yield take
+    for fd in taken:
+        os.close(fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_program_without_descriptors_keeps_its_last_figures(children, no_descriptors):
+    """Nothing is raised, no worker is forgotten, and all descriptors are said to be in use."""
+    worker = children()
+    watch = ProcessWatch()
+    watch.look(0.0, {1: worker.pid})
+    before = watch.seen
+    no_descriptors()
+    for now in range(1, 2 * FAMILY_EVERY):
+        watch.look(float(now), {1: worker.pid, 2: os.getpid()})
+    assert watch.seen.resources.parent.fds == watch.seen.resources.max_fds
+    assert watch.seen.resources.parent.rss == before.resources.parent.rss
+    assert watch.seen.processes[1].rss == before.processes[1].rss

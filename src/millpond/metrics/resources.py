@@ -6,6 +6,7 @@ which the kernel adds up page by page, of one process a look. Runs on the collec
 
 from __future__ import annotations
 
+import errno
 import itertools
 import math
 import os
@@ -64,7 +65,7 @@ class Watched:
         self.pss_at = -math.inf  # when its PSS was last asked for
 
     def look(self, now: float) -> None:
-        """Read what is cheap. Raises `psutil.Error` if the process is gone."""
+        """Read what is cheap. Raises `psutil.Error` if the process is gone, `OSError` if it cannot be read now."""
         with self._process.oneshot():
             times, rss = self._process.cpu_times(), self._process.memory_info().rss
             threads = self._process.num_threads()
@@ -106,7 +107,7 @@ class ProcessWatch:
     def look(self, now: float, workers: Pids) -> None:
         """Look at the parent and at some of the workers; one that is gone is forgotten."""
         self._meet(workers)
-        self._parent.look(now)
+        self._look_at_parent(now)
         for worker in list(itertools.islice(self._turn, AT_ONCE)):
             self._try(worker, now)
         if not self._looks % FAMILY_EVERY:
@@ -117,6 +118,14 @@ class ProcessWatch:
             eldest.weigh(now)
         self.seen = self._summed()
 
+    def _look_at_parent(self, now: float) -> None:
+        """Without a descriptor left nothing can be read but that: the last figures stand, and all are in use."""
+        try:
+            self._parent.look(now)
+        except OSError as error:
+            if error.errno == errno.EMFILE:
+                self._parent.figures = replace(self._parent.figures, fds=max_fds())
+
     def _meet(self, workers: Pids) -> None:
         """Know who is there, and begin a new round when the last is over."""
         for worker in [w for w, one in self._workers.items() if workers.get(w) != one.figures.pid]:
@@ -125,7 +134,7 @@ class ProcessWatch:
         for worker in new:
             try:
                 self._workers[worker] = Watched(workers[worker])
-            except (psutil.Error, ValueError):
+            except (psutil.Error, ValueError, OSError):
                 continue
         left = [worker for worker in self._turn if worker in self._workers]
         waiting = new + left if left else [*new, *(w for w in self._workers if w not in new)]
@@ -136,8 +145,10 @@ class ProcessWatch:
         try:
             if one is not None:
                 one.look(now)
-        except (psutil.Error, OSError):
+        except psutil.Error:
             del self._workers[worker]
+        except OSError:
+            pass  # this program has no descriptors left: the last figures stand
 
     def _summed(self) -> Seen:
         there = dict(self._workers)
@@ -206,6 +217,6 @@ def _count_by_psutil(pid: int) -> tuple[int, int]:
     states: Sequence[str] = []
     try:
         states = [one.status() for one in psutil.Process(pid).children(recursive=True)]
-    except psutil.Error:
+    except (psutil.Error, OSError):
         return UNKNOWN, UNKNOWN
     return len(states), states.count(psutil.STATUS_ZOMBIE)

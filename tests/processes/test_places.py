@@ -28,6 +28,21 @@ def script(tmp_path: Path, source: str, timeout: float = 60.0) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+def test_any_directory_name_will_do(start_method: str, tmp_path: Path) -> None:
+    """A line break, quotes and bytes that are no UTF-8 in the paths where code is found change nothing."""
+    odd = tmp_path / os.fsdecode(b"a\nb'\"\\ \xff{}\xc3\xa9")
+    odd.mkdir()
+    (odd / "oddly_placed.py").write_text("class Odd:\n    def ask(self): return 42\n")
+    source = f"""
+        import millpond
+        from oddly_placed import Odd
+        with millpond.SyncPool(Odd, max_workers=1, start_method={start_method!r}) as pool:
+            print(pool.call("ask"))
+        """
+    assert script(odd, source) == "42\n"
+
+
 def test_a_class_of_a_script_travels_both_ways(tmp_path: Path) -> None:
     """A handler, a function, an argument and a result whose classes live in `__main__` work as imported ones do."""
     said = script(

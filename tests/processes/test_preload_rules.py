@@ -71,7 +71,8 @@ class Tidy:
 
 
 @pytest.mark.parametrize(
-    ("handler", "told", "remedy"), [(Connected, "2 sockets open", "setup()"), (Threaded, "(poller beside", "setup()")]
+    ("handler", "told", "remedy"),
+    [(Connected, "2 sockets open", "setup()"), (Threaded, "left threads running (poller)", "setup()")],
 )
 async def test_what_a_fork_would_share_or_lose_is_refused(handler, told, remedy):
     """The error counts what was found, and names the remedy."""
@@ -79,6 +80,26 @@ async def test_what_a_fork_would_share_or_lose_is_refused(handler, told, remedy)
     assert told in str(error)
     assert remedy in str(error)
     assert "start_method='spawn'" in str(error)
+
+
+AGENT = """
+import threading
+threading.Thread(target=threading.Event().wait, daemon=True, name="agent").start()
+"""
+
+
+async def test_threads_that_were_there_before_are_told_of_and_forked_with(tmp_path, monkeypatch, caplog):
+    """A tracing agent of the interpreter's is not the handler's doing: one warning a pool, whatever it loads anew."""
+    (tmp_path / "sitecustomize.py").write_text(AGENT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    async with millpond.Pool(Tidy, max_workers=1) as pool:
+        assert await pool.call("ask") == 42
+        await pool.replace_workers()
+        assert await pool.call("ask") == 42
+    (said,) = [record.getMessage() for record in caplog.records if "(agent)" in record.getMessage()]
+    assert "forked beside threads" in said
+    error = check(await failure(millpond.Pool(Threaded, max_workers=1).open()), "start_failed", "not_started")
+    assert "left threads running (poller)" in str(error)
 
 
 @pytest.mark.parametrize("_", range(5))

@@ -68,7 +68,7 @@ def spawn(the_plan: plan.Plan, plan_fd: int, incarnation: int, fds: list[int]) -
 
 def main() -> None:
     """The program of a worker that was started by `spawn`."""
-    warden, incarnation, plan_fd, *rest = map(int, sys.argv[2:])
+    warden, incarnation, plan_fd, *rest = map(int, sys.argv[1:])
     for fd in rest:
         os.set_inheritable(fd, False)
     the_plan = plan.read(plan_fd)

@@ -10,7 +10,7 @@ import struct
 # Orders, parent -> warden.
 START, SIGNAL, KILL, QUIT = 1, 2, 3, 4
 # Reports, warden -> parent.
-IMAGE_READY, IMAGE_FAILED, STARTED, START_FAILED, GONE, STOPPED, CONTINUED = 32, 33, 34, 35, 36, 37, 38
+IMAGE_READY, IMAGE_FAILED, STARTED, START_FAILED, GONE, STOPPED, CONTINUED, NOTE = 32, 33, 34, 35, 36, 37, 38, 39
 
 _RECORD = struct.Struct("<BIi")  # kind, worker id, number: a signal, a pid, or how it ended
 TEXT_LIMIT = 96 * 1024  # a packet must fit the socket's buffer (208 KiB by default)

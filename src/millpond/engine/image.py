@@ -1,8 +1,9 @@
 """The warm image that workers are forked from: the handler's module, what is to be preloaded, the worker program.
 
-Runs in the warden before the first fork and never after. Refuses an image with more than one native thread, because
-locks those threads hold stay locked for ever in a forked child; with open sockets, which all would share; or with a GPU
-context, which no fork survives.
+Runs in the warden before the first fork and never after. Refuses an image in which the handler or its preload started
+native threads, because locks those threads hold stay locked for ever in a forked child; with open sockets, which all
+would share; or with a GPU context, which no fork survives. What was there before, such as a tracing agent that Python
+starts with every interpreter, the handler cannot help: threads are noted, and forked with.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import inspect
 import sys
 import time
 import traceback
+import warnings
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +33,18 @@ ENDING_S, LOOK_S = 0.5, 0.002  # a thread that ended may be listed so long; betw
 
 
 class Image:
-    """What a forked worker starts with: the program to run, and the handler's class (`None`: functions only)."""
+    """What a forked worker starts with: the program to run, and the handler's class (`None`: functions only).
 
-    __slots__ = ("facts", "handler", "program")
+    `note` is what the parent is to be told of it.
+    """
 
-    def __init__(self, program: ModuleType, handler: type | None, facts: dict[str, Any] | None) -> None:
+    __slots__ = ("facts", "handler", "note", "program")
+
+    def __init__(self, program: ModuleType, handler: type | None, facts: dict[str, Any] | None, note: str) -> None:
         self.program = program
         self.handler = handler
         self.facts = facts
+        self.note = note
 
 
 class ImageError(Exception):
@@ -47,7 +53,7 @@ class ImageError(Exception):
 
 def make_image(plan: Plan) -> Image:
     """Import and preload everything; raises `ImageError`, or what the user's code raises."""
-    before = kernel.descriptors()
+    before, threads = kernel.descriptors(), kernel.other_threads()
     program = importlib.import_module(plan["program"])
     for name in plan["preload"]:
         importlib.import_module(name)
@@ -56,10 +62,10 @@ def make_image(plan: Plan) -> Image:
         check_preload(handler)
         handler.preload()
     facts = program.describe(handler) if hasattr(program, "describe") else None
-    check_threads()
+    check_threads(threads)
     check_descriptors(before, kernel.descriptors())
     settle()
-    return Image(program, handler, facts)
+    return Image(program, handler, facts, tolerate(threads))
 
 
 def check_preload(handler: type) -> None:
@@ -76,18 +82,30 @@ def check_preload(handler: type) -> None:
         )
 
 
-def check_threads() -> None:
-    """Raise `ImageError` if anything but the main thread lives. One that ended is listed by the system a bit longer."""
-    names, until = kernel.threads(), time.monotonic() + ENDING_S
-    while len(names) > 1 and time.monotonic() < until:
+def check_threads(before: Mapping[int, str]) -> None:
+    """Raise `ImageError` for threads that were started since. One that ended is listed by the system a bit longer."""
+    until = time.monotonic() + ENDING_S
+    while (started := kernel.other_threads().keys() - before.keys()) and time.monotonic() < until:
         time.sleep(LOOK_S)
-        names = kernel.threads()
-    if len(names) > 1:
+    names = [name for tid, name in kernel.other_threads().items() if tid in started]
+    if names:
         raise ImageError(
-            f"after importing the handler and preload() this process has {len(names)} threads "
-            f"({', '.join(names[1:])} beside the main one); a process with threads cannot be forked safely. "
-            "Start them in setup() instead of at import or in preload(), or use start_method='spawn'"
+            f"importing the handler and preload() left threads running ({', '.join(names)}) beside the main one; "
+            "a process with threads cannot be forked safely. Start them in setup() instead of at import or in "
+            "preload(), or use start_method='spawn'"
         )
+
+
+def tolerate(threads: Mapping[int, str]) -> str:
+    """Fork beside threads that nobody here started; what to say of them, empty if there are none."""
+    if not threads:
+        return ""
+    warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning)  # said in our own words
+    return (
+        "workers are forked beside threads that were there before the handler was imported "
+        f"({', '.join(threads.values())}): a lock that one of them holds at that moment stays locked in the worker; "
+        "if workers hang, use start_method='spawn'"
+    )
 
 
 def check_descriptors(before: Mapping[int, str], now: Mapping[int, str]) -> None:

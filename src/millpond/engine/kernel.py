@@ -66,17 +66,18 @@ def watch(pid: int) -> int | None:
         return None
 
 
-def threads() -> list[str]:
-    """The names of this process's native threads, the main one first; Python's own names for those it knows."""
+def other_threads() -> dict[int, str]:
+    """The native threads of this process but the main one, by id; Python's own names for those it knows."""
     try:
         ids = sorted(map(int, os.listdir("/proc/self/task")))
     except OSError:
-        return ["main"]
+        return {}
     known = {thread.native_id: thread.name for thread in threading.enumerate()}
-    names = []
+    names = {}
     for tid in ids:
         with contextlib.suppress(OSError):
-            names.append(known.get(tid) or _read(f"/proc/self/task/{tid}/comm").decode(errors="replace").strip())
+            names[tid] = known.get(tid) or _read(f"/proc/self/task/{tid}/comm").decode(errors="replace").strip()
+    names.pop(os.getpid(), None)
     return names
 
 

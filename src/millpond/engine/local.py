@@ -44,6 +44,7 @@ class LocalEngine:
         self._past: deque[Ring] = deque(maxlen=_PAST_LOGS)
         self._images: Images | None = None
         self._numbering = Numbering()
+        self._notes: set[str] = set()  # what was said
         self._ending: asyncio.Task[None] | None = None
         self._is_closed = False
         self._facts: HandlerFacts | None = None
@@ -223,6 +224,8 @@ class LocalEngine:
 
     def _reported(self, record: control.Record) -> None:
         kind, worker_id, number, text = record
+        if kind == control.NOTE:
+            self._note(text.decode(errors="replace"))
         link = self._links.get(worker_id)
         if link is None:
             return
@@ -235,6 +238,12 @@ class LocalEngine:
         elif kind == control.START_FAILED:
             self._events.start_failed(link.worker, text.decode(errors="replace"))
             self._bury(link, None)
+
+    def _note(self, text: str) -> None:
+        """Say what a warden noticed, once; its successor notices the same."""
+        if text not in self._notes:
+            self._notes.add(text)
+            log.warning("%s", text)
 
     def _bury(self, link: Link, status: int | None) -> None:
         """Tell of a death, after everything the worker had said; `status`: exit code, or signal negated."""

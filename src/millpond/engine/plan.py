@@ -31,7 +31,7 @@ _SAME = (
     "threads",
     "emit_rate",
 )
-_LAUNCH = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from millpond.engine.{} import main; main()"
+_LAUNCH = "import sys; sys.path[:] = {}; from millpond.engine.{} import main; main()"
 
 
 class Plan(TypedDict):
@@ -109,4 +109,4 @@ def threads_environment(count: int) -> dict[str, str]:
 
 def command(module: str, flags: list[str], path: list[str], *arguments: int) -> list[str]:
     """The command line of a fresh interpreter that finds code where the parent does and runs `engine.<module>`."""
-    return [sys.executable, *flags, "-c", _LAUNCH.format(module), "\n".join(path), *map(str, arguments)]
+    return [sys.executable, *flags, "-c", _LAUNCH.format(ascii(path), module), *map(str, arguments)]

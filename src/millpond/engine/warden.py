@@ -177,7 +177,7 @@ def _receive(link: socket.socket) -> tuple[bytes, list[int], bool]:
 
 def main() -> None:
     """The program; the numbers of its control socket and of the plan's memfd are on the command line."""
-    control_fd, plan_fd = map(int, sys.argv[2:])
+    control_fd, plan_fd = map(int, sys.argv[1:])
     for fd in (control_fd, plan_fd):
         os.set_inheritable(fd, False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent's thread may have blocked what is needed here
@@ -203,6 +203,8 @@ def _serve(the_plan: plan.Plan, plan_fd: int, link: socket.socket, watch: int | 
         warden.report(control.IMAGE_FAILED, text=error.encode(errors="replace"))
         warden.end()
         return
+    if image is not None and image.note:
+        warden.report(control.NOTE, text=image.note.encode(errors="replace"))
     warden.report(control.IMAGE_READY, text=_encoded(image.facts) if image is not None else b"")
     warden.run()
 

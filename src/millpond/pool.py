@@ -128,6 +128,7 @@ class Pool(Calls):
         if self._door.is_untouched:
             self._loop = running_loop()
             LEFT_OPEN.add(self)
+            self._signals.opener = asyncio.current_task()
             self._monitors.load(self._loop)
         else:
             self.at_desk()

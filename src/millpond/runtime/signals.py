@@ -1,15 +1,19 @@
 """SIGINT and SIGTERM close the pool, where that was asked for.
 
-The first signal closes with the pool's drain and then does to the program what the signal does by itself; the second
-ends at once. Installed after opening, taken off after closing.
+The first signal closes with the pool's drain and then ends the program: Ctrl-C by its own means, SIGTERM in the same
+way, so that every `finally` runs, and at last by the signal. The second ends it at once. Installed after opening, taken
+off after closing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -23,6 +27,7 @@ class ClosingOnSignals:
         self._close = close
         self._before: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.opener: asyncio.Task[Any] | None = None  # the task that opened the pool: the main one, as a rule
         self._task: asyncio.Task[None] | None = None
 
     def install(self) -> None:
@@ -49,8 +54,45 @@ class ClosingOnSignals:
             self._task = asyncio.ensure_future(self._shut_down(signo))
 
     async def _shut_down(self, signo: int) -> None:
+        kills = self._before.get(signo) == signal.SIG_DFL
         try:
             await self._close()
         finally:
             self.remove()
-            os.kill(os.getpid(), signo)
+            if kills:
+                self._unwind(signo)
+            else:
+                os.kill(os.getpid(), signo)
+
+    def _unwind(self, signo: int) -> None:
+        """Cancel the task that opened the pool, as Ctrl-C does the main one; the loop and the program end after it."""
+        assert self._loop is not None
+        _end_by(signo)
+        if self.opener is None or self.opener.done():
+            self._loop.call_soon(_leave, signo)
+        else:
+            # `asyncio.run` would end with the task's CancelledError, and a traceback of it.
+            self.opener.add_done_callback(lambda _: _leave(signo))
+            self.opener.cancel()
+
+
+def _leave(signo: int) -> None:
+    raise SystemExit(128 + signo)
+
+
+def _end_by(signo: int) -> None:
+    """Let the program's exit be a death by the signal, after all that is to be done at exit."""
+    pid = os.getpid()
+
+    def die() -> None:
+        if os.getpid() != pid:  # a forked child has an end of its own
+            return
+        atexit.unregister(die)
+        atexit._run_exitfuncs()  # registered earlier, so it would come after this, which is the end
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        signal.signal(signo, signal.SIG_DFL)
+        os.kill(pid, signo)
+
+    atexit.register(die)

@@ -1,0 +1,36 @@
+"""A program with something to finish at each level, which a signal ends; prints a line of JSON for each that was."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import faulthandler
+import json
+import sys
+
+import millpond
+
+faulthandler.dump_traceback_later(60, exit=True)
+
+
+def say(what: str) -> None:
+    """One line."""
+    print(json.dumps(what), flush=True)
+
+
+async def main(start_method: str) -> None:
+    """Serve until a signal comes, and finish."""
+    try:
+        async with millpond.Pool(None, start_method=start_method, handle_signals=True) as pool:
+            say(pool.run_id)
+            await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0.01)
+        say("the main task")
+
+
+atexit.register(say, "at exit")
+try:
+    asyncio.run(main(sys.argv[1]))
+finally:
+    say("around the loop")

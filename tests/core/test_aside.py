@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from millpond.core.aside import ASIDE_S
+from millpond.core.session import Session
+from millpond.core.worker import Worker
 from tests.core.model import World
+from tests.core.process import Process
 
 
 def pool(workers: int = 2, has_hook: bool = False, **settings) -> World:
@@ -140,3 +143,70 @@ def test_a_move_that_was_seen_is_what_the_next_is_expected_to_take():
     world.deliver(process)
     assert world.machine.move_s > 0.05
     world.run_out()
+
+
+def at_home_in(world: World, home: Worker, count: int) -> list[Session]:
+    """So many sessions with their state in that worker; all workers are idle."""
+    for _ in world.all:
+        world.submit("tokens")
+    for process in world.all:
+        world.claim(process)
+    at_home = world.processes[home.id]
+    let_come_back(world, at_home)
+    sessions = [world.open_session(f"{home.id}-{n}") for n in range(count)]
+    for session in sessions:
+        world.submit("say", session=session)
+        world.answer(at_home)
+        assert session.worker is home
+    for process in world.all:
+        let_come_back(world, process)
+    return sessions
+
+
+def let_come_back(world: World, process: Process) -> None:
+    for frame in list(process.running.values()):
+        world.complete(process, frame)
+        world.deliver(process)
+
+
+def occupy(world: World, worker: Worker, expected: float) -> None:
+    """The worker begins a call that is expected to take so long."""
+    world.submit("say", session=next(iter(worker.sessions.values())))
+    process = world.processes[worker.id]
+    world.claim(process)
+    (held,) = worker.inflight.values()
+    held.expected = worker.expected_s = expected
+
+
+@pytest.mark.parametrize("ahead", [1, 8, 30])
+@pytest.mark.parametrize("trait", [{"pinned": "it holds a lock"}, {"is_stubborn": True}])
+def test_sessions_that_cannot_move_hide_nobody(trait, ahead):
+    """However many wait in front that have to stay, one that can move goes where there is room."""
+    world = pool()
+    home = world.all[0].record
+    busy, *stay, movable = at_home_in(world, home, ahead + 2)
+    for session in stay:
+        for name, value in trait.items():
+            setattr(session, name, value)
+    occupy(world, home, 2.0)
+    for session in [*stay, movable]:
+        world.submit("say", session=session)
+    assert (busy.worker, movable.where) == (home, "leaving")
+    assert not world.machine.movers
+
+
+def test_sessions_that_had_better_wait_hide_nobody():
+    """All who wait are looked at in turn, a few at a time: short calls at one worker keep nobody at another."""
+    world = pool(3)
+    short, long, _ = (process.record for process in world.all)
+    soon, late = at_home_in(world, short, 30), at_home_in(world, long, 2)
+    occupy(world, short, 0.01)
+    occupy(world, long, 0.01)
+    world.machine.move_s = 1.0
+    for session in [*soon[1:], late[1]]:
+        world.submit("say", session=session)
+    assert late[1].where == "bound"
+    (held,) = long.inflight.values()
+    held.expected = long.expected_s = 2.0
+    world.advance(0.1)
+    assert (late[1].where, {session.where for session in soon}) == ("leaving", {"bound"})

@@ -25,13 +25,19 @@ WEIGHT = 0.2  # of the newest in the moving average
 BESIDE_S = 0.001  # of a move: what comes after the export
 ASIDE_S = 1.0  # seconds an errand aside may wait for its worker's attendant
 MOST = 16  # errands aside that one worker has at a time; the logbook has 256 positions for all it holds
-LOOKED_AT = 8  # calls that are looked at, at a time, whether they had better go elsewhere
+LOOKED_AT = 8  # calls that are looked at, at a time, whether they had better go elsewhere; the next time the next
 
 
 def is_possible(m: Machine, session: Session) -> bool:
     """Whether the state can be asked for while the worker is busy."""
     worker = session.worker
     return m.exports_aside and not session.is_stubborn and worker is not None and len(worker.aside) < MOST
+
+
+def is_movable(m: Machine, session: Session) -> bool:
+    """Whether the session may leave its worker for its waiting call at all: before that has run, nothing changes it."""
+    may_be_asked = m.exports_aside and not session.is_stubborn
+    return moving.may_move(m, session) and (moving.is_kept(m, session) or may_be_asked)
 
 
 def expected_wait(m: Machine, worker: Worker, now: float) -> float:
@@ -68,22 +74,32 @@ def go_elsewhere(m: Machine, session: Session, call: Call, now: float) -> None:
 
 def wait_for_elsewhere(m: Machine, call: Call, now: float) -> None:
     """The call stands behind a busy worker; look again whether another has become free, or the wait long."""
+    assert call.session is not None
+    if not is_movable(m, call.session):
+        return
     m.movers[call.id] = call
     if not m.is_watching_stalls:
         dispatch.watch_stalls(m, now)
 
 
 def look_for_movers(m: Machine, now: float) -> None:
-    """Let calls of sessions go elsewhere that wait for busy workers; the oldest first, while anybody is free."""
+    """Let calls of sessions go elsewhere that wait for busy workers, while anybody is free.
+
+    Whoever cannot go now lets the others pass, so that all are looked at in turn; whoever never can is looked at once.
+    """
     for call in list(itertools.islice(m.movers.values(), LOOKED_AT)):
         session = call.session
         assert session is not None
-        if call.state != QUEUED or session.worker is None or call.place is not session.worker.queue:
+        is_waiting = call.state == QUEUED and session.worker is not None and call.place is session.worker.queue
+        if not is_waiting or not is_movable(m, session):
             del m.movers[call.id]
         elif may_go_elsewhere(m, session, now):
+            assert session.worker is not None
             del m.movers[call.id]
             session.worker.queue.remove(call)
             go_elsewhere(m, session, call, now)
+        else:
+            m.movers.move_to_end(call.id)
 
 
 def send(m: Machine, worker: Worker, errand: Call, now: float) -> None:

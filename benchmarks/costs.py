@@ -15,7 +15,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from millpond.core import affinity, dispatch, fleet, lifetime, upkeep
+from millpond.core import admission, affinity, dispatch, expiry, fleet, lifetime, upkeep
 from millpond.core.call import Call
 from millpond.core.machine import Machine
 from millpond.core.worker import Worker
@@ -105,6 +105,13 @@ def a_burst(size: int) -> Act:
                 answer(m, held.pop())
 
     return act
+
+
+def a_refusal(size: int) -> Act:
+    m = pool(size, max_queued=0)
+    for _ in range(size):
+        submit(m)
+    return lambda: admission.refusal(m, m.operations["work"], None, NOW, 0)
 
 
 def a_sessions_first_call(size: int, **settings: Any) -> Act:
@@ -210,6 +217,52 @@ def a_session_opened_and_closed(size: int) -> Act:
     return act
 
 
+def a_reading(size: int) -> Act:
+    """What the metrics and `statistics()` ask of sessions."""
+    m = pool(8)
+    with_sessions(m, size)
+    return lambda: (m.asleep, dict(m.pinned), len(m.book))
+
+
+def a_look_for_the_expired(size: int) -> Act:
+    m = pool(8)
+    with_sessions(m, size)
+    return lambda: expiry.look(m, NOW + 1)
+
+
+def a_turn_of_sleepers(size: int) -> Act:
+    """All are due at once."""
+    m = kept_by_the_parent(size)
+    return lambda: turn(m, NOW + 1000.0)
+
+
+def a_turn_of_expiries(size: int) -> Act:
+    m = pool(8, sleep_after=None)
+    with_sessions(m, size)
+    return lambda: turn(m, NOW + 10_000.0)
+
+
+def a_turn_of_a_draining_worker(size: int) -> Act:
+    m = kept_by_the_parent(size, 1)
+    return lambda: fleet.drain(m, next(iter(m.workers.values())), "replaced", NOW)
+
+
+def kept_by_the_parent(sessions: int, workers: int = 8) -> Machine:
+    m = pool(workers, durability="reply")
+    for n in range(sessions):
+        session = affinity.open_session(m, f"s{n}", None, False, NOW)
+        call = submit(m, session)
+        assert call.worker is not None
+        m.saved(call.worker, call.id, session.lease, b"x", "")
+        answer(m, call)
+    return m
+
+
+def turn(m: Machine, now: float) -> None:
+    m.tick(now)
+    m.outbox.clear()
+
+
 def chores(size: int) -> Act:
     """A round of chores: the cost a worker."""
     m = pool(size)
@@ -262,6 +315,7 @@ SCENARIOS = (
     Scenario("a call, concurrency 8", a_call, settings=(("concurrency", 8),)),
     Scenario("a call, concurrency 8, every place taken", a_call_in_a_full_pool, settings=(("concurrency", 8),)),
     Scenario("a call taken back and sent again", a_call_retried),
+    Scenario("a refusal", a_refusal),
     Scenario("a session's first call", a_sessions_first_call),
     Scenario("a private session and its process", a_private_session, times=200),
     Scenario("a worker replaced", a_worker_replaced, times=200),
@@ -272,6 +326,11 @@ SCENARIOS = (
     Scenario("a pool closed, a worker", a_pool_closed, times=1, is_per_worker=True),
     Scenario("a session's call", a_sessions_call, SESSIONS),
     Scenario("a session opened and closed", a_session_opened_and_closed, SESSIONS),
+    Scenario("a reading of the sessions' counts", a_reading, SESSIONS),
+    Scenario("a look for sessions that expire, none due", a_look_for_the_expired, SESSIONS),
+    Scenario("a turn of the loop, all sessions due to sleep", a_turn_of_sleepers, SESSIONS, times=1),
+    Scenario("a turn of the loop, all sessions expired", a_turn_of_expiries, SESSIONS, times=1),
+    Scenario("a turn of the loop, a worker with all drains", a_turn_of_a_draining_worker, SESSIONS, times=1),
 )
 
 

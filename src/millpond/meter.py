@@ -70,7 +70,7 @@ class Meter:
             endings=dict(m.counts),
             codes=dict(m.codes),
             sessions_open=len(m.book),
-            sessions_asleep=m.book.asleep(),
+            sessions_asleep=m.asleep,
             sessions_opened=tally.sessions_opened,
             sessions_closed=tally.sessions_closed,
             sessions_lost=tally.sessions_lost,

@@ -66,15 +66,30 @@ def test_a_state_that_cannot_be_exported_pins_the_session():
     leaver = home(world, session)
     world.drain(leaver)
     world.answer(leaver, "failed")
-    assert session.pinned
-    assert session.worker is leaver.record
-    call = world.submit("say", session=session)
-    world.serve_all()
-    assert (call.ending, call.worker) == ("ok", leaver.record)
-    assert not leaver.has_bye
+    world.advance(30.0)
+    assert (session.pinned != "", session.where, session.worker) == (True, "bound", leaver.record)
+    assert world.machine.pinned == {session.number: session}
     world.close_session(session)
     world.serve_all()
     assert leaver.record.state == "gone"
+    assert not world.machine.pinned
+
+
+def test_a_pinned_session_is_tried_again_after_its_next_call():
+    """A call changes the state, which may be one that can be taken out; what is pinned again is said again."""
+    world = pool(2)
+    session = begun(world, "a")
+    leaver = home(world, session)
+    world.drain(leaver)
+    world.answer(leaver, "failed")
+    world.submit("say", session=session)
+    world.answer(leaver)
+    assert (session.pinned, session.where) == ("", "leaving")
+    world.answer(leaver, "failed")
+    call = world.submit("say", session=session)
+    assert len(world.events(events.SessionPinned)) == 2
+    world.serve_all()
+    assert (call.ending, leaver.record.state, session.state) == ("ok", "gone", "open")
 
 
 def test_an_export_that_is_late_is_still_good():

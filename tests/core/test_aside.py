@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from millpond.core import moving
 from millpond.core.aside import ASIDE_S
 from millpond.core.session import Session
 from millpond.core.worker import Worker
@@ -179,15 +180,17 @@ def occupy(world: World, worker: Worker, expected: float) -> None:
 
 
 @pytest.mark.parametrize("ahead", [1, 8, 30])
-@pytest.mark.parametrize("trait", [{"pinned": "it holds a lock"}, {"is_stubborn": True}])
-def test_sessions_that_cannot_move_hide_nobody(trait, ahead):
+@pytest.mark.parametrize("is_pinned", [True, False])
+def test_sessions_that_cannot_move_hide_nobody(is_pinned, ahead):
     """However many wait in front that have to stay, one that can move goes where there is room."""
     world = pool()
     home = world.all[0].record
     busy, *stay, movable = at_home_in(world, home, ahead + 2)
     for session in stay:
-        for name, value in trait.items():
-            setattr(session, name, value)
+        if is_pinned:
+            moving.pin(world.machine, session, "it holds a lock")
+        else:
+            session.is_stubborn = True
     occupy(world, home, 2.0)
     for session in [*stay, movable]:
         world.submit("say", session=session)

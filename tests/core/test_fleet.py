@@ -8,7 +8,7 @@ import pytest
 
 from millpond import events
 from millpond.core import fleet
-from millpond.core.fleet import GOODBYE_S
+from millpond.core.fleet import EVACUATED_AT_ONCE, GOODBYE_S
 from millpond.seams import Death
 from tests.core.model import World
 
@@ -268,3 +268,26 @@ def test_growth_learns_how_long_a_start_takes():
     world.advance(2.0)
     world.get_ready(world.all[0])
     assert world.machine.sizing.start_s == 2.0
+
+
+def test_the_sessions_of_a_draining_worker_leave_little_by_little():
+    """A turn of the loop asks so many, and the next the next; what is called meanwhile is served where it is."""
+    world = World(
+        min_workers=2, max_workers=2, durability="reply", max_sessions=1000, sleep_after=None, session_ttl=None
+    ).begin()
+    sessions = [world.open_session(f"s{n}") for n in range(5 * EVACUATED_AT_ONCE)]
+    for session in sessions:
+        world.submit("say", session=session)
+        world.serve_all()
+    leaver = world.all[0]
+    before = len(leaver.record.sessions)
+    world.drain(leaver)
+    assert len(leaver.record.sessions) == before - EVACUATED_AT_ONCE
+    late = next(reversed(leaver.record.sessions.values()))
+    call = world.submit("say", session=late)
+    assert call.worker is leaver.record
+    while leaver.record.state == "draining":
+        before = len(leaver.record.sessions)
+        assert world.serve_time() + world.serve(leaver)
+        assert len(leaver.record.sessions) >= before - EVACUATED_AT_ONCE - 1
+    assert (call.ending, {session.state for session in sessions}) == ("ok", {"open"})

@@ -83,3 +83,19 @@ def test_a_closing_session_that_is_lost_leaves_its_successor_alone():
     assert book.find("a") is successor
     book.closing(successor)
     assert book.find("a") is None
+
+
+def test_a_session_is_above_all_of_its_name_that_are_closing():
+    """The store can tell whose a late record is, in whatever order they end."""
+    book = SessionBook(remembered=10)
+    first = book.open("a", "strict", 0.0)
+    book.closing(first)
+    second = book.open("a", "strict", 0.0)
+    book.closing(second)
+    book.closed(second)
+    third = book.open("a", "strict", 0.0)
+    assert [first.generation, second.generation, third.generation] == [1, 2, 2]
+    book.closing(third)
+    book.closed(first)
+    book.closed(third)
+    assert (len(book), book.open("a", "strict", 0.0).generation) == (0, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from millpond import events
-from millpond.core.sleeping import POSTPONED
+from millpond.core.sleeping import LEAVING_AT_ONCE, POSTPONED
 from tests.core.model import World
 
 SOON_S = 0.1
@@ -181,7 +181,7 @@ def test_a_pinned_session_does_not_sleep():
     assert session.pinned
     world.advance(5.0)
     assert session.where == "bound"
-    assert world.machine.book.pinned() == {session.number: session.pinned}
+    assert world.machine.pinned == {session.number: session}
 
 
 def test_many_that_are_due_at_once_are_asked_for_little_by_little():
@@ -205,3 +205,19 @@ def test_without_a_time_to_sleep_after_only_drained_sessions_are_stored():
     world.drain(world.processes[session.worker.id])
     world.serve_all()
     assert session.where == "asleep"
+
+
+def test_many_that_may_leave_at_once_leave_little_by_little():
+    """However many are due and need not even be asked, a look lets so many go."""
+    world = pool(1, max_sessions=400, durability="reply")
+    sessions = [begun(world, f"number {number}") for number in range(3 * LEAVING_AT_ONCE)]
+    world.now += 60.0
+    looks = 0
+    while any(session.where == "bound" for session in sessions):
+        before = sum(session.where == "bound" for session in sessions)
+        world.now = max(world.now, world.machine.wake_at)
+        world.tick()
+        assert before - sum(session.where == "bound" for session in sessions) <= LEAVING_AT_ONCE
+        looks += 1
+        assert looks < 100
+    world.run_out()

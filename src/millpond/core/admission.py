@@ -29,16 +29,16 @@ def refusal(m: Machine, op: Operation, session: Session | None, now: float, nbyt
         return affinity.refusal(session)
     bound = m.settings.max_queued
     if bound is not None and m.unended >= bound + m.ready_count * m.concurrency:
-        return _queue_full(m, f"{m.unended} calls are in the pool, max_queued is {bound}")
-    refused = too_many_bytes(m, nbytes) if m.queued else None
+        return _queue_full(m, op, f"{m.unended} calls are in the pool, max_queued is {bound}")
+    refused = too_many_bytes(m, op, nbytes) if m.queued else None
     return refused or (None if op.breaker.state == CLOSED else _circuit_open(op, now))
 
 
-def too_many_bytes(m: Machine, nbytes: int) -> PoolError | None:
+def too_many_bytes(m: Machine, op: Operation, nbytes: int) -> PoolError | None:
     """Whether the arguments are too many bytes beside those that wait; with nothing waiting any size is let in."""
     bound = m.settings.max_queued_bytes
     if bound is not None and m.queued and m.queued_bytes + nbytes > bound:
-        return _queue_full(m, f"{m.queued_bytes} bytes wait, max_queued_bytes is {bound}")
+        return _queue_full(m, op, f"{m.queued_bytes} bytes wait, max_queued_bytes is {bound}")
     return None
 
 
@@ -52,10 +52,9 @@ def _circuit_open(op: Operation, now: float) -> PoolError | None:
     )
 
 
-def _queue_full(m: Machine, numbers: str) -> PoolError:
-    expected = sum(w.expected_s for w in m.workers.values()) / max(1, m.ready_count)
+def _queue_full(m: Machine, op: Operation, numbers: str) -> PoolError:
     return CLASSES["queue_full"](
         f"{numbers}; {m.ready_count} workers x {m.concurrency} are serving. "
         "Try again later, raise the bound, or raise max_workers",
-        retry_after=round(max(0.05, min(expected, 30.0)), 3),
+        retry_after=round(max(0.05, min(op.expected, 30.0)), 3),  # about when a worker is done with one of these
     )

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import dispatch, endings, fleet, lifetime, moving, sleeping
+from millpond.core import dispatch, endings, expiry, fleet, lifetime, moving, sleeping
 from millpond.core.call import QUEUED, Call
 from millpond.core.session import CLOSED, CLOSING, LOST, OPEN, TRANSITIONS, Session
 from millpond.core.transitions import move
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from millpond.core.worker import Worker
     from millpond.errors import Ending, PoolError
     from millpond.seams import SessionRecord
-
-TTL_LOOKS = 16  # looks at idle sessions in one session_ttl
-SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.05, 60.0  # between two looks
 
 
 def open_session(
@@ -59,7 +56,8 @@ def open_session(
     session.on_restore = on_restore or m.settings.on_restore
     if record is not None and before is None:
         _go_on_from(session, record)
-    _watch_idle(m, now)
+        m.asleep += 1
+    expiry.watch(m, session, now)
     m.tally.sessions_opened += 1
     m.say(events.SessionOpened, session.number, session.generation)
     return session
@@ -106,6 +104,8 @@ def lost(session: Session, because: str) -> PoolError:
 def call_left(m: Machine, session: Session, call: Call, now: float) -> None:
     """A call of the session is nowhere any more: the next errand or call takes its place."""
     if session.current is not call:
+        if session.is_idle:  # the last that waited for its state to be read
+            session.last_used = now
         return
     session.current = None
     session.last_used = now
@@ -144,31 +144,18 @@ def close_session(m: Machine, session: Session, now: float) -> None:
             _end(m, session, now)
 
 
+def expire(m: Machine, session: Session, because: str, now: float) -> None:
+    """End a session that nobody used for too long: it is lost to whoever comes back."""
+    _lose(m, session, because)
+    _end(m, session, now)
+
+
 def _end(m: Machine, session: Session, now: float) -> None:
     """Nothing of the session runs or waits: run its closing hook where its state is, or let it go at once."""
     if m.has_close_hook and session.where != NEW and m.state != lifetime.CLOSING:
         errand(m, session, CLOSE_SESSION, now)
     else:
         dismiss(m, session, now)
-
-
-def expire_idle(m: Machine, now: float) -> None:
-    """End the sessions nobody used for `session_ttl`; a session in use is never touched."""
-    m.is_watching_idle = False
-    ttl = m.settings.session_ttl
-    assert ttl is not None
-    for session in [s for s in m.book if s.state == OPEN and s.is_idle and now >= s.last_used + ttl]:
-        _lose(m, session, f"it was idle longer than session_ttl ({ttl} s)")
-        _end(m, session, now)
-    if len(m.book):
-        _watch_idle(m, now)
-
-
-def _watch_idle(m: Machine, now: float) -> None:
-    ttl = m.settings.session_ttl
-    if ttl is not None and not m.is_watching_idle:
-        m.is_watching_idle = True
-        m.agenda.add(now + min(max(ttl / TTL_LOOKS, SHORTEST_LOOK_S), LONGEST_LOOK_S), "ttl")
 
 
 def chore_ended(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> None:
@@ -204,7 +191,7 @@ def dismiss(m: Machine, session: Session, now: float) -> None:
 
 def _over(m: Machine, session: Session) -> None:
     if session.where != GONE:
-        go(session, GONE)
+        go(m, session, GONE)
     session.baggage = None
     sleeping.forgotten(m, session)
 

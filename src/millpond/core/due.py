@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core import affinity, dispatch, fleet, growth, leaving, losses, sleeping, staffing, upkeep, warmup
+from millpond.core import dispatch, expiry, fleet, growth, leaving, losses, sleeping, staffing, upkeep, warmup
 from millpond.core.worker import RETIRED
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ DUE: dict[str, Callable[[Machine, Any, float], None]] = {
     "kill": lambda m, whom, now: fleet.kill_if_there(m, whom[0], whom[1], now),
     "stopped": fleet.look_if_stopped,
     "sleep": lambda m, _, now: sleeping.look_for_sleepers(m, now),
-    "ttl": lambda m, _, now: affinity.expire_idle(m, now),
+    "evacuate": fleet.evacuate,
+    "ttl": lambda m, _, now: expiry.look(m, now),
     "close": lambda m, _, now: _end_drain(m, now),
 }

@@ -6,6 +6,7 @@ carries its reason. How many there should be is in `staffing`; what they need in
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from millpond import events
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from millpond.seams import Death
 
 CHORES_S = 0.5  # seconds between rounds of chores
+EVACUATED_AT_ONCE = 64  # sessions of a draining worker that are asked to leave in one turn of the loop
 GOODBYE_S = 2.0  # seconds a worker has for its teardown
 LIFETIME_JITTER = 0.1
 START_TIMEOUT = "was not ready within start_timeout"
@@ -115,8 +117,21 @@ def retire(m: Machine, worker: Worker, reason: str, cause: str, now: float) -> N
     """As `drain`, and nothing is started in its place."""
     _leave_service(m, worker, reason, cause)
     m.say(events.WorkerDraining, worker.id, worker.pid, reason)
-    for session in list(worker.sessions.values()):
-        affinity.maybe_export(m, session, now)
+    evacuate(m, worker, now)
+
+
+def evacuate(m: Machine, worker: Worker, now: float) -> None:
+    """Let the sessions of a draining worker leave, some in each turn of the loop; those at work leave after that."""
+    if worker.state != DRAINING:
+        return
+    if worker.staying is None:
+        worker.staying = iter(list(worker.sessions.values()))
+    sessions = list(itertools.islice(worker.staying, EVACUATED_AT_ONCE))
+    for session in sessions:
+        if session.worker is worker:
+            affinity.maybe_export(m, session, now)
+    if len(sessions) == EVACUATED_AT_ONCE:
+        m.agenda.add(now, "evacuate", worker)
     dispatch.pump(m, worker, now)
     maybe_stop(m, worker, now)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from millpond import events
-from millpond.core import answers, endings, leaving
+from millpond.core import answers, endings, leaving, moving
 from millpond.core.whereabouts import BOUND, go
 from millpond.errors import CLASSES, TABLE
 from millpond.seams import SessionRecord
@@ -51,11 +50,13 @@ def began(m: Machine, session: Session, call: Call) -> None:
     m.tally.affinity_hits += session.where == BOUND
     m.tally.affinity_misses += session.baggage is not None and session.where != BOUND
     if session.where != BOUND:
-        go(session, BOUND)
+        go(m, session, BOUND)
     if m.is_durable:
         _keep(m, session, call)
     else:
         session.baggage = None
+        if session.pinned:
+            moving.unpin(m, session)
 
 
 def _keep(m: Machine, session: Session, call: Call) -> None:
@@ -66,7 +67,9 @@ def _keep(m: Machine, session: Session, call: Call) -> None:
         _pin(m, session, reason)
         return
     session.sent = None
-    session.pinned, session.is_safe = "", True
+    session.is_safe = True
+    if session.pinned:
+        moving.unpin(m, session)
     is_new = state is not session.baggage
     if is_new:
         session.baggage = state
@@ -82,9 +85,7 @@ def _pin(m: Machine, session: Session, reason: str) -> None:
     """
     if not m.is_on_disk:
         session.baggage, session.is_safe = None, False
-    if not session.pinned and session.worker is not None:
-        m.say(events.SessionPinned, session.number, session.worker.id, reason)
-    session.pinned = reason
+    moving.pin(m, session, reason)
 
 
 def order_storing(m: Machine, session: Session) -> SessionRecord:

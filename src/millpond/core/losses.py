@@ -37,7 +37,7 @@ def worker_gone(m: Machine, worker: Worker, death: Death, started: Collection[in
     fleet.bury(m, worker, death, sum(c.id in started and c.state == RUNNING for c in held), now)
     for call in held:
         if call.session is not None and call.id in started and not call.session.is_in_worker:
-            go(call.session, BOUND)
+            go(m, call.session, BOUND)
         if call.state == RUNNING:
             _judge(m, worker, call, death, call.id in started, now)
     warmup.worker_gone(m, worker, death, now)

@@ -61,11 +61,11 @@ def take_out(m: Machine, session: Session, now: float) -> bool:
     worker = session.worker
     assert worker is not None
     if is_kept(m, session):
-        go(session, IN_HAND)
+        go(m, session, IN_HAND)
         dispatch.release(m, session)
         _moved(m, session, worker)
         return False
-    go(session, LEAVING)
+    go(m, session, LEAVING)
     is_beside = not is_free(worker) and aside.is_possible(m, session)
     affinity.errand(m, session, EXPORT_ASIDE if is_beside else EXPORT_SESSION, now)
     return True
@@ -84,20 +84,33 @@ def exported(m: Machine, session: Session, errand: Call, ending: Ending, value: 
     if ending == "ok":
         session.unbind()  # the worker forgot it when it answered
         dispatch.session_left(m, worker)
-        go(session, IN_HAND)
+        go(m, session, IN_HAND)
         session.baggage = value
         session.version += 1
         aside.learn(m, now - errand.sent_at)
         _moved(m, session, worker)
         return
-    go(session, BOUND)
+    go(m, session, BOUND)
     if errand.operation == EXPORT_ASIDE:
         session.is_stubborn = ending != "cancelled"
     else:
         is_late = errand.leaving == "deadline_exceeded"
         why = f"that took longer than {dispatch.ERRAND_S:g} s" if is_late else value
-        session.pinned = f"its state cannot be exported: {why}"
-        m.say(events.SessionPinned, session.number, worker.id, session.pinned)
+        pin(m, session, f"its state cannot be exported: {why}")
+
+
+def pin(m: Machine, session: Session, why: str) -> None:
+    """The session has to stay where it is until its next call has run: then it is tried again."""
+    if not session.pinned and session.worker is not None:
+        m.say(events.SessionPinned, session.number, session.worker.id, why)
+    session.pinned = why
+    m.pinned[session.number] = session
+
+
+def unpin(m: Machine, session: Session) -> None:
+    """Its state has changed, and may be one that can be taken out."""
+    session.pinned = ""
+    m.pinned.pop(session.number, None)
 
 
 def _moved(m: Machine, session: Session, worker: Worker) -> None:
@@ -128,7 +141,7 @@ def restore(m: Machine, session: Session, death: str, now: float) -> None:
     worker = session.worker
     assert worker is not None
     session.unbind()
-    go(session, NEW if session.baggage is None else IN_HAND)
+    go(m, session, NEW if session.baggage is None else IN_HAND)
     session.is_restored = session.on_restore == "raise"
     m.tally.sessions_restored += 1
     m.say(events.SessionRestored, session.number, session.generation, death)

@@ -48,6 +48,7 @@ class Records:
     __slots__ = (
         "agenda",
         "ahead",
+        "asleep",
         "book",
         "by_load",
         "by_sessions",
@@ -60,6 +61,7 @@ class Records:
         "concurrency",
         "counts",
         "errands",
+        "expiring",
         "exports_aside",
         "failed_at",
         "failed_start",
@@ -89,6 +91,7 @@ class Records:
         "operations",
         "outbox",
         "outgoing",
+        "pinned",
         "queue",
         "queued",
         "queued_bytes",
@@ -163,6 +166,10 @@ class Records:
         )
         self.book = SessionBook(remembered=settings.max_sessions)
         self.by_use: OrderedDict[int, Session] = OrderedDict()  # number -> session that may sleep, used last at the end
+        # With session_ttl, a heap: when a session could expire, its number, the session; some are over.
+        self.expiring: list[tuple[float, int, Session]] = []
+        self.asleep = 0  # sessions of whose state nothing is in this process
+        self.pinned: dict[int, Session] = {}  # number -> session that cannot leave its worker
         self.waking: dict[int, Session] = {}  # number -> session that is being read from the store
         self.committing: dict[int, Call] = {}  # call id -> call that ran, whose answer waits for the store
         self.wake_at = math.inf  # `tick` is due at this time, at the latest

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from millpond.core.transitions import Table
-from millpond.core.whereabouts import IN_WORKER, NEW, STORED
+from millpond.core.whereabouts import IN_WORKER, NEW
 
 if TYPE_CHECKING:
     from collections import deque
@@ -158,11 +158,12 @@ class SessionBook:
     reopened, at most `remembered` of them: beyond, the oldest are forgotten and answer as sessions that never were.
     """
 
-    __slots__ = ("_by_id", "_closing", "_lost", "_next_number", "_remembered")
+    __slots__ = ("_by_id", "_closing", "_ending", "_lost", "_next_number", "_remembered")
 
     def __init__(self, remembered: int) -> None:
         self._by_id: dict[str, Session] = {}
         self._closing: dict[int, Session] = {}  # number -> session
+        self._ending: dict[str, dict[int, int]] = {}  # id -> number -> generation of those that are closing
         self._lost: OrderedDict[str, Session] = OrderedDict()
         self._next_number = 1
         self._remembered = remembered
@@ -173,14 +174,6 @@ class SessionBook:
     def __iter__(self) -> Iterator[Session]:
         yield from self._by_id.values()
         yield from self._closing.values()
-
-    def asleep(self) -> int:
-        """How many have their state in the store only."""
-        return sum(session.where in STORED for session in self)
-
-    def pinned(self) -> dict[int, str]:
-        """Why those cannot leave their workers whose state could not be taken out: number -> reason."""
-        return {session.number: session.pinned for session in self if session.pinned}
 
     def find(self, session_id: str) -> Session | None:
         """The open session of that id, or the lost one, or `None`."""
@@ -193,9 +186,8 @@ class SessionBook:
         """
         before = self._lost.pop(session_id, None)
         generation = before.generation + 1 if before is not None else 1
-        if self._closing:
-            ending = (one.generation + 1 for one in self._closing.values() if one.id == session_id)
-            generation = max(generation, *ending, 1)
+        if session_id in self._ending:
+            generation = max(generation, 1 + max(self._ending[session_id].values()))
         session = Session(session_id, self._next_number, generation, affinity, now)
         self._next_number += 1
         self._by_id[session_id] = session
@@ -205,16 +197,25 @@ class SessionBook:
         """Its owner ended it: the id is free, the session is here until its calls are through."""
         del self._by_id[session.id]
         self._closing[session.number] = session
+        self._ending.setdefault(session.id, {})[session.number] = session.generation
 
     def closed(self, session: Session) -> None:
         """Forget a session that is closed."""
         del self._closing[session.number]
+        self._ended(session)
 
     def bury(self, session: Session) -> None:
         """Remember a lost session, unless its owner had ended it or its id is another's by now."""
         if self._closing.pop(session.number, None) is not None:
+            self._ended(session)
             return
         del self._by_id[session.id]
         self._lost[session.id] = session
         if len(self._lost) > self._remembered:
             self._lost.popitem(last=False)
+
+    def _ended(self, session: Session) -> None:
+        namesakes = self._ending[session.id]
+        del namesakes[session.number]
+        if not namesakes:
+            del self._ending[session.id]

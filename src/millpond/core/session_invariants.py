@@ -24,8 +24,23 @@ if TYPE_CHECKING:
 
 def contradictions(m: Machine, calls: Iterable[Call]) -> Iterator[str]:
     """Everything that does not hold; `calls` are all there are."""
+    yield from _counts(m)
     yield from _bindings(m, calls)
     yield from _whereabouts(m)
+
+
+def _counts(m: Machine) -> Iterator[str]:
+    """What is kept so that nobody has to walk is what a walk would find."""
+    asleep = sum(session.where in STORED for session in m.book)
+    if m.asleep != asleep:
+        yield f"{m.asleep} sessions are asleep, counted {asleep}"
+    pinned = {session.number for session in m.book if session.pinned}
+    if set(m.pinned) != pinned:
+        yield f"sessions are noted as pinned {set(m.pinned)}, and are {pinned}"
+    noted = {session.number for _, _, session in m.expiring}
+    unseen = {s.number for s in m.book if s.state == OPEN} - noted
+    if m.settings.session_ttl is not None and (unseen or (m.expiring and not m.is_watching_idle)):
+        yield f"sessions {unseen} never expire, and whether anybody looks: {m.is_watching_idle}"
 
 
 def sessions_of(m: Machine) -> Iterable[Session]:

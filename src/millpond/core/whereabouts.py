@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from millpond.core.transitions import IllegalTransition, Table
 
 if TYPE_CHECKING:
+    from millpond.core.machine import Machine
     from millpond.core.session import Session
 
 NEW, BOUND, LEAVING, IN_HAND, ASLEEP, WAKING = "new", "bound", "leaving", "in_hand", "asleep", "waking"
@@ -40,8 +41,9 @@ IN_WORKER = (BOUND, LEAVING)  # a worker's death takes it along
 STORED = (ASLEEP, WAKING)  # nothing of it is in this process
 
 
-def go(session: Session, where: str) -> None:
+def go(m: Machine, session: Session, where: str) -> None:
     """The state is elsewhere from now on; raises `IllegalTransition` and changes nothing if that cannot be."""
     if (session.where, where) not in TRANSITIONS:
         raise IllegalTransition(f"the state of {session!r}: {session.where} -> {where} is not in the table")
+    m.asleep += (where in STORED) - (session.where in STORED)
     session.where = where

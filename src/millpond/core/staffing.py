@@ -107,9 +107,9 @@ def reconcile(m: Machine, now: float) -> None:
 def promote(m: Machine, now: float) -> None:
     """While fewer serve than are wanted, the spare that stood by longest steps in."""
     if m.state in lifetime.STAFFED and m.standing_by:
-        lacking = short(m)
-        by_preference = sorted(m.standing_by.values(), key=lambda worker: worker.id in m.outgoing) if lacking else []
-        for worker in by_preference[:lacking]:
+        for _ in range(min(short(m), len(m.standing_by))):
+            spares = m.standing_by.values()
+            worker = next((one for one in spares if one.id not in m.outgoing), None) or next(iter(spares))
             m.say(events.WorkerPromoted, worker.id, worker.pid, now - worker.warm_at)
             fleet.enter_service(m, worker, now)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from typing import ClassVar
 
 import pytest
 from rich.console import Console
@@ -13,19 +15,19 @@ from tests.warming.handlers import Cook
 
 
 class Preloaded:
-    """Says in its workers whether its preload ran."""
+    """Cannot be made where its preload did not run, and says in which process that was."""
 
-    is_loaded = False
+    shelf: ClassVar[dict[str, int]] = {}
 
     @classmethod
     def preload(cls) -> None:
-        cls.is_loaded = True
+        cls.shelf["loaded in"] = os.getpid()
 
     def __init__(self) -> None:
-        self.was_loaded = type(self).is_loaded
+        self.loaded_in = self.shelf["loaded in"]
 
-    def ask(self) -> bool:
-        return self.was_loaded
+    def ask(self) -> int:
+        return self.loaded_in
 
 
 class Unwilling:
@@ -59,13 +61,14 @@ async def test_each_way_is_measured(way):
     assert found.pss_mb > 0
 
 
-@pytest.mark.parametrize(("way", "is_loaded"), [("imported", False), ("preloaded", True)])
-async def test_imported_means_without_preload(way, is_loaded):
-    """The image has the handler's module, and no more."""
+@pytest.mark.parametrize(("way", "is_there_itself"), [("cold", True), ("imported", True), ("preloaded", False)])
+async def test_without_an_image_each_worker_preloads_for_itself(way, is_there_itself):
+    """A handler that needs what `preload()` loads is measured in each way, and the worker pays for the loading."""
     from millpond.cli.warm_report.measure import make_pool
 
     async with make_pool(way, Preloaded, max_workers=1) as pool:
-        assert await pool.call("ask") is is_loaded
+        loaded_in = await pool.call("ask")
+        assert (loaded_in in pool.statistics().pids.values()) is is_there_itself
 
 
 @pytest.mark.parametrize("width", [40, 60, 72, 120])

@@ -38,15 +38,26 @@ class Measured:
 def make_pool(way: str, handler: type, **settings: Any) -> millpond.Pool:
     """A pool whose workers come about in this way.
 
-    `imported` is the handler without its `preload()`: the image has its module, each worker loads the rest.
+    `cold` and `imported` have no image in which `preload()` ran: each worker runs it for itself. The image of
+    `imported` has the handler's module.
     """
+    if way in ("cold", "imported") and hasattr(handler, "preload"):
+        handler = _loading_by_itself(handler)
     if way == "cold":
         return millpond.Pool(handler, start_method="spawn", **settings)
-    if way == "imported":
-        nothing = classmethod(lambda cls: None)
-        handler = type(handler.__name__, (handler,), {"preload": nothing, "__module__": "__main__"})
     spares = 1 if way == "spare" else 0
     return millpond.Pool(handler, spare_workers=spares, **settings)
+
+
+def _loading_by_itself(handler: Any) -> type:
+    """The same handler, whose `preload()` runs in each worker instead of the image."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        handler.preload()
+        handler.__init__(self, *args, **kwargs)
+
+    nothing = classmethod(lambda cls: None)
+    return type(handler.__name__, (handler,), {"preload": nothing, "__init__": __init__, "__module__": "__main__"})
 
 
 async def measure(way: str, handler: type, samples: int, advance: Callable[[], None]) -> Measured:

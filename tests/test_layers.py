@@ -16,7 +16,7 @@ FACE = "pool"  # pool.py, sync.py, executor.py, testing/ and the names `millpond
 FACE_FOLDERS = {"testing"}
 FLOORS = (
     {"cores"},
-    {"errors", "events", "settings", "seams"},
+    {"errors", "events", "settings", "seams", "logger"},
     {"core", "wire", "telemetry", "metrics", "sessions"},
     {"runtime", "optimizer", "simulator", "warming", "engine", "worker", "alerts"},
     {FACE},

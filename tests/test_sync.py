@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import millpond
+from millpond.logger.delivery import DELIVERY
 from tests.contract.handlers import Plain, double
 
 
@@ -43,6 +45,48 @@ def test_calls_functions_and_options_block_for_their_answer(pool):
     assert pool.options(deadline=30, priority=1).run(double, 2) == 4
     with pytest.raises(TypeError, match="unknown option"):
         pool.options(dead=1)
+
+
+def test_a_log_handler_that_calls_the_pool_does_not_hang_it(pool):
+    """Workers' records go to the program's handlers on a thread of their own, and to nobody on the pool's."""
+
+    class Shipping(logging.Handler):
+        def emit(self, record):
+            if record.name == "app":
+                shipped.append(pool.options(deadline=20).call("log", "shipped"))
+            else:
+                records.append(record.getMessage())
+
+    shipped, records = [], []
+    handler = Shipping()
+    logging.getLogger().addHandler(handler)
+    try:
+        logging.getLogger("app").warning("ship this")
+        assert DELIVERY.settle(20)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert (shipped, records) == ([None], ["shipped"])
+
+
+def test_a_slow_log_handler_delays_no_answer(pool):
+    """Not even for ever: what it does not take is bounded, and counted."""
+
+    class Stuck(logging.Handler):
+        def emit(self, record):
+            begun.set()
+            go_on.wait(20)
+
+    begun, go_on = threading.Event(), threading.Event()
+    handler = Stuck()
+    logging.getLogger().addHandler(handler)
+    try:
+        pool.call("log", "said")
+        assert begun.wait(20)
+        assert pool.call("echo", 1) == 1
+        assert pool.statistics().log_records_dropped == 0
+    finally:
+        go_on.set()
+        logging.getLogger().removeHandler(handler)
 
 
 def test_map_is_ordered_and_closes(pool):

@@ -53,7 +53,7 @@ class PoolDegraded(Event):
     """Workers fail to start; those that are there keep serving."""
 
     name = "pool.degraded"
-    reason: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,7 +473,7 @@ class SessionUnstored(Event):
 
     name = "session.unstored"
     number: int
-    reason: str
+    message: str
 
 
 # Alerts

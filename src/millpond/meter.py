@@ -89,6 +89,7 @@ class Meter:
             busy_s=busy_s,
             available_s=available_s,
             listeners_removed=self._driver.bus.removed_count,
+            log_records_dropped=self._driver.forwarding.dropped,
             operations=tuple(_read_operation(one, now) for one in self._operations() if one.samples.has_news),
         )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import threading
 import time
 from importlib import import_module
@@ -16,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from millpond.events import PoolUtilization
+from millpond.logger.pool_logger import PoolLogger
 from millpond.statistics import NO_PERCENTILES
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from millpond.seams import Clock, Timer
     from millpond.statistics import Percentiles
 
-log = logging.getLogger("millpond")
+log = PoolLogger("millpond")
 
 INTERVAL_S = 1.0  # between two folds
 TOLD = ("wait", "service", "latency")  # whose percentiles are in the statistics
@@ -97,8 +97,8 @@ class Monitors:
         if self._has_metrics and self._timer is None:
             try:
                 self._start(loop)
-            except Exception:
-                log.exception("the metrics could not be started; the pool goes on without them")
+            except Exception as error:
+                log.raised(error, "the metrics could not be started, and the pool goes on without them")
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

@@ -24,6 +24,7 @@ from millpond.leftovers import LEFT_OPEN
 from millpond.monitors import Monitors
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
+from millpond.runtime.forwarding import settled
 from millpond.runtime.renewal import replace_workers
 from millpond.runtime.resizing import resize
 from millpond.runtime.signals import ClosingOnSignals
@@ -143,7 +144,7 @@ class Pool(Calls):
         if self._driver.machine.state not in (lifetime.NEW, lifetime.CLOSED):
             self.at_desk()
         await self._door.close(self.settings.drain if drain is None else drain)
-        await self._monitors.closed()
+        await asyncio.gather(self._monitors.closed(), settled())
 
     def close_unopened(self) -> None:
         """What `close` does to a pool that was never opened."""

@@ -127,8 +127,11 @@ class EngineEvents(Protocol):
     def ready(self, worker: Any, pid: int) -> None:
         """The worker answered its handshake."""
 
-    def start_failed(self, worker: Any, message: str) -> None:
-        """The worker said why it cannot start (the user's traceback last); `gone` follows."""
+    def start_failed(self, worker: Any, message: str, brief: str) -> None:
+        """The worker said why it cannot start (the user's traceback last); `gone` follows.
+
+        `brief` is what a log may repeat: no text of the handler's, but the exception's type and where it was raised.
+        """
 
     def gone(self, worker: Any, death: Death, started: Iterable[int]) -> None:
         """The worker is dead and reaped, all it answered was delivered; `started` are call ids that had begun."""

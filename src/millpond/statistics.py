@@ -74,6 +74,7 @@ class Statistics:
     starts: int
     retries: int
     late_answers: int
+    log_records_dropped: int
     breakers: Mapping[str, str]
     percentiles: Percentiles
 
@@ -117,6 +118,7 @@ def collect(driver: Driver, name: str, run_id: str, percentiles: Percentiles = N
         starts=m.starts,
         retries=m.retries,
         late_answers=m.late_answers,
+        log_records_dropped=driver.forwarding.dropped,
         breakers=MappingProxyType({one.name: one.breaker.state for one in operations}),
         percentiles=percentiles,
     )

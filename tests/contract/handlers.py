@@ -206,6 +206,13 @@ class NeverMade:
         raise OSError("no model on this machine")
 
 
+class Forging:
+    """Cannot be made, for a reason with its argument and a forged line of a log in it."""
+
+    def __init__(self, argument: str) -> None:
+        raise RuntimeError(f"cannot start with {argument}\n2026 CRITICAL forged\x1b[2J\u202e")
+
+
 class Hooked:
     """A handler that notes which of its hooks ran, and where."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
 import millpond
+from millpond.logger.delivery import DELIVERY
 from millpond.testing import EventRecorder, FakeEngine
-from tests.contract.handlers import Hooked, NeverMade, Plain
+from tests.contract.handlers import Forging, Hooked, NeverMade, Plain
 from tests.contract.sites import check, failure, until
 
 
@@ -105,6 +107,21 @@ async def test_a_failing_start_ends_with_the_users_own_traceback(site, handler, 
     facts = pool.statistics()
     assert (facts.state, facts.alive) == ("closed", 0)
     await pool.close()
+
+
+async def test_a_failed_start_is_logged_by_type_and_place_and_told_with_its_text(site, caplog):
+    """One line a record; constructor arguments and texts of exceptions are the caller's to read, and in no log."""
+    caplog.set_level(logging.DEBUG)
+    pool = site.pool(Forging, args=("a secret",))
+    error = check(await failure(pool.open()), "start_failed", "not_started")
+    assert "cannot start with a secret" in str(error)
+    await pool.close()
+    assert DELIVERY.settle(20)
+    lines = [caplog.handler.format(record) for record in caplog.records]
+    (line,) = [line for line in lines if "could not start" in line]
+    assert "RuntimeError in __init__ (" in line
+    assert "handlers.py:" in line
+    assert [one for one in lines if "secret" in one or "forged" in one or not one.isprintable()] == []
 
 
 def test_what_can_be_no_handler_is_refused_by_the_constructor(near_site):

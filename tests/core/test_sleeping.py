@@ -102,7 +102,7 @@ def test_a_session_that_cannot_be_stored_stays_in_hand_and_is_tried_again():
     world.answer(world.processes[session.worker.id])
     world.answer_store(is_failing=True)
     assert (session.where, world.machine.tally.store_failures) == ("in_hand", 1)
-    assert "disk is full" in world.events(events.SessionUnstored)[0].reason
+    assert "disk is full" in world.events(events.SessionUnstored)[0].message
     world.advance(2 * SOON_S)
     world.serve_all()
     assert session.where == "asleep"

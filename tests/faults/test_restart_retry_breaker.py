@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 import millpond
+from millpond.logger.delivery import DELIVERY
 from millpond.testing import EventRecorder
 from tests.faults.deadly import AsyncDeadly, Clumsy, Deadly, Fragile
 from tests.faults.harness import (
@@ -97,6 +98,7 @@ async def test_19_crash_loop_later(start_method: str, tmp_path: Path, caplog: py
         assert pool.statistics().workers.get("ready", 0) == 2
         assert await asyncio.gather(*(pool.call("echo", number) for number in range(50))) == list(range(50))
         failed = [event for event in recorder.of("worker.gone") if event.exit_code == 3]
+        assert await asyncio.to_thread(DELIVERY.settle, 20.0)
         lines = [
             line.getMessage()
             for line in caplog.records

@@ -73,7 +73,7 @@ class Recorder:
         worker.pid = pid
         self._tell("ready", worker, pid)
 
-    def start_failed(self, worker: Any, message: str) -> None:
+    def start_failed(self, worker: Any, message: str, brief: str) -> None:
         self._tell("start_failed", worker, message)
 
     def gone(self, worker: Any, death: Death, started: Iterable[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 
 from millpond.errors import ResultNotSerializable
+from millpond.logger.delivery import DELIVERY
 from millpond.wire import frames
 from tests.processes.engine_handlers import Forger
 from tests.processes.engine_rig import engine_for, on_a_loop, until
@@ -54,6 +56,7 @@ async def test_a_worker_that_breaks_the_protocol_is_killed(breach: str, caplog: 
             rig.engine.send(worker, call)
             assert (await rig.events.wait("gone", worker))[2].signal == 9
         assert rig.engine.protocol_errors == 1
+        assert await asyncio.to_thread(DELIVERY.settle, 20.0)
         assert "broke the protocol" in caplog.text
         assert not rig.events.of("answered", worker)
         assert await rig.ask(other, "echo", 1) == ("ok", 1)

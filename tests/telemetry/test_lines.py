@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from millpond.events import SessionLost, UserEvent, WorkerGone, WorkerStartFailed
-from millpond.telemetry.lines import TEXT_LIMIT, as_json, as_line, escaped, facts
+from millpond.logger.escaping import escaped
+from millpond.telemetry.lines import TEXT_LIMIT, as_json, as_line, facts
 
 NASTY = "a\nb\r\x1b[31m\x00\x7f\x85\u2028\u2029\u200b\u202e\u2066\u200f\u061c\ufeff\ud800\U000e0041\xa0é漢"
 ANYTHING = st.recursive(

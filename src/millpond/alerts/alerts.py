@@ -7,7 +7,6 @@ channels have threads of their own. Comes after the collector's snapshot.
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -27,13 +26,14 @@ from millpond.alerts.series import SeriesStore, names_in
 from millpond.alerts.silences import Silence, Silences
 from millpond.alerts.states import FIRING, PENDING, Alert
 from millpond.events import AlertFiring, AlertResolved
+from millpond.logger.pool_logger import PoolLogger
 from millpond.metrics.catalogue import Family, alerting_families
 from millpond.metrics.snapshot import Alerting, ChannelFigures
 from millpond.telemetry.bus import Bus
 
 STEP_S = 5.0
 HISTORY = 1000  # changes kept
-log = logging.getLogger("millpond.alerts")
+log = PoolLogger("millpond.alerts")
 LOG_ROUTE = Route(wait_s=0.0, interval_s=0.0, repeat_s=3600.0)
 
 
@@ -112,9 +112,9 @@ class Alerts:
             own = self.families()
             names = {family.name for family in own}  # in a snapshot too, but a round old there
             self._store.take([*(family for family in self._families() if family.name not in names), *own], ms)
-        except Exception:
+        except Exception as error:
             if not self._is_blind:
-                log.exception("the metrics cannot be read: alert rules are not evaluated until they can")
+                log.raised(error, "the metrics cannot be read, and alert rules are not evaluated until they can")
             return False
         return True
 

@@ -6,7 +6,6 @@ finds no room or no receiver is dropped and counted. Nobody waits for a channel.
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -17,12 +16,13 @@ from typing import Protocol
 
 from millpond.alerts.notify import Notification
 from millpond.alerts.states import RESOLVED
+from millpond.logger.escaping import escaped
+from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import Chance
-from millpond.telemetry.lines import escaped
 
 MOST_WAITING = 64  # notifications
 
-log = logging.getLogger("millpond.alerts")
+log = PoolLogger("millpond.alerts")
 
 
 class Undeliverable(Exception):

@@ -5,7 +5,6 @@ Given samples and the time by whoever owns the clock; tells nobody. The states f
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -15,8 +14,9 @@ from millpond.alerts.expr.evaluation import Source, evaluate
 from millpond.alerts.expr.labels import Labels, Sample, Vector, labels_of, text_of, unnamed
 from millpond.alerts.rules import ALERT_NAME, Group, Rule
 from millpond.alerts.states import FIRING, INACTIVE, PENDING, RESOLVED, Alert, Case
+from millpond.logger.pool_logger import PoolLogger
 
-log = logging.getLogger("millpond.alerts")
+log = PoolLogger("millpond.alerts")
 MOST_CASES = 200  # of one rule: an expression that gives more has the wrong labels
 
 SLACK_MS = 250  # a timer that comes early by so much must not cost a whole round
@@ -51,7 +51,7 @@ class Watched:
             self.problem = ""
         except Exception as error:  # whatever it is, the other rules have a right to be evaluated
             if not isinstance(error, EvaluationError) and not self.problem:
-                log.exception("alert rule %r cannot be evaluated", self.rule.alert)
+                log.raised(error, "alert rule %r cannot be evaluated", self.rule.alert)
             self.problem = str(error) if isinstance(error, EvaluationError) else repr(error)
             return
         for labels, sample in holding.items():

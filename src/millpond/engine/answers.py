@@ -54,6 +54,7 @@ class _StartFailure(msgspec.Struct):
     type: str
     text: str
     traceback: str
+    brief: str
 
 
 class Answers:
@@ -241,7 +242,8 @@ class Answers:
     def _start_failed(self, link: Link, fields: Fields, body: Body) -> None:
         failure = _decoded(body, _StartFailure)
         _advance(link, FAILED, after=(STARTING, WARMING))
-        self._events.start_failed(link.worker, f"{failure.type}: {failure.text}\n\n{failure.traceback.rstrip()}")
+        message = f"{failure.type}: {failure.text}\n\n{failure.traceback.rstrip()}"
+        self._events.start_failed(link.worker, message, failure.brief)
 
 
 def _advance(link: Link, stage: str, after: tuple[str, ...]) -> None:

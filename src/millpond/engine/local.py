@@ -7,7 +7,6 @@ is told when it is reaped and everything it had answered was read.
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import time
 from collections import deque
@@ -22,11 +21,12 @@ from millpond.engine.link import Link
 from millpond.engine.logs import Ring
 from millpond.engine.numbering import Numbering
 from millpond.engine.succession import Succession
+from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import Death, EngineEvents, EngineSpec, HandlerFacts
 from millpond.wire import frames
 from millpond.wire.codec import make_codec
 
-log = logging.getLogger("millpond.engine")
+log = PoolLogger("millpond.engine")
 
 WORKER_PROGRAM = "millpond.worker.main"
 _FRAME_EXTRA = 1024 * 1024  # a frame may exceed `max_payload` by what surrounds the payload
@@ -236,7 +236,8 @@ class LocalEngine:
         elif kind in (control.STOPPED, control.CONTINUED):
             self._events.stopped(link.worker, kind == control.STOPPED)
         elif kind == control.START_FAILED:
-            self._events.start_failed(link.worker, text.decode(errors="replace"))
+            message = text.decode(errors="replace")
+            self._events.start_failed(link.worker, message, message)
             self._bury(link, None)
 
     def _note(self, text: str) -> None:
@@ -261,7 +262,7 @@ class LocalEngine:
         self._events.gone(link.worker, _death(status, link.stderr.tail()), started)
 
     def _refuse(self, worker: Any, message: str) -> None:
-        self._events.start_failed(worker, message)
+        self._events.start_failed(worker, message, message)
         self._events.gone(worker, Death(None, None), ())
 
     def _socket_ended(self, link: Link) -> None:

@@ -6,12 +6,13 @@ but in `close`, and there only so long.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 
-log = logging.getLogger("millpond.metrics")
+from millpond.logger.pool_logger import PoolLogger
+
+log = PoolLogger("millpond.metrics")
 
 Job = Callable[[], None]
 
@@ -62,8 +63,8 @@ class Background:
                 job = self._jobs[0]
             try:
                 job()
-            except Exception:
-                log.exception("%s: a job failed", self._name)
+            except Exception as error:
+                log.raised(error, "%s: a job failed", self._name)
             with self._changed:
                 self._jobs.popleft()
                 self._changed.notify_all()

@@ -237,6 +237,11 @@ _COLLECTOR: Rows = (
     _counter(
         "listeners_removed", "Listeners that raised and were detached.", one(lambda s: s.reading.listeners_removed)
     ),
+    _counter(
+        "log_records_dropped",
+        "Workers' log records that the program's handlers were too slow for.",
+        one(lambda s: s.reading.log_records_dropped),
+    ),
 )
 
 _OF_ALERTING: tuple[Metric[Alerting], ...] = (

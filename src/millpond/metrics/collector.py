@@ -6,14 +6,16 @@ for from any thread. Watches what it costs and gives detail up before the pool w
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
+from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from millpond.logger.delivery import DELIVERY
+from millpond.logger.pool_logger import PoolLogger
 from millpond.metrics import assembly, digest, history
 from millpond.metrics.background import Background
 from millpond.metrics.columns import family
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from millpond.metrics.source import Reading, Source
 
-log = logging.getLogger("millpond.metrics")
+log = PoolLogger("millpond.metrics")
 
 LARGE = 200_000  # samples above which a fold leaves the loop: about 3 ms of it
 BEHIND = 5  # folds the thread may be behind before samples are let go
@@ -77,6 +79,8 @@ class MetricsCollector:
         self._shedder = Shedder()
         self._folder, self._looker = Background("millpond-metrics"), Background("millpond-resources")
         self._listeners: list[Listener] = []
+        self._lost_before = DELIVERY.lost  # log records, of the whole program
+        self._raised = 0  # how often one of them did
         self._folded_at = clock()
         self._let_go = 0  # samples
         self._cached: Snapshot | None = None
@@ -102,7 +106,9 @@ class MetricsCollector:
             self._store.close()
 
     def on_fold(self, listener: Listener) -> None:
-        """Call back after each fold, on the loop's thread. A listener that raises is logged and not called again."""
+        """Call back after each fold, on the loop's thread. The first time that one raises is logged, all are counted in
+        health's notes; it is called again after the next.
+        """
         self._listeners.append(listener)
 
     # Folding, on the pool's loop
@@ -172,10 +178,12 @@ class MetricsCollector:
 
     def _noted(self, reading: Reading) -> tuple[str, ...]:
         """What health should say beside the score: of warm-ups, and of the monitors themselves."""
-        watch, removed = self._watch, reading.listeners_removed
+        watch, removed, lost = self._watch, reading.listeners_removed, DELIVERY.lost - self._lost_before
         notes = {
             f"{reading.not_warm} workers are not fully warm, see `statistics().not_warm`": reading.not_warm > 0,
             f"{removed} listeners raised and were removed": removed > 0,
+            f"what is called after each fold, alerts among it, raised {self._raised} times": self._raised > 0,
+            f"{lost} log records were lost: the program's log handlers are too slow, or something raised": lost > 0,
             f"metrics keep less than they could: {watch.detail}": watch.detail != FULL,
             f"history is not stored: {watch.history_error}": bool(watch.history_error),
         }
@@ -190,9 +198,10 @@ class MetricsCollector:
         for listener in list(self._listeners):
             try:
                 listener(self)
-            except Exception:
-                self._listeners.remove(listener)
-                log.exception("%r raised after a fold and is not called again", listener)
+            except (Exception, CancelledError) as error:
+                if not self._raised:
+                    log.raised(error, "a listener raised after a fold; it is called again after the next")
+                self._raised += 1
 
     # What is told, on any thread
 

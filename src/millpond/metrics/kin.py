@@ -128,6 +128,7 @@ SEMANTIC: dict[str, Semantic] = {
     "millpond_collector_folds_total": Semantic("millpond.collector.folds", "counter", "{fold}"),
     "millpond_collector_dropped_samples_total": Semantic("millpond.collector.dropped_samples", "counter", "{sample}"),
     "millpond_listeners_removed_total": Semantic("millpond.listener.removed", "counter", "{listener}"),
+    "millpond_log_records_dropped_total": Semantic("millpond.log.dropped_records", "counter", "{record}"),
     "millpond_alerts": Semantic("millpond.alert.count", "updown", "{alert}"),
     "millpond_alert_notifications_total": Semantic("millpond.alert.notifications", "counter", "{notification}"),
     "millpond_alert_rules_failing": Semantic("millpond.alert.rules_failing", "updown", "{rule}"),

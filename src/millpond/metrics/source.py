@@ -124,6 +124,7 @@ class Reading:
     busy_s: float = 0.0
     available_s: float = 0.0
     listeners_removed: int = 0
+    log_records_dropped: int = 0  # of workers: the program's log handlers were too slow for them
     operations: tuple[OperationReading, ...] = ()
 
 

@@ -7,7 +7,6 @@ went wrong is kept in `error`, slots are dropped and counted, and the file is tr
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
 import threading
 from collections import deque
@@ -19,11 +18,12 @@ from urllib.parse import quote
 
 import numpy as np
 
+from millpond.logger.pool_logger import PoolLogger
 from millpond.metrics import columns
 from millpond.metrics.columns import Row, rearranged
 from millpond.metrics.slot import Slot
 
-log = logging.getLogger("millpond.metrics")
+log = PoolLogger("millpond.metrics")
 
 KEEP_S = {10: 7_200.0, 60: 30 * 86_400.0}  # resolution -> how long its slots stay
 MOST_BYTES = 256 * 1024 * 1024  # of the file, its journal aside
@@ -187,7 +187,7 @@ class HistoryStore:
 
     def _failed(self, error: Exception) -> None:
         if not self.error:
-            log.warning("history at %s is not stored: %s", self.path, error)
+            log.raised(error, "the history is not stored; the notes of the snapshot's health have the text")
         self.error = f"{type(error).__name__}: {error}"
 
     def _connect(self, mode: str) -> sqlite3.Connection:

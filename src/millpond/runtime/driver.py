@@ -7,7 +7,6 @@ each order in the outbox to `orders`.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ from millpond.core import affinity, fleet, hearing, staffing
 from millpond.core.machine import Machine
 from millpond.core.session import Session
 from millpond.core.worker import START_FAILED, STARTING, WARMING, Worker
+from millpond.logger.pool_logger import PoolLogger
+from millpond.runtime.forwarding import Forwarding
 from millpond.runtime.orders import Orders
 from millpond.wire.saved import restored
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from millpond.settings import Settings
     from millpond.telemetry.bus import Bus
 
-log = logging.getLogger("millpond")
+log = PoolLogger("millpond")
 
 
 class Driver:
@@ -54,6 +55,7 @@ class Driver:
         self._tells_depth = False  # whether anybody listens to `queue.depth`
         self._depth = 0  # bits of the number of waiting calls when it was last told
         self._explained: set[int] = set()  # workers that said why they cannot start, until they are gone
+        self.forwarding = Forwarding()
         self.orders = Orders(self.machine, engine, bus, keeper, clock.now)
         keeper.told_all = self.carry_out
         bus.on_change(self._listeners_changed)
@@ -138,9 +140,9 @@ class Driver:
         fleet.ready(self.machine, worker, pid, self.now())
         self.carry_out()
 
-    def start_failed(self, worker: Worker, message: str) -> None:
+    def start_failed(self, worker: Worker, message: str, brief: str) -> None:
         """See `EngineEvents`."""
-        log.warning("worker %d could not start: %s", worker.id, message)
+        log.warning("worker %d could not start: %s; `statistics().reason` has the text", worker.id, brief)
         self._explained.add(worker.id)
         fleet.start_failed(self.machine, worker, message)
         self.carry_out()
@@ -149,8 +151,9 @@ class Driver:
         """See `EngineEvents`."""
         has_failed = worker.state in (STARTING, WARMING) or worker.cause == START_FAILED
         if has_failed and worker.id not in self._explained:
-            tail = death.stderr_tail.strip()
-            log.warning("worker %d ended with %s before it was ready. %s", worker.id, death, tail or worker.reason)
+            why = f" because it {worker.reason}" if worker.reason else ""
+            told = "worker %d ended with %s%s before it was ready; `statistics().reason` has what it wrote"
+            log.warning(told, worker.id, death, why)
         self._explained.discard(worker.id)
         self.machine.worker_gone(worker, death, set(started), self.now())
         self.carry_out()
@@ -196,11 +199,8 @@ class Driver:
         self.carry_out()
 
     def logged(self, worker: Worker, call_id: int, level: int, logger: str, message: str) -> None:
-        """See `EngineEvents`. The record carries `worker`, `worker_pid` and `call` as attributes."""
-        target = logging.getLogger(logger)
-        if target.isEnabledFor(level):
-            extra = {"worker": worker.id, "worker_pid": worker.pid, "call": call_id or None}
-            target.log(level, "%s", message, extra=extra)
+        """See `EngineEvents`."""
+        self.forwarding.take(worker, call_id, level, logger, message)
 
     def emitted(
         self,
@@ -225,7 +225,7 @@ class Driver:
 
     def engine_failed(self, message: str) -> None:
         """See `EngineEvents`."""
-        log.error("%s", message)
+        log.error("the engine cannot go on; `statistics().reason` says why")
         self.machine.failure = message
         self.machine.say(events.PoolFault, "engine", message)
         self.carry_out()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import math
 import os
 import time
@@ -18,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from millpond.errors import StoreFailed
+from millpond.logger.pool_logger import PoolLogger
 from millpond.runtime.scribe import Scribe, as_failure
 from millpond.sessions.memory import MemoryStore
 from millpond.sessions.sqlite import SqliteStore
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Done = Callable[[SessionRecord | None, StoreFailed | None], None]
 
-log = logging.getLogger("millpond")
+log = PoolLogger("millpond")
 
 CLOSE_S = 5.0  # what waits has to be written in, when the pool closes
 JOIN_S = 1.0  # a thread that said its last word has to end in
@@ -211,7 +211,7 @@ class Keeper:
     def _note(self, failure: StoreFailed | None, is_read: bool) -> None:
         """Log the first failure of a row; that something can be read does not end it."""
         if failure is not None and not self._is_failing:
-            log.warning("%s", failure)
+            log.raised(failure.__cause__ or failure, "the session store fails; `session.unstored` has the text")
         self._is_failing = failure is not None or (self._is_failing and is_read)
 
     def _packed(self, record: SessionRecord) -> SessionRecord:

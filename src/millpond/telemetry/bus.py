@@ -8,7 +8,6 @@ never feeds back into it.
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
 import time
 from asyncio import CancelledError
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, overload
 
 from millpond.events import Event, UserEvent
+from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import RESERVED_EVENTS
 from millpond.telemetry.listening import Listener, ListenerFacts, Listening, Wanted, check_name
 from millpond.telemetry.spans import Span
@@ -23,7 +23,7 @@ from millpond.telemetry.spans import Span
 NAMES_KEPT = 1024  # names whose listeners are remembered; users' events may have any number of them
 REMOVED_KEPT = 64  # listeners detached by force whose reasons are kept
 
-log = logging.getLogger("millpond.telemetry")
+log = PoolLogger("millpond.telemetry")
 
 
 class _Routes(dict[str, tuple[Listening, ...]]):
@@ -169,7 +169,7 @@ class Bus:
         self.removed[one.id] = _told(error)
         if len(self.removed) > REMOVED_KEPT:
             del self.removed[next(iter(self.removed))]
-        log.error("listener %r raised on %s and was detached", one.id, event.name, exc_info=error)
+        log.raised(error, "listener %r raised on %s and was detached", one.id, event.name)
 
 
 class HasTelemetry(Protocol):

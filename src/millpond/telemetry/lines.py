@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from millpond.events import Event, UserEvent
+from millpond.logger.escaping import escaped
 
 TEXT_LIMIT = 8192  # characters of one value
 DEPTH = 3  # of containers in a user's metadata
@@ -52,15 +53,6 @@ def as_line(name: str, said: Mapping[str, Any]) -> str:
 def as_json(said: Mapping[str, Any]) -> str:
     """One JSON object on one line."""
     return escaped(json.dumps(said, ensure_ascii=False, allow_nan=False))
-
-
-def escaped(text: str) -> str:
-    """`text` with JSON's escapes for all that Unicode does not call printable: control, format (bidirectional and
-    invisible ones), surrogate and unassigned characters, and every space but the plain one.
-    """
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def plain(value: Any, depth: int = DEPTH) -> Any:

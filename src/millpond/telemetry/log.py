@@ -11,12 +11,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import Any, Literal
 
 from millpond.events import Event, WorkerGone
+from millpond.logger.escaping import escaped
+from millpond.logger.pool_logger import deliver, say
 from millpond.telemetry.bus import Bus, HasTelemetry, bus_of
-from millpond.telemetry.lines import as_json, as_line, escaped, facts
+from millpond.telemetry.lines import as_json, as_line, facts
 from millpond.telemetry.listening import check_name
 
 Form = Literal["auto", "line", "json", "structlog"]
@@ -71,6 +74,7 @@ LEVELS: Mapping[str, int] = {
     "alert.firing": DEBUG,
     "alert.resolved": DEBUG,
 }
+RECORD_BYTES = 512  # about how large a structured record is
 PLANNED = frozenset({"retired", "recycled"})  # causes by which a worker goes as it should
 
 
@@ -79,9 +83,9 @@ class LoggingListener:
 
     `form` is `"line"`, `"json"`, `"structlog"`, or `"auto"`: structlog where the program has configured it, else lines.
     `levels` gives names, or what comes before a dot in them, other levels than the usual. `pool` is said with each
-    record, for programs with several. `show_text` lets through the fields that repeat a handler's own words. A record
-    of `logging` carries the event as its attribute `event`. Raises `ImportError` if structlog is asked for and missing,
-    `TypeError` or `ValueError` for what is no level, name or form.
+    record, for programs with several. `show_text` lets through the fields that repeat a handler's or a store's words. A
+    record of `logging` carries the event as its attribute `event`. Raises `ImportError` if structlog is asked for and
+    missing, `TypeError` or `ValueError` for what is no level, name or form.
     """
 
     def __init__(
@@ -146,7 +150,7 @@ class LoggingListener:
 
         def emit(level: int, event: Event) -> None:
             if logger.isEnabledFor(level):
-                logger.log(level, "%s", write(level, event), extra={"event": event})
+                say(logger, level, write(level, event), {"event": event})
 
         return emit
 
@@ -167,7 +171,8 @@ class LoggingListener:
 
         def emit(level: int, event: Event) -> None:
             said = {**self._about, **facts(event, self._show_text)}
-            logger.log(level, event.name, **{escaped(key): _escaped(value) for key, value in said.items()})
+            told = {escaped(key): _escaped(value) for key, value in said.items()}
+            deliver(partial(logger.log, level, event.name, **told), RECORD_BYTES)
 
         return emit
 

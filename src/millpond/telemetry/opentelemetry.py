@@ -6,10 +6,10 @@ Needs the extra `opentelemetry`, of which the program sets up the SDK and its ex
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import Trace, TraceSource
 
 try:
@@ -18,7 +18,7 @@ try:
 except ImportError as error:
     raise ImportError('OpenTelemetry is not installed: pip install "millpond[opentelemetry]"') from error
 
-log = logging.getLogger("millpond.telemetry")
+log = PoolLogger("millpond.telemetry")
 
 
 class Traceable(Protocol):
@@ -55,8 +55,8 @@ class OpenTelemetryTracing:
             if not span.get_span_context().is_valid:
                 return None
             return CallTrace(self, span, self._header(span))
-        except Exception:
-            self.complain()
+        except Exception as error:
+            self.complain(error)
             return None
 
     def finish(self, span: Span, ending: str, code: str | None, error: BaseException | None) -> None:
@@ -65,14 +65,14 @@ class OpenTelemetryTracing:
             if span.is_recording():
                 self._note(span, ending, code, error)
             span.end()
-        except Exception:
-            self.complain()
+        except Exception as error:
+            self.complain(error)
 
-    def complain(self) -> None:
-        """Log the exception at hand, the first time."""
+    def complain(self, error: Exception) -> None:
+        """Log what was raised, the first time."""
         if not self._has_complained:
             self._has_complained = True
-            log.exception("OpenTelemetry raised; the call goes on without its trace")
+            log.raised(error, "OpenTelemetry raised, and the call goes on without its trace")
 
     def _header(self, span: Span) -> bytes:
         carrier: dict[str, str] = {}

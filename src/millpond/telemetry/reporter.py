@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import queue
 import threading
 from collections import deque
@@ -18,10 +17,11 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from millpond.events import Event
+from millpond.logger.pool_logger import PoolLogger
 from millpond.telemetry.bus import Bus, HasTelemetry, bus_of
 from millpond.telemetry.listening import Wanted
 
-log = logging.getLogger("millpond.telemetry")
+log = PoolLogger("millpond.telemetry")
 
 
 class EventQueue(Protocol):
@@ -172,7 +172,7 @@ class Reporter:
             is_news, self._last_failure = not self._failures, type(error).__qualname__
             self._failures += 1
         if is_news:
-            log.error("the target of reporter %r raised", self.name, exc_info=error)
+            log.raised(error, "the target of reporter %r raised", self.name)
 
     def _gather(self) -> deque[Event]:
         """The next batch, once it is due; an empty one when nothing more will come."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.errors import Interrupted
+from millpond.logger.escaping import told_of
 from millpond.seams import EXPORT_ASIDE, Death
 from millpond.testing.answers import DirectAnswers, private
 from millpond.testing.running import MemoryRunner, carry_out
@@ -189,7 +190,7 @@ class FakeWorker:
             self._say(events.warming, self._record, self.pid)
             await self._run_hook("warmup")
         except Exception as error:
-            self._say(events.start_failed, self._record, _explain(error))
+            self._say(events.start_failed, self._record, _explain(error), told_of(without_our_frames(error)))
             self._say(self.die, None, 1)
             return
         self._runner = self._make_runner()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from millpond.errors import HandlerError, PoolError
+from millpond.logger.escaping import told_of
 from millpond.wire.frames import ProtocolError
 from millpond.wire.plain import freeze_exception, thaw_exception
 from millpond.wire.wording import error_text, traceback_text, type_name
@@ -47,6 +48,12 @@ def describe(error: BaseException, codec_name: str) -> bytes:
     """The body of a RAISED frame. Never fails, whatever the exception's own methods do."""
     carried = _carried(error) if codec_name == "pickle" else None
     return _encode(_Description(type_name(type(error)), error_text(error), traceback_text(error), carried))
+
+
+def describe_start(error: BaseException) -> bytes:
+    """The body of a START_FAILED frame; `brief` is what may be logged of it. Never fails."""
+    told = {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
+    return _encode(told | {"brief": told_of(error)})
 
 
 def restore(body: bytes | memoryview, codec_name: str) -> BaseException:

@@ -17,7 +17,7 @@ import msgspec
 
 from millpond.wire.buffers import Arena, SlotReader, SlotWriter
 from millpond.wire.codec import make_codec
-from millpond.wire.exceptions import describe as describe_error
+from millpond.wire.exceptions import describe_start
 from millpond.wire.frames import READY, START_FAILED, WARMING, pack
 from millpond.wire.handlerspec import load_arguments, load_handler
 from millpond.wire.logbook import Logbook
@@ -117,7 +117,7 @@ class Worker:
             _run_hook(loop, runner, "warmup")
             self._tell(READY, {**msgspec.to_builtins(facts), "pid": os.getpid()})
         except BaseException as error:
-            self._send(START_FAILED, describe_error(without_our_frames(error), "msgpack"))
+            self._send(START_FAILED, describe_start(without_our_frames(error)))
             return NO_START
         self.attendant.serve(runner)
         loop.serve(runner)

@@ -13,7 +13,7 @@ from millpond.alerts.courier import Undeliverable
 from millpond.alerts.notify import Notification
 from millpond.alerts.payload import timestamp
 from millpond.alerts.states import FIRING, Alert
-from millpond.telemetry.lines import escaped
+from millpond.logger.escaping import escaped
 
 SUBJECT_LIMIT = 200
 

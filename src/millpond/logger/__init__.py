@@ -1,0 +1,1 @@
+"""What the pool says to `logging`, and what it makes of text that others wrote. Part of the vocabulary."""

@@ -1,0 +1,41 @@
+"""Text that cannot lie where it is read: one line, and no character that is not seen as what it is.
+
+For log records, exported labels and everything else that people read and others wrote. Nothing here raises because of
+a value. Part of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+
+PLACES = 3  # of a traceback that are told, the innermost first
+
+
+def escaped(text: str) -> str:
+    """`text` with JSON's escapes for all that Unicode does not call printable: control, format (bidirectional and
+    invisible ones), surrogate and unassigned characters, and every space but the plain one.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
+def told_of(error: BaseException) -> str:
+    """An exception's type and where it was raised, without its text: that is somebody else's and may hold anything."""
+    places = reversed(_places(error.__traceback__)[-PLACES:])
+    try:
+        name = str(type(error).__qualname__)
+    except Exception:  # its metaclass says so
+        name = "an exception without a readable name"
+    return escaped(" < ".join([f"{name} in " + next(places, "code without a place"), *places]))
+
+
+def _places(trace: TracebackType | None) -> list[str]:
+    """Function, file and line of each call, the outermost first."""
+    found: list[str] = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        found.append(f"{code.co_name} ({code.co_filename}:{trace.tb_lineno})")
+        trace = trace.tb_next
+    return found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from millpond.environment import made_of
 from millpond.settings import FIELDS, Settings, make_settings
 
 BOUNDED = [
@@ -57,12 +58,17 @@ def test_an_unknown_name_is_refused_with_the_nearest_known(name, nearest):
         ("deadline", "1s"),
         ("handle_signals", 1),
         ("worker_env", ["A=1"]),
+        ("worker_env", {"A": 1}),
+        ("worker_env", {1: "A"}),
+        ("inherit_env", "PATH"),
+        ("inherit_env", [1]),
+        ("preload", "numpy"),
         ("cwd", 3),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused(name, value):
     """Neither text for a number nor a truth value for a count is guessed at."""
-    with pytest.raises(TypeError, match=f"{name} must be"):
+    with pytest.raises(TypeError, match=rf"{name}(\[.*\])? must "):
         Settings(**{name: value})
 
 
@@ -136,3 +142,39 @@ def test_a_pool_cannot_wait_for_more_workers_than_it_starts():
         make_settings(None, {"min_workers": 2, "max_workers": 4, "min_ready": 3})
     made = make_settings(None, {"min_workers": 2, "max_workers": 4, "min_ready": 2})
     assert made.changed(min_workers=1).min_ready == 2
+
+
+@pytest.mark.parametrize("name", ["", "A=B", "A\0B", "MILLPOND_RUN_ID"])
+def test_what_is_no_variable_is_refused_by_name(name):
+    """Nor may the mark be changed by which the pool finds its processes. No value is told: it may be a secret."""
+    with pytest.raises(ValueError, match="worker_env") as caught:
+        Settings(worker_env={name: "hush"})
+    assert "hush" not in str(caught.value)
+
+
+def test_a_program_passes_on_all_its_variables_or_what_is_listed():
+    """A few that nothing works without are always passed on; what is chosen is added, or removed with None."""
+    program = {"PATH": "/bin", "LC_ALL": "C", "TOKEN": "x", "AWS_KEY": "y", "AWS_ID": "z", "aws_old": "o"}
+    assert made_of(program, {"TOKEN": None, "MODE": "m"}, None) == {
+        "PATH": "/bin",
+        "LC_ALL": "C",
+        "AWS_KEY": "y",
+        "AWS_ID": "z",
+        "aws_old": "o",
+        "MODE": "m",
+    }
+    assert made_of(program, {}, []) == {"PATH": "/bin", "LC_ALL": "C"}
+    assert made_of(program, {"AWS_ID": None}, ["AWS_*"]) == {"PATH": "/bin", "LC_ALL": "C", "AWS_KEY": "y"}
+
+
+@pytest.mark.parametrize("setting", ["session_store", "history_path"])
+@pytest.mark.parametrize(
+    ("place", "told"), [(":memory:", "not ':memory:'"), ("no/file.db", "no folder"), (".", "is a folder")]
+)
+def test_a_place_where_no_file_can_be_is_refused(setting, place, told, tmp_path, monkeypatch):
+    """At once, and nothing is made; a file in a folder that is there will do."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"{setting} .*{told}"):
+        Settings(**{setting: place})
+    assert getattr(Settings(**{setting: str(tmp_path / "file.db")}), setting)
+    assert list(tmp_path.iterdir()) == []

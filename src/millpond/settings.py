@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
 from millpond.cores import cores
+from millpond.environment import ALWAYS, check_environment
+from millpond.files import check_place
 
 StartMethod = Literal["fork", "spawn"]
 CodecName = Literal["pickle", "msgpack"]
@@ -122,7 +124,14 @@ class Settings:
     emit_rate: float = _setting(100.0, "events a worker may send by `millpond.emit`, each second", "/s", 0.0, 100_000.0)
 
     # Surroundings
-    worker_env: Mapping[str, str] = _setting(dict, "environment variables set in each worker")
+    worker_env: Mapping[str, str | None] = _setting(
+        dict, "environment variables of the workers and the warden; None removes one"
+    )
+    inherit_env: Sequence[str] | None = _setting(
+        None,
+        "names or globs of the program's variables they have, beside "
+        f"{', '.join(f'`{name}`' for name in ALWAYS)}; None for all",
+    )
     cwd: str | None = _setting(None, "working directory of the workers (default: the parent's)")
     nice: int = _setting(0, "added to the niceness of the workers", low=-20, high=19)
     rlimits: Mapping[str, int] = _setting(dict, "resource limits by name, such as {'AS': bytes, 'NOFILE': 256}")
@@ -150,13 +159,18 @@ class Settings:
             _check(field, getattr(self, field.name), _HINTS[field.name])
         if self.min_workers > self.max_workers:
             raise ValueError(f"min_workers ({self.min_workers}) is above max_workers ({self.max_workers})")
+        check_environment(self.worker_env, self.inherit_env)
         self._check_store()
 
     def _check_store(self) -> None:
         store = self.session_store
-        is_place = isinstance(store, str | os.PathLike) and os.fspath(store)
-        if not (store is None or is_place or hasattr(store, "put_many")):
+        if isinstance(store, str | os.PathLike) and os.fspath(store):
+            if store != "memory":
+                check_place("session_store", store)
+        elif store is not None and not hasattr(store, "put_many"):
             raise TypeError(f"session_store must be None, 'memory', a path, or a SessionStore, not {store!r}")
+        if self.history_path is not None:
+            check_place("history_path", self.history_path)
         if self.durability == "disk" and store in (None, "memory"):
             raise ValueError("durability='disk' needs a session_store that survives the program: give it a path")
 
@@ -202,7 +216,8 @@ def _check(field: dataclasses.Field[Any], value: Any, hint: Any) -> None:
         raise ValueError(f"{field.name} must be one of {', '.join(map(repr, accepted.choices))}, not {value!r}")
     if (value is None and type(None) in accepted.kinds) or object in accepted.kinds:
         return
-    if not isinstance(value, accepted.kinds) or (isinstance(value, bool) and bool not in accepted.kinds):
+    is_lookalike = isinstance(value, bool | str) and type(value) not in accepted.kinds  # of a number, of a sequence
+    if not isinstance(value, accepted.kinds) or is_lookalike:
         raise TypeError(f"{field.name} must be {hint}, not {value!r}")
     if isinstance(value, int | float):
         _check_range(field, value)

@@ -247,3 +247,16 @@ def test_a_bound_that_holds_nothing_is_refused(tmp_path):
     """At once, with the least there may be."""
     with pytest.raises(ValueError):
         HistoryStore(tmp_path / "history.db", Boot("a", "b", 0.0), Time(), most_bytes=1000)
+
+
+def test_only_its_owner_may_read_it(make, tmp_path):
+    """Nor those beside it; one that all could read is mended."""
+    path = tmp_path / "history.db"
+    for boot in ("new", "old"):
+        store = make(path, boot=boot)
+        store.put(60, at(WALL))
+        assert store.settle()
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+        assert modes == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
+        for file in tmp_path.iterdir():
+            file.chmod(0o644)

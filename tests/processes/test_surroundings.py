@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import millpond
+from tests.faults.harness import processes_of
 from tests.processes.handlers import FailsToStart, Forest, Surroundings, Threaded
 
 both = pytest.mark.parametrize("start_method", ["fork", "spawn"])
@@ -49,6 +50,26 @@ def test_a_worker_is_surrounded_as_the_settings_say(start_method: str, tmp_path:
         "omp": "2",
         "stdin": "/dev/null",
     }
+
+
+@both
+def test_only_what_is_listed_of_the_programs_variables_reaches_its_processes(
+    start_method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the warden, nor a worker, nor what the system shows of the two, has the others."""
+    monkeypatch.setenv("SECRET_KEY", "canary")
+    monkeypatch.setenv("SHOWN_KEY", "seen")
+
+    async def body(pool: millpond.Pool) -> dict[str, Any]:
+        environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in processes_of(pool.run_id)]
+        assert len(environments) == 2
+        assert not any(b"canary" in environment for environment in environments)
+        return {name: (await pool.call("about", name))["variable"] for name in ("SECRET_KEY", "SHOWN_KEY", "PATH")}
+
+    shown = {"SECRET_KEY": None, "SHOWN_KEY": "seen", "PATH": os.environ["PATH"]}
+    settings = {"start_method": start_method}
+    assert with_pool(body, Surroundings, worker_env={"SECRET_KEY": None}, **settings) == shown
+    assert with_pool(body, Surroundings, inherit_env=["SHOWN_*"], **settings) == shown
 
 
 def test_forked_workers_draw_different_numbers() -> None:

@@ -34,7 +34,8 @@ for number in range(1_000_000):
 
 @pytest.fixture
 def path(tmp_path):
-    """Where a file may be made, in a folder that is not there yet."""
+    """Where a file may be made, in a folder of its own."""
+    (tmp_path / "deep").mkdir()
     return tmp_path / "deep" / "sessions.db"
 
 
@@ -117,11 +118,11 @@ def test_it_goes_on_when_the_cause_is_gone(opened, path):
 
 def test_what_is_no_database_is_refused_and_left_alone(opened, path):
     """So is a file of a later version: its sessions are somebody's."""
-    path.parent.mkdir()
     path.write_text("a diary, not a database; " * 100)
     with pytest.raises(StoreFailed, match="cannot be opened"):
         opened(path)
     assert path.read_text().startswith("a diary")
+    assert stat.S_IMODE(path.stat().st_mode) & 0o077
     later = path.with_name("later.db")
     with closing(sqlite3.connect(later)) as file:
         file.execute("PRAGMA user_version = 99")
@@ -129,19 +130,32 @@ def test_what_is_no_database_is_refused_and_left_alone(opened, path):
         opened(later)
 
 
-def test_a_folder_that_cannot_be_made_is_said(opened, tmp_path):
+def test_a_folder_that_is_not_there_is_said(opened, tmp_path):
     """The path is in the message."""
-    (tmp_path / "file").touch()
-    with pytest.raises(StoreFailed, match="file/sessions"):
-        opened(tmp_path / "file" / "sessions.db")
+    with pytest.raises(StoreFailed, match="folder/sessions"):
+        opened(tmp_path / "folder" / "sessions.db")
 
 
 def test_only_its_owner_may_read_it(opened, path):
     """States are users' data; the journal beside the file is no more open than the file."""
     store = opened(path)
     store.put_many([RECORD])
-    modes = {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
-    assert modes == {0o600}
+    assert modes_in(path.parent) == {"sessions.db": 0o600, "sessions.db-wal": 0o600, "sessions.db-shm": 0o600}
+
+
+def test_a_file_that_all_could_read_is_made_private(opened, path):
+    """Opening it mends that, of those beside it as well."""
+    first = opened(path)
+    first.put_many([RECORD])
+    for file in path.parent.iterdir():
+        file.chmod(0o644)
+    opened(path)
+    assert modes_in(path.parent) == {"sessions.db": 0o600, "sessions.db-wal": 0o600, "sessions.db-shm": 0o600}
+
+
+def modes_in(folder) -> dict[str, int]:
+    """Who may do what with each file."""
+    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
 
 
 def test_nothing_is_done_before_it_is_opened(path):
@@ -149,7 +163,7 @@ def test_nothing_is_done_before_it_is_opened(path):
     store = SqliteStore(path)
     with pytest.raises(StoreFailed, match="was not opened"):
         store.get("a")
-    assert not path.parent.exists()
+    assert not path.exists()
 
 
 def test_a_commit_waits_for_the_disk_unless_it_is_told_not_to(path):

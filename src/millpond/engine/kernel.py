@@ -16,8 +16,9 @@ import threading
 import time
 from collections.abc import Iterator
 
-RUN_ID = "MILLPOND_RUN_ID"
-IMAGE_ID = "MILLPOND_IMAGE_ID"  # of the warm image a process comes from: a pool that loads code anew has several
+from millpond.environment import IMAGE_ID as IMAGE_ID
+from millpond.environment import RUN_ID as RUN_ID
+
 IS_LINUX = sys.platform == "linux"
 # One message, one order: only Linux has ordered, reliable packets with an end-of-file between processes.
 CONTROL_KIND = socket.SOCK_SEQPACKET if IS_LINUX else socket.SOCK_DGRAM

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from millpond.engine import kernel
+from millpond.environment import made_of
 from millpond.wire.handlerspec import HandlerSpec, freeze_arguments, freeze_handler
 from millpond.wire.memory import create_memory
 
@@ -95,11 +96,12 @@ def read(fd: int) -> Plan:
 
 
 def environment(spec: EngineSpec) -> dict[str, str]:
-    """The warden's: the parent's, what workers are to have (modules look at it at import), one thread, the run id.
+    """The warden's: what workers are to have (modules look at it at import), one thread, the run id.
 
     One thread, because a library that made its threads before the fork hangs in the child.
     """
-    return {**os.environ, **spec.settings.worker_env, **threads_environment(1), kernel.RUN_ID: spec.run_id}
+    made = made_of(os.environ, spec.settings.worker_env, spec.settings.inherit_env)
+    return {**made, **threads_environment(1), kernel.RUN_ID: spec.run_id}
 
 
 def threads_environment(count: int) -> dict[str, str]:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from millpond.files import create_private, make_private
 from millpond.logger.pool_logger import PoolLogger
 from millpond.metrics import columns
 from millpond.metrics.columns import Row, rearranged
@@ -65,7 +66,7 @@ class HistoryStore:
     ) -> None:
         if most_bytes < LEAST_BYTES:
             raise ValueError(f"a file of {most_bytes} bytes holds no history: at least {LEAST_BYTES}")
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self.boot = boot
         self._wall_clock = wall_clock
         self._most_bytes = most_bytes
@@ -196,13 +197,14 @@ class HistoryStore:
 
     def _prepared(self) -> sqlite3.Connection:
         """The file, with its tables and this boot in them."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        create_private(self.path)
         connection = self._connect("rwc")
         try:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             _check_version(connection)
+            make_private(self.path)
             connection.executescript(SCHEMA)
             names = json.dumps(columns.COUNTERS), json.dumps(columns.ALL_GAUGES)
             row = (self.boot.boot, self.boot.pool, self.boot.opened, *names)

@@ -7,13 +7,13 @@ and is not can write no more.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from millpond.errors import StoreFailed
+from millpond.files import create_private, make_private
 from millpond.seams import SessionRecord
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ CLAIM = "INSERT INTO owners VALUES (?, 1) ON CONFLICT DO UPDATE SET epoch = epoc
 
 
 class SqliteStore:
-    """A `SessionStore` in the file at `path`, which is made, readable by its owner only, if it is not there.
+    """A `SessionStore` in the file at `path`, which is made if it is not there, and for its owner only.
 
     Without `is_synced` a commit is handed to the system and not waited for: it outlives the program, and no power cut.
     """
@@ -144,11 +144,11 @@ class SqliteStore:
             )
 
     def _prepared(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        create_private(self.path)
         connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
         try:
             version = _checked_version(connection)
+            make_private(self.path)
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             if mode != "wal":
                 raise sqlite3.OperationalError("its file system cannot carry a write-ahead log; use a local disk")

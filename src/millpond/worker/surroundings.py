@@ -26,7 +26,11 @@ def settle(config: Mapping[str, Any]) -> None:
     _write_by_lines()
     with suppress(OSError, ValueError):  # the handler's image may have closed fd 2
         faulthandler.enable(file=2)
-    os.environ.update(config.get("worker_env") or {})
+    for name, value in (config.get("worker_env") or {}).items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
     if config.get("cwd"):
         os.chdir(config["cwd"])
     if config.get("nice"):
@@ -55,7 +59,7 @@ def set_limit(name: str, limit: int) -> None:
     resource.setrlimit(known, (limit, limit))
 
 
-def limit_threads(threads: int, chosen: Mapping[str, str]) -> None:
+def limit_threads(threads: int, chosen: Mapping[str, str | None]) -> None:
     """Give OpenMP and BLAS so many threads, those loaded and those to come; variables in `chosen` are the user's."""
     for name in THREAD_VARIABLES:
         if name not in chosen:

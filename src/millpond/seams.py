@@ -267,7 +267,7 @@ class Engine(Protocol):
     def check(self) -> None:
         """Look for what stands still in the channels; asked twice a second while the program itself runs.
 
-        What does so for four looks (2 s) is told by `distrusted`.
+        What does so for four looks (2 s) is told by `distrusted`. Memory that a burst left is given back here, too.
         """
 
     def heartbeat(self, worker: Any) -> float:

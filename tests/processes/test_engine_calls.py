@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from millpond.wire import frames
+from millpond.wire import buffers, frames
 from millpond.wire.codec import PickleCodec
 from tests.processes.engine_handlers import BornWhere, Plain
 from tests.processes.engine_rig import Session, engine_for, on_a_loop, until
@@ -212,3 +212,24 @@ def test_the_engine_runs_on_uvloop() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scenario())
+
+
+@on_a_loop
+async def test_shared_memory_of_a_burst_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What large arguments touched is given back when the engine looks after its channels."""
+    monkeypatch.setattr(buffers, "UNUSED_S", 0.0)
+    async with engine_for(Plain) as rig:
+        worker = await rig.start()
+        before = shared_memory_kib()
+        assert await rig.ask(worker, "echo", bytearray(800_000)) == ("ok", bytearray(800_000))
+        touched = shared_memory_kib()
+        for _ in range(3):
+            rig.engine.check()
+        assert touched - before >= 1500  # each way
+        assert touched - shared_memory_kib() >= 750
+
+
+def shared_memory_kib() -> int:
+    """What this process has mapped and touched of it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssShmem:"))

@@ -193,6 +193,55 @@ def test_threads_that_answer_at_once_get_slots_of_their_own():
     ends.close()
 
 
+def memory_of(arena: Arena) -> int:
+    """Bytes of memory that its pages take, the page of states not counted."""
+    return os.fstat(arena.fd).st_blocks * 512 - PAGE_BYTES
+
+
+@pytest.fixture
+def roomy():
+    """Both ends of an arena of a hundred pages, at the time 100."""
+    made = Ends(100 * PAGE_BYTES)
+    made.writer.give_back(100.0)
+    yield made
+    made.close()
+
+
+def test_memory_that_a_burst_touched_is_given_back(roomy: Ends):
+    """Not at once, and only what nothing reached since; what is put later arrives as ever."""
+    slots = [roomy.writer.put(b"b" * 10 * PAGE_BYTES) for _ in range(8)]
+    for slot in slots:
+        roomy.reader.drop(slot[0])
+    assert memory_of(roomy.here) == 80 * PAGE_BYTES
+    assert roomy.writer.give_back(111.0) == 0
+    roomy.reader.take(*roomy.writer.put(b"s" * 3 * PAGE_BYTES))
+    assert roomy.writer.give_back(119.0) == 0
+    assert roomy.writer.give_back(122.0) == 77 * PAGE_BYTES
+    assert memory_of(roomy.here) == 3 * PAGE_BYTES
+    assert roomy.writer.give_back(133.0) == 3 * PAGE_BYTES
+    slot = roomy.writer.put(b"again" * PAGE_BYTES)
+    assert roomy.reader.take(*slot) == b"again" * PAGE_BYTES
+
+
+def test_memory_is_given_back_little_by_little(roomy: Ends):
+    """To clear a large piece would hold up everybody else."""
+    roomy.reader.drop(roomy.writer.put(b"b" * 80 * PAGE_BYTES)[0])
+    most = 30 * PAGE_BYTES
+    assert [roomy.writer.give_back(at, most) // PAGE_BYTES for at in (110.0, 120.0, 120.5, 121.0, 121.5)] == [
+        0, 30, 30, 20, 0
+    ]  # fmt: skip
+
+
+def test_memory_that_a_reader_has_not_left_is_kept(roomy: Ends):
+    """However long it takes to come for it, and whatever lies before and behind."""
+    first, second, third = (roomy.writer.put(bytes([65 + n]) * 5 * PAGE_BYTES) for n in range(3))
+    roomy.reader.drop(first[0])
+    roomy.reader.drop(third[0])
+    given = sum(roomy.writer.give_back(100.0 + 11 * n) for n in range(6))
+    assert given == 5 * PAGE_BYTES
+    assert roomy.reader.take(*second) == b"B" * 5 * PAGE_BYTES
+
+
 def test_closing_leaves_nothing_behind():
     """No descriptor, no name in /dev/shm; closing twice is one closing."""
     before = set(os.listdir("/dev/shm")) if Path("/dev/shm").is_dir() else set()

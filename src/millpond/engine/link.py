@@ -119,6 +119,10 @@ class Link:
         """Write a frame without a body."""
         self.outbox.write(_pack(0, kind, 0, position, 0, amount, self.id, call_id, number, _NO_DEADLINE, 0.0))
 
+    def give_back(self, now: float, most: int) -> int:
+        """Give back shared memory that a burst of large arguments left, `most` bytes at a time; how many it was."""
+        return self._slots.give_back(now, most) if self._slots is not None else 0
+
     def settle(self, position: int) -> None:
         """Free a position: its call was answered."""
         self.calls[position] = None

@@ -24,6 +24,7 @@ from millpond.engine.succession import Succession
 from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import Death, EngineEvents, EngineSpec, HandlerFacts
 from millpond.wire import frames
+from millpond.wire.buffers import GIVEN_AT_ONCE_BYTES
 from millpond.wire.codec import make_codec
 
 log = PoolLogger("millpond.engine")
@@ -165,9 +166,11 @@ class LocalEngine:
             self._allow(_PATIENCE_S, self._insist, link)
 
     def check(self) -> None:
-        """Look for workers that are out of step: half a frame came, and then nothing."""
+        """Look for workers that are out of step: half a frame came, and then nothing. And give back unused memory."""
+        now, most = time.monotonic(), GIVEN_AT_ONCE_BYTES
         for link in list(self._links.values()):
             self._inbox.look_at(link)
+            most -= link.give_back(now, most)
 
     def heartbeat(self, worker: Any) -> float:
         """When its interpreter last gave a sign (monotonic seconds, 0.0 for never)."""

@@ -7,6 +7,7 @@ What does not fit goes through the socket instead, which `segments` sees to.
 
 from __future__ import annotations
 
+import mmap
 import threading
 from bisect import insort
 
@@ -16,6 +17,8 @@ from millpond.wire.memory import PAGE_BYTES, SharedMemory, create_memory
 SLOTS = 256
 _FREE, _IN_USE = 0, 1
 _ALIGN = 64  # a cache line: slots share none
+UNUSED_S = 10.0  # memory is given back after once to twice as long
+GIVEN_AT_ONCE_BYTES = 8 * 1024 * 1024  # takes some milliseconds: the system clears what it gives out next
 
 
 class Arena(SharedMemory):
@@ -40,6 +43,10 @@ class Arena(SharedMemory):
         """The arena behind `fd`, which it owns from now on; `nbytes` as given to `create`."""
         return cls(fd, nbytes)
 
+    def give_back(self, begin: int, end: int) -> None:
+        """Give the memory of whole pages between two offsets back; what is read there next is zeros."""
+        self.mapped.madvise(mmap.MADV_REMOVE, PAGE_BYTES + begin, end - begin)
+
     def close(self) -> None:
         """Give up descriptor and memory. Idempotent."""
         self.states.release()
@@ -50,7 +57,7 @@ class Arena(SharedMemory):
 class SlotWriter:
     """The writing end of an arena. `overflows` counts the buffers that found no room."""
 
-    __slots__ = ("_arena", "_live", "_lock", "_unused", "overflows")
+    __slots__ = ("_arena", "_live", "_lock", "_needed", "_since", "_touched", "_unused", "_used", "overflows")
 
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
@@ -58,6 +65,11 @@ class SlotWriter:
         self._live: list[tuple[int, int, int]] = []  # (offset, end, index) of the slots in use, by offset
         self._unused = list(range(SLOTS - 1, -1, -1))  # a stack: the index freed last is taken first
         self.overflows = 0
+        # Slots are taken from the lowest offset, so that what is not needed lies at the end. All are offsets:
+        self._touched = 0  # behind this nothing has memory
+        self._used = 0  # no slot reached behind this in the present period,
+        self._needed = 0  # nor behind this in the one before
+        self._since = 0.0  # when the present period began
 
     def put(self, buffer: bytes | bytearray | memoryview) -> tuple[int, int, int] | None:
         """Copy `buffer` into a slot: its (index, offset, length), or `None` if there is no room."""
@@ -72,7 +84,32 @@ class SlotWriter:
             index = self._unused.pop()
             self._arena.states[index] = _IN_USE
             insort(self._live, (offset, offset + length, index))
+            self._used = max(self._used, offset + length)
         return index, offset, length
+
+    def give_back(self, now: float, most: int = GIVEN_AT_ONCE_BYTES) -> int:
+        """Give memory back that no slot reached for a while, `most` bytes at a time; how many. To be asked often.
+
+        No reader can be there: a slot it has not cleared is in use.
+        """
+        with self._lock:
+            self._reclaim()
+            self._touched = max(self._touched, self._used)
+            if now - self._since >= UNUSED_S:
+                self._since, self._needed = now, self._used
+                self._used = self._live[-1][1] if self._live else 0
+            return self._cut_to(max(self._used, self._needed, self._touched - most))
+
+    def _cut_to(self, offset: int) -> int:
+        begin, end = -(-offset // PAGE_BYTES) * PAGE_BYTES, self._touched
+        if begin >= end or not hasattr(mmap, "MADV_REMOVE"):
+            return 0
+        try:
+            self._arena.give_back(begin, end)
+        except OSError:  # this system cannot make holes in memory
+            return 0
+        self._touched = begin
+        return end - begin
 
     def in_use(self) -> int:
         """Slots the reader has not given back."""

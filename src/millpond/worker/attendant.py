@@ -22,7 +22,7 @@ from millpond.worker.plan import drive, plan
 from millpond.worker.running import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from millpond.wire.logbook import Logbook
     from millpond.worker.runner import Runner
@@ -46,20 +46,21 @@ class Attendant:
             self._poll.register(side, select.POLLIN)
             os.register_at_fork(after_in_child=side.close)
 
-    def start(self, chore: Callable[[], None]) -> None:
-        """Beat twice a second from now on, and do `chore`, which does not raise."""
+    def start(self, chores: Sequence[Callable[[], None]] = ()) -> None:
+        """Beat twice a second from now on, and do the chores, which do not raise."""
         self._logbook.beat(monotonic())
-        threading.Thread(target=self._live, args=(chore,), name="millpond-attendant", daemon=True).start()
+        threading.Thread(target=self._live, args=(chores,), name="millpond-attendant", daemon=True).start()
 
     def serve(self, runner: Runner) -> None:
         """Do errands from now on."""
         self._runner = runner
 
-    def _live(self, chore: Callable[[], None]) -> None:
+    def _live(self, chores: Sequence[Callable[[], None]]) -> None:
         while True:
             has_errands = bool(self._poll.poll(BEAT_S * 1000))
             self._logbook.beat(monotonic())
-            chore()
+            for do in chores:
+                do()
             if has_errands:
                 try:
                     self._read()

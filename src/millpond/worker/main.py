@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import traceback
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -61,7 +62,7 @@ def main(config: Mapping[str, Any], fds: Mapping[str, int], image: type | None =
         disown_in_children(worker.channel)
         orphans = Orphans()
         orphans.note_starts()
-        worker.attendant.start(orphans.reap)
+        worker.attendant.start((orphans.reap, worker.give_back))
         forward_logging(worker.channel, config["incarnation"], config.get("log_level"))
         emitting.install(worker.channel, config["incarnation"], config["emit_rate"])
         code = worker.live(image)
@@ -103,8 +104,13 @@ class Worker:
         self._codec = make_codec(config["codec"], threshold)
         inbound, outbound = (_arena(fds.get(name), config["buffer_bytes"]) for name in ("inbound", "outbound"))
         self._reader = SlotReader(inbound) if inbound is not None else None
-        writer = SlotWriter(outbound) if outbound is not None else None
-        self._answers = Answers(self.channel, self._codec, incarnation, config["max_payload"], writer, threshold)
+        self._writer = SlotWriter(outbound) if outbound is not None else None
+        self._answers = Answers(self.channel, self._codec, incarnation, config["max_payload"], self._writer, threshold)
+
+    def give_back(self) -> None:
+        """Give back shared memory that a burst of large results left."""
+        if self._writer is not None:
+            self._writer.give_back(monotonic())
 
     def live(self, image: type | None) -> int:
         """Start, serve, say goodbye; the exit code. What fails the start is told to the parent."""

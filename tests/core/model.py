@@ -178,13 +178,22 @@ class World:
         self.now = end
 
     def sleep_through(self, seconds: float) -> None:
-        """Let time pass without waking the machine before it is over: a blocked loop."""
+        """Let time pass without waking the machine before it is over: a blocked loop, or a program that was stopped."""
         self.now += seconds
         self.tick()
 
     def tick(self) -> None:
+        """Wake the machine; if that is late, after all was read that lies there."""
+        if self.machine.is_late(self.now):
+            self.read_all()
         self.machine.tick(self.now)
         self.settle()
+
+    def read_all(self) -> None:
+        """The parent reads every answer there is."""
+        for process in self.all:
+            while process.answers:
+                self.deliver(process)
 
     # What processes do
 
@@ -309,7 +318,7 @@ class World:
             frame.is_proven = not (self.doubtful_withdrawals and self.random.random() < 0.3)
             if not frame.is_proven:
                 self.ledger.claims(call)
-        is_proven = waiting[0].is_proven if waiting else call.id in process.dropped
+        is_proven = waiting[0].is_proven if waiting else call.id in process.dropped or process.found_late(call)
         self.machine.withdrawn(worker, call, is_proven, self.now)
 
     def _interrupt(self, worker: Worker, call: Call) -> None:

@@ -90,18 +90,26 @@ class Process:
         """Look at the next frame: pass over it, find it expired, or begin."""
         frame = self.frames.popleft()
         call = frame.call
-        if not frame.is_proven:
-            ledger.claims(call)
-        if frame.is_withdrawn:
+        is_claimed = frame.is_withdrawn and not frame.is_proven  # before the time that has passed since
+        if now >= frame.deadline and not is_claimed:
+            self._answer(0 if frame.is_withdrawn else call.id, "expired", now)
+        elif frame.is_withdrawn:
             self._answer(0 if frame.is_proven else call.id, "skipped", now)
-        elif now >= frame.deadline:
-            self._answer(call.id, "expired", now)
         else:
+            ledger.claims(call)
             self.running[call.id] = frame
             if not call.is_chore:
                 ledger.begins(call, max_attempts)
             if call.session is not None:
                 self._sit_down(frame, ledger)
+
+    def found_late(self, call: Call) -> bool:
+        """Whether it passed over the call, never claimed, and the parent has not read that: it names no call then."""
+        for at, answer in enumerate(self.answers):
+            if answer[:2] == (call.id, "expired"):
+                self.answers[at] = (0, *answer[1:])
+                return True
+        return False
 
     @property
     def can_attend(self) -> bool:

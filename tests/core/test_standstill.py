@@ -98,3 +98,132 @@ def test_a_start_takes_no_longer_because_the_pool_stood_still():
     world.advance(0.2)
     world.get_ready(world.all[0])
     assert world.machine.sizing.start_s < 1.0
+
+
+def test_nobody_is_judged_the_moment_the_pool_goes_on():
+    """A patience that would have ended just when the pool stood still is a moment longer: the judged slept as well."""
+    world = World(min_workers=1, max_workers=1, cancel_grace=0.3).begin()
+    call = world.submit()
+    (process,) = world.all
+    world.claim(process)
+    world.cancel(call)
+    world.advance(0.29)
+    world.sleep_through(20.0)
+    assert not process.is_killed
+    world.advance(0.3)
+    assert process.is_killed
+
+
+def test_an_answer_that_ended_in_time_counts_though_the_pool_stood_still():
+    """It was finished long before the deadline, and read long after."""
+    world = World(min_workers=1, max_workers=1).begin()
+    call = world.submit(deadline=3.0)
+    (process,) = world.all
+    world.claim(process)
+    world.now += 1.0
+    world.complete(process, process.running[call.id])
+    world.sleep_through(20.0)
+    assert (call.ending, world.promises[call.id].told) == ("ok", [call.id])
+
+
+def test_what_waits_past_its_deadline_is_sent_to_nobody():
+    """Answers are read before the clock is looked at, and free places are not for what is late."""
+    world = World(min_workers=2, max_workers=2).begin()
+    running = [world.submit() for _ in range(2)]
+    late = [world.submit(deadline=0.1) for _ in range(20)]
+    in_time = world.submit()
+    for process in world.all:
+        world.claim(process)
+        world.complete(process, next(iter(process.running.values())))
+    world.now += 5.0
+    world.read_all()
+    assert {call.ending for call in running} == {"ok"}
+    assert {(call.ending, call.attempts) for call in late} == {("expired", 0)}
+    assert {told.outcome for call in late for told in world.promises[call.id].told} == {"not_started"}
+    assert in_time.state == "running"
+
+
+def test_a_late_call_of_a_session_is_passed_over():
+    """However many stand in its line: the first that is in time is next."""
+    world = World(min_workers=1, max_workers=1).begin()
+    session = world.open_session("a")
+    first = world.submit("say", session=session)
+    late = [world.submit("say", session=session, deadline=0.1) for _ in range(400)]
+    in_time = world.submit("say", session=session)
+    (process,) = world.all
+    world.claim(process)
+    world.complete(process, process.running[first.id])
+    world.now += 5.0
+    world.read_all()
+    assert {(call.ending, call.attempts) for call in late} == {("expired", 0)}
+    assert in_time.state == "running"
+
+
+def test_a_late_call_in_a_workers_queue_makes_room_for_the_next_of_its_session():
+    """It waits for the worker its session is bound to, behind a call of another."""
+    world = World(min_workers=1, max_workers=1).begin()
+    (process,) = world.all
+    session = world.open_session("a")
+    world.submit("say", session=session)
+    world.answer(process)
+    other = world.submit()
+    late, in_time = world.submit("say", session=session, deadline=0.1), world.submit("say", session=session)
+    world.claim(process)
+    world.complete(process, process.running[other.id])
+    world.now += 5.0
+    world.read_all()
+    assert (late.ending, late.attempts, in_time.state) == ("expired", 0, "running")
+
+
+def test_a_call_that_comes_past_its_deadline_is_not_sent():
+    """Its time began in another thread, while the loop was busy."""
+    world = World(min_workers=1, max_workers=1).begin()
+    call = world.submit(deadline=-1.0)
+    assert (call.ending, call.attempts) == ("expired", 0)
+    (told,) = world.promises[call.id].told
+    assert told.outcome == "not_started"
+    assert not world.machine.stood_still(world.now - 1.0, world.now)
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["too late", "hanging"])
+def test_a_deadline_that_passed_while_the_pool_stood_still_says_nothing_of_the_operation(answers):
+    """Its worker may have been stopped as well; the breaker is told of what ran."""
+    world = World(min_workers=8, max_workers=8).begin()
+    calls = [world.submit(deadline=1.0) for _ in range(8)]
+    for process in world.all:
+        world.claim(process)
+    world.now += 5.0
+    if answers:
+        for process in world.all:
+            world.complete(process, next(iter(process.running.values())))
+    world.tick()
+    assert {call.ending for call in calls} == {"expired"}
+    assert world.operation("work").breaker.state == "closed"
+    assert world.operation("work").ended == 0
+
+
+def test_a_deadline_that_passes_while_the_pool_runs_counts():
+    """The same calls, and a pool that is awake: the operation hangs."""
+    world = World(min_workers=8, max_workers=8).begin()
+    for _ in range(8):
+        world.submit(deadline=1.0)
+    for process in world.all:
+        world.claim(process)
+    world.advance(1.1)
+    assert world.operation("work").breaker.state == "open"
+
+
+def test_a_call_that_its_worker_found_late_was_never_claimed():
+    """Its deadline passed on the way: taken back in time or answered as late, it did not start."""
+    world = World(min_workers=1, max_workers=1).begin()
+    call = world.submit(deadline=1.0)
+    (process,) = world.all
+    world.advance(0.99)
+    world.now += 0.011
+    world.claim(process)
+    world.advance(0.1)
+    assert process.answers
+    world.read_all()
+    (told,) = world.promises[call.id].told
+    assert (told.code, told.outcome) == ("deadline_exceeded", "not_started")
+    assert process.record.load == 0

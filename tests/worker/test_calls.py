@@ -90,13 +90,13 @@ def test_times_of_an_answer_enclose_the_operation(parent_of):
 
 
 def test_a_withdrawn_call_does_not_run(parent_of):
-    """The parent took it back before it was claimed: skipped, even if its deadline has passed as well."""
+    """The parent took it back before it was claimed; one whose deadline has passed as well is found late."""
     parent = parent_of(Echo)
     gone, late, kept = parent.call("say", 1), parent.call("say", 2, deadline=0.0), parent.call("say", 3)
     assert parent.logbook.withdraw(gone % 256)
     assert parent.logbook.withdraw(late % 256)
     parent.serve()
-    assert [parent.answer(i).kind for i in (gone, late, kept)] == [frames.SKIPPED, frames.SKIPPED, frames.OK]
+    assert [parent.answer(i).kind for i in (gone, late, kept)] == [frames.SKIPPED, frames.EXPIRED, frames.OK]
     assert parent.runner.operations[parent.numbers["say"]].function.__self__.calls == 1
 
 
@@ -109,13 +109,21 @@ def test_expired_work_never_runs(parent_of):
     assert parent.value(in_time) == 2
 
 
-def test_every_call_is_claimed_and_ended_in_the_logbook(parent_of):
+def test_a_late_call_is_not_claimed(parent_of):
+    """The parent that takes it back afterwards has the proof that it did not start."""
+    parent = parent_of(Echo)
+    late = parent.call("say", 1, deadline=1.0)
+    parent.serve()
+    assert parent.logbook.withdraw(late % 256)
+
+
+def test_every_call_that_runs_is_claimed_and_ended_in_the_logbook(parent_of):
     """After a death the parent reads there what had started."""
     parent = parent_of(Echo)
-    ids = [parent.call("say", 1), parent.call("raise_it", ValueError), parent.call("say", 1, deadline=0.0)]
+    ids = [parent.call("say", 1), parent.call("raise_it", ValueError)]
     parent.serve()
     assert all(parent.logbook.is_claimed(i % 256) for i in ids)
-    assert parent.logbook.ended() == 3
+    assert parent.logbook.ended() == 2
 
 
 def test_an_exception_arrives_as_itself_with_the_handlers_traceback(parent_of):

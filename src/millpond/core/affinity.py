@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import dispatch, endings, expiry, fleet, lifetime, moving, sleeping
+from millpond.core import dispatch, endings, expiry, fleet, leaving, lifetime, moving, sleeping
 from millpond.core.call import QUEUED, Call
 from millpond.core.session import CLOSED, CLOSING, LOST, OPEN, TRANSITIONS, Session
 from millpond.core.transitions import move
@@ -115,8 +115,11 @@ def call_left(m: Machine, session: Session, call: Call, now: float) -> None:
 
 
 def serve_next(m: Machine, session: Session, now: float) -> None:
-    """Nothing of the session is outside its line: its next call is, or it rests, or ends."""
+    """Nothing of the session is outside its line: its next call is that is not too late, or it rests, or ends."""
     following = session.next_waiting()
+    while following is not None and following.deadline <= now:
+        leaving.leave(m, following, "deadline_exceeded", now)
+        following = session.next_waiting()
     if following is not None:
         dispatch.place(m, following, now)
     elif session.state == CLOSING:

@@ -30,7 +30,7 @@ def unmatched(m: Machine, worker: Worker, call_id: int, kind: AnswerKind, value:
     errand = worker.aside.get(call_id)
     if errand is not None:
         aside.answered(m, worker, errand, kind, value, now)
-    elif kind == "skipped" and worker.skips:
+    elif kind in NEVER_BEGAN and worker.skips:
         worker.skips -= 1
     else:
         m.late_answers += 1
@@ -41,7 +41,7 @@ def judge(m: Machine, call: Call, kind: AnswerKind, value: Any, duration: float,
     if kind == "ok":
         call.op.learn(duration)
         if ended > call.deadline and not call.is_chore:
-            endings.fault(m, call, now)
+            endings.outran(m, call, now)
             _expire(m, call, "completed", now)
         else:
             endings.finish(m, call, "ok", value, now)

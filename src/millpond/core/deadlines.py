@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from millpond.core.standstill import Standstills
 
 TICKS = 128  # a second; a deadline is noticed at most 1/128 s late
+AWAKE_S = 0.25  # seconds a pool that stood still is awake at least before it judges: the judged may have slept, too
 
 
 class Sleeper(Protocol):
@@ -117,9 +118,10 @@ class Agenda:
         last = next(self._order)
         while self._entries and self._entries[0][0] <= now and self._entries[0][1] < last:
             at, _, verb, subject, since = heapq.heappop(self._entries)
-            if since is not None:
-                at += self._standstills.within(since, now)
-                if at > now:
-                    self._push(at, verb, subject, now)
-                    continue
-            yield verb, subject
+            still_s = self._standstills.within(since, now) if since is not None else 0.0
+            if not still_s:
+                yield verb, subject
+            elif at + still_s > now + AWAKE_S:
+                self._push(at + still_s, verb, subject, now)
+            else:  # for the last time: else a loop that is always late would never judge
+                self._push(now + AWAKE_S, verb, subject, None)

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import aside, free, lifetime, sleeping
+from millpond.core import aside, free, leaving, lifetime, sleeping
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.operation import UNKNOWN
 from millpond.core.transitions import move
@@ -50,6 +50,9 @@ def place(m: Machine, call: Call, now: float) -> None:
 
 
 def _place_current(m: Machine, session: Session, call: Call, now: float) -> None:
+    if call.deadline <= now:
+        leaving.leave(m, call, "deadline_exceeded", now)
+        return
     session.current = call
     worker = session.worker
     if call.operation == EXPORT_ASIDE:
@@ -171,12 +174,18 @@ def _free_for_waiting(m: Machine) -> Worker | None:
 
 
 def _serve_next(m: Machine, worker: Worker, now: float) -> bool:
-    """Send the oldest call that waits for this worker, if there is one and it fits."""
+    """Send the oldest call that waits for this worker, if there is one and it fits; or end it, if its time is over.
+
+    The clock may be far beyond what the deadlines were last looked at for.
+    """
     queue = _next_queue(m, worker)
     if queue is None:
         return False
     call = queue.head()
     assert call is not None
+    if call.deadline <= now:
+        leaving.leave(m, call, "deadline_exceeded", now)
+        return True
     if not has_room(m, worker, call):
         return False
     queue.remove(call)

@@ -75,8 +75,18 @@ def end_queued(m: Machine, call: Call, ending: Ending, error: PoolError, now: fl
         affinity.call_left(m, call.session, call, now)
 
 
+def outran(m: Machine, call: Call, now: float) -> None:
+    """The call outran its deadline while it ran: its breaker is told, before the call ends.
+
+    A deadline that passed while the pool stood still says nothing of the operation, whose worker may have been stopped
+    as well: it is no run at all.
+    """
+    if not m.stood_still_at(call.deadline, now):
+        fault(m, call, now)
+
+
 def fault(m: Machine, call: Call, now: float) -> None:
-    """The call cost its worker, or outran its deadline while it ran: its breaker is told, before the call ends."""
+    """The call cost its worker, or outran its deadline: its breaker is told, before the call ends."""
     op, before = call.op, call.op.breaker.state
     op.ended += 1
     op.breaker.fault(call.id, now, op.ended)

@@ -89,7 +89,7 @@ def _leave_running(m: Machine, call: Call, now: float) -> None:
     code = call.leaving
     if not call.is_chore:
         if code == "deadline_exceeded":
-            endings.fault(m, call, now)
+            endings.outran(m, call, now)
         endings.finish(m, call, TABLE[code].ending, farewell(m, call, code, "unknown", now), now)
     if code == "cancelled" and call.on_cancel == "abandon":
         if call.deadline != math.inf:

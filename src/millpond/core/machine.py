@@ -28,6 +28,7 @@ from millpond.core import (
     sleeping,
 )
 from millpond.core.call import QUEUED, RUNNING, Call
+from millpond.core.deadlines import TICKS
 from millpond.core.operation import Operation
 from millpond.core.records import Records
 from millpond.core.sizing import GROW_AFTER
@@ -109,7 +110,10 @@ class Machine(Records):
             endings.say_if_changed(self, call.op, before)
         if self.tells_starts:
             self.say(events.CallStarted, call.id, call.op.name, call.nbytes)
-        dispatch.place(self, call, now)
+        if call.deadline > now:
+            dispatch.place(self, call, now)
+        else:  # it took its time from another thread, or it has none
+            leaving.leave(self, call, "deadline_exceeded", now)
         if session is not None and session.affinity == "fail_fast" and call.state == QUEUED and session.worker:
             endings.end_queued(self, call, "rejected", affinity.busy(session), now)
 
@@ -122,7 +126,7 @@ class Machine(Records):
         """When it came, in which order it is served, and until when. Raises for what no time can be."""
         call.submitted_at = now
         call.key = now - call.priority * self.settings.priority_age if call.priority else now
-        if call.deadline != math.inf:
+        if call.deadline != math.inf and call.deadline > now:
             self.wheel.add(call)
 
     # Calls go out
@@ -205,6 +209,11 @@ class Machine(Records):
         """Seconds since then in which the pool did not run; a wake-up that is overdue by now counts as well."""
         still_s = self.standstills.within(since, now)
         return still_s + now - max(since, self.wake_at) if self.is_late(now) else still_s
+
+    def stood_still_at(self, at: float, now: float) -> bool:
+        """Whether a deadline that has passed by now did so while the pool stood still."""
+        woken_at = at + 1 / TICKS  # to notice it, at the latest
+        return self.standstills.covers(at, woken_at) or (self.is_late(now) and woken_at >= self.wake_at)
 
     def is_late(self, now: float) -> bool:
         """Whether the pool should have been woken a while ago: what came in meanwhile is read before it is."""

@@ -24,6 +24,10 @@ class Standstills:
         """The pool was to be awake at `begin` and was so at `end`."""
         self._past.append((begin, end))
 
+    def covers(self, at: float, until: float) -> bool:
+        """Whether the pool stood still at some time between the two."""
+        return any(begin <= until and at <= end for begin, end in self._past)
+
     def within(self, since: float, now: float) -> float:
         """Seconds between the two times in which the pool stood still."""
         still_s = 0.0

@@ -140,8 +140,9 @@ class Answers:
                 return  # it was given up, and takes no place that could be free now
         if saved is not None and held > 0:
             self._events.saved(link.worker, call_id, *saved)
-        # Nobody waits for the answer of a call that was taken back, but that the worker passed over it is news.
-        if held > 0 or told == "skipped":
+        # Nobody waits for the answer of a call that was taken back, but that the worker passed over it is news. It
+        # finds it late if the deadline passed before it got there.
+        if held > 0 or told in ("skipped", "expired"):
             # It names no call: the same call may have been sent here again meanwhile, under another position.
             self._events.answered(link.worker, call_id if held > 0 else 0, told, value, began, ended, flags)
 

@@ -108,25 +108,29 @@ class Runner:
     def admit(self, fields: Fields, body: Body) -> float | None:
         """Claim the call and return the time; `None` if it must not run, which is then answered.
 
-        The claim comes first: a parent that withdraws a call and finds no claim knows that it will not run.
+        The claim comes before the look at what the parent asks: a parent that withdraws a call and finds no claim knows
+        that it will not run. The deadline comes before the claim: what is late is never claimed, so that the parent
+        can prove that it did not start.
         """
-        request = self._claim(fields[3])
         started = monotonic()
-        if not request and started < fields[9]:
+        if started >= fields[9]:
+            self._pass_over(EXPIRED, fields, body)
+        elif self._claim(fields[3]):
+            self.end(fields)
+            self._pass_over(SKIPPED, fields, body)
+        else:
             return started
-        # A withdrawn call is awaited as skipped, even if its deadline has passed meanwhile.
-        self._refuse(SKIPPED if request else EXPIRED, fields, body)
         return None
 
     def skip(self, fields: Fields, body: Body) -> None:
         """Answer a call that was given up while it waited in this process."""
         self._claim(fields[3])
-        self._refuse(SKIPPED, fields, body)
+        self.end(fields)
+        self._pass_over(SKIPPED, fields, body)
 
-    def _refuse(self, kind: int, fields: Fields, body: Body) -> None:
+    def _pass_over(self, kind: int, fields: Fields, body: Body) -> None:
         if fields[2] & SEGMENTED:
             segments.release(tracing.split(body)[1] if fields[2] & TRACED else body, self._reader)
-        self.end(fields)
         self.answers.bare(kind, fields)
 
     def decode(

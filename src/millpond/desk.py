@@ -20,7 +20,7 @@ from millpond.core.affinity import lost
 from millpond.core.call import QUEUED, Call
 from millpond.core.operation import Operation as CoreOperation
 from millpond.core.warmup import Command
-from millpond.errors import BadArgument, PayloadTooLarge, PoolError, SessionLost
+from millpond.errors import BadArgument, OutOfMemory, PayloadTooLarge, PoolError, SessionLost
 from millpond.runtime.tickets import end_trace
 from millpond.seams import FUNCTION, HandlerFacts, TraceSource
 from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S
@@ -199,7 +199,8 @@ class Desk:
         try:
             payload = self._codec.freeze_arguments(args, kwargs)
         except CodecError as error:
-            raise BadArgument(f"the arguments of {operation.name!r} cannot be sent: {error}") from error
+            kind = OutOfMemory if isinstance(error.__cause__, MemoryError) else BadArgument
+            raise kind(f"the arguments of {operation.name!r} cannot be sent: {error}") from error
         if len(payload) > self._max_payload:
             raise PayloadTooLarge(
                 f"the arguments of {operation.name!r} are {len(payload)} bytes, max_payload is {self._max_payload}"

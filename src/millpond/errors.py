@@ -34,6 +34,9 @@ TABLE: dict[str, Code] = {
     "result_not_serializable": Code("failed", "completed", "no", 500, "The result cannot be sent to the caller."),
     "bad_argument": Code("rejected", "not_started", "no", 400, "The call does not fit the handler."),
     "payload_too_large": Code("rejected", "not_started", "no", 413, "Arguments or result exceed `max_payload`."),
+    "out_of_memory": Code(
+        "failed", "not_started", "safe", 503, "There was no memory to read or write the call's arguments."
+    ),
     "deadline_exceeded": Code("expired", "unknown", "if idempotent", 504, "The deadline passed before the answer."),
     "cancelled": Code("cancelled", "unknown", "if idempotent", 499, "The caller gave the call up."),
     "queue_full": Code("rejected", "not_started", "safe", 503, "The queue holds `max_queued` calls or bytes."),
@@ -156,8 +159,21 @@ class PayloadTooLarge(PoolError):
     code = "payload_too_large"
 
 
+class OutOfMemory(PoolError):
+    """There was no memory to make the call's arguments out, or to read them in the worker; the operation did not run.
+
+    Nothing is wrong with the call: it may be made again, to a worker that has room.
+    """
+
+    code = "out_of_memory"
+
+
 class DeadlineExceeded(PoolError, TimeoutError):
-    """The deadline passed first; `outcome` says whether the work may have run. Also a `TimeoutError`."""
+    """The deadline passed first; `outcome` says whether the work may have run. Also a `TimeoutError`.
+
+    `not_started`: it never ran. `unknown`: it was running, or a worker that ran it died. `completed`: it ran to its
+    end, but only after the deadline, and the result is dropped.
+    """
 
     code = "deadline_exceeded"
 

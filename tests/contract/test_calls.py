@@ -103,6 +103,17 @@ async def test_an_argument_that_cannot_be_sent_is_refused(site):
         assert "generator" in str(error)
 
 
+async def test_a_program_without_memory_for_an_argument_blames_no_argument(site):
+    """It did not run, and may be made again."""
+
+    class Greedy:
+        def __reduce__(self):
+            raise MemoryError
+
+    async with site.pool() as pool:
+        check(await failure(pool.call("echo", Greedy())), "out_of_memory", "not_started")
+
+
 async def test_an_exception_comes_as_itself_with_the_workers_traceback(site):
     """Same type and arguments; the cause is text that shows the handler's own line."""
     async with site.pool() as pool:

@@ -67,6 +67,27 @@ def test_parts_arrive_in_order_with_their_kinds(ends: Ends, size: int, with_aren
     assert ends.writer.in_use() == 0
 
 
+class Short(SlotReader):
+    """Has no memory for its second copy."""
+
+    copies = 0
+
+    def take(self, index: int, offset: int, length: int) -> bytearray:
+        self.copies += 1
+        if self.copies == 2:
+            raise MemoryError
+        return super().take(index, offset, length)
+
+
+def test_slots_come_back_from_a_reader_without_memory(ends: Ends):
+    """What could not be read is dropped with what lies behind it."""
+    body = body_of(Frozen([b"s"], [bytearray(2000) for _ in range(4)]), ends.writer)
+    assert ends.writer.in_use() == 4
+    with pytest.raises(MemoryError):
+        unpack(body, Short(ends.there))
+    assert ends.writer.in_use() == 0
+
+
 def test_only_what_is_above_the_threshold_takes_a_slot(ends: Ends):
     """Small parts are cheaper in the frame."""
     body = body_of(Frozen([b"s" * THRESHOLD], [b"b" * (THRESHOLD + 1)]), ends.writer)

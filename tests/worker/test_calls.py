@@ -176,6 +176,28 @@ def test_arguments_that_cannot_be_read_are_a_bad_argument(parent_of):
     assert parent.value(after) == 1
 
 
+def run_out_of_memory():
+    raise MemoryError
+
+
+class Greedy:
+    """Needs more memory than there is where it is unpickled."""
+
+    def __reduce__(self):
+        return run_out_of_memory, ()
+
+
+def test_a_worker_without_memory_for_the_arguments_blames_nobody(parent_of):
+    """The call did not start and may be made again; the next one is served."""
+    parent = parent_of(Echo)
+    failed, after = parent.call("say", Greedy()), parent.call("say", 1)
+    parent.serve()
+    fault = parent.answer(failed)
+    assert (fault.value["code"], fault.value["outcome"]) == ("out_of_memory", "not_started")
+    assert "MemoryError" in fault.value["message"]
+    assert parent.value(after) == 1
+
+
 def test_a_result_that_cannot_be_carried_is_told(parent_of):
     """The operation is complete, its result is not serializable, and the reason is in the message."""
     parent = parent_of(Echo)

@@ -29,6 +29,7 @@ BLAME: dict[str, Blame] = {
     "session_lost": "ours",
     "session_restored": "ours",
     "store_failed": "ours",
+    "out_of_memory": "ours",
     "handler_error": "handler",
     "result_not_serializable": "handler",
     "circuit_open": "handler",

@@ -7,6 +7,8 @@ has frozen a value and before it thaws one; the receiver gets private copies and
 from __future__ import annotations
 
 import struct
+from collections import deque
+from collections.abc import Iterable
 
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Frozen
@@ -60,21 +62,32 @@ def unpack(body: bytes | memoryview, reader: SlotReader | None) -> tuple[list[Pa
     whole = memoryview(body)
     streams: list[Part] = []
     buffers: list[Part] = []
-    for place, index, offset, length in rows:
-        into = streams if place in (STREAM_INLINE, STREAM_IN_SLOT) else buffers
-        if place in _IN_SLOT:
-            assert reader is not None
-            take = reader.take_bytes if place == BYTES_IN_SLOT else reader.take
-            into.append(take(index, offset, length))
-        else:
-            into.append(_private(place, whole[at : at + length]))
-            at += length
+    left = deque(rows)
+    try:
+        while left:
+            place, index, offset, length = left[0]
+            into = streams if place in (STREAM_INLINE, STREAM_IN_SLOT) else buffers
+            if place in _IN_SLOT:
+                assert reader is not None
+                take = reader.take_bytes if place == BYTES_IN_SLOT else reader.take
+                into.append(take(index, offset, length))
+            else:
+                into.append(_private(place, whole[at : at + length]))
+                at += length
+            left.popleft()
+    except MemoryError:  # the slots would stay in use for as long as the worker lives
+        _drop(left, reader)
+        raise
     return streams, buffers
 
 
 def release(body: bytes | memoryview, reader: SlotReader | None) -> None:
     """Free the slots of a body that nobody will read; raises `ProtocolError` like `unpack`."""
-    for place, index, _, _ in _rows(body, reader)[0]:
+    _drop(_rows(body, reader)[0], reader)
+
+
+def _drop(rows: Iterable[tuple[int, int, int, int]], reader: SlotReader | None) -> None:
+    for place, index, _, _ in rows:
         if place in _IN_SLOT:
             assert reader is not None
             reader.drop(index)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from millpond.errors import Interrupted
 from millpond.seams import CLOSE_SESSION, EXPORTS
 from millpond.wire.frames import INTERRUPTED, ITEM, OK, SESSION_FAILED
-from millpond.wire.wording import error_text, type_name
 from millpond.worker import session as sessions
 from millpond.worker.answers import Unsendable
+from millpond.worker.runner import why_unreadable
 from millpond.worker.stack import invoke, invoke_cleanup
 
 if TYPE_CHECKING:
@@ -219,13 +219,10 @@ def _unreadable(runner: Runner, running: Running, seat: Seat, error: BaseExcepti
     fields = running.fields
     runner.end(fields, error)
     del runner.seats[seat.number]
-    message = (
-        f"the state of session {seat.number} cannot be read in the worker: {type_name(type(error))}: "
-        f"{error_text(error)}; it is kept as it is: mend the code and replace the workers, or close the session"
-    )
-    runner.answers.fault(
-        fields, started, monotonic(), "handler_error", "not_started", message, error, flags=SESSION_FAILED
-    )
+    code, message = why_unreadable(f"the state of session {seat.number}", error, "handler_error")
+    if code == "handler_error":
+        message += "; it is kept as it is: mend the code and replace the workers, or close the session"
+    runner.answers.fault(fields, started, monotonic(), code, "not_started", message, error, flags=SESSION_FAILED)
 
 
 def _closing(runner: Runner, running: Running, seat: Seat, started: float) -> Plan:

@@ -232,10 +232,8 @@ class Runner:
             flags = SESSION_FAILED
         elif self.saver is not None and seat is not None and seat is not NO_SEAT:
             ahead = self.saver.unchanged(seat)
-        message = f"the arguments cannot be read in the worker: {type_name(type(error))}: {error_text(error)}"
-        self.answers.fault(
-            fields, started, ended, "bad_argument", "not_started", message, error, flags=flags, ahead=ahead
-        )
+        code, message = why_unreadable("the arguments", error, "bad_argument")
+        self.answers.fault(fields, started, ended, code, "not_started", message, error, flags=flags, ahead=ahead)
 
     def is_asked_to_stop(self, fields: Fields) -> bool:
         """Whether the logbook asks this call to stop. Only before its answer: then the position is another call's."""
@@ -264,3 +262,14 @@ class Runner:
         if self.saver is None or fields[4] >= len(self.operations):  # the pool's own errands change nothing
             return None
         return self.saver.saved(seat, exported)
+
+
+def why_unreadable(what: str, error: BaseException, code: str) -> tuple[str, str]:
+    """The code and the message of a call whose arguments, or session's state, could not be decoded.
+
+    `code` says whose fault it is, unless there was no memory: then it is nobody's who made the call.
+    """
+    told = f"{what} cannot be read in the worker: {type_name(type(error))}: {error_text(error)}"
+    if not isinstance(error, MemoryError) and not isinstance(error.__cause__, MemoryError):
+        return code, told
+    return "out_of_memory", f"{told}; the operation did not run: send less at a time, or let workers have more memory"

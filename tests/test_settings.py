@@ -40,7 +40,7 @@ def test_each_setting_says_what_it_is(name):
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("max_worker", "max_workers"), ("timeout", "idle_timeout"), ("Concurrency", "concurrency"), ("x", "")],
+    [("max_worker", "max_workers"), ("timeout", "deadline"), ("Concurrency", "concurrency"), ("x", "")],
 )
 def test_an_unknown_name_is_refused_with_the_nearest_known(name, nearest):
     """Misspelling a setting never means using its default."""
@@ -70,6 +70,33 @@ def test_a_value_of_the_wrong_kind_is_refused(name, value):
     """Neither text for a number nor a truth value for a count is guessed at."""
     with pytest.raises(TypeError, match=rf"{name}(\[.*\])? must "):
         Settings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [("max_workers", "4", "int"), ("min_ready", "1", "int | None"), ("rlimits", 3, r"Mapping\[str, int\]")],
+)
+def test_a_refusal_says_in_plain_words_what_is_wanted(name, value, wanted):
+    """The kind as it is written in a program, not as the interpreter prints it."""
+    with pytest.raises(TypeError, match=f"^{name} must be {wanted}, not "):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ({"rlimits": {"MEMORY": 1}}, "rlimits names 'MEMORY'.*known are AS, "),
+        ({"rlimits": {"AS": "1G"}}, r"rlimits\['AS'\] must be a whole number"),
+        ({"rlimits": {"AS": -2}}, r"rlimits\['AS'\] must be a whole number"),
+        ({"cpu_affinity": [0, 100_000]}, "cpu_affinity names core 100000; the machine has 0 to "),
+        ({"cpu_affinity": ["0"]}, "cpu_affinity names core '0'"),
+        ({"cpu_affinity": []}, "cpu_affinity names no core"),
+    ],
+)
+def test_surroundings_no_worker_could_have_are_named_when_they_are_set(setting, named):
+    """Not when the first worker fails to start for them."""
+    with pytest.raises(ValueError, match=named):
+        Settings(**setting)
 
 
 @pytest.mark.parametrize(("name", "value"), [("codec", "json"), ("start_method", "forkserver"), ("affinity", None)])

@@ -5,9 +5,11 @@ Names are resolved when they are first used, so that a worker which needs a part
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from millpond.errors import *  # noqa: F403
     from millpond.executor import Executor as Executor
     from millpond.pool import Pool as Pool
@@ -40,11 +42,33 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_errors()})
+
+
+def _errors() -> dict[str, Any]:
+    """What `errors` defines: its classes, and the tables and types beside them."""
     from importlib import import_module
 
-    found = getattr(import_module(f"millpond.{_HOMES.get(name, 'errors')}"), name, None)
-    if found is None or name.startswith("_"):
-        raise AttributeError(f"module 'millpond' has no attribute {name!r}")
-    globals()[name] = found
-    return found
+    errors = import_module("millpond.errors")
+    own = ("CLASSES", "Ending", "Outcome", "TABLE")
+    return {
+        name: value
+        for name, value in vars(errors).items()
+        if name in own or (isinstance(value, type) and value.__module__ == errors.__name__)
+    }
+
+
+if not TYPE_CHECKING:  # to a type checker the names above are all there are
+
+    def __getattr__(name: str) -> Any:
+        from importlib import import_module
+
+        if name in _HOMES:
+            found = getattr(import_module(f"millpond.{_HOMES[name]}"), name)
+        elif not name.startswith("_") and name in _errors():
+            found = _errors()[name]
+        else:
+            raise AttributeError(f"module 'millpond' has no attribute {name!r}")
+        globals()[name] = found
+        return found

@@ -23,7 +23,7 @@ from millpond.core.warmup import Command
 from millpond.errors import BadArgument, OutOfMemory, PayloadTooLarge, PoolError, SessionLost
 from millpond.runtime.tickets import end_trace
 from millpond.seams import FUNCTION, HandlerFacts, TraceSource
-from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S
+from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, nearest
 from millpond.wire import errands
 from millpond.wire.codec import Codec, CodecError
 from millpond.wire.functions import freeze_function, function_name
@@ -52,8 +52,7 @@ class Options:
         """A copy with `changes`; raises `TypeError` or `ValueError` for what no call can have."""
         for name, value in changes.items():
             if name not in _CHECKS:
-                near = difflib.get_close_matches(name, _CHECKS, n=1, cutoff=0.0)
-                raise TypeError(f"unknown option {name!r}; did you mean {near[0]!r}?")
+                raise TypeError(f"unknown option {name!r}; did you mean {nearest(name, _CHECKS)!r}?")
             if not _CHECKS[name](value):
                 raise ValueError(f"option {name} cannot be {value!r}{_BOUNDS.get(name, '')}")
         return replace(self, **changes)

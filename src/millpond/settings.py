@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -28,6 +28,17 @@ OnInterrupt = Literal["keep", "replace"]
 OnCancel = Literal["interrupt", "abandon"]
 
 KiB, MiB = 1024, 1024 * 1024
+# What other pools and clients call it -> its name here.
+MEANT = {
+    "timeout": "deadline",
+    "time_limit": "deadline",
+    "workers": "max_workers",
+    "max_tasks_per_child": "max_calls",
+    "maxtasksperchild": "max_calls",
+    "mp_context": "start_method",
+    "retry": "idempotent",
+    "retries": "max_attempts",
+}
 LONGEST_DEADLINE_S = 1e8  # three years; what is longer is no deadline, and `None` says that
 HIGHEST_PRIORITY = 2**31  # and, negated, the lowest
 
@@ -161,6 +172,9 @@ class Settings:
             raise ValueError(f"min_workers ({self.min_workers}) is above max_workers ({self.max_workers})")
         check_environment(self.worker_env, self.inherit_env)
         self._check_store()
+        _check_limits(self.rlimits)
+        if self.cpu_affinity is not None:
+            _check_cores(self.cpu_affinity)
 
     def _check_store(self) -> None:
         store = self.session_store
@@ -203,8 +217,13 @@ def check_names(names: Mapping[str, Any]) -> None:
     """Raise `TypeError` for the first name that is no setting, with the nearest one that is."""
     for name in names:
         if name not in FIELDS:
-            near = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.0)
-            raise TypeError(f"unknown setting {name!r}; did you mean {near[0]!r}?")
+            raise TypeError(f"unknown setting {name!r}; did you mean {nearest(name, FIELDS)!r}?")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that was meant, as far as can be told: what others call by that name, or one spelled like it."""
+    meant = MEANT.get(name.lower().removesuffix("_s"), "")
+    return meant if meant in known else difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
 
 
 def _check(field: dataclasses.Field[Any], value: Any, hint: Any) -> None:
@@ -218,7 +237,7 @@ def _check(field: dataclasses.Field[Any], value: Any, hint: Any) -> None:
         return
     is_lookalike = isinstance(value, bool | str) and type(value) not in accepted.kinds  # of a number, of a sequence
     if not isinstance(value, accepted.kinds) or is_lookalike:
-        raise TypeError(f"{field.name} must be {hint}, not {value!r}")
+        raise TypeError(f"{field.name} must be {_named(hint)}, not {value!r}")
     if isinstance(value, int | float):
         _check_range(field, value)
 
@@ -228,6 +247,33 @@ def _check_range(field: dataclasses.Field[Any], value: float) -> None:
     if math.isnan(value) or (low is not None and value < low) or (high is not None and value > high):
         bounds = f"from {low} " + (f"to {high}" if high is not None else "up")
         raise ValueError(f"{field.name} must be {bounds} {unit}".rstrip() + f", not {value!r}")
+
+
+def _named(hint: Any) -> str:
+    """A type hint as people write it."""
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("collections.abc.", "")
+
+
+def _check_limits(limits: Mapping[str, int]) -> None:
+    """Raise for a limit the system does not know, or a value that is none: else no worker would start."""
+    import resource
+
+    known = sorted(name.removeprefix("RLIMIT_") for name in dir(resource) if name.startswith("RLIMIT_"))
+    for name, limit in limits.items():
+        if name not in known:
+            raise ValueError(f"rlimits names {name!r}, which is no limit here; known are {', '.join(known)}")
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < -1:
+            raise ValueError(f"rlimits[{name!r}] must be a whole number from 0 up, or -1 for none, not {limit!r}")
+
+
+def _check_cores(wanted: Sequence[int]) -> None:
+    """Raise for a core the machine does not have."""
+    there = os.sysconf("SC_NPROCESSORS_CONF")
+    for core in wanted:
+        if not isinstance(core, int) or isinstance(core, bool) or not 0 <= core < there:
+            raise ValueError(f"cpu_affinity names core {core!r}; the machine has 0 to {there - 1}")
+    if not wanted:
+        raise ValueError("cpu_affinity names no core; None lets workers run on all")
 
 
 @dataclass(frozen=True, slots=True)

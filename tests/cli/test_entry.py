@@ -20,14 +20,14 @@ def test_missing_libraries_are_named_as_they_are_installed():
 def test_a_missing_extra_ends_with_the_command_that_installs_it(capsys):
     """Exit code 2 and one line, no traceback."""
     with pytest.raises(SystemExit) as ended:
-        demand({"no_such_module": "some-package"})
+        demand({"no_such_module": "some-package"}, "cli")
     assert ended.value.code == 2
-    assert capsys.readouterr().err == "millpond: this needs some-package: pip install 'millpond[demo]'\n"
+    assert capsys.readouterr().err == "millpond: this needs some-package: pip install 'millpond[cli]'\n"
 
 
 def test_nothing_missing_goes_on(capsys):
     """Where all is there, nothing is said."""
-    demand({"sys": "the-interpreter"})
+    demand({"sys": "the-interpreter"}, "cli")
     assert capsys.readouterr().err == ""
 
 

@@ -199,6 +199,8 @@ async def test_options_are_checked_and_never_mixed_with_arguments(near_site):
     async with near_site.pool() as pool:
         with pytest.raises(TypeError, match="'deadlin'; did you mean 'deadline'"):
             pool.options(deadlin=1)
+        with pytest.raises(TypeError, match="'timeout'; did you mean 'deadline'"):
+            pool.options(timeout=1)
         for wrong in ({"deadline": -1}, {"priority": 1.5}, {"on_cancel": "ignore"}, {"idempotent": 1}, {"session": 7}):
             with pytest.raises(ValueError, match="cannot be"):
                 pool.options(**wrong)

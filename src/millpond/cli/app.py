@@ -52,7 +52,7 @@ def demo(
     plain
         Print lines instead of the live view, as when the output is no terminal.
     """
-    demand(DEMO_NEEDS)
+    demand(DEMO_NEEDS, "demo")
     from millpond.cli.demo.stage import perform
     from millpond.cli.demo.story import Plan
 

@@ -16,7 +16,7 @@ INTERRUPTED = 130  # the exit code shells give for SIGINT
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    demand(APP_NEEDS)
+    demand(APP_NEEDS, "cli")
     try:
         from millpond.cli.app import app
 
@@ -28,11 +28,11 @@ def main() -> None:
         sys.exit(1)
 
 
-def demand(modules: dict[str, str]) -> None:
-    """Exit with the command that installs what is missing, if anything is."""
+def demand(modules: dict[str, str], extra: str) -> None:
+    """Exit with the command that installs what is missing, if anything is: the `extra` that has it all."""
     missing = missing_of(modules)
     if missing:
-        print(f"millpond: this needs {' and '.join(missing)}: pip install 'millpond[demo]'", file=sys.stderr)
+        print(f"millpond: this needs {' and '.join(missing)}: pip install 'millpond[{extra}]'", file=sys.stderr)
         sys.exit(2)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tables import DOCS, filled
 
 from millpond.alerts import states
-from millpond.core import breaker, call, lifetime, session, whereabouts, worker
+from millpond.core import breaker, call, lifetime, outage, session, whereabouts, worker
 from millpond.core.transitions import Table
 
 
@@ -34,6 +34,7 @@ DIAGRAMS = {  # marker -> diagram
     "breaker": Diagram("how-a-call-lives.md", breaker.CLOSED, breaker.TRANSITIONS),
     "worker": Diagram("how-a-worker-lives.md", worker.STARTING, {**worker.TRANSITIONS, **worker.DERIVED}),
     "alert": Diagram("alerts.md", states.INACTIVE, states.TRANSITIONS),
+    "engine": Diagram("how-a-worker-lives.md", outage.THERE, outage.TRANSITIONS),
     "pool": Diagram("how-a-worker-lives.md", lifetime.NEW, lifetime.TRANSITIONS),
 }
 

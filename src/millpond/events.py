@@ -50,7 +50,7 @@ class PoolReady(Event):
 
 @dataclass(frozen=True, slots=True)
 class PoolDegraded(Event):
-    """Workers fail to start; those that are there keep serving."""
+    """Workers fail to start, or none can be made; those that are there keep serving."""
 
     name = "pool.degraded"
     message: str
@@ -58,7 +58,7 @@ class PoolDegraded(Event):
 
 @dataclass(frozen=True, slots=True)
 class PoolRestored(Event):
-    """Workers start again; `seconds` since the last that failed."""
+    """Workers start again; `seconds` since the last that failed, or since none could be made."""
 
     name = "pool.restored"
     seconds: Seconds
@@ -93,7 +93,7 @@ class PoolClosed(Event):
 
 @dataclass(frozen=True, slots=True)
 class PoolFault(Event):
-    """The pool itself cannot do what it should: it did not open (`open`), or its engine cannot go on (`engine`)."""
+    """The pool itself cannot do what it should: it did not open (`open`), or has lost its engine (`engine`)."""
 
     name = "pool.error"
     kind: str

@@ -188,8 +188,14 @@ class EngineEvents(Protocol):
         the program stopped. Nobody is to be judged by these: what came in meanwhile is not read yet."""
         ...
 
-    def engine_failed(self, message: str) -> None:
-        """The engine itself cannot go on (its warden cannot be started)."""
+    def engine_lost(self, message: str) -> None:
+        """No worker can be started before `engine_back`, which an order to `revive` may bring about."""
+
+    def workers_lost(self, workers: Iterable[Any], message: str) -> None:
+        """These are dead with their warden, or about to be; `gone` follows for each when all they answered was told."""
+
+    def engine_back(self) -> None:
+        """Workers can be started."""
 
 
 class Trace(Protocol):
@@ -239,6 +245,9 @@ class Engine(Protocol):
 
     def start(self, worker: Any) -> None:
         """Begin to make a worker; `warming`, `ready` or `start_failed` and `gone` follow."""
+
+    def revive(self) -> None:
+        """After `engine_lost`: try to go on; `engine_back` or `engine_lost` follows."""
 
     def send(self, worker: Any, call: Any) -> None:
         """Give a call to a worker; its buffers are copied out before this returns."""

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from millpond import events
-from millpond.core import affinity, fleet, invariants, lifetime, staffing, warmup
+from millpond.core import affinity, fleet, invariants, lifetime, outage, staffing, warmup
 from millpond.core.call import Call
 from millpond.core.machine import Machine
 from millpond.core.operation import Operation
@@ -63,6 +63,7 @@ class World:
         self.runs: list[Run] = []
         self.ended_runs: list[Run] = []
         self.store = Store()
+        self.is_reviving = False  # the engine was ordered to go on
         lifetime.open_pool(self.machine, self.now)
         self.machine.knows(facts(close_hook))
         lifetime.start_workers(self.machine, self.now)
@@ -141,6 +142,21 @@ class World:
 
     def keep(self, process: Process) -> None:
         staffing.keep(self.machine, process.record, self.now)
+        self.settle()
+
+    def lose_engine(self) -> None:
+        """The warden dies, and every worker with it."""
+        outage.engine_lost(self.machine, "the warden ended", self.now)
+        outage.workers_lost(self.machine, list(self.machine.workers.values()), "its warden ended", self.now)
+        self.settle()
+
+    def revive_engine(self, is_failing: bool = False) -> None:
+        """What comes of an order to revive the engine."""
+        self.is_reviving = False
+        if is_failing:
+            outage.engine_lost(self.machine, "no descriptor is free", self.now)
+        else:
+            outage.engine_back(self.machine, self.now)
         self.settle()
 
     def close(self, drain_s: float) -> None:
@@ -333,10 +349,15 @@ class World:
     def _start(self, worker: Worker, _detail: None) -> None:
         machine = self.machine
         assert worker.id not in self.processes
+        assert machine.outage.state == outage.THERE, "a worker was started, and there is no engine"
         assert len(machine.workers) <= machine.sizing.most + bool(machine.outgoing), (
             "more workers were started than there may be"
         )
         self.processes[worker.id] = Process(worker)
+
+    def _revive(self, _subject: None, _detail: None) -> None:
+        assert not self.is_reviving
+        self.is_reviving = True
 
     def _stop(self, worker: Worker, _detail: None) -> None:
         process = self.processes[worker.id]
@@ -431,9 +452,8 @@ class World:
 
     def serve_all(self) -> None:
         """Let every process get on until none has anything to do."""
-        while (
-            self.serve_time() + self.serve_store() + sum(self.serve(process) for process in self.all)
-        ):  # a sum: each has its turn
+        beside = (self.serve_time, self.serve_engine, self.serve_store)
+        while sum(get_on() for get_on in beside) + sum(map(self.serve, self.all)):  # sums: each has its turn
             pass
 
     def serve_time(self) -> bool:
@@ -442,6 +462,13 @@ class World:
         if is_due:
             self.tick()
         return is_due
+
+    def serve_engine(self) -> bool:
+        """Let the engine go on; false if it was not asked to."""
+        was_asked = self.is_reviving
+        if was_asked:
+            self.revive_engine()
+        return was_asked
 
     def serve_store(self) -> bool:
         """Let the store do all it was asked for; false if that was nothing."""

@@ -257,6 +257,19 @@ class Pool(RuleBasedStateMachine):
     def keep(self, pick: int) -> None:
         self.world.keep(self._some(pick, self._processes()))
 
+    # The engine
+
+    @precondition(lambda self: hasattr(self, "world") and not self.world.is_reviving)
+    @rule(really=st.integers(0, 3))
+    def lose_engine(self, really: int) -> None:
+        if not really:
+            self.world.lose_engine()
+
+    @precondition(lambda self: hasattr(self, "world") and self.world.is_reviving)
+    @rule(is_failing=st.booleans())
+    def revive_engine(self, is_failing: bool) -> None:
+        self.world.revive_engine(is_failing)
+
     # The store
 
     @precondition(lambda self: hasattr(self, "world") and self.world.store.orders)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import millpond
-from tests.faults.harness import check_error, checked_pool, failure
+from millpond.testing import EventRecorder
+from tests.faults.harness import check_error, checked_pool, eventually, failure, processes_of
 
 CODE = """
 import os, time
@@ -81,3 +87,56 @@ async def test_33_a_replacement_that_fails(
         assert customers.versions == {1, 3}
         assert await pool.call("version") == 3
         assert customers.serving == [workers] * workers
+
+
+def warden_of(pool: millpond.Pool) -> int:
+    """The pid of the pool's warden, once there is none but it and the workers."""
+    others = set(processes_of(pool.run_id)) - set(pool.statistics().pids.values())
+    return others.pop() if len(others) == 1 else 0
+
+
+@contextmanager
+def no_descriptor() -> Iterator[None]:
+    """This process may open nothing more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+PAUSES = {"restart_backoff": 0.2, "restart_backoff_max": 0.4}
+
+
+async def test_34_a_warden_that_dies_three_times(start_method: str) -> None:
+    """Each time the pool says that it is not ready and why, and is back when its pause is over."""
+    async with checked_pool(min_workers=2, start_method=start_method, **PAUSES) as pool:
+        for _ in range(3):
+            await eventually(lambda: warden_of(pool), 5.0, "one warden")
+            with EventRecorder(pool) as events:
+                os.kill(warden_of(pool), signal.SIGKILL)
+                await events.wait("pool.degraded")
+                assert not pool.statistics().is_ready
+                assert "the warden ended with signal 9" in pool.statistics().reason
+                await events.wait("pool.restored")
+            assert await pool.options(deadline=10.0).call("echo", 1) == 1
+        assert (pool.statistics().state, pool.statistics().reason) == ("ready", "")
+
+
+async def test_34_a_warden_that_dies_without_descriptors(start_method: str) -> None:
+    """A call that would end before the next try is refused and told when that is; others wait, and are answered."""
+    async with checked_pool(min_workers=2, start_method=start_method, **PAUSES) as pool:
+        warden = warden_of(pool)
+        with EventRecorder(pool) as events, no_descriptor():
+            os.kill(warden, signal.SIGKILL)
+            await events.wait("pool.error", count=2)
+            waiting = asyncio.create_task(pool.options(deadline=30.0).call("echo", "patient"))
+            error, _ = await failure(pool.options(deadline=0.001).call("echo", 1))
+            check_error(error, "start_failed", "not_started")
+            assert isinstance(error, millpond.PoolError)
+            assert error.retry_after is not None
+            assert 0 <= error.retry_after <= 0.4
+            assert (pool.statistics().is_ready, pool.statistics().state) == (False, "degraded")
+            assert "Too many open files" in pool.statistics().reason
+        assert await waiting == "patient"

@@ -109,8 +109,15 @@ class Recorder:
     def stood_still(self, since: float) -> float:
         return 0.0
 
-    def engine_failed(self, message: str) -> None:
-        self._tell("engine_failed", None, message)
+    def engine_lost(self, message: str) -> None:
+        self._tell("engine_lost", None, message)
+
+    def workers_lost(self, workers: Iterable[Any], message: str) -> None:
+        for worker in workers:
+            self._tell("worker_lost", worker, message)
+
+    def engine_back(self) -> None:
+        self._tell("engine_back", None)
 
     def of(self, kind: str, worker: Any = None) -> list[tuple[Any, ...]]:
         """All facts of a kind, of one worker or of all."""

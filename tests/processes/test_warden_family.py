@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -118,54 +119,75 @@ async def test_a_lost_warden_takes_its_workers_and_has_a_successor(method: str) 
         await until(lambda: workers[1].link.logbook.is_claimed(call.position))
         first = rig.warden
         os.kill(first, signal.SIGKILL)
+        await rig.events.wait("engine_lost")
+        rig.engine.revive()
         deaths = [await rig.events.wait("gone", worker) for worker in workers]
         assert [death[2].signal for death in deaths] == [9, 9]
         assert [death[3] for death in deaths] == [[], [call.id]]
         await until(lambda: not any(map(lives, [grandchild, *(worker.pid for worker in workers)])))
+        await rig.events.wait("engine_back")
         assert await rig.ask(await rig.start(), "echo", 1) == ("ok", 1)
         assert rig.warden != first
 
 
 @on_a_loop
-async def test_a_start_asked_for_between_two_wardens_is_carried_out() -> None:
-    """The order waits for the next warden."""
+async def test_without_a_warden_a_start_is_refused() -> None:
+    """It is lost with a reason, and its workers are named before their deaths are told."""
     async with engine_for(Plain) as rig:
         worker = await rig.start()
         os.kill(rig.warden, signal.SIGKILL)
-        await rig.events.wait("gone", worker)
-        late, doomed = Worker(), Worker()
-        rig.engine.start(late)
-        rig.engine.start(doomed)
-        rig.engine.kill(doomed)
-        await rig.events.wait("ready", late)
-        await rig.events.wait("gone", doomed)
-
-
-@on_a_loop
-async def test_the_third_loss_within_half_a_minute_ends_the_engine() -> None:
-    """It says so once, and what is asked for later is refused."""
-    async with engine_for(Plain) as rig:
-        for loss in range(3):
-            worker = await rig.start()
-            os.kill(rig.warden, signal.SIGKILL)
-            await rig.events.wait("gone", worker)
-            assert len(rig.events.of("engine_failed")) == (loss == 2)
-        assert "3 times" in rig.events.of("engine_failed")[0][2]
+        assert "the warden ended with signal 9" in (await rig.events.wait("engine_lost"))[2]
+        assert rig.events.of("worker_lost", worker)
         refused = Worker()
         rig.engine.start(refused)
-        assert "3 times" in (await rig.events.wait("start_failed", refused))[2]
+        assert "signal 9" in (await rig.events.wait("start_failed", refused))[2]
+        rig.engine.revive()
+        await rig.events.wait("gone", worker)
 
 
 @on_a_loop
-async def test_an_image_that_cannot_be_made_again_ends_the_engine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The last reason, the user's own, is given."""
+async def test_an_engine_is_revived_as_often_as_it_is_lost() -> None:
+    """Each time it is there again when its image is made, and not before."""
+    async with engine_for(Plain) as rig:
+        for loss in range(1, 5):
+            worker = await rig.start()
+            os.kill(rig.warden, signal.SIGKILL)
+            await rig.events.wait("engine_lost", count=loss)
+            rig.engine.revive()
+            await rig.events.wait("gone", worker)
+            await rig.events.wait("engine_back", count=loss)
+
+
+@on_a_loop
+async def test_without_a_descriptor_a_revival_fails_and_a_later_one_does_not() -> None:
+    """The dead are told of when they can be looked for."""
+    async with engine_for(Plain) as rig:
+        worker, warden = await rig.start(), rig.warden
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            os.kill(warden, signal.SIGKILL)
+            await rig.events.wait("engine_lost")
+            rig.engine.revive()
+            assert "Too many open files" in (await rig.events.wait("engine_lost", count=2))[2]
+            assert not rig.events.of("gone")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        rig.engine.revive()
+        await rig.events.wait("gone", worker)
+        await rig.events.wait("engine_back")
+
+
+@on_a_loop
+async def test_an_image_that_cannot_be_made_again_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason, the user's own, is given."""
     monkeypatch.setenv("MARKER", str(tmp_path / "marker"))
     async with engine_for(engine_handlers.FailsLater) as rig:
         await rig.start()
         os.kill(rig.warden, signal.SIGKILL)
-        assert "LookupError: the model is gone" in (await rig.events.wait("engine_failed"))[2]
+        await rig.events.wait("engine_lost")
+        rig.engine.revive()
+        assert "LookupError: the model is gone" in (await rig.events.wait("engine_lost", count=2))[2]
 
 
 @on_a_loop
@@ -176,8 +198,11 @@ async def test_a_warden_that_hangs_is_replaced() -> None:
         hung = rig.warden
         os.kill(hung, signal.SIGSTOP)
         rig.engine.kill(worker)
+        await rig.events.wait("engine_lost")
+        rig.engine.revive()
         assert (await rig.events.wait("gone", worker))[2].signal == 9
         await rig.events.wait("gone", other)
+        await rig.events.wait("engine_back")
         assert await rig.ask(await rig.start(), "echo", 1) == ("ok", 1)
         assert rig.warden != hung
 

@@ -107,6 +107,33 @@ async def test_workers_made_from_code_that_does_not_stay_are_replaced_again():
         assert (pool.statistics().state, pool.statistics().reason) == ("ready", "")
 
 
+async def test_an_engine_that_is_lost_meanwhile_ends_the_replacement():
+    """No worker can be made of either code until it is back; then it is the code before."""
+    pool, engine = pool_of()
+    async with pool:
+        engine.hold_starts()
+        replacing = asyncio.create_task(pool.replace_workers())
+        await until(lambda: pool.statistics().starts == 2)
+        engine.lose("the warden ended", revivals_to_fail=1)
+        error = check(await failure(replacing), "start_failed", "not_started")
+        assert "the warden ended" in str(error)
+        check(await failure(pool.replace_workers()), "start_failed", "not_started")
+        engine.release_starts()
+        assert await version(pool) == 1
+
+
+async def test_a_floor_that_no_engine_is_there_for_is_an_error():
+    """It is not waited for until somebody has mended what is wrong."""
+    pool, engine = pool_of(1, max_workers=2, restart_backoff=30.0)
+    async with pool:
+        engine.lose("the warden ended", revivals_to_fail=1)
+        error = check(await failure(pool.resize(min_workers=2)), "start_failed", "not_started")
+        assert "it could not be revived" in str(error)
+        assert not pool.statistics().is_ready
+        refused = check(await failure(pool.options(deadline=1.0).call("version")), "start_failed", "not_started")
+        assert refused.retry_after is not None
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 async def test_new_code_of_a_pool_without_a_worker_has_to_start(workers):
     """Where one is wanted; it is not waited for as long as the code before would have been."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core import dispatch, expiry, fleet, growth, leaving, losses, sleeping, staffing, upkeep, warmup
+from millpond.core import dispatch, expiry, fleet, growth, leaving, losses, outage, sleeping, staffing, upkeep, warmup
 from millpond.core.worker import RETIRED
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ DUE: dict[str, Callable[[Machine, Any, float], None]] = {
     "backlog": lambda m, _, now: growth.look_at_backlog(m, now),
     "chores": lambda m, _, now: upkeep.chores(m, now),
     "warm": warmup.go_on,
+    "revive": lambda m, _, now: outage.revive(m, now),
     "reconcile": lambda m, _, now: staffing.reconcile(m, now),
     "kill": lambda m, whom, now: fleet.kill_if_there(m, whom[0], whom[1], now),
     "stopped": fleet.look_if_stopped,

@@ -228,7 +228,7 @@ def looked(m: Machine, worker: Worker, is_stopped: bool, now: float) -> None:
 
 def bury(m: Machine, worker: Worker, death: Death, lost: int, now: float) -> None:
     """Take a dead worker off the books and learn from how it died."""
-    was_starting = not worker.warm_at and worker.cause not in (RETIRED, RECYCLED)
+    was_starting = not worker.warm_at and worker.cause not in (RETIRED, RECYCLED, CRASHED)
     # A call that had begun may have killed it: that is the call's fault, and no sign that starts fail.
     was_early = worker.state in (SPARE, READY) and not (worker.answered or lost) and now < worker.warm_at + EARLY
     m.ready_count -= worker.state == READY

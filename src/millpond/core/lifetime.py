@@ -110,6 +110,8 @@ def _waiting(m: Machine) -> list[Call]:
 
 def health(m: Machine) -> tuple[str, str]:
     """The pool's state as people see it, with the reason if it is degraded."""
+    if m.state == SERVING and m.outage.why:
+        return DEGRADED, m.outage.why
     if m.state == SERVING and m.sizing.fails:
         return DEGRADED, m.failure
     cold = [worker for worker in m.workers.values() if worker.cold] if m.warm_failures else []

@@ -25,11 +25,13 @@ from millpond.core import (
     lifetime,
     losses,
     moving,
+    outage,
     sleeping,
 )
 from millpond.core.call import QUEUED, RUNNING, Call
 from millpond.core.deadlines import TICKS
 from millpond.core.operation import Operation
+from millpond.core.outage import THERE
 from millpond.core.records import Records
 from millpond.core.sizing import GROW_AFTER
 from millpond.core.standstill import LATE_S
@@ -92,6 +94,10 @@ class Machine(Records):
         """
         if self.queued or not was_asked:
             refused = admission.refusal(self, call.op, call.session, now, call.nbytes)
+            if refused is not None:
+                raise self.reject(refused)
+        if self.outage.state != THERE:
+            refused = outage.refusal(self, call.deadline, now)
             if refused is not None:
                 raise self.reject(refused)
         session = call.session

@@ -17,6 +17,7 @@ from millpond.core.call import ENDINGS, Call
 from millpond.core.deadlines import Agenda, Wheel
 from millpond.core.free import ByLoad, BySessions
 from millpond.core.operation import Operation
+from millpond.core.outage import Outage
 from millpond.core.queue import CallQueue
 from millpond.core.session import SessionBook
 from millpond.core.sizing import Sizing
@@ -89,6 +90,7 @@ class Records:
         "open_windows",
         "openers",
         "operations",
+        "outage",
         "outbox",
         "outgoing",
         "pinned",
@@ -198,6 +200,7 @@ class Records:
         self.changed_at = 0.0  # when the pool came into its present state
         self.failure = ""  # why starts fail, while they do
         self.failed_at = 0.0
+        self.outage = Outage()  # of the engine that makes the workers
         self.failed_start = 0  # the newest worker that could not start
         self.outgoing: dict[int, str] = {}  # worker id -> why another is to take its place; the first has its turn
         self.chores_done = 0

@@ -10,7 +10,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import dispatch, fleet, lifetime, moving
+from millpond.core import dispatch, fleet, lifetime, moving, outage
 from millpond.core.worker import DRAINING, GONE, READY, RECYCLED, RETIRED, Worker
 
 if TYPE_CHECKING:
@@ -141,6 +141,8 @@ def _start_or_dismiss(m: Machine, now: float) -> None:
         unused = [*m.starting.values(), *m.standing_by.values()]
         for worker in [worker for worker in unused if worker is not outgoing][:-missing]:
             fleet.retire(m, worker, "not wanted", RETIRED, now)
+        return
+    if m.outage.state != outage.THERE:
         return
     missing = min(missing - len(m.given_up), m.sizing.most + bool(m.outgoing) - len(m.workers))
     for _ in range(m.sizing.allowed(missing, on_their_way, now) if missing > 0 else 0):

@@ -26,7 +26,7 @@ class Owner:
     report: Callable[[control.Record], None]
     lost: Callable[[Succession], None]
     swept: Callable[[Succession], None]
-    failed: Callable[[str], None]
+    back: Callable[[Succession], None]
     has_workers: Callable[[Succession], bool]
 
 
@@ -109,7 +109,7 @@ class Images:
 
     def _found(self) -> Succession:
         owner = self._owner
-        notices = Notices(owner.report, lambda: owner.lost(made), lambda: owner.swept(made), owner.failed)
+        notices = Notices(owner.report, lambda: owner.lost(made), lambda: owner.swept(made), lambda: owner.back(made))
         try:
             made = Succession(self._loop, self._spec, self._program, notices, next(self._numbers))
         except OSError as error:
@@ -124,6 +124,7 @@ class Images:
         try:
             async with asyncio.timeout(timeout):
                 facts, failure = await wardens.begin()
+                failure = failure or wardens.lost_because
         except TimeoutError:
             facts, failure = b"", f"the handler was not imported within start_timeout ({timeout} s); it wrote: "
             failure += repr(wardens.output.tail())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -187,7 +188,9 @@ def _stat(pid: int) -> list[bytes]:
 def _environment(pid: int) -> list[bytes]:
     try:
         return _read(f"/proc/{pid}/environ").split(b"\0")
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise  # it may well have one: there is no descriptor to look with
         return []
 
 

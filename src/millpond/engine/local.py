@@ -93,8 +93,19 @@ class LocalEngine:
 
     def settle(self, is_kept: bool) -> None:
         """Let the image go that is not to be started from any more."""
-        if self._images is not None:
-            self._images.settle(is_kept)
+        if self._images is None or self._is_closed:
+            return
+        self._images.settle(is_kept)
+        present = self._images.present
+        if present is not None and present.lost_because:  # it may have lost its warden while the other was present
+            self._events.engine_lost(present.lost_because)
+        else:
+            self._events.engine_back()
+
+    def revive(self) -> None:
+        """Try to have a warden again."""
+        if self._images is not None and self._images.present is not None:
+            self._images.present.revive()
 
     def facts(self) -> HandlerFacts | None:
         """The handler's facts, from the image or from the first worker that was ready."""
@@ -112,8 +123,8 @@ class LocalEngine:
         assert wardens is not None
         limit = self._spec.settings.max_payload + _FRAME_EXTRA
         try:
-            if self._is_closed or wardens.failure:
-                raise OSError(wardens.failure or "the engine is closed")
+            if self._is_closed or wardens.lost_because:
+                raise OSError(wardens.lost_because or "the engine is closed")
             link = Link(worker, self._spec.settings, limit, self._loop)
         except OSError as error:
             self._loop.call_soon(self._refuse, worker, f"no worker could be started: {error}")
@@ -204,15 +215,14 @@ class LocalEngine:
         return "".join(ring.text() for ring in (*image, *self._past, *living))
 
     def _as_owner(self) -> Owner:
-        links = self._links
-
-        def lost(wardens: Succession) -> None:
-            self._lost += [link for link in links.values() if link.wardens is wardens]
-
         def has_workers(wardens: Succession) -> bool:
-            return any(link.wardens is wardens for link in links.values())
+            return any(link.wardens is wardens for link in self._links.values())
 
-        return Owner(self._reported, lost, self._warden_swept, self._events.engine_failed, has_workers)
+        def back(wardens: Succession) -> None:
+            if self._images is not None and wardens is self._images.present:
+                self._events.engine_back()
+
+        return Owner(self._reported, self._warden_lost, self._warden_swept, back, has_workers)
 
     def _lasting(self, facts: HandlerFacts | None) -> HandlerFacts | None:
         return None if facts is None else self._numbering.lasting(facts)
@@ -307,6 +317,15 @@ class LocalEngine:
         self.protocol_errors += 1
         log.error("worker %d (pid %d) broke the protocol and is killed: %s", link.id, link.pid, error)
         self._events.distrusted(link.worker, str(error))
+
+    def _warden_lost(self, wardens: Succession) -> None:
+        lost = [link for link in self._links.values() if link.wardens is wardens and link not in self._lost]
+        self._lost += lost
+        if self._images is not None and wardens is self._images.present:
+            self._events.engine_lost(wardens.lost_because)
+        else:
+            wardens.clear()
+        self._events.workers_lost([link.worker for link in lost], "its warden ended")
 
     def _warden_swept(self, wardens: Succession) -> None:
         lost = [link for link in self._lost if link.wardens is wardens]

@@ -1,7 +1,7 @@
-"""One warden after another: the first makes an image, and when one dies what it left is killed and the next begins.
+"""One warden after another: the first makes an image, and when one dies what it left is killed and the next may begin.
 
-A budget bounds how often (3 losses in 30 s): then the engine has failed and says so. Which workers were lost is told
-first and buried by `local`, after nothing that carries the run id lives any more.
+When it does is the core's to say (`revive`). Which workers were lost is told first; they are buried by `local`, after
+nothing that carries the image's mark lives any more.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import os
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from millpond.engine import control, kernel, plan
 from millpond.engine.ends import Ends
@@ -20,21 +20,21 @@ from millpond.engine.keeper import Keeper
 from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
 from millpond.seams import EngineSpec
 
-LOSSES, WINDOW_S = 3, 30.0  # as many in as long, and no other warden is started
 _PAUSE_S = 0.005  # between rounds of killing
 _QUIT_S = 2.5  # the warden itself gives up after 2 s on what cannot die
-_RETRY_S = 0.5
+_RETRY_S = 0.5  # between looks for what a warden left, while there is no descriptor to look with
 _TAIL = 2000  # characters of what a lost warden wrote
 
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Whom to tell: every report; that the warden and so all workers are lost; that they are dead; that it is over."""
+    """Whom to tell: every report; that the warden and so all workers are lost; that they are dead; that the next is
+    there, its image made."""
 
     report: Callable[[control.Record], None]
     lost: Callable[[], None]
     swept: Callable[[], None]
-    failed: Callable[[str], None]
+    back: Callable[[], None]
 
 
 class Succession:
@@ -53,14 +53,13 @@ class Succession:
         self._keeper: Keeper | None = None
         self._first: asyncio.Future[tuple[bytes, str]] = loop.create_future()  # facts of the image, or why none
         self._is_made = False  # the present warden's image: before that it hears no orders
-        self._orders: list[tuple[int, int, int, Ends | None]] = []  # for the next warden
-        self._losses: deque[float] = deque(maxlen=LOSSES)
-        self._reason = ""  # of the last loss
+        self._start_timeout: float = spec.settings.start_timeout
+        self._reason = ""  # why the present warden has no image, if it said so
         self._recovery: asyncio.Task[None] | None = None
         self._is_over = False
         self.is_retired = False  # no worker is started any more
         self.output = Ring(max(spec.settings.log_ring_bytes, STDERR_TAIL_BYTES))
-        self.failure = ""  # why there is no warden and will be none
+        self.lost_because = ""  # why there is no warden with an image, once there was one
 
     async def begin(self) -> tuple[bytes, str]:
         """Start the first warden; the facts of its image, or why there is none."""
@@ -68,11 +67,9 @@ class Succession:
         return await asyncio.shield(self._first)  # whoever gives up waiting takes it from nobody else
 
     def order(self, kind: int, worker_id: int, number: int = 0, ends: Ends | None = None) -> None:
-        """Give an order to this warden, or to the next if there is none now."""
+        """Give an order to this warden; without one there is nobody left to whom it could matter."""
         if self._keeper is not None:
             self._keeper.order(kind, worker_id, number, ends)
-        elif kind != control.SIGNAL:
-            self._orders.append((kind, worker_id, number, ends))
 
     def catch_up(self) -> None:
         """Take what the present warden has reported until now."""
@@ -85,8 +82,19 @@ class Succession:
             self._keeper.kill()
 
     def retire(self) -> None:
-        """No worker is started any more: a warden that is lost from now on has no successor."""
+        """No worker is started any more: a warden that is lost has no successor."""
         self.is_retired = True
+        if self.lost_because:
+            self.clear()
+
+    def revive(self) -> None:
+        """Kill what the last warden left and start another; `back` or `lost` is told."""
+        if self._keeper is None and not self._is_over:
+            self._recover(self._restart())
+
+    def clear(self) -> None:
+        """Kill what the last warden left, and tell of it; no other is started."""
+        self._recover(self._sweep_in_time())
 
     async def quit(self) -> None:
         """Let the warden end everything, or end the warden if it cannot listen yet."""
@@ -103,25 +111,25 @@ class Succession:
             self._recovery.cancel()
         if self._keeper is not None:
             self._keeper.finish_now()
-        for _ in kernel.sweep(self._image_id, kernel.IMAGE_ID):
-            time.sleep(_PAUSE_S)
         if self._plan_fd >= 0:
             os.close(self._plan_fd)
             self._plan_fd = -1
+        for _ in kernel.sweep(self._image_id, kernel.IMAGE_ID):
+            time.sleep(_PAUSE_S)
 
     def _launch(self) -> None:
-        self._is_made = False
+        self._is_made, self._reason = False, ""
         launch = (self._plan_fd, self._path, self._environment)
         self._keeper = Keeper(self._loop, launch, self._reported, self.output.write, self._ended)
-        for order in self._orders:
-            self._keeper.order(*order)
-        self._orders.clear()
 
     def _reported(self, record: control.Record) -> None:
         kind, _, _, text = record
         if kind == control.IMAGE_READY:
             self._is_made = True
             self._settle_first(text, "")
+            if self.lost_because:
+                self.lost_because = ""
+                self._notices.back()
         elif kind == control.IMAGE_FAILED:
             self._reason = text.decode(errors="replace")
             self._settle_first(b"", self._reason)
@@ -141,27 +149,40 @@ class Succession:
         self._settle_first(b"", self._reason)
         if is_first or self._is_over:
             return
-        self._losses.append(self._loop.time())
-        self._notices.lost()
-        self._recovery = self._loop.create_task(self._recover())
+        self._lose(self._reason)
 
-    async def _recover(self) -> None:
-        for _ in kernel.sweep(self._image_id, kernel.IMAGE_ID):
-            await asyncio.sleep(_PAUSE_S)
-        self._notices.swept()
-        if self.is_retired:
+    def _lose(self, why: str) -> None:
+        self.lost_because = why
+        self._notices.lost()
+
+    def _recover(self, work: Coroutine[Any, Any, None]) -> None:
+        """One at a time: what one sweeps away may be what another has just started."""
+        if self._recovery is not None:
+            self._recovery.cancel()
+        self._recovery = self._loop.create_task(work)
+
+    async def _restart(self) -> None:
+        try:
+            await self._sweep()
+            self._launch()
+        except Exception as error:  # whatever it was, it is told: nobody else would try again
+            self._lose(f"the warden could not be started: {error}")
             return
-        while not self._is_spent():
+        await asyncio.sleep(self._start_timeout)
+        if self._keeper is not None and not self._is_made:
+            self._reason = f"the handler was not imported within start_timeout ({self._start_timeout} s)"
+            self._keeper.kill()
+
+    async def _sweep_in_time(self) -> None:
+        while True:
             try:
-                self._launch()
-            except OSError as error:
-                self._reason = f"the warden could not be started: {error}"
-                self._losses.append(self._loop.time())
+                await self._sweep()
+            except OSError:
                 await asyncio.sleep(_RETRY_S)
             else:
                 return
-        self.failure = f"the warden was lost {LOSSES} times within {WINDOW_S:.0f} s; the last time: {self._reason}"
-        self._notices.failed(self.failure)
 
-    def _is_spent(self) -> bool:
-        return len(self._losses) == LOSSES and self._loop.time() - self._losses[0] < WINDOW_S
+    async def _sweep(self) -> None:
+        for _ in kernel.sweep(self._image_id, kernel.IMAGE_ID):
+            await asyncio.sleep(_PAUSE_S)
+        self._notices.swept()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import affinity, fleet, hearing, staffing
+from millpond.core import affinity, fleet, hearing, outage, staffing
 from millpond.core.machine import Machine
 from millpond.core.session import Session
 from millpond.core.worker import START_FAILED, STARTING, WARMING, Worker
@@ -223,11 +223,20 @@ class Driver:
         """See `EngineEvents`."""
         return self.machine.stood_still(since, self.now())
 
-    def engine_failed(self, message: str) -> None:
+    def engine_lost(self, message: str) -> None:
         """See `EngineEvents`."""
-        log.error("the engine cannot go on; `statistics().reason` says why")
-        self.machine.failure = message
-        self.machine.say(events.PoolFault, "engine", message)
+        log.error("no worker can be started, the pool tries again; `statistics().reason` says why")
+        outage.engine_lost(self.machine, message, self.now())
+        self.carry_out()
+
+    def workers_lost(self, workers: Iterable[Worker], message: str) -> None:
+        """See `EngineEvents`."""
+        outage.workers_lost(self.machine, workers, message, self.now())
+        self.carry_out()
+
+    def engine_back(self) -> None:
+        """See `EngineEvents`."""
+        outage.engine_back(self.machine, self.now())
         self.carry_out()
 
     # What the core orders

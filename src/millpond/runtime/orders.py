@@ -55,6 +55,7 @@ class Orders:
             "start": lambda worker, _: engine.start(worker),
             "stop": lambda worker, _: engine.stop(worker),
             "kill": lambda worker, _: engine.kill(worker),
+            "revive": lambda _, __: engine.revive(),
             "ping": lambda worker, _: engine.ping(worker),
             "look": self._look,
             "check": lambda _, __: engine.check(),

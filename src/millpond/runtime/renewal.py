@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from millpond.core import lifetime
+from millpond.core.outage import THERE
 from millpond.core.worker import READY
 from millpond.errors import StartFailed
 
@@ -28,6 +29,8 @@ async def replace_workers(driver: Driver) -> HandlerFacts | None:
     """
     machine = driver.machine
     async with driver.renewing:
+        if machine.outage.state != THERE:
+            raise StartFailed(f"no worker can be started: {machine.outage.why}")
         facts = await driver.engine.renew()
         renewal = _Renewal(driver)
         try:
@@ -71,13 +74,13 @@ class _Renewal:
         """Wait until something holds. Raises `StartFailed` if a new worker fails, `PoolClosed` if the pool closes."""
         machine = self._machine
 
-        def is_over() -> bool:
-            return machine.failed_start > self._last or machine.state not in lifetime.STAFFED
+        def has_failed() -> bool:
+            return machine.failed_start > self._last or machine.outage.state != THERE
 
-        await self._driver.until(lambda: holds() or is_over())
-        if machine.failed_start > self._last:
+        await self._driver.until(lambda: holds() or has_failed() or machine.state not in lifetime.STAFFED)
+        if has_failed():
             told = "a worker with the new code did not start, the code before serves on"
-            raise StartFailed(f"{told}: {machine.failure}")
+            raise StartFailed(f"{told}: {machine.outage.why or machine.failure}")
         if machine.state not in lifetime.STAFFED:
             raise lifetime.closed_error(machine)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.core import lifetime
+from millpond.core.outage import LOST
 from millpond.errors import StartFailed
 
 if TYPE_CHECKING:
@@ -27,11 +28,12 @@ async def resize(driver: Driver, low: int, high: int) -> None:
         return machine.ready_count >= min(low, machine.sizing.low)
 
     def has_failed() -> bool:
-        return machine.tally.start_failures > failures
+        is_lost = machine.outage.state == LOST and machine.outage.losses > 1  # the first is followed by a try at once
+        return is_lost or machine.tally.start_failures > failures
 
     await driver.until(lambda: is_reached() or has_failed() or machine.state not in lifetime.STAFFED)
     if machine.state not in lifetime.STAFFED:
         raise lifetime.closed_error(machine)
     if not is_reached():
         told = f"{machine.ready_count} of {low} workers are ready; the new bounds stay, and the pool goes on trying"
-        raise StartFailed(f"{told}: {machine.failure}")
+        raise StartFailed(f"{told}: {machine.outage.why or machine.failure}")

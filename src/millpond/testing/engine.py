@@ -60,6 +60,7 @@ class FakeEngine:
         self._facts: HandlerFacts | None = None
         self._handler_before: type | None = None
         self._start_failures: deque[str] = deque()
+        self._revivals_to_fail = 0
         self._starts_go_on = asyncio.Event()
         self._starts_go_on.set()
 
@@ -96,6 +97,15 @@ class FakeEngine:
     def fail_starts(self, message: str, count: int = 1) -> None:
         """Let the next `count` workers fail to start, each saying `message`."""
         self._start_failures.extend([message] * count)
+
+    def lose(self, message: str, revivals_to_fail: int = 0) -> None:
+        """Be lost with all workers, as an engine whose warden died; the next so many tries to revive it fail."""
+        self._revivals_to_fail = revivals_to_fail
+        workers = list(self.workers.values())
+        self.events.engine_lost(message)
+        self.events.workers_lost([worker.record for worker in workers], message)
+        for worker in workers:
+            worker.die(9)
 
     # The workers' side
 
@@ -156,6 +166,15 @@ class FakeEngine:
         """Begin to make a worker."""
         made = self.workers[worker.id] = worker.link = FakeWorker(self, worker)
         made.begin()
+
+    def revive(self) -> None:
+        """Be there again, or lost again."""
+        loop = asyncio.get_running_loop()
+        if self._revivals_to_fail:
+            self._revivals_to_fail -= 1
+            loop.call_soon(self.events.engine_lost, "it could not be revived")
+        else:
+            loop.call_soon(self.events.engine_back)
 
     def send(self, worker: Any, call: Any) -> None:
         """Give a call to a worker; one that died meanwhile takes none."""

@@ -59,7 +59,7 @@ class FakeWorker:
         self.answers_pings = True
         self.memory_bytes: int | None = None
         self._engine = engine
-        self._record = record
+        self.record = record
         self._runner: MemoryRunner | None = None
         self._answers: DirectAnswers | None = None
         self._logbook = Logbook.create()
@@ -101,17 +101,17 @@ class FakeWorker:
         self._inbox.clear()
         self._logbook.close()
         self._engine.bury(self)
-        self._engine.events.gone(self._record, Death(signal, exit_code, stderr_tail), begun)
+        self._engine.events.gone(self.record, Death(signal, exit_code, stderr_tail), begun)
 
     def freeze(self) -> None:
         """Stop it like SIGSTOP: nothing more is begun or said until `thaw`."""
         self.is_frozen = True
-        self._engine.events.stopped(self._record, True)
+        self._engine.events.stopped(self.record, True)
 
     def thaw(self) -> None:
         """Let it go on like SIGCONT, beginning with what it could not say."""
         self.is_frozen = False
-        self._engine.events.stopped(self._record, False)
+        self._engine.events.stopped(self.record, False)
         withheld, self._withheld = self._withheld, []
         for fact, details in withheld:
             self._say(fact, *details)
@@ -170,7 +170,7 @@ class FakeWorker:
         """Answer a ping, if it does."""
         if self.answers_pings:
             held = sum(call.operation != EXPORT_ASIDE for call in self._calls.values())
-            self._say(self._engine.events.ponged, self._record, held)
+            self._say(self._engine.events.ponged, self.record, held)
 
     def leave(self) -> None:
         """Say goodbye when everything is done."""
@@ -187,14 +187,14 @@ class FakeWorker:
             args, kwargs = load_arguments(engine.arguments)
             self.handler = engine.handler(*args, **kwargs) if engine.handler is not None else None
             await self._run_hook("setup")
-            self._say(events.warming, self._record, self.pid)
+            self._say(events.warming, self.record, self.pid)
             await self._run_hook("warmup")
         except Exception as error:
-            self._say(events.start_failed, self._record, _explain(error), told_of(without_our_frames(error)))
+            self._say(events.start_failed, self.record, _explain(error), told_of(without_our_frames(error)))
             self._say(self.die, None, 1)
             return
         self._runner = self._make_runner()
-        self._say(events.ready, self._record, self.pid)
+        self._say(events.ready, self.record, self.pid)
         self._wake()
 
     def _make_runner(self) -> MemoryRunner:
@@ -334,8 +334,8 @@ class FakeWorker:
             return  # it was given up, and took no place
         # That it passed over a call which was taken back names no call: the same may be here again by now.
         told_id = 0 if was_taken_back else call_id
-        self._record.answer_bytes = nbytes
-        self._engine.events.answered(self._record, told_id, kind, value, started, ended, flags)
+        self.record.answer_bytes = nbytes
+        self._engine.events.answered(self.record, told_id, kind, value, started, ended, flags)
         self._engine.events.all_told()
 
     def _emit(self, call_id: int, name: str, measurements: Any, metadata: Any, suppressed: int) -> bool:
@@ -343,14 +343,14 @@ class FakeWorker:
         return True
 
     def _emitted(self, *told: Any) -> None:
-        self._engine.events.emitted(self._record, *told)
+        self._engine.events.emitted(self.record, *told)
         self._engine.events.all_told()
 
     def _saved(self, fields: Fields, saved: Saved) -> None:
-        self._say(self._engine.events.saved, self._record, fields[7], *saved)
+        self._say(self._engine.events.saved, self.record, fields[7], *saved)
 
     def _item(self, fields: Fields, value: Any) -> None:
-        self._say(self._engine.events.item, self._record, fields[7], value)
+        self._say(self._engine.events.item, self.record, fields[7], value)
 
     def _say(self, fact: Callable[..., None], *details: Any) -> None:
         if self.is_frozen:

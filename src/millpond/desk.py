@@ -21,7 +21,7 @@ from millpond.core.call import QUEUED, Call
 from millpond.core.operation import Operation as CoreOperation
 from millpond.core.warmup import Command
 from millpond.errors import BadArgument, OutOfMemory, PayloadTooLarge, PoolError, SessionLost
-from millpond.runtime.tickets import end_trace
+from millpond.runtime import traces
 from millpond.seams import FUNCTION, HandlerFacts, TraceSource
 from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, nearest
 from millpond.wire import errands
@@ -217,7 +217,7 @@ class Desk:
             options.on_cancel,
         )
         if self.trace_source is not None:
-            call.trace = self.trace_source.begin(operation.name, {"pool": self._pool_name, "call": call.id})
+            call.trace = traces.begin(self.trace_source, call, self._pool_name, self.driver.orders.faults)
         return call
 
     def submit(self, call: Call) -> None:
@@ -226,7 +226,7 @@ class Desk:
         try:
             self._machine.submit(call, driver.now(), True)
         except PoolError as error:
-            end_trace(call, "rejected", error)
+            traces.end(call, "rejected", error)
             driver.carry_out()  # the refusal is told
             raise
         driver.carry_out()
@@ -238,7 +238,7 @@ class Desk:
         try:
             self._machine.submit(call, self.driver.now())
         except PoolError as error:
-            end_trace(call, "rejected", error)
+            traces.end(call, "rejected", error)
             try:
                 call.ticket.set_exception(error if self.broken_by is None else copy(self.broken_by))
             except InvalidStateError:

@@ -54,8 +54,20 @@ TABLE: dict[str, Code] = {
     "pool_closed": Code("rejected", "not_started", "safe", 503, "The pool is closed, or was never opened."),
     "start_failed": Code("rejected", "not_started", "safe", 503, "No worker could be started."),
     "reentrant_call": Code("rejected", "not_started", "no", 409, "A handler called the pool that runs it."),
+    "internal_error": Code(
+        "failed", "unknown", "if idempotent", 500, "The pool could not carry out an order about the call."
+    ),
     "poison_call": Code("lost", "unknown", "no", 422, "The call killed every worker it was given to."),
 }
+
+
+def text_of(error: BaseException) -> str:
+    """Type and text of any exception, also of one whose own methods raise."""
+    name = type(error).__qualname__
+    try:
+        return f"{name}: {error}"
+    except BaseException as failure:
+        return f"{name}, whose text cannot be made: {type(failure).__qualname__}"
 
 
 class Interrupted(BaseException):
@@ -260,6 +272,15 @@ class PoisonCall(PoolError):
     """The call killed two workers and is not given to a third."""
 
     code = "poison_call"
+
+
+class InternalError(PoolError):
+    """Something inside the pool raised that should not: a fault of Millpond's, or of an engine or a store given to it.
+
+    `not_started` where nothing was sent to a worker. The log says it once, and `statistics().faults` counts.
+    """
+
+    code = "internal_error"
 
 
 CLASSES: dict[str, type[PoolError]] = {kind.code: kind for kind in PoolError.__subclasses__()}

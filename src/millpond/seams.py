@@ -250,7 +250,14 @@ class Engine(Protocol):
         """After `engine_lost`: try to go on; `engine_back` or `engine_lost` follows."""
 
     def send(self, worker: Any, call: Any) -> None:
-        """Give a call to a worker; its buffers are copied out before this returns."""
+        """Give a call to a worker; its buffers are copied out before this returns.
+
+        As of any order, what it raises ends at most what the order is about (`millpond.core.failures`).
+        """
+
+    def holds(self, worker: Any, call: Any) -> bool:
+        """Whether the worker was given the call and has not answered it: asked when `send` raised."""
+        ...
 
     def withdraw(self, worker: Any, call: Any) -> bool:
         """Take back a call that was sent. True: proven that it did not and will not start."""

@@ -89,7 +89,9 @@ class Ledger:
         outcome = getattr(value, "outcome", "completed")
         if getattr(value, "code", "") == "session_restored":
             self.tells_of_restoration(call)
-        if call.ending in ("ok", "failed"):
+        if getattr(value, "code", "") == "internal_error":
+            self._tells_of_failed_order(call, promise, outcome)
+        elif call.ending in ("ok", "failed"):
             token = value if call.ending == "ok" else getattr(value, "args", (None,))[0]
             is_own = token == promise.token or "Interrupted by itself" in str(token)
             if getattr(value, "code", "") == "store_failed":
@@ -103,6 +105,12 @@ class Ledger:
             assert not promise.runs, f"{call!r} ran and is told that it did not start"
         elif outcome == "unknown":
             assert promise.claims, f"no worker looked at {call!r}, and its outcome is said to be unknown"
+
+    def _tells_of_failed_order(self, call: Call, promise: Promise, outcome: str) -> None:
+        assert call.ending == "failed"
+        assert outcome != "not_started" or not promise.runs, f"{call!r} ran and is told that it did not start"
+        assert outcome != "unknown" or promise.claims, f"no worker looked at {call!r}, and its outcome is unknown"
+        assert outcome != "completed" or promise.completed, f"{call!r} did not come back and is told so"
 
     def tells_of_restoration(self, call: Call) -> None:
         """The caller of a session learns that it was restored: once, and only if it was."""

@@ -12,6 +12,7 @@ from typing import Any
 from millpond import events
 from millpond.core import affinity, fleet, invariants, lifetime, outage, staffing, warmup
 from millpond.core.call import Call
+from millpond.core.failures import SENT
 from millpond.core.machine import Machine
 from millpond.core.operation import Operation
 from millpond.core.session import Session
@@ -24,6 +25,8 @@ from tests.core.ledger import Ledger, Promise
 from tests.core.process import Frame, Process
 from tests.core.store import Store
 
+# Orders to tell somebody something: who raises was told. Of `send` every other one comes to nothing.
+DONE_ALL_THE_SAME = ("finish", "say", "session_closed", "warm_step", "warm_end")
 OPERATIONS = ("work", "tokens", "say")  # plain, stream, and one that is called in sessions
 KILLED = Death(9, None, "the end of stderr")
 EXITED = Death(None, 0)
@@ -56,6 +59,7 @@ class World:
         self.closing: list[Session] = []
         self.told_closed: list[Session] = []
         self.doubtful_withdrawals = False
+        self.broken: dict[str, int] = {}  # verb -> how many of the next orders of that kind will raise
         # Warm-up commands: "r" for a required one, "b" for one done with best effort.
         self.commands = [self.command(f"{kind}{n}", kind == "r") for n, kind in enumerate(warmups)]
         self.machine.is_warming_up = bool(warmups)
@@ -293,13 +297,27 @@ class World:
         while machine.outbox:
             outbox, machine.outbox = machine.outbox, []
             for verb, subject, detail in outbox:
-                getattr(self, f"_{verb}")(subject, detail)
+                self._carry_out(verb, subject, detail)
         invariants.check(machine)
         if machine.is_on_disk:
             self._check_disk()
         for process in self.processes.values():
-            forgotten = set(process.seats) - set(process.record.sessions)
+            forgotten = set(process.seats) - set(process.record.sessions) - process.unforgotten
             assert not forgotten, f"{process.record!r} was not told to forget the sessions {forgotten}"
+
+    def _carry_out(self, verb: str, subject: Any, detail: Any) -> None:
+        if not self.broken.get(verb):
+            getattr(self, f"_{verb}")(subject, detail)
+            return
+        self.broken[verb] -= 1
+        if verb in DONE_ALL_THE_SAME or (verb == "send" and self.broken[verb] % 2 and detail.id not in self.marked):
+            getattr(self, f"_{verb}")(subject, detail)
+            verb = SENT if verb == "send" else verb
+        elif verb == "withdraw":
+            self.ledger.claims(detail)  # whether it began cannot be told
+        elif verb == "forget" and subject.id in self.processes:
+            self.processes[subject.id].unforgotten.add(detail)
+        self.machine.order_failed(verb, subject, detail, RuntimeError("it is broken"), self.now)
 
     def _check_disk(self) -> None:
         """What was acknowledged is in the store: the program may be killed at any moment."""
@@ -360,12 +378,18 @@ class World:
         self.is_reviving = True
 
     def _stop(self, worker: Worker, _detail: None) -> None:
-        process = self.processes[worker.id]
+        process = self.processes.get(worker.id)
+        if process is None:
+            assert worker.state == "gone"  # its start failed after this was ordered
+            return
         assert not process.has_bye
         process.has_bye = True
 
     def _kill(self, worker: Worker, _detail: None) -> None:
-        process = self.processes[worker.id]
+        process = self.processes.get(worker.id)
+        if process is None:
+            assert worker.state == "gone"
+            return
         assert not process.is_killed
         process.is_killed = True
 

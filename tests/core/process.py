@@ -57,6 +57,7 @@ class Process:
     errands: deque[Frame] = field(default_factory=deque)  # for the attendant
     attended: Frame | None = None  # the errand the attendant is at
     dropped: set[int] = field(default_factory=set)  # calls sent to it when it was deaf
+    unforgotten: set[int] = field(default_factory=set)  # sessions it could not be told to forget
     is_ready: bool = False
     is_frozen: bool = False
     is_crashed: bool = False  # dead, and the parent does not know

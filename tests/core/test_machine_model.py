@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from millpond.core import lifetime
 from millpond.core.call import Call
+from millpond.core.failures import FAILED, SENT
 from millpond.core.session import Session
 from tests.core.model import World
 from tests.core.process import Process
@@ -279,6 +280,14 @@ class Pool(RuleBasedStateMachine):
             self.world.answer_store(is_failing)
             count -= 1
 
+    # Orders
+
+    @precondition(lambda self: hasattr(self, "world"))
+    @rule(verb=st.sampled_from(sorted(FAILED.keys() - {SENT})), count=st.integers(1, 4))
+    def break_orders(self, verb: str, count: int) -> None:
+        """Any order may raise: the next few of this kind do."""
+        self.world.broken[verb] = count
+
     # The end
 
     @precondition(lambda self: self.world.machine.state == lifetime.SERVING)
@@ -297,6 +306,7 @@ class Pool(RuleBasedStateMachine):
         world = getattr(self, "world", None)
         if world is None:
             return
+        world.broken.clear()
         if world.machine.state != lifetime.CLOSING:
             for session in self.sessions:
                 world.close_session(session)

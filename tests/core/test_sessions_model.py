@@ -145,6 +145,13 @@ class Sessions(RuleBasedStateMachine):
             self.world.answer_store(is_failing)
             count -= 1
 
+    # Orders
+
+    @rule(verb=st.sampled_from(["send", "withdraw", "store", "recall", "erase", "forget"]), count=st.integers(1, 3))
+    def break_orders(self, verb: str, count: int) -> None:
+        """Any order may raise: the next few of this kind do."""
+        self.world.broken[verb] = count
+
     # Workers
 
     @rule(steps=st.integers(1, 6))
@@ -209,6 +216,7 @@ class Sessions(RuleBasedStateMachine):
         world = getattr(self, "world", None)
         if world is None:
             return
+        world.broken.clear()
         world.serve_all()
         for session in self.sessions:
             if session.pinned:  # it may keep the only worker there is room for

@@ -48,6 +48,7 @@ class Call:
         "deaths",
         "ending",
         "expected",
+        "failure",
         "id",
         "idempotent",
         "is_chore",
@@ -73,6 +74,8 @@ class Call:
         "trace",
         "worker",
     )
+
+    failure: str  # why an order about it could not be carried out; not there before
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core import dispatch, expiry, fleet, growth, leaving, losses, outage, sleeping, staffing, upkeep, warmup
+from millpond.core import dispatch, expiry, failures, fleet, growth, leaving, losses, outage, sleeping, staffing, upkeep, warmup
 from millpond.core.worker import RETIRED
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ DUE: dict[str, Callable[[Machine, Any, float], None]] = {
     "reconcile": lambda m, _, now: staffing.reconcile(m, now),
     "kill": lambda m, whom, now: fleet.kill_if_there(m, whom[0], whom[1], now),
     "stopped": fleet.look_if_stopped,
+    "kill_again": failures.kill_again,
+    "erase_again": failures.erase_again,
     "sleep": lambda m, _, now: sleeping.look_for_sleepers(m, now),
     "evacuate": fleet.evacuate,
     "ttl": lambda m, _, now: expiry.look(m, now),

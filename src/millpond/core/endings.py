@@ -38,7 +38,7 @@ def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> No
         op.ended += 1
     else:
         _note_failure(m, call, value)
-        op.ended += ending == "failed"
+        op.ended += _has_run(ending, value)
     if m.is_sampled:
         samples = op.samples
         if samples.left > 1 and ending == "ok" and call.attempts == 1:
@@ -47,11 +47,18 @@ def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> No
             note_end(call, ending, value, now)
     if op.breaker.probe is not None:
         before = op.breaker.state
-        op.breaker.probe_ended(call.id, now, op.ended, success=ending in ("ok", "failed"))
+        op.breaker.probe_ended(call.id, now, op.ended, success=ending == "ok" or _has_run(ending, value))
         say_if_changed(m, op, before)
+    m.outbox.append(("finish", call, value))  # before anybody else hears of it
     if m.tells_ends:
         hearing.tell_end(m, call, ending, value, now)
-    m.outbox.append(("finish", call, value))
+
+
+def _has_run(ending: Ending, error: object) -> bool:
+    """Whether a call that was not answered well came back from its operation all the same."""
+    if isinstance(error, PoolError) and (error.code == "internal_error" or error.outcome == "not_started"):
+        return False
+    return ending == "failed"
 
 
 def _note_failure(m: Machine, call: Call, error: BaseException) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from millpond.core.machine import Machine
     from millpond.core.session import Session
     from millpond.core.worker import Worker
+    from millpond.errors import PoolError
     from millpond.seams import AnswerKind
 
 
@@ -117,7 +118,7 @@ def withholds(m: Machine, call: Call, kind: AnswerKind, value: Any, ended: float
     return True
 
 
-def committed(m: Machine, session: Session, record: SessionRecord, error: BaseException | None, now: float) -> None:
+def committed(m: Machine, session: Session, record: SessionRecord, error: PoolError | None, now: float) -> None:
     """The store committed a record, or failed to: the answers that waited for it are given, or said to be withheld."""
     if error is None and record.generation == session.generation:
         session.committed = max(session.committed, record.version)
@@ -130,14 +131,14 @@ def committed(m: Machine, session: Session, record: SessionRecord, error: BaseEx
         if error is None:
             answers.judge(m, call, kind, value, call.service_s, ended, now)
         else:
-            _refuse(m, call, str(error), now)
+            _refuse(m, call, str(error), now, error.code)
     if not waiting:
         session.withheld = None
 
 
-def _refuse(m: Machine, call: Call, why: str, now: float) -> None:
+def _refuse(m: Machine, call: Call, why: str, now: float, code: str = "store_failed") -> None:
     told = f"{call.op.name!r} ran, but the state it left could not be stored, and its answer is withheld: {why}"
-    endings.finish(m, call, "failed", CLASSES["store_failed"](told), now)
+    endings.finish(m, call, "failed", CLASSES[code](told, outcome="completed"), now)
 
 
 def leave(m: Machine, call: Call, code: str, now: float) -> None:

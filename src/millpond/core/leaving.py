@@ -25,7 +25,7 @@ NAG_S = 0.1  # seconds between interrupts of an operation that swallows them
 
 
 def leave(m: Machine, call: Call, code: str, now: float) -> None:
-    """The caller goes; `code` is cancelled, deadline_exceeded or pool_closing. Ended calls are left alone."""
+    """The caller goes; `code` is cancelled, deadline_exceeded, pool_closing or internal_error. Ended ones stay so."""
     if call.state == QUEUED:
         endings.end_queued(m, call, TABLE[code].ending, farewell(m, call, code, unbegun(call.attempts), now), now)
     elif call.id in m.committing:
@@ -131,5 +131,6 @@ def farewell(m: Machine, call: Call, code: str, outcome: Outcome, now: float) ->
         f"submission, with {m.queued} calls queued and {m.ready_count} workers ready",
         "cancelled": f"operation {call.op.name!r} was given up {after:.3f} s after submission",
         "pool_closing": f"the pool closed while {call.op.name!r} ran, and its drain time is over",
+        "internal_error": f"{getattr(call, 'failure', '')} (operation {call.op.name!r})",
     }
     return CLASSES[code](told[code], outcome=outcome)

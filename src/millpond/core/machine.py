@@ -19,6 +19,7 @@ from millpond.core import (
     dispatch,
     due,
     endings,
+    failures,
     fleet,
     keeping,
     leaving,
@@ -191,17 +192,21 @@ class Machine(Records):
         """What came of an order to withdraw a call: proven that it did not start, or not."""
         leaving.withdrawn(self, worker, call, is_proven, now)
 
+    def order_failed(self, verb: str, subject: Any, detail: Any, error: BaseException, now: float) -> None:
+        """An order raised in place of being carried out; see `failures`."""
+        failures.order_failed(self, verb, subject, detail, error, now)
+
     # Sessions' states come and go
 
     def saved(self, worker: Worker, call_id: int, lease: int, state: Any, reason: str = "") -> None:
         """The state a call of a session leaves, told right before its answer; `None` if it cannot be kept."""
         keeping.saved(worker, call_id, lease, state, reason)
 
-    def stored(self, session: Session, record: SessionRecord, error: BaseException | None, now: float) -> None:
+    def stored(self, session: Session, record: SessionRecord, error: PoolError | None, now: float) -> None:
         """A record that was ordered to be stored is, or cannot be."""
         sleeping.stored(self, session, record, error, now)
 
-    def recalled(self, session: Session, record: SessionRecord | None, error: BaseException | None, now: float) -> None:
+    def recalled(self, session: Session, record: SessionRecord | None, error: PoolError | None, now: float) -> None:
         """What the store has of a session that was recalled; `None` if nothing."""
         sleeping.recalled(self, session, record, error, now)
 

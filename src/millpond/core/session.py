@@ -158,13 +158,14 @@ class SessionBook:
     reopened, at most `remembered` of them: beyond, the oldest are forgotten and answer as sessions that never were.
     """
 
-    __slots__ = ("_by_id", "_closing", "_ending", "_lost", "_next_number", "_remembered")
+    __slots__ = ("_by_id", "_closing", "_ending", "_left_behind", "_lost", "_next_number", "_remembered")
 
     def __init__(self, remembered: int) -> None:
         self._by_id: dict[str, Session] = {}
         self._closing: dict[int, Session] = {}  # number -> session
         self._ending: dict[str, dict[int, int]] = {}  # id -> number -> generation of those that are closing
         self._lost: OrderedDict[str, Session] = OrderedDict()
+        self._left_behind: OrderedDict[str, int] = OrderedDict()  # id -> generation whose record could not be erased
         self._next_number = 1
         self._remembered = remembered
 
@@ -188,6 +189,8 @@ class SessionBook:
         generation = before.generation + 1 if before is not None else 1
         if session_id in self._ending:
             generation = max(generation, 1 + max(self._ending[session_id].values()))
+        if self._left_behind:
+            generation = max(generation, self._left_behind.pop(session_id, 0) + 1)
         session = Session(session_id, self._next_number, generation, affinity, now)
         self._next_number += 1
         self._by_id[session_id] = session
@@ -203,6 +206,12 @@ class SessionBook:
         """Forget a session that is closed."""
         del self._closing[session.number]
         self._ended(session)
+
+    def left_behind(self, session: Session) -> None:
+        """The store has a record of it still: the next session of that id is of a higher generation."""
+        self._left_behind[session.id] = session.generation
+        if len(self._left_behind) > self._remembered:
+            self._left_behind.popitem(last=False)
 
     def bury(self, session: Session) -> None:
         """Remember a lost session, unless its owner had ended it or its id is another's by now."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from millpond.core.call import Call
     from millpond.core.machine import Machine
     from millpond.core.session import Session
+    from millpond.errors import PoolError
 
 LOOKS = 16  # looks at resting sessions in one sleep_after
 SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.01, 5.0  # between two looks
@@ -93,7 +94,7 @@ def put_away(m: Machine, session: Session) -> None:
     session.storing = keeping.order_storing(m, session)
 
 
-def stored(m: Machine, session: Session, record: SessionRecord, error: BaseException | None, now: float) -> None:
+def stored(m: Machine, session: Session, record: SessionRecord, error: PoolError | None, now: float) -> None:
     """What came of storing a record: it sleeps now, unless it was needed meanwhile. What failed stays in hand."""
     keeping.committed(m, session, record, error, now)
     if error is not None:
@@ -125,9 +126,7 @@ def wait_for_state(m: Machine, session: Session, call: Call) -> None:
         m.outbox.append(("recall", session, None))
 
 
-def recalled(
-    m: Machine, session: Session, record: SessionRecord | None, error: BaseException | None, now: float
-) -> None:
+def recalled(m: Machine, session: Session, record: SessionRecord | None, error: PoolError | None, now: float) -> None:
     """The store gave a session's record back, has none, or failed: then the next call tries again."""
     if session.where != WAKING:
         return
@@ -153,11 +152,11 @@ def _awake(m: Machine, session: Session, record: SessionRecord, now: float) -> N
     affinity.serve_next(m, session, now)
 
 
-def _back_to_sleep(m: Machine, session: Session, error: BaseException, now: float) -> None:
+def _back_to_sleep(m: Machine, session: Session, error: PoolError, now: float) -> None:
     go(m, session, ASLEEP)
     for call in list((session.waiting or {}).values()):
         told = f"session {session.number} is asleep, and its store cannot be read: {error}"
-        endings.end_queued(m, call, "failed", CLASSES["store_failed"](told, outcome="not_started"), now)
+        endings.end_queued(m, call, "failed", CLASSES[error.code](told, outcome="not_started"), now)
     if session.is_idle and session.state == CLOSING:
         affinity.dismiss(m, session, now)
 

@@ -75,24 +75,26 @@ class Link:
                 if call.operation == EXPORT_ASIDE:
                     self._send_aside(call, number)
                     return
-        free = self.free
-        is_idle = len(free) == POSITIONS
-        position = free.pop()
-        self.logbook.reset(position)
-        self.calls[position] = call.id
-        call.position = position
-        operation = call.operation
-        if self.renumbered is not None:
-            operation = self.renumbered.get(operation, operation)
-        body = call.payload
-        if type(body) is bytes and len(body) <= LARGE_BYTES and call.trace is None:
-            header = _pack(
-                len(body), frames.CALL, 0, position, operation, 0, self.id, call.id, number, call.deadline, 0.0
-            )
-            self.outbox.parts.append(header)
-            self.outbox.parts.append(body)
-        else:
-            self._add_uncommon(call, position, operation, number)
+        is_idle = len(self.free) == POSITIONS
+        position = self.free.pop()
+        try:
+            self.logbook.reset(position)
+            self.calls[position] = call.id
+            call.position = position
+            operation = call.operation
+            if self.renumbered is not None:
+                operation = self.renumbered.get(operation, operation)
+            body = call.payload
+            if type(body) is bytes and len(body) <= LARGE_BYTES and call.trace is None:
+                header = _pack(
+                    len(body), frames.CALL, 0, position, operation, 0, self.id, call.id, number, call.deadline, 0.0
+                )
+                self.outbox.parts += (header, body)
+            else:
+                self._add_uncommon(call, position, operation, number)
+        except BaseException:  # nothing of it was collected: the position is free again
+            self.settle(position)
+            raise
         if is_idle or len(self.outbox.parts) >= FLUSH_PARTS:
             self.outbox.flush()
         else:

@@ -132,14 +132,23 @@ class LocalEngine:
         worker.link = link
         link.wardens = wardens
         self._links[link.id] = link
-        self._inbox.watch(link)
-        wardens.order(control.START, link.id, ends=link.ends)
+        try:
+            self._inbox.watch(link)
+            wardens.order(control.START, link.id, ends=link.ends)
+        except BaseException:
+            self._drop(link)
+            raise
 
     def send(self, worker: Any, call: Any) -> None:
         """Give a call to a worker; one that died meanwhile was told of and takes none."""
         link = worker.link
         if not link.is_gone:
             link.send(call)
+
+    def holds(self, worker: Any, call: Any) -> bool:
+        """Whether the worker was given the call and has not answered it."""
+        link = _live(worker)
+        return link is not None and link.holds(call)
 
     def withdraw(self, worker: Any, call: Any) -> bool:
         """Take back a call that was sent. True: proven that it did not start, and will not."""
@@ -258,6 +267,13 @@ class LocalEngine:
         if text not in self._notes:
             self._notes.add(text)
             log.warning("%s", text)
+
+    def _drop(self, link: Link) -> None:
+        """Free a link of which its worker's process was never told; whoever ordered it tells of that."""
+        link.is_gone = True
+        self._inbox.unwatch(link)
+        link.close()
+        del self._links[link.id]
 
     def _bury(self, link: Link, status: int | None) -> None:
         """Tell of a death, after everything the worker had said; `status`: exit code, or signal negated."""

@@ -45,9 +45,10 @@ class Outbox:
 
     def write_large(self, parts: Iterable[Part]) -> None:
         """Write parts after all that was collected; what is not `bytes` is copied, as it may change later."""
+        views = [memoryview(part if type(part) is bytes else bytes(part)) for part in parts]
         self.flush()
         was_waiting = bool(self._backlog)
-        self._backlog.extend(memoryview(part if type(part) is bytes else bytes(part)) for part in parts)
+        self._backlog.extend(views)
         if not was_waiting:
             self._write_backlog(is_waiting=False)
 

@@ -30,6 +30,7 @@ BLAME: dict[str, Blame] = {
     "session_restored": "ours",
     "store_failed": "ours",
     "out_of_memory": "ours",
+    "internal_error": "ours",
     "handler_error": "handler",
     "result_not_serializable": "handler",
     "circuit_open": "handler",

@@ -15,8 +15,9 @@ from millpond import events
 from millpond.core import affinity, fleet, hearing, outage, staffing
 from millpond.core.machine import Machine
 from millpond.core.session import Session
-from millpond.core.worker import START_FAILED, STARTING, WARMING, Worker
+from millpond.core.worker import GONE, START_FAILED, STARTING, WARMING, Worker
 from millpond.logger.pool_logger import PoolLogger
+from millpond.runtime.faults import INTERRUPTS
 from millpond.runtime.forwarding import Forwarding
 from millpond.runtime.orders import Orders
 from millpond.wire.saved import restored
@@ -149,6 +150,8 @@ class Driver:
 
     def gone(self, worker: Worker, death: Death, started: Iterable[int]) -> None:
         """See `EngineEvents`."""
+        if worker.state == GONE:  # its start failed while it was ordered, and that was told
+            return
         has_failed = worker.state in (STARTING, WARMING) or worker.cause == START_FAILED
         if has_failed and worker.id not in self._explained:
             why = f" because it {worker.reason}" if worker.reason else ""
@@ -247,13 +250,9 @@ class Driver:
         if self._is_carrying:  # an order's consequence: the loop below takes its orders too
             return
         self._is_carrying = True
-        try:
-            verbs = self.orders.verbs
-            for verb, subject, detail in machine.outbox:  # and what these put behind them
-                verbs[verb](subject, detail)
-        finally:
-            machine.outbox.clear()
-            self._is_carrying = False
+        interrupt = self._carry_out_each()
+        machine.outbox.clear()
+        self._is_carrying = False
         if machine.wake_at < self._timer_at:
             self._set_timer(machine.wake_at)
         if self._tells_depth:
@@ -261,6 +260,23 @@ class Driver:
         if self._watchers:
             for look in list(self._watchers):
                 look()
+        if interrupt is not None:
+            raise interrupt
+
+    def _carry_out_each(self) -> BaseException | None:
+        """Carry out every order, those behind one that raises too; returns an interrupt that came meanwhile."""
+        verbs, interrupt = self.orders.verbs, None
+        orders = iter(self.machine.outbox)  # and what these put behind them
+        verb, subject, detail = "", None, None
+        while True:
+            try:
+                for verb, subject, detail in orders:
+                    verbs[verb](subject, detail)
+                return interrupt
+            except BaseException as error:
+                if isinstance(error, INTERRUPTS):
+                    interrupt = error
+                self.orders.failed(verb, subject, detail, error)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds that only what happens here can change."""
@@ -303,5 +319,7 @@ class Driver:
         self._timer, self._timer_at = None, math.inf
         if self.machine.is_late(self.now()):
             self.engine.catch_up()  # nobody is judged before what they said meanwhile was read
-        self.machine.tick(self.now())
-        self.carry_out()
+        try:
+            self.machine.tick(self.now())
+        finally:  # what it ordered until then is done, and there is a next time
+            self.carry_out()

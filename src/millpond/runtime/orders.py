@@ -1,7 +1,7 @@
 """What the core orders, done: each verb of its outbox goes to the engine, to a caller's ticket, the bus or the store.
 
 One table, one function a verb. Comes after the machine has decided; decides nothing. What came of an order that the
-machine must know (whether a call was still there, what a worker weighs) is told to it at once.
+machine must know (whether a call was still there, what a worker weighs) is told to it at once; so is that one failed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from concurrent.futures import InvalidStateError
 from typing import TYPE_CHECKING, Any, Protocol
 
 from millpond.core import fleet
-from millpond.runtime.tickets import Ticket, end_trace
+from millpond.core.failures import SENT
+from millpond.runtime import traces
+from millpond.runtime.faults import Faults
+from millpond.runtime.tickets import Ticket
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -45,6 +48,7 @@ class Orders:
         self._engine = engine
         self._keeper = keeper
         self._now = now
+        self.faults = Faults()
         self._closing_sessions: dict[Session, list[asyncio.Future[None]]] = {}
         self.warmer: Warming | None = None  # who warms workers, if the pool has anything to warm them by
         self.verbs: dict[str, Callable[[Any, Any], None]] = {
@@ -74,6 +78,25 @@ class Orders:
     def mark_futures(self) -> None:
         """From now on tickets are `concurrent.futures` futures, to be told when their call begins."""
         self.verbs["send"] = self._send_marked
+
+    def failed(self, verb: str, subject: Any, detail: Any, error: BaseException) -> None:
+        """An order raised: note it, and have the core end what it was about (`core.failures`). Raises nothing."""
+        self.faults.note(f"the order {verb!r}", error, "it ends what it was about at most")
+        try:
+            if verb == "start":
+                self._clear_away(subject)
+            elif verb == "send" and self._engine.holds(subject, detail):
+                verb = SENT
+            self._machine.order_failed(verb, subject, detail, error, self._now())
+        except Exception as another:
+            self.faults.note(f"the failure of the order {verb!r}", another)
+
+    def _clear_away(self, worker: Worker) -> None:
+        """Whatever was made of a worker whose start failed is of no use."""
+        try:
+            self._engine.kill(worker)
+        except Exception as error:
+            self.faults.note("the order 'kill'", error)
 
     def await_closing(self, session: Session, closed: asyncio.Future[None]) -> None:
         """Tell this future when the session is closed or lost."""
@@ -126,19 +149,20 @@ class Orders:
 
 
 def finish(call: Call, value: Any) -> None:
-    """Give a call's result, or its error, to whoever waits for it."""
+    """Give a call's result, or its error, to whoever waits for it, and then tell whoever traces it."""
     ticket: Ticket | None = call.ticket
-    if call.trace is not None:
-        end_trace(call, call.ending or "", value)
     # An executor's future names its call: without this the two would be left to the garbage collector, which costs
     # an eighth of the rate.
     call.payload = call.ticket = None
-    if ticket is None or ticket.done():
-        return
     try:
-        if call.ending == "ok":
+        if ticket is None or ticket.done():
+            pass
+        elif call.ending == "ok":
             ticket.set_result(value)
         else:
             ticket.set_exception(value)
     except InvalidStateError:
         pass  # a future of another thread's, which cancelled it this very moment
+    finally:
+        if call.trace is not None:
+            traces.end(call, call.ending or "", value)

@@ -1,13 +1,8 @@
-"""Where a call's ending goes: to the ticket of whoever waits for it, and to whoever traces it."""
+"""Where a call's ending goes: to the ticket of whoever waits for it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
-
-from millpond.core.tally import error_code
-
-if TYPE_CHECKING:
-    from millpond.core.call import Call
+from typing import Any, Protocol
 
 
 class Ticket(Protocol):
@@ -24,11 +19,3 @@ class Ticket(Protocol):
     def set_exception(self, error: Any, /) -> None:
         """The failure."""
         ...
-
-
-def end_trace(call: Call, ending: str, value: Any) -> None:
-    """Tell whoever traces a call how it ended; `value` is its result or its error."""
-    trace, call.trace = call.trace, None
-    if trace is not None:
-        error = None if ending == "ok" else value
-        trace.end(ending, None if error is None else error_code(error), error)

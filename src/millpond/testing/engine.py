@@ -182,6 +182,10 @@ class FakeEngine:
             self.sent.append(Sent(worker.id, call, self._codec))
             worker.link.take(call)
 
+    def holds(self, worker: Any, call: Any) -> bool:
+        """Whether the worker was given the call and has not answered it."""
+        return worker.link is not None and worker.link.is_alive and worker.link.holds(call)
+
     def withdraw(self, worker: Any, call: Any) -> bool:
         """Take back a call. True: it did not start, and will not."""
         link: FakeWorker = worker.link

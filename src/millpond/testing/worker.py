@@ -142,14 +142,14 @@ class FakeWorker:
 
     def withdraw(self, call: Any) -> bool:
         """Give a call back, if it was not begun."""
-        if not self._holds(call) or not self._logbook.withdraw(call.position):
+        if not self.holds(call) or not self._logbook.withdraw(call.position):
             return False
         self._taken_back.add(call.position)
         return True
 
     def interrupt(self, call: Any) -> None:
         """Ask a call to stop."""
-        if self._holds(call):
+        if self.holds(call):
             self._logbook.request_interrupt(call.position)
             running = self._running.get(call.position)
             if running is not None:
@@ -288,7 +288,7 @@ class FakeWorker:
             self._engine.holding.left(held)
         return held.is_released or not running.is_stopped
 
-    def _holds(self, call: Any) -> bool:
+    def holds(self, call: Any) -> bool:
         return call.position in self._calls and self._calls[call.position] is call
 
     def _meet(self, session: Any) -> None:

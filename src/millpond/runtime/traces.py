@@ -1,0 +1,54 @@
+"""A program's tracer as the pool calls it: nothing that it raises reaches a call, or anybody behind it.
+
+A call is made out with a `ContainedTrace`, or without one if the tracer failed. `begin` is the desk's to call, `end`
+belongs to the order `finish`; the header goes to the worker through the engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from millpond.core.tally import error_code
+
+if TYPE_CHECKING:
+    from millpond.core.call import Call
+    from millpond.runtime.faults import Faults
+    from millpond.seams import Trace, TraceSource
+
+TRACER = "the tracer"
+
+
+class ContainedTrace:
+    """One call's trace, a `Trace`; its header was asked for once, when the call was made out."""
+
+    __slots__ = ("_faults", "_trace", "header")
+
+    def __init__(self, trace: Trace, faults: Faults) -> None:
+        self._trace = trace
+        self._faults = faults
+        self.header = bytes(memoryview(trace.header))
+
+    def end(self, ending: str, code: str | None, error: BaseException | None) -> None:
+        """See `Trace`."""
+        try:
+            self._trace.end(ending, code, error)
+        except Exception as failure:
+            self._faults.note(TRACER, failure, "its call is answered all the same")
+
+
+def begin(source: TraceSource, call: Call, pool_name: str, faults: Faults) -> ContainedTrace | None:
+    """Begin a call's trace, in its caller's thread and context; `None` if it is not traced, or the tracer failed."""
+    try:
+        trace = source.begin(call.op.name, {"pool": pool_name, "call": call.id})
+        return None if trace is None else ContainedTrace(trace, faults)
+    except Exception as failure:
+        faults.note(TRACER, failure, "the call goes on without its trace")
+        return None
+
+
+def end(call: Call, ending: str, value: Any) -> None:
+    """Tell whoever traces a call how it ended; `value` is its result or its error."""
+    trace, call.trace = call.trace, None
+    if trace is not None:
+        error = None if ending == "ok" else value
+        trace.end(ending, None if error is None else error_code(error), error)

@@ -61,15 +61,6 @@ TABLE: dict[str, Code] = {
 }
 
 
-def text_of(error: BaseException) -> str:
-    """Type and text of any exception, also of one whose own methods raise."""
-    name = type(error).__qualname__
-    try:
-        return f"{name}: {error}"
-    except BaseException as failure:
-        return f"{name}, whose text cannot be made: {type(failure).__qualname__}"
-
-
 class Interrupted(BaseException):
     """Raised inside a worker, in the operation whose caller's deadline passed or who gave the call up.
 

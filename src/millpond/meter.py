@@ -90,6 +90,7 @@ class Meter:
             available_s=available_s,
             listeners_removed=self._driver.bus.removed_count,
             log_records_dropped=self._driver.forwarding.dropped,
+            faults=sum(self._driver.orders.faults.seen().values()),
             operations=tuple(_read_operation(one, now) for one in self._operations() if one.samples.has_news),
         )
 

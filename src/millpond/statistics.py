@@ -76,6 +76,7 @@ class Statistics:
     late_answers: int
     log_records_dropped: int
     breakers: Mapping[str, str]
+    faults: Mapping[str, int]
     percentiles: Percentiles
 
 
@@ -120,6 +121,7 @@ def collect(driver: Driver, name: str, run_id: str, percentiles: Percentiles = N
         late_answers=m.late_answers,
         log_records_dropped=driver.forwarding.dropped,
         breakers=MappingProxyType({one.name: one.breaker.state for one in operations}),
+        faults=MappingProxyType(driver.orders.faults.seen()),
         percentiles=percentiles,
     )
 

@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core import dispatch, expiry, failures, fleet, growth, leaving, losses, outage, sleeping, staffing, upkeep, warmup
+from millpond.core import (
+    dispatch,
+    expiry,
+    failures,
+    fleet,
+    growth,
+    leaving,
+    losses,
+    outage,
+    sleeping,
+    staffing,
+    upkeep,
+    warmup,
+)
 from millpond.core.worker import RETIRED
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core import fleet, leaving, losses, sleeping, warmup
+from millpond.core import fleet, leaving, losses, outage, sleeping, warmup
 from millpond.core.call import RUNNING, TAKEN_BACK
+from millpond.core.texts import text_of
 from millpond.core.worker import GONE
-from millpond.errors import CLASSES, text_of
+from millpond.errors import CLASSES
 from millpond.seams import EXPORT_ASIDE, Death
 
 if TYPE_CHECKING:
@@ -106,6 +107,11 @@ def erase_again(m: Machine, session: Session, _now: float) -> None:
         m.outbox.append(("erase", session, None))
 
 
+def _unrevived(m: Machine, _subject: None, _detail: None, error: PoolError, now: float) -> None:
+    """The next try follows after a pause."""
+    outage.engine_lost(m, str(error), now)
+
+
 def _nothing(*_: Any) -> None:
     """Nobody waits for it, or it is given again anyway."""
 
@@ -117,10 +123,12 @@ FAILED: dict[str, Callable[[Machine, Any, Any, PoolError, float], None]] = {
     "interrupt": _nothing,  # given again until the grace is over
     "finish": _nothing,  # the call has ended in the ledger; nobody but its own caller waited
     "start": _unstarted,
+    "revive": _unrevived,
     "stop": _nothing,  # a worker that does not say goodbye in time is killed
     "kill": _unkilled,
     "ping": _unpinged,
     "look": _unlooked,
+    "check": _nothing,  # given again
     "forget": _nothing,  # what the worker keeps of the session is replaced if it meets it again, and goes with it
     "weigh": _nothing,  # weighed again
     "say": _nothing,

@@ -12,6 +12,7 @@ from millpond import events
 from millpond.core import affinity, aside, dispatch, endings, fleet, lifetime
 from millpond.core.call import QUEUED
 from millpond.core.session import CLOSING, OPEN
+from millpond.core.texts import words_of
 from millpond.core.whereabouts import BOUND, IN_HAND, LEAVING, NEW, go
 from millpond.core.worker import GONE
 from millpond.errors import CLASSES
@@ -95,7 +96,7 @@ def exported(m: Machine, session: Session, errand: Call, ending: Ending, value: 
         session.is_stubborn = ending != "cancelled"
     else:
         is_late = errand.leaving == "deadline_exceeded"
-        why = f"that took longer than {dispatch.ERRAND_S:g} s" if is_late else value
+        why = f"that took longer than {dispatch.ERRAND_S:g} s" if is_late else words_of(value)
         pin(m, session, f"its state cannot be exported: {why}")
 
 

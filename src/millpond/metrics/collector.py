@@ -184,6 +184,7 @@ class MetricsCollector:
             f"{removed} listeners raised and were removed": removed > 0,
             f"what is called after each fold, alerts among it, raised {self._raised} times": self._raised > 0,
             f"{lost} log records were lost: the program's log handlers are too slow, or something raised": lost > 0,
+            f"{reading.faults} times something raised that should not, see `statistics().faults`": reading.faults > 0,
             f"metrics keep less than they could: {watch.detail}": watch.detail != FULL,
             f"history is not stored: {watch.history_error}": bool(watch.history_error),
         }

@@ -125,6 +125,7 @@ class Reading:
     available_s: float = 0.0
     listeners_removed: int = 0
     log_records_dropped: int = 0  # of workers: the program's log handlers were too slow for them
+    faults: int = 0  # what raised that should not have, in the pool itself or in code of the program that it called
     operations: tuple[OperationReading, ...] = ()
 
 

@@ -12,6 +12,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from millpond.core.texts import text_of
 from millpond.errors import StoreFailed
 
 if TYPE_CHECKING:
@@ -188,6 +189,6 @@ def as_failure(error: Exception) -> StoreFailed:
     """The error as what a store may raise; anything else is the fault of one that was given by the user."""
     if isinstance(error, StoreFailed):
         return error
-    failure = StoreFailed(f"the session store raised {type(error).__name__}: {error}")
+    failure = StoreFailed(f"the session store raised {text_of(error)}")
     failure.__cause__ = error
     return failure

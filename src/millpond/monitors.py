@@ -116,6 +116,8 @@ class Monitors:
         self._timer.cancel()
         self._timer = None
         self.metrics.fold()
+        if self._alerts is not None:
+            self._alerts.end()
         self._driver.sample(False)
         self._closed = self._loop.create_future()
         self._closing = threading.Thread(target=self._close, args=(self._loop, self._closed), name="millpond-monitors")

@@ -135,6 +135,56 @@ def test_a_channel_is_told_of_beginning_and_end(site):
     assert len(channel.told) == 2
 
 
+def test_a_short_wait_is_kept_between_two_rounds():
+    """A channel is told when its route says so, not at the next round of a group."""
+    made = Site(group(Rule(alert="Busy", expr="queued > 5"), interval_s=30.0))
+    channel = Listening()
+    made.alerts.add_channel(channel, Route(wait_s=1.0))
+    made.queued["a"] = 9.0
+    made.live(2)
+    assert channel.hear() == "firing Busy"
+    made.alerts.close(UPPER_BOUND_S)
+
+
+def test_when_the_pool_closes_what_fires_is_resolved(site):
+    """Channels, listeners and the history hear of it, before the channels are closed."""
+    channel = Listening()
+    site.alerts.add_channel(channel, Route(wait_s=3600.0))
+    site.queued["a"] = 9.0
+    site.live(20)
+    site.alerts.end()
+    assert site.alerts.firing() == ()
+    assert [type(event) for event in site.events] == [AlertFiring, AlertResolved]
+    assert site.alerts.history()[0].state == "resolved"
+    site.alerts.close(UPPER_BOUND_S)
+    assert [notification.status for notification in channel.told] == ["firing", "resolved"]
+
+
+def test_a_channel_without_a_thread_keeps_the_others_from_nothing(site, monkeypatch):
+    """What cannot be told now is told with the next notification, when a thread can be had again."""
+    starved, channel = Listening("starved"), Listening()
+    for one in (starved, channel):
+        site.alerts.add_channel(one, Route(wait_s=0.0, interval_s=0.0))
+    start = threading.Thread.start
+
+    def failing(thread):
+        if thread.name == "millpond-starved":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", failing)
+    site.queued["a"] = 9.0
+    site.live(20)
+    assert channel.hear() == "firing Busy"
+    monkeypatch.undo()
+    site.queued["a"] = 0.0
+    site.live(6)
+    assert channel.hear() == "resolved Busy"
+    assert starved.hear() in ("firing Busy", "resolved Busy")
+    site.alerts.close(UPPER_BOUND_S)
+    assert [one.status for one in starved.told][-1] == "resolved"
+
+
 def test_a_channel_that_comes_late_is_told_what_fires(site):
     """The night watch learns of the fire."""
     site.queued["a"] = 9.0

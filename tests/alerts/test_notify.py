@@ -48,12 +48,40 @@ def test_the_end_is_told_after_the_interval():
     assert told(desk, 9999.0) == []
 
 
-def test_what_was_over_before_it_was_told_is_not_told():
-    """A blip shorter than the wait wakes nobody."""
+def test_what_was_over_before_it_was_told_is_told_all_the_same():
+    """It fired, and then it was over: both, in that order, however short it was."""
     desk = Desk("d", ROUTE, 0.0)
     assert told(desk, 0.0, (alert(),)) == []
     assert told(desk, 5.0, (), (alert(state="resolved"),)) == []
-    assert told(desk, 100.0) == []
+    assert not desk.is_due(9.9)
+    assert desk.is_due(10.0)
+    assert told(desk, 10.0) == ["firing A:firing"]
+    assert told(desk, 69.0) == []
+    assert told(desk, 70.0) == ["resolved A:resolved"]
+    assert told(desk, 9999.0) == []
+
+
+def test_what_was_missed_and_fires_again_is_told_once():
+    """Its end is not told while it fires."""
+    desk = Desk("d", ROUTE, 0.0)
+    assert told(desk, 0.0, (alert(),)) == []
+    assert told(desk, 5.0, (), (alert(state="resolved"),)) == []
+    assert told(desk, 10.0, (alert(),)) == ["firing A:firing"]
+    assert told(desk, 500.0, (alert(),)) == []
+
+
+def test_at_the_end_nothing_waits():
+    """When a pool closes, who knows of an alert hears that it is over, who does not hears both."""
+    desk = Desk("d", Route(wait_s=10.0), 0.0)
+    assert told(desk, 0.0, (alert("A"),)) == []
+    assert told(desk, 10.0, (alert("A"),)) == ["firing A:firing"]
+    assert told(desk, 11.0, (alert("A"), alert("B"))) == []
+    over = desk.finish((alert("A", "resolved"), alert("B", "resolved")), 12.0)
+    assert [(one.status, [a.name for a in one.alerts]) for one in over] == [
+        ("resolved", ["A"]),
+        ("firing", ["B"]),
+        ("resolved", ["B"]),
+    ]
 
 
 def test_a_silenced_alert_is_not_told_and_its_end_is():

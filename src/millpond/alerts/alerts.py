@@ -20,7 +20,7 @@ from millpond.alerts.evaluation import SLACK_MS, Changes, WatchedGroup, due
 from millpond.alerts.expr.evaluation import evaluate
 from millpond.alerts.expr.labels import Sample
 from millpond.alerts.expr.parser import parse
-from millpond.alerts.notify import Desk, Route
+from millpond.alerts.notify import Desk, Notification, Route
 from millpond.alerts.rules import Group, RuleError
 from millpond.alerts.series import SeriesStore, names_in
 from millpond.alerts.silences import Silence, Silences
@@ -94,6 +94,8 @@ class Alerts:
         has_sample_due = self._last_ms is None or ms - self._last_ms >= STEP_S * 1000 - SLACK_MS
         groups = due(self._groups.values(), ms, STEP_S * 1000)
         if not has_sample_due and not groups:
+            if any(desk.is_due(now) for desk, _ in self._channels.values()):
+                self._tell(now)
             return
         began = time.perf_counter()
         if has_sample_due:
@@ -140,8 +142,25 @@ class Alerts:
     def _tell(self, now: float) -> None:
         firing, ended, self._ended = self.firing(), self._ended, []
         for desk, courier in self._channels.values():
-            for notification in desk.look(firing, ended, now):
+            self._put_all(courier, desk.look(firing, ended, now))
+
+    def _put_all(self, courier: Courier, notifications: Iterable[Notification]) -> None:
+        """One channel whose thread cannot begin keeps the others from nothing."""
+        for notification in notifications:
+            try:
                 courier.put(notification)
+            except Exception as error:
+                log.raised(error, "alert channel %r cannot be told now", courier.channel.name)
+
+    def end(self) -> None:
+        """The pool closes: what fires is over, and that is told without waiting. Nothing is evaluated after this."""
+        wall, now = self._wall_clock(), self._clock()
+        rules = (rule for group in self._groups.values() for rule in group.rules)
+        self._resolve([alert for rule in rules for alert in rule.over(wall)])
+        ended, self._ended = self._ended, []
+        for desk, courier in self._channels.values():
+            self._put_all(courier, desk.finish(ended, now))
+        self._figures = self._count()
 
     # Alerts
 

@@ -97,8 +97,9 @@ class Courier:
                 return
             self._waiting.append(notification if len(self._waiting) < MOST_WAITING else self._with_room(notification))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"millpond-{self.channel.name}", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=f"millpond-{self.channel.name}", daemon=True)
+                thread.start()  # raises where no thread can be had: the next notification tries again
+                self._thread = thread
             self._changed.notify_all()
 
     def _with_room(self, notification: Notification) -> Notification:

@@ -62,10 +62,12 @@ class _Gathering:
     firing: dict[str, Alert] = field(default_factory=dict)  # fingerprint -> as last seen, silenced ones left out
     told: dict[str, Alert] = field(default_factory=dict)  # what the channel believes to be firing
     ended: dict[str, Alert] = field(default_factory=dict)  # of these, what is over and was not told yet
+    # What was over before anything could be told of it, as it fired and as it ended: both are told, in that order.
+    missed: dict[str, tuple[Alert, Alert]] = field(default_factory=dict)
 
     def due_s(self, route: Route) -> float:
         """When to tell, as things are: infinite if there is nothing to tell."""
-        has_news = bool(self.ended) or any(key not in self.told for key in self.firing)
+        has_news = bool(self.ended or self.missed) or any(key not in self.told for key in self.firing)
         if self.sent_s is None:
             return self.since_s + route.wait_s if has_news else math.inf
         if has_news:
@@ -84,6 +86,17 @@ class Desk:
         self._groups: dict[GroupKey, _Gathering] = {}
         self._tokens, self._filled_s = route.per_minute, now_s
 
+    def is_due(self, now_s: float) -> bool:
+        """Whether a look would find something to tell, though nothing changed."""
+        return any(group.due_s(self.route) <= now_s for group in self._groups.values())
+
+    def finish(self, resolved: Iterable[Alert], now_s: float) -> list[Notification]:
+        """The pool closes, and all that fires is among the `resolved`: what is left to tell, without waiting."""
+        self._gather((), resolved, now_s)
+        twice = [*self._groups.items()] * 2  # that it fired, if nobody knows, and then that it is over
+        found = [self._tell(key, group, now_s) for key, group in twice if group.ended or group.missed]
+        return [notification for notification in found if notification.alerts]
+
     def look(self, firing: Iterable[Alert], resolved: Iterable[Alert], now_s: float) -> list[Notification]:
         """What to tell now: `firing` is all that fires, also what is silenced, `resolved` what has ended since."""
         self._gather(firing, resolved, now_s)
@@ -95,10 +108,11 @@ class Desk:
                 self.held_back += 1
                 break
             found.append(self._tell(key, group, now_s))
-        self._groups = {key: group for key, group in self._groups.items() if group.firing or group.told}
+        self._groups = {key: group for key, group in self._groups.items() if group.firing or group.told or group.missed}
         return [notification for notification in found if notification.alerts]
 
     def _gather(self, firing: Iterable[Alert], resolved: Iterable[Alert], now_s: float) -> None:
+        fired = {fingerprint: alert for group in self._groups.values() for fingerprint, alert in group.firing.items()}
         for group in self._groups.values():
             group.firing.clear()
         for alert in self._mine(firing):
@@ -106,10 +120,14 @@ class Desk:
                 group = self._groups.setdefault(self._key_of(alert), _Gathering(now_s))
                 group.firing[alert.fingerprint] = alert
                 group.ended.pop(alert.fingerprint, None)
+                group.missed.pop(alert.fingerprint, None)
         for alert in self._mine(resolved):
             known = self._groups.get(self._key_of(alert))
-            if known and alert.fingerprint in known.told and alert.fingerprint not in known.firing:
-                known.ended[alert.fingerprint] = alert
+            if known and alert.fingerprint not in known.firing:
+                if alert.fingerprint in known.told:
+                    known.ended[alert.fingerprint] = alert
+                elif alert.fingerprint in fired:
+                    known.missed[alert.fingerprint] = fired[alert.fingerprint], alert
 
     def _mine(self, alerts: Iterable[Alert]) -> Iterator[Alert]:
         return (alert for alert in alerts if all(matcher.matches(alert.labels) for matcher in self._matchers))
@@ -121,9 +139,11 @@ class Desk:
         ended = group.ended.values() if self.route.send_resolved else ()
         for fingerprint in group.ended:
             group.told.pop(fingerprint, None)
-        notification = Notification(self.receiver, key, (*group.firing.values(), *ended))
-        group.told |= group.firing
-        group.ended.clear()
+        firing = group.firing | {fingerprint: fired for fingerprint, (fired, _) in group.missed.items()}
+        notification = Notification(self.receiver, key, (*firing.values(), *ended))
+        group.told |= firing
+        group.ended = {fingerprint: over for fingerprint, (_, over) in group.missed.items()}
+        group.missed.clear()
         group.sent_s = now_s
         return notification
 

@@ -55,7 +55,7 @@ def test_without_a_reader_nothing_is_kept():
 
 
 def test_what_ended_otherwise_is_told_apart():
-    """A failed call has a service time, an expired one a latency only, a cancelled one neither."""
+    """A failed call has a service time, one that expired in the queue a wait and a latency, a cancelled one neither."""
     made = world(min_workers=1, max_workers=1)
     samples = made.operation("tokens").samples
     (process,) = made.all
@@ -69,7 +69,9 @@ def test_what_ended_otherwise_is_told_apart():
     rows, _, waits, services, latencies, request_bytes = samples.take(made.now)
     assert not len(rows)
     assert [round(seconds, 6) for seconds in services] == [0.125]
-    assert (len(waits), len(latencies), len(request_bytes)) == (1, 2, 3)
+    assert (len(waits), len(latencies), len(request_bytes)) == (2, 2, 3)
+    assert waits[0] == 0.0
+    assert 0.01 <= waits[1] == latencies[1]
     assert samples.codes == {"handler_error": 1, "cancelled": 1, "deadline_exceeded": 1}
     made.cancel(held)
 

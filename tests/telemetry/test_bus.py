@@ -67,6 +67,17 @@ def test_any_number_of_names_may_come_by():
     assert len(bus._routes) == NAMES_KEPT
 
 
+def test_who_gives_no_id_gets_one_that_is_free():
+    """Two listeners of one class do not collide."""
+    bus, seen = Bus(), []
+    ids = [bus.attach_beside("mine", None, seen.append) for _ in range(3)]
+    assert ids == ["mine", "mine-2", "mine-3"]
+    bus.execute(OPEN)
+    assert seen == [OPEN] * 3
+    bus.detach("mine-2")
+    assert bus.attach_beside("mine", None, seen.append) == "mine-2"
+
+
 def test_an_id_is_taken_once():
     """A second listener of the same id would push out the first unseen."""
     bus = Bus()

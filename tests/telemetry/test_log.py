@@ -126,6 +126,14 @@ def test_json_is_one_object_a_record(bus, caplog):
     assert json.loads(sale)["title"] == "a\u202eb"
 
 
+def test_two_listeners_of_one_pool_do_not_collide(bus, caplog):
+    """One for people and one for machines: who gives no id gets a free one, and it is returned."""
+    caplog.set_level(logging.DEBUG)
+    assert [LoggingListener(form=form).attach(bus) for form in ("line", "json")] == ["logging", "logging-2"]
+    bus.execute(LOST)
+    assert len(caplog.records) == 2
+
+
 def test_nothing_is_written_for_a_logger_that_is_silent(bus, caplog):
     """The level of the program's logging counts as well."""
     caplog.set_level(logging.ERROR)

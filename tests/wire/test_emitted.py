@@ -26,6 +26,12 @@ def test_other_names_raise(name):
         check_name(name)
 
 
+def test_a_single_word_is_refused_with_the_name_it_could_have():
+    """Whoever reads the refusal knows what to write instead."""
+    with pytest.raises(ValueError, match=r"'storm' is no event's name: .* it needs a dot, as in 'handler\.storm'"):
+        check_name("storm")
+
+
 def test_the_pools_own_names_are_reserved():
     """All of them: nobody takes a handler's word for the pool's."""
     assert {name.partition(".")[0] for name in events.EVENTS} <= RESERVED_EVENTS

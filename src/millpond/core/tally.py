@@ -216,6 +216,8 @@ def _note_other(samples: Samples, call: Call, ending: Ending, value: Any, now: f
     samples.request_bytes.append(call.nbytes)
     if call.attempts == 1:
         samples.waits.append(call.sent_at - call.submitted_at)
+    elif not call.attempts and ending == "expired":  # else the wait shown under overload would be the survivors'
+        samples.waits.append(now - call.submitted_at)
     if ending in ("ok", "failed"):
         samples.services.append(call.service_s)
     if ending not in UNTIMED:

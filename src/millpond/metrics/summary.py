@@ -30,6 +30,8 @@ class Summary:
     sessions: int
 
     def __str__(self) -> str:
+        if self.throughput != self.throughput:
+            return f"{self.pool}: nothing was counted yet, the first second is not over"
         why = f" ({self.reason})" if self.reason else ""
         return (
             f"{self.pool}: {self.state}{why}, health {self.health:.0f}; {self.throughput:,.1f} calls/s, "

@@ -82,6 +82,14 @@ class Bus:
                 attached[one.id] = one
             self._change(attached)
 
+    def attach_beside(self, base: str, events: Wanted, listener: Listener) -> str:
+        """Attach under an id that is free, and return it: `base`, or with a number behind it; raises as `attach`."""
+        with self._changing:
+            numbered = (f"{base}-{number}" for number in itertools.count(2))
+            free = next(one for one in itertools.chain([base], numbered) if one not in self._attached)
+            self.attach(free, events, listener)
+        return free
+
     def detach(self, listener_id: str) -> None:
         """Take a listener off, also in the middle of an event; an unknown id is no error."""
         with self._changing:

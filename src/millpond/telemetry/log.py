@@ -115,9 +115,16 @@ class LoggingListener:
         names = dict.fromkeys([*LEVELS, *self._levels])
         return [name for name in names if self._level_of(name) >= self.level]
 
-    def attach(self, pool: Bus | HasTelemetry, listener_id: str = "logging") -> None:
-        """Listen to a pool. Raises `ValueError` if the id is taken."""
-        bus_of(pool).attach(listener_id, self.events, self)
+    def attach(self, pool: Bus | HasTelemetry, listener_id: str | None = None) -> str:
+        """Listen to a pool, under `"logging"` if no id is given, numbered where that is taken; returns the id.
+
+        Raises `ValueError` if the id given is taken.
+        """
+        bus = bus_of(pool)
+        if listener_id is None:
+            return bus.attach_beside("logging", self.events, self)
+        bus.attach(listener_id, self.events, self)
+        return listener_id
 
     def __call__(self, event: Event) -> None:
         level = self._level_of(event.name)

@@ -89,15 +89,19 @@ class Reporter:
                 atexit.register(self.close)  # the thread would end with the program, and its last batch with it
         return self
 
-    def attach(self, pool: Bus | HasTelemetry, events: Wanted = None, listener_id: str | None = None) -> None:
-        """Report a pool's events (default: all) under an id (default: the reporter's name); of several pools, if asked.
+    def attach(self, pool: Bus | HasTelemetry, events: Wanted = None, listener_id: str | None = None) -> str:
+        """Report a pool's events (default: all); of several pools, if asked. Returns the id it listens under.
 
-        Raises `ValueError` as `Bus.attach`.
+        That is the one given, or the reporter's name, numbered where it is taken. Raises `ValueError` as `Bus.attach`.
         """
         self.open()
-        bus, listener_id = bus_of(pool), listener_id or self.name
-        bus.attach(listener_id, events, self)
+        bus = bus_of(pool)
+        if listener_id is None:
+            listener_id = bus.attach_beside(self.name, events, self)
+        else:
+            bus.attach(listener_id, events, self)
         self._attached.append((bus, listener_id))
+        return listener_id
 
     def close(self, timeout: float = 5.0) -> bool:
         """Hear no more, and deliver what waits within `timeout` seconds; whether that was done.

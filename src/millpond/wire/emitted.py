@@ -28,7 +28,12 @@ def check_name(name: object) -> str:
     if not isinstance(name, str):
         raise TypeError(f"an event's name is a string, not {name!r}")
     if len(name) > NAME_LENGTH or not _NAME.fullmatch(name):
-        raise ValueError(f"{name[:NAME_LENGTH]!r} is no event's name: small letters, digits and _, with dots between")
+        near = f"handler.{name}"
+        hint = f"; it needs a dot, as in {near!r}" if "." not in name and _NAME.fullmatch(near) else ""
+        raise ValueError(
+            f"{name[:NAME_LENGTH]!r} is no event's name: words of small letters, digits and _ with dots between, "
+            f"{NAME_LENGTH} characters at most{hint}"
+        )
     if name.partition(".")[0] in RESERVED_EVENTS:
         taken = ", ".join(sorted(RESERVED_EVENTS))
         raise ValueError(f"{name!r} begins like the pool's own events ({taken}); give yours another name")

@@ -21,6 +21,7 @@ from millpond.core.call import QUEUED, Call
 from millpond.core.operation import Operation as CoreOperation
 from millpond.core.warmup import Command
 from millpond.errors import BadArgument, OutOfMemory, PayloadTooLarge, PoolError, SessionLost
+from millpond.labels import LONGEST_BYTES, is_label
 from millpond.runtime import traces
 from millpond.seams import FUNCTION, HandlerFacts, TraceSource
 from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, nearest
@@ -69,13 +70,14 @@ def _is_priority(value: Any) -> bool:
 
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     "deadline": _is_duration,
-    "session": lambda value: value is None or isinstance(value, str),
+    "session": lambda value: value is None or is_label(value),
     "idempotent": lambda value: isinstance(value, bool),
     "priority": _is_priority,
     "on_cancel": lambda value: value in ("interrupt", "abandon"),
 }
 _BOUNDS = {
     "deadline": f"; it is from 0 to {LONGEST_DEADLINE_S:g} seconds, or None for none",
+    "session": f"; it is an open session's id, 1 to {LONGEST_BYTES} bytes of UTF-8",
     "priority": f"; it is a whole number from {-HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}",
 }
 DEFAULT = Options()
@@ -257,6 +259,8 @@ class Desk:
     def _unknown(self, name: object) -> BadArgument:
         if not isinstance(name, str):
             return BadArgument(f"the first argument is the operation's name, not {name!r}; functions go to pool.run()")
+        if not is_label(name):
+            return BadArgument(f"an operation's name is 1 to {LONGEST_BYTES} bytes of UTF-8, not {name[:40]!r}...")
         near = difflib.get_close_matches(name, self._operations, n=1)
         told = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(self._operations) or 'no operations'}"
         return BadArgument(f"{self._handler_name} has no operation {name!r}{told}")

@@ -14,8 +14,10 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from millpond.errors import PoolClosed
+from millpond.logger.pool_logger import PoolLogger
 
 Answer = TypeVar("Answer")
+log = PoolLogger("millpond")
 
 
 class LoopThread:
@@ -27,6 +29,7 @@ class LoopThread:
         self._posted: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._is_woken = False
         self._is_holding = False
+        self._is_stopping = False
         self._is_over = False
         self._gate = threading.Lock()  # held while a coroutine is handed over, and while the end is declared
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -90,7 +93,7 @@ class LoopThread:
         def reply() -> None:
             try:
                 answer.set_result(question())
-            except Exception as error:
+            except BaseException as error:  # an interrupt that the question raised is its asker's
                 answer.set_exception(error)
 
         self.post(reply)
@@ -108,7 +111,7 @@ class LoopThread:
     def stop(self) -> None:
         """End the loop and its thread; not from that thread."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop.call_soon_threadsafe(self._stop)
             self._thread.join()
 
     def join(self, timeout: float | None = None) -> None:
@@ -117,12 +120,12 @@ class LoopThread:
 
     def end_soon(self) -> None:
         """End the loop when this turn is over; on the loop's thread."""
-        self._loop.call_soon(self._loop.stop)
+        self._loop.call_soon(self._stop)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_forever()
+            self._run_to_stop()
             with self._gate:
                 self._is_over = True
             self._work_off_rest()
@@ -130,6 +133,18 @@ class LoopThread:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             self._loop.close()
+
+    def _run_to_stop(self) -> None:
+        """Run until `stop`. No signal reaches this thread: an interrupt comes from a callback, and ends only that."""
+        while not self._is_stopping:
+            try:
+                self._loop.run_forever()
+            except (KeyboardInterrupt, SystemExit) as error:
+                log.raised(error, "a callback of the program raised on the thread %s, which goes on", self._thread.name)
+
+    def _stop(self) -> None:
+        self._is_stopping = True
+        self._loop.stop()
 
     async def _end_tasks(self) -> None:
         """Cancel what still runs or was handed over last, so that nobody waits for it for ever."""
@@ -154,9 +169,9 @@ class LoopThread:
                 function, args = posted.popleft()
                 function(*args)
         finally:  # one that raises is logged by the loop, and costs nobody else
-            self._after_work()
             if posted and not self._is_holding:
                 self._loop.call_soon(self._work_off)
+            self._after_work()
 
     def _work_off_rest(self) -> None:
         while True:
@@ -165,4 +180,7 @@ class LoopThread:
             except IndexError:
                 self._after_work()
                 return
-            function(*args)
+            try:
+                function(*args)
+            except BaseException as error:  # those behind it are waited for as well
+                log.raised(error, "what was posted to the thread %s raised", self._thread.name)

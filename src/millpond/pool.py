@@ -20,6 +20,7 @@ from millpond.core import lifetime
 from millpond.desk import DEFAULT, Desk
 from millpond.engine.choice import make_engine
 from millpond.handles import SessionHandle
+from millpond.labels import check_label
 from millpond.leftovers import LEFT_OPEN
 from millpond.monitors import Monitors
 from millpond.runtime.door import Door
@@ -94,7 +95,7 @@ class Pool(Calls):
         super().__init__(self, DEFAULT)
         if profile != "balanced":
             raise ValueError(f"unknown profile {profile!r}; there is 'balanced'")
-        self.name = name
+        self.name = check_label("a pool's name", name)
         self.settings = make_settings(settings, overrides)
         self.run_id = uuid.uuid4().hex
         spec = EngineSpec(
@@ -190,11 +191,9 @@ class Pool(Calls):
         """A handle that opens the session, or joins the open one, when it is entered or awaited.
 
         `reopen` starts a lost session anew, one generation higher; `affinity` and `on_restore` override the pool's
-        settings.
+        settings. Raises `TypeError` or `ValueError` unless the id is a string of 1 to 256 bytes of UTF-8.
         """
-        if not isinstance(session_id, str) or not session_id:
-            raise TypeError(f"a session id is a string that is not empty, not {session_id!r}")
-        return SessionHandle(self, session_id, affinity, reopen, on_restore)
+        return SessionHandle(self, check_label("a session id", session_id), affinity, reopen, on_restore)
 
     async def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:
         """Set new bounds, and wait until the floor is ready. Busy workers and workers with sessions are never ended.

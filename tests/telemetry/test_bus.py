@@ -112,7 +112,10 @@ def test_a_change_of_listeners_is_told_to_whoever_keeps_answers():
     assert told == [True, True, False]
 
 
-@pytest.mark.parametrize("error", [RuntimeError("no more paper"), asyncio.CancelledError("no more paper")])
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("no more paper"), asyncio.CancelledError("no more paper"), GeneratorExit("no more paper")],
+)
 def test_a_listener_that_raises_is_detached_loudly_and_alone(caplog, error):
     """It is logged and counted with its reason, and the others hear the same event."""
     bus, seen = Bus(), []

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, overload
 
@@ -162,7 +161,9 @@ class Bus:
         began = self.clock()
         try:
             one.listener(event)
-        except (Exception, CancelledError) as error:  # the loop's own work must not be cancelled from here
+        except (KeyboardInterrupt, SystemExit):  # perhaps Ctrl-C, and none of the listener's doing
+            raise
+        except BaseException as error:  # also a CancelledError: the loop's own work must not be cancelled from here
             self._remove(one, event, error)
         slow = one.note(event.name, began, self.clock())
         if slow:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from millpond.events import Event
+from millpond.labels import check_label
 
 Listener = Callable[[Event], object]
 Wanted = str | Iterable[str] | None
@@ -72,7 +73,7 @@ class Listening:
     )
 
     def __init__(self, listener_id: str, events: Wanted, listener: Listener, now: float) -> None:
-        self.id = listener_id
+        self.id = check_label("a listener's id", listener_id)
         self.events = choose(events)
         self.listener = listener
         self.is_attached = True  # until it is detached: an event under way may still have it on its list

@@ -15,6 +15,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from millpond.labels import made_label
 from millpond.wire.codec import PROTOCOL, refuse
 
 KEPT_BY_PARENT = 256
@@ -57,10 +58,10 @@ def function_name(function: Any) -> str:
     while isinstance(function, functools.partial):
         function = function.func
     try:
-        return f"{function.__module__}.{function.__qualname__}"
+        return made_label(f"{function.__module__}.{function.__qualname__}")
     except AttributeError:
         kind = type(function)
-        return f"{kind.__module__}.{kind.__qualname__}"
+        return made_label(f"{kind.__module__}.{kind.__qualname__}")
 
 
 def _thaw(blob: bytes) -> Callable[..., Any]:

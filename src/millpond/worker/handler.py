@@ -10,6 +10,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from millpond.labels import check_label
 from millpond.seams import FUNCTION, HandlerFacts, OperationFacts
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def facts_of(handler: type | None) -> HandlerFacts:
     """
     if handler is None:
         return HandlerFacts("functions", (), ())
-    names = [name for name in sorted(dir(handler)) if _is_operation(handler, name)]
+    names = [check_label("an operation's name", n) for n in sorted(dir(handler)) if _is_operation(handler, n)]
     hooks = tuple(name for name in HOOKS if callable(getattr(handler, name, None)))
     return HandlerFacts(handler.__qualname__, tuple(_operation_facts(handler, name) for name in names), hooks)
 

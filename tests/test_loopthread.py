@@ -1,0 +1,58 @@
+"""The loop in a thread: what a program's code raises there ends neither the thread nor anybody's wait."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from millpond.loopthread import LoopThread
+
+
+@pytest.fixture
+def thread():
+    """One that runs."""
+    made = LoopThread("test-loop", lambda: None)
+    made.start()
+    yield made
+    made.stop()
+    assert not made.is_running
+
+
+def raising(error: BaseException):
+    """A callback that raises it."""
+
+    def callback(*_):
+        raise error
+
+    return callback
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), SystemExit(3), KeyboardInterrupt()], ids=repr)
+def test_what_a_callback_raises_ends_only_itself(thread, error):
+    """No signal reaches the thread, so an interrupt there was raised by the program's code: others are served on."""
+    heard = threading.Event()
+    thread.post(raising(error))
+    thread.post(heard.set)
+    assert heard.wait(20)
+    assert thread.ask(lambda: 7) == 7
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)], ids=repr)
+def test_what_a_question_raises_is_its_asker_s(thread, error):
+    """Whoever asks is answered, whatever the question does."""
+    with pytest.raises(type(error)):
+        thread.ask(raising(error))
+    assert thread.ask(lambda: 7) == 7
+
+
+def test_what_raises_after_the_end_costs_nobody_behind_it():
+    """What was posted before the end is worked off to the last."""
+    done = threading.Event()
+    ending = LoopThread("test-loop", lambda: None)
+    ending.start()
+    ending.hold()
+    ending.post(raising(SystemExit(3)))
+    ending.post(done.set)
+    ending.stop()
+    assert done.is_set()

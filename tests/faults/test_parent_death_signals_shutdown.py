@@ -142,15 +142,19 @@ async def test_12_signals_end_what_outlasts_the_drain(start_method: str, signo: 
         assert not processes_of(facts["run_id"])
 
 
-async def test_12_signals_let_the_program_finish(start_method: str) -> None:
-    """SIGTERM unwinds as Ctrl-C does, every `finally` and exit handler runs, and the program dies by the signal."""
-    async with program("unwinding.py", start_method) as served:
+@pytest.mark.parametrize("how", ["well", "fails"])
+async def test_12_signals_let_the_program_finish(start_method: str, how: str) -> None:
+    """SIGTERM unwinds as Ctrl-C does, every `finally` and exit handler runs, and the program dies by the signal.
+
+    What fails on the way is seen.
+    """
+    async with program("unwinding.py", start_method, how) as served:
         run_id = await served.line()
         os.kill(served.pid, signal.SIGTERM)
-        finished = [await served.line() for _ in range(3)]
+        finished = [await served.line() for _ in range(4)]
         _, complaints = await served.end()
-        assert finished == ["the main task", "around the loop", "at exit"]
-        assert complaints == ""
+        assert finished == ["a task of the main one", "the main task", "around the loop", "at exit"]
+        assert complaints == "" if how == "well" else "ValueError: this cannot be finished" in complaints
         assert served.process.returncode == -signal.SIGTERM
         assert not processes_of(run_id)
 

@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -27,7 +28,8 @@ class ClosingOnSignals:
         self._close = close
         self._before: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.opener: asyncio.Task[Any] | None = None  # the task that opened the pool: the main one, as a rule
+        self.opener: asyncio.Task[Any] | None = None  # the task that opened the pool: often the main one
+        self._main: asyncio.Task[Any] | None = None  # the one that Ctrl-C would cancel, under `asyncio.run`
         self._task: asyncio.Task[None] | None = None
 
     def install(self) -> None:
@@ -35,6 +37,9 @@ class ClosingOnSignals:
         self._loop = asyncio.get_running_loop()
         for signo in SIGNALS:
             self._before[signo] = signal.signal(signo, self._signalled)
+        # `asyncio.Runner` hands its main task to nobody but its own handler.
+        before = self._before[signal.SIGINT]
+        self._main = before.keywords.get("main_task") if isinstance(before, partial) else None
 
     def remove(self) -> None:
         """Give the signals back."""
@@ -65,15 +70,20 @@ class ClosingOnSignals:
                 os.kill(os.getpid(), signo)
 
     def _unwind(self, signo: int) -> None:
-        """Cancel the task that opened the pool, as Ctrl-C does the main one; the loop and the program end after it."""
+        """Cancel the main task, as Ctrl-C does; the loop and the program end after it."""
         assert self._loop is not None
         _end_by(signo)
-        if self.opener is None or self.opener.done():
+        main = self._main or self.opener
+        if main is None or main.done():
             self._loop.call_soon(_leave, signo)
-        else:
-            # `asyncio.run` would end with the task's CancelledError, and a traceback of it.
-            self.opener.add_done_callback(lambda _: _leave(signo))
-            self.opener.cancel()
+            return
+
+        def leave(task: asyncio.Task[Any]) -> None:
+            if task.cancelled() or task.exception() is None:
+                _leave(signo)  # else `asyncio.run` would end with a CancelledError, and a traceback of it
+
+        main.add_done_callback(leave)
+        main.cancel()
 
 
 def _leave(signo: int) -> None:

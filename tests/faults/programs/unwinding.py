@@ -18,19 +18,36 @@ def say(what: str) -> None:
     print(json.dumps(what), flush=True)
 
 
-async def main(start_method: str) -> None:
-    """Serve until a signal comes, and finish."""
+async def serve(start_method: str) -> None:
+    """Have a pool until a signal comes."""
+    async with millpond.Pool(None, start_method=start_method, handle_signals=True) as pool:
+        say(pool.run_id)
+        await asyncio.Event().wait()
+
+
+async def stand_by() -> None:
+    """Take a moment to finish."""
     try:
-        async with millpond.Pool(None, start_method=start_method, handle_signals=True) as pool:
-            say(pool.run_id)
-            await asyncio.Event().wait()
+        await asyncio.Event().wait()
     finally:
         await asyncio.sleep(0.01)
+        say("a task of the main one")
+
+
+async def main(start_method: str, fails: bool) -> None:
+    """Serve until a signal comes, and finish."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stand_by())
+            group.create_task(serve(start_method))
+    finally:
         say("the main task")
+        if fails:
+            raise ValueError("this cannot be finished")
 
 
 atexit.register(say, "at exit")
 try:
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(sys.argv[1], sys.argv[2] == "fails"))
 finally:
     say("around the loop")

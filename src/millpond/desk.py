@@ -18,12 +18,14 @@ from millpond.arguments import Check, compile_check
 from millpond.core.admission import refusal
 from millpond.core.affinity import lost
 from millpond.core.call import QUEUED, Call
+from millpond.core.lifetime import OPENING, SERVING, closed_error
 from millpond.core.operation import Operation as CoreOperation
 from millpond.core.warmup import Command
+from millpond.early import EarlyCall
 from millpond.errors import BadArgument, OutOfMemory, PayloadTooLarge, PoolError, SessionLost
 from millpond.labels import LONGEST_BYTES, is_label
 from millpond.runtime import traces
-from millpond.seams import FUNCTION, HandlerFacts, TraceSource
+from millpond.seams import FUNCTION, NO_OPERATION, HandlerFacts, TraceSource
 from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, nearest
 from millpond.wire import errands
 from millpond.wire.codec import Codec, CodecError
@@ -117,11 +119,21 @@ class Desk:
         options: Options,
         ticket: Any,
         stream: bool = False,
+        early: EarlyCall | None = None,
     ) -> Call:
-        """A call of an operation. Raises `BadArgument`, `PayloadTooLarge`, and whatever the pool refuses it for."""
+        """A call of an operation. Raises `BadArgument`, `PayloadTooLarge`, and whatever the pool refuses it for.
+
+        `early` is the same call as it was made out while the pool opened.
+        """
         known = self._operations.get(name)
         if known is None:
-            raise self._unknown(name)
+            if self._machine.state == OPENING and isinstance(name, str):
+                return self._early(
+                    lambda early: self.operation_call(name, args, kwargs, options, ticket, stream, early),
+                    CoreOperation(name, NO_OPERATION, None, self._machine.new_breaker()),
+                    (args, kwargs, options, ticket),
+                )
+            raise self._unknown(name) if self._machine.state == SERVING else closed_error(self._machine)
         operation, check = known
         wrong = check(args, kwargs)
         if wrong is not None:
@@ -132,10 +144,18 @@ class Desk:
         session = None if options.session is None else self._session(options.session)
         if session is None and operation.session_required:
             raise BadArgument(f"{name}() needs a session; use pool.session(id) or pool.options(session=id)")
+        if early is not None:
+            return early.become(operation, session)
         return self._made_out(operation, args, kwargs, session, options, ticket)
 
     def function_call(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: Options, ticket: Any
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: Options,
+        ticket: Any,
+        early: EarlyCall | None = None,
     ) -> Call:
         """A call of a plain function. Raises as `operation_call`."""
         if not callable(function):
@@ -145,7 +165,15 @@ class Desk:
         except CodecError as error:
             raise BadArgument(f"{function_name(function)} cannot be sent to a worker: {error}") from error
         operation = self._machine.function(function_name(function))
+        if options.session is not None and self._machine.state == OPENING:
+            return self._early(
+                lambda early: self.function_call(function, args, kwargs, options, ticket, early),
+                operation,
+                ((blob, *args), kwargs, options, ticket),
+            )
         session = None if options.session is None else self._session(options.session)
+        if early is not None:
+            return early.become(operation, session)
         return self._made_out(operation, (blob, *args), kwargs, session, options, ticket)
 
     def warmup_command(self, warmup: Warmup) -> Command:
@@ -183,6 +211,26 @@ class Desk:
         self._machine.reject(error)
         self.driver.carry_out()
 
+    def let_in_early(self) -> None:
+        """The pool serves: the calls that waited for it are placed in their order, or refused for what they are."""
+        for call in self._machine.early():
+            refused = None
+            try:
+                if type(call) is EarlyCall:
+                    call.settle()
+            except PoolError as error:
+                refused = error
+            self._machine.let_in(call, refused, self.driver.now())
+        self.driver.carry_out()
+
+    def _early(self, again: Callable[[EarlyCall], Call], operation: CoreOperation, made_of: Any) -> EarlyCall:
+        """A call whose operation or session cannot be known yet."""
+        args, kwargs, options, ticket = made_of
+        call = self._made_out(operation, args, kwargs, None, options, ticket, EarlyCall)
+        assert isinstance(call, EarlyCall)
+        call.again = again
+        return call
+
     def _made_out(
         self,
         operation: Operation,
@@ -191,6 +239,7 @@ class Desk:
         session: Session | None,
         options: Options,
         ticket: Any,
+        record: type[Call] = Call,
     ) -> Call:
         now = self.driver.now()
         if self.looks_first:
@@ -207,7 +256,7 @@ class Desk:
                 f"the arguments of {operation.name!r} are {len(payload)} bytes, max_payload is {self._max_payload}"
             )
         deadline = self._deadline if options.deadline == _UNSET else options.deadline
-        call = Call(
+        call = record(
             next(self._machine.call_ids),
             operation,
             payload,
@@ -238,6 +287,8 @@ class Desk:
     def submit_or_fail(self, call: Call) -> None:
         """Hand a call over, to be carried out with the others of its batch; a refusal is told by its ticket."""
         try:
+            if type(call) is EarlyCall and self._machine.state != OPENING:  # the pool opened while it was on its way
+                call.settle()
             self._machine.submit(call, self.driver.now())
         except PoolError as error:
             traces.end(call, "rejected", error)

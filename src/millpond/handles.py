@@ -42,6 +42,7 @@ class SessionHandle(Calls):
         """
         if self._session is None:
             desk, _ = self._pool.at_desk()
+            await self._pool.entered()
             self._session = await desk.driver.open_session(self._id, self._affinity, self._reopen, self._on_restore)
             self._options = Options(session=self._session)
         return self

@@ -153,6 +153,7 @@ class Pool(Calls):
 
     def _opened(self) -> None:
         self.desk.knows(self._driver.engine.facts())
+        self.desk.let_in_early()
         self._monitors.start(asyncio.get_running_loop())
         if self.settings.handle_signals:
             self._signals.install()
@@ -166,6 +167,7 @@ class Pool(Calls):
         """Take no more calls, and wait until what is queued and running has ended."""
         machine = self._driver.machine
         self.at_desk()
+        await self._door.entered()
         lifetime.drain_pool(machine, self._driver.now())
         self._driver.carry_out()
         await self._driver.until(lambda: not machine.unended)
@@ -200,8 +202,7 @@ class Pool(Calls):
 
         Raises `StartFailed` when a worker cannot start before that; the bounds stay, and the pool goes on trying.
         """
-        self.at_desk()
-        self.check_open()
+        await self.entered()
         asked = {"min_workers": min_workers, "max_workers": max_workers}
         self.settings = self.settings.changed(**{name: n for name, n in asked.items() if n is not None})
         await resize(self._driver, self.settings.min_workers, self.settings.max_workers)
@@ -213,8 +214,7 @@ class Pool(Calls):
         command fails is replaced. Raises `BadArgument` for a command that does not fit, and what the strategy raises.
         Cancelling interrupts the commands at work and gives no others; the workers go on serving.
         """
-        self.at_desk()
-        self.check_open()
+        await self.entered()
         return await self.warmer.warm(strategy, commands)
 
     async def replace_workers(self) -> None:
@@ -223,8 +223,7 @@ class Pool(Calls):
         Raises `StartFailed` if the new code cannot be loaded or its first workers cannot start; then the code before
         goes on serving.
         """
-        self.at_desk()
-        self.check_open()
+        await self.entered()
         self.desk.knows(await replace_workers(self._driver))
 
     # Asking it
@@ -277,10 +276,16 @@ class Pool(Calls):
         return RuntimeError("this pool belongs to another event loop; use SyncPool to share one between threads")
 
     def check_open(self) -> None:
-        """Raise `PoolClosed` unless the pool serves or drains."""
+        """Raise `PoolClosed` unless the pool opens, serves or drains."""
         machine = self._driver.machine
-        if machine.state not in (lifetime.SERVING, lifetime.DRAINING):
+        if machine.state not in lifetime.STAFFED:
             raise lifetime.closed_error(machine)
+
+    async def entered(self) -> None:
+        """Wait until an opening that is on its way is over. Raises `PoolClosed` unless the pool serves or drains."""
+        self.at_desk()
+        await self._door.entered()
+        self.check_open()
 
     def mark_futures(self) -> None:
         """Tell `concurrent.futures` tickets when their call is given to a worker; before opening."""

@@ -52,9 +52,7 @@ def test_what_is_refused_counts_as_submitted_and_rejected():
 
 def test_a_pool_that_does_not_serve_refuses_before_anything_else():
     """The pool's own state is the first reason."""
-    world = World(min_workers=0, max_queued=0)
-    assert world.submit().code == "pool_closed"
-    world.begin()
+    world = World(min_workers=0, max_queued=0).begin()
     world.close(0.0)
     assert world.submit().code == "pool_closed"
 

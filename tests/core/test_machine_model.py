@@ -51,11 +51,20 @@ class Pool(RuleBasedStateMachine):
         sleep_after=st.sampled_from([None, 0.05, 0.5, 60.0]),
         durability=st.sampled_from(["none", "none", "reply", "disk"]),
         on_restore=st.sampled_from(["raise", "raise", "continue"]),
+        early=st.integers(0, 3),
     )
     def open_pool(
-        self, seed: int, close_hook: bool, doubtful: bool, concurrency: int, low: int, more: int, **others: Any
+        self,
+        seed: int,
+        close_hook: bool,
+        doubtful: bool,
+        concurrency: int,
+        low: int,
+        more: int,
+        early: int,
+        **others: Any,
     ) -> None:
-        """Any pool is opened and serves."""
+        """Any pool is opened and serves, those who called meanwhile first."""
         self.world = World(
             seed,
             close_hook,
@@ -71,7 +80,13 @@ class Pool(RuleBasedStateMachine):
             start_timeout=4.0,
             session_store="a file",
             **others,
-        ).begin()
+        )
+        for number in range(early):
+            self.world.submit(deadline=60.0 * number)
+        self.world.begin()
+        for call in self.world.machine.early():
+            self.world.machine.let_in(call, None, self.world.now)
+            self.world.settle()
         self.world.doubtful_withdrawals = doubtful
         self.sessions: list[Session] = []
 

@@ -43,6 +43,7 @@ INNER = {
     *(
         "at_desk",
         "check_open",
+        "entered",
         "check_thread",
         "chosen",
         "close_unopened",

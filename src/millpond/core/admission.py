@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def refusal(m: Machine, op: Operation, session: Session | None, now: float, nbytes: int) -> PoolError | None:
     """Why a call would be refused now, or `None`."""
-    if m.state != lifetime.SERVING:
+    if m.state != lifetime.SERVING and m.state != lifetime.OPENING:
         return lifetime.closed_error(m)
     if session is not None and (
         session.state != OPEN or (session.affinity == "fail_fast" and (session.current or session.waiting))

@@ -72,8 +72,11 @@ def closed(m: Machine, now: float) -> None:
         m.say(events.PoolClosed, change(m, CLOSED, now))
 
 
-def close_pool(m: Machine, now: float, drain_s: float) -> None:
-    """Refuse the queued at once, give the running `drain_s` seconds. A second, shorter close cuts the drain short."""
+def close_pool(m: Machine, now: float, drain_s: float, failure: str = "") -> None:
+    """Refuse the queued at once, give the running `drain_s` seconds. A second, shorter close cuts the drain short.
+
+    `failure` is why the pool could not be opened, for those who waited for that.
+    """
     if m.state == CLOSED:
         return
     m.agenda.add(now + drain_s, "close")
@@ -86,14 +89,14 @@ def close_pool(m: Machine, now: float, drain_s: float) -> None:
         change(m, CLOSING, now)
         m.say(events.PoolClosing, m.queued, m.unended - m.queued, drain_s)
     for call in _waiting(m):
-        refuse(m, call, now)
+        refuse(m, call, now, failure)
     fleet.say_goodbye(m, now)
 
 
-def refuse(m: Machine, call: Call, now: float) -> None:
+def refuse(m: Machine, call: Call, now: float, failure: str = "") -> None:
     """End a waiting call because the pool closes."""
     if call.state == QUEUED:
-        error = closed_error(m)
+        error = CLASSES["start_failed"](f"the pool could not be opened: {failure}") if failure else closed_error(m)
         error.outcome = leaving.unbegun(call.attempts)
         endings.end_queued(m, call, "rejected", error, now)
 
@@ -125,7 +128,7 @@ def closed_error(m: Machine) -> PoolError:
     """Why a pool that does not serve refuses a call."""
     if m.state == DRAINING:
         return CLASSES["pool_closing"]("the pool is draining and takes no more calls")
-    if m.state in (NEW, OPENING):
+    if m.state == NEW:
         return CLASSES["pool_closed"]("the pool was never opened; use `async with` or `await pool.open()`")
     if m.state == FORKED:
         return CLASSES["pool_closed"](

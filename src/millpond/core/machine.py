@@ -31,6 +31,7 @@ from millpond.core import (
 )
 from millpond.core.call import QUEUED, RUNNING, Call
 from millpond.core.deadlines import TICKS
+from millpond.core.lifetime import OPENING
 from millpond.core.operation import Operation
 from millpond.core.outage import THERE
 from millpond.core.records import Records
@@ -118,11 +119,25 @@ class Machine(Records):
         if self.tells_starts:
             self.say(events.CallStarted, call.id, call.op.name, call.nbytes)
         if call.deadline > now:
-            dispatch.place(self, call, now)
+            if self.state == OPENING:
+                self.shelf[call.id] = call  # until `let_in`
+            else:
+                dispatch.place(self, call, now)
         else:  # it took its time from another thread, or it has none
             leaving.leave(self, call, "deadline_exceeded", now)
         if session is not None and session.affinity == "fail_fast" and call.state == QUEUED and session.worker:
             endings.end_queued(self, call, "rejected", affinity.busy(session), now)
+
+    def early(self) -> list[Call]:
+        """The calls that wait until the pool serves, in their order."""
+        return list(self.shelf.values())
+
+    def let_in(self, call: Call, refused: PoolError | None, now: float) -> None:
+        """The pool serves: a call that waited for that is placed, or refused for what is known now."""
+        if refused is not None:
+            endings.end_queued(self, call, "rejected", refused, now)
+        elif self.shelf.pop(call.id, None) is not None:
+            dispatch.place(self, call, now)
 
     def admit(self, call: Call, now: float) -> None:
         """Let an errand of the pool's own in, which nothing refuses and no ledger counts."""

@@ -42,6 +42,9 @@ class Door:
             return
         if self._machine.state != lifetime.NEW:
             raise lifetime.closed_error(self._machine)
+        # At once, and not with the task's first step: whoever calls in this very turn waits for the opening.
+        self._driver.attach(asyncio.get_running_loop())
+        lifetime.open_pool(self._machine, self._driver.now())
         self._opening = asyncio.create_task(self._open())
         try:
             await asyncio.shield(self._opening)
@@ -51,6 +54,11 @@ class Door:
             if task is not None and not task.cancelling():  # not this caller left: somebody closed the pool
                 raise lifetime.closed_error(self._machine) from None
             raise
+
+    async def entered(self) -> None:
+        """Wait until the opening, if one is on its way, is over. Raises what it does, or `PoolClosed`."""
+        if self._machine.state == lifetime.OPENING and self._opening is not None:
+            await self._join(self._opening)
 
     async def close(self, drain_s: float) -> None:
         """Close, or wait with whoever does; the first says how long running calls have."""
@@ -91,7 +99,6 @@ class Door:
         if self._opening is not None and not self._opening.done():
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)
-            self.close_unopened()  # the opening may not even have begun
         if self._machine.state != lifetime.CLOSED:
             await shutdown.bring_down(self._driver, drain_s)
         self._ended()

@@ -29,9 +29,7 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
     Raises `StartFailed` with the first failure; then, and when cancelled, everything started is ended.
     """
     machine = driver.machine
-    driver.attach(asyncio.get_running_loop())
     try:
-        lifetime.open_pool(machine, driver.now())
         await driver.keeper.open()
         facts = await driver.engine.open(spec, driver)
         if facts is not None:
@@ -50,9 +48,10 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
         lifetime.serve(machine, driver.now())
         driver.carry_out()
     except BaseException as error:
-        if isinstance(error, Exception):
-            machine.say(events.PoolFault, "open", str(error))
-        await bring_down(driver, 0.0)
+        failure = str(error) if isinstance(error, Exception) else ""
+        if failure:
+            machine.say(events.PoolFault, "open", failure)
+        await bring_down(driver, 0.0, failure)
         raise
 
 
@@ -61,12 +60,15 @@ def _has_failed(machine: Machine, floor: int, enough: int) -> bool:
     return bool(machine.failure) and (enough == floor or not machine.starting)
 
 
-async def bring_down(driver: Driver, drain_s: float) -> None:
-    """Close: refuse the queued, give the running `drain_s` seconds, then end every process."""
+async def bring_down(driver: Driver, drain_s: float, failure: str = "") -> None:
+    """Close: refuse the queued, give the running `drain_s` seconds, then end every process.
+
+    `failure`: why it could not be opened.
+    """
     machine = driver.machine
     if driver.orders.warmer is not None:
         driver.orders.warmer.close()
-    lifetime.close_pool(machine, driver.now(), drain_s)
+    lifetime.close_pool(machine, driver.now(), drain_s, failure)
     driver.carry_out()
     try:
         async with asyncio.timeout(drain_s + GOODBYE_S):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
 import subprocess
+import time
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 import millpond
 from tests.faults.handlers import Plain
@@ -35,6 +39,17 @@ class Careless(Plain):
 
     def daemonize(self, _: int) -> None:
         subprocess.run(["sh", "-c", "true &"], check=True)
+
+
+class WithDaemon:
+    """Starts what neither its group nor its environment gives away, and holds the interpreter's lock."""
+
+    def daemon(self) -> int:
+        time.sleep(0.2)  # so that each worker has one
+        return subprocess.Popen(["sleep", "300"], start_new_session=True, env={}).pid
+
+    def hold_lock(self) -> None:
+        ctypes.PyDLL(None).sleep(60)  # which lets go of nothing
 
 
 def warden_of(program: int) -> int:
@@ -86,3 +101,19 @@ async def test_34_warden_stopped_program_killed(start_method: str, tmp_path: Pat
         os.kill(killed.pid, signal.SIGKILL)
         await eventually(lambda: not processes_of(facts["run_id"]), 5.0, lambda: f"{processes_of(facts['run_id'])}")
         assert not is_alive(facts["child"])
+
+
+@pytest.mark.parametrize("how", ["idle", "lock"])
+async def test_11_program_and_warden_killed_in_the_same_instant(start_method: str, how: str) -> None:
+    """The workers end themselves and all they started; one that cannot run Python is ended by the system."""
+    async with program("with_daemon.py", start_method, 2, how) as killed:
+        facts = await killed.line()
+        both = warden_of(killed.pid), killed.pid
+        for pid in both:
+            os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: not processes_of(facts["run_id"]), 5.0, lambda: f"{processes_of(facts['run_id'])}")
+        if how == "idle":
+            await eventually(lambda: not any(map(is_alive, facts["daemons"])), 5.0, "the end of the daemons")
+        for pid in facts["daemons"]:  # a worker whose interpreter is locked cannot end what nothing gives away
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

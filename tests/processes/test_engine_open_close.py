@@ -28,7 +28,10 @@ REFUSALS: dict[str, tuple[Any, list[str]]] = {
     "a preload that raises": (engine_handlers.Failing, ["LookupError: no model here"]),
     "a preload that crashes": (engine_handlers.Crashing, ["signal 11", "about to crash"]),
     "a preload that does not end": (engine_handlers.Stuck, ["start_timeout", "loading for ever"]),
-    "a preload that leaves a thread": (engine_handlers.Threaded, ["2 threads (sleeper", "start_method='spawn'"]),
+    "a preload that leaves a thread": (
+        engine_handlers.Threaded,
+        ["running (sleeper", "start_method='spawn'"],
+    ),
 }
 
 

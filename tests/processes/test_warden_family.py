@@ -78,6 +78,44 @@ def test_a_forked_relative_of_the_parent_keeps_nobody_alive() -> None:
         parent.stdout.close()
 
 
+THREAD_ENDS = """
+import asyncio, sys, threading, time
+from tests.processes.engine_handlers import Plain
+from tests.processes.engine_rig import STANDIN, LocalEngine, Recorder, Rig, make_spec, until
+
+kept = []
+
+async def main():
+    engine, events = LocalEngine(STANDIN), Recorder()
+    kept.append(engine)
+    await engine.open(make_spec(Plain, start_method=sys.argv[1], run_id=sys.argv[2]), events)
+    rig = Rig(engine, events, sys.argv[2])
+    worker, call = await rig.start(), rig.call("sleep", 300)
+    engine.send(worker, call)
+    await until(lambda: worker.link.logbook.is_claimed(call.position))
+    print(rig.warden, worker.pid, flush=True)
+
+opening = threading.Thread(target=lambda: asyncio.run(main()))
+opening.start()
+opening.join()
+time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stopped_warden_is_continued_though_the_thread_that_started_it_is_over(method: str) -> None:
+    """What counts is the death of the program: then the warden ends everything."""
+    run_id = f"continued-{method}-{os.getpid()}"
+    parent = subprocess.Popen([sys.executable, "-c", THREAD_ENDS, method, run_id], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    warden, worker = (int(pid) for pid in parent.stdout.readline().split())
+    with parent:
+        os.kill(warden, signal.SIGSTOP)
+        until_sync(lambda: psutil.Process(warden).status() == "stopped")
+        parent.kill()
+    until_sync(lambda: not lives(warden) and not lives(worker) and not kernel.carriers(run_id), 5.0 * LOADED)
+
+
 def until_relative(parent: int) -> int:
     """The child of a process that is no warden."""
     found: list[int] = []

@@ -13,7 +13,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from millpond.engine import kernel, plan
+from millpond.engine import guard, kernel, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +82,7 @@ def _run(program: Callable[[], Any], config: dict[str, Any], fds: list[int], han
     if os.getppid() != warden:  # it died before that took effect
         os._exit(1)
     kernel.adopt_orphans()
+    guard.start(warden)
     kernel.set_name(f"millpond-{config['incarnation']}")
     program().main(config, {name: fds[place] for place, name in _NAMES.items() if place < len(fds)}, handler)
 

@@ -196,7 +196,8 @@ def main() -> None:
 
 def _serve(the_plan: plan.Plan, plan_fd: int, link: socket.socket, watch: int | None) -> None:
     image, error = _prepare(the_plan)
-    # A warden that is stopped when the parent dies goes on, and sees it. Harmless when only the parent's thread ends.
+    # A warden that is stopped when the parent dies goes on, and sees it. This comes also when only the parent's thread
+    # ends, and is harmless.
     kernel.signal_with_parent(signal.SIGCONT)
     warden = Warden(the_plan, plan_fd, link, watch, image)
     if error is not None:

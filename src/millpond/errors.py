@@ -247,6 +247,9 @@ class PoolClosed(PoolError):
 class StartFailed(PoolError, BrokenExecutor):
     """No worker could be started; the user's own traceback, if there is one, ends the message.
 
+    A call ends with it when the opening it waited for fails, and, with `retry_after`, when the pool has no warden and
+    the call's deadline ends before another is tried.
+
     Also a `BrokenExecutor`, as a failing `initializer` is in `ProcessPoolExecutor`.
     """
 

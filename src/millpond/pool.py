@@ -122,7 +122,7 @@ class Pool(Calls):
     # Opening and closing
 
     async def open(self) -> Pool:
-        """Start the pool and wait until `min_workers` are ready; returns itself.
+        """Start the pool and wait until `min_workers` are ready; returns itself. Calls made meanwhile wait for it.
 
         Raises `StartFailed` with the user's own traceback last, `PoolClosed` if it was closed before. Cancelling, like
         failing, leaves nothing running.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 import millpond
@@ -143,6 +146,26 @@ async def test_a_pool_that_closes_meanwhile_leaves_nothing(module):
     await asyncio.wait([renewing])
     renewing.exception()
     assert kernel.carriers(pool.run_id) == []
+
+
+async def test_the_new_codes_warden_may_die_meanwhile(module):
+    """Then no worker can be made of it: the code before stays, with its own warden, and is never out of service."""
+    async with kitchen(min_workers=1, max_workers=1, start_timeout=60.0) as pool:
+        before = set(kernel.carriers(pool.run_id))
+        module.write_text(FIRST + "\n    def __init__(self):\n        import time\n        time.sleep(1000)\n")
+        replacing = asyncio.create_task(pool.replace_workers())
+        await until(lambda: pool.statistics().starts == 2 and len(kernel.carriers(pool.run_id)) == 4)
+        new = set(kernel.carriers(pool.run_id)) - before
+        (warden,) = (pid for pid in new if psutil.Process(pid).ppid() == os.getpid())
+        os.kill(warden, signal.SIGKILL)
+        error = check(await failure(replacing), "start_failed", "not_started")
+        assert "the warden ended with signal 9" in str(error)
+        assert await pool.call("cook") == "soup"
+        await until(lambda: set(kernel.carriers(pool.run_id)) == before)
+        assert (pool.statistics().state, pool.statistics().is_ready) == ("ready", True)
+        module.write_text(SECOND)
+        await pool.replace_workers()
+        assert await pool.call("cook") == "stew"
 
 
 def facts(*names: str):

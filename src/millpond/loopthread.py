@@ -17,7 +17,36 @@ from millpond.errors import PoolClosed
 from millpond.logger.pool_logger import PoolLogger
 
 Answer = TypeVar("Answer")
+ASK_S = 10.0  # seconds a loop has to answer a question from another thread
 log = PoolLogger("millpond")
+
+
+def ask_on(loop: asyncio.AbstractEventLoop | None, question: Callable[[], Answer]) -> Answer:
+    """What a function returns or raises, called on that loop's thread so that nothing changes meanwhile.
+
+    It is called here where that is this thread, or while the loop does not run. Raises `RuntimeError` if the loop is
+    blocked for ten seconds.
+    """
+    if loop is None or not loop.is_running() or asyncio._get_running_loop() is loop:
+        return question()
+    answer: Future[Answer] = Future()
+    try:
+        loop.call_soon_threadsafe(_reply, question, answer)
+    except RuntimeError:  # it was closed this very moment
+        return question()
+    try:
+        return answer.result(ASK_S)
+    except TimeoutError:
+        if answer.done():  # the question's own
+            raise
+        raise RuntimeError(f"the pool's loop is blocked: it did not answer within {ASK_S:g} s") from None
+
+
+def _reply(question: Callable[[], Answer], answer: Future[Answer]) -> None:
+    try:
+        answer.set_result(question())
+    except BaseException as error:  # an interrupt that the question raised is its asker's
+        answer.set_exception(error)
 
 
 class LoopThread:
@@ -89,14 +118,7 @@ class LoopThread:
         if self.is_current or not self.is_running:
             return question()
         answer: Future[Answer] = Future()
-
-        def reply() -> None:
-            try:
-                answer.set_result(question())
-            except BaseException as error:  # an interrupt that the question raised is its asker's
-                answer.set_exception(error)
-
-        self.post(reply)
+        self.post(_reply, question, answer)
         return answer.result()
 
     def hold(self) -> None:

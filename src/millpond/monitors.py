@@ -52,6 +52,7 @@ class Monitors:
         self._meter: Meter | None = None
         self._metrics: MetricsCollector | None = None
         self._alerts: Alerts | None = None
+        self._making = threading.RLock()  # whoever asks first, on whatever thread, makes them
         self._timer: Timer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: threading.Thread | None = None
@@ -59,20 +60,22 @@ class Monitors:
 
     @property
     def metrics(self) -> MetricsCollector:
-        """The pool's collector; on the pool's loop. Raises `RuntimeError` if it is to have none."""
+        """The pool's collector; from any thread. Raises `RuntimeError` if it is to have none."""
         if not self._has_metrics:
             raise RuntimeError("this pool keeps no metrics: it was made with metrics=False")
-        if self._metrics is None:
-            self._metrics = self._make_metrics()
+        with self._making:
+            if self._metrics is None:
+                self._metrics = self._make_metrics()
         return self._metrics
 
     @property
     def alerts(self) -> Alerts:
-        """The pool's alerts; on the pool's loop. Raises `RuntimeError` if it is to have none."""
+        """The pool's alerts, whose methods are the loop's to call. Raises `RuntimeError` if it is to have none."""
         if not self._has_alerts:
             raise RuntimeError("this pool has no alerts: it was made with alerts=False or metrics=False")
-        if self._alerts is None:
-            self._alerts = self._make_alerts()
+        with self._making:
+            if self._alerts is None:
+                self._alerts = self._make_alerts()
         return self._alerts
 
     def percentiles(self) -> Percentiles:

@@ -22,6 +22,7 @@ from millpond.engine.choice import make_engine
 from millpond.handles import SessionHandle
 from millpond.labels import check_label
 from millpond.leftovers import LEFT_OPEN
+from millpond.loopthread import ask_on
 from millpond.monitors import Monitors
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
@@ -253,11 +254,14 @@ class Pool(Calls):
         self.desk.trace_source = source
 
     def statistics(self) -> Statistics:
-        """The pool at this moment."""
-        return collect(self._driver, self.name, self.run_id, self._monitors.percentiles())
+        """The pool at this moment; from any thread."""
+        return ask_on(self._loop, lambda: collect(self._driver, self.name, self.run_id, self._monitors.percentiles()))
 
     def logs(self, worker: int | None = None) -> str:
-        """What workers wrote to stdout and stderr (the kept end of it): of one worker, or of all."""
+        """What workers wrote to stdout and stderr (the kept end of it): of one worker, or of all; from any thread."""
+        return ask_on(self._loop, lambda: self._logs(worker))
+
+    def _logs(self, worker: int | None) -> str:
         workers = self._driver.machine.workers
         if worker is not None and worker not in workers:
             raise ValueError(f"no worker {worker} is there; there are {sorted(workers)}")
@@ -300,10 +304,11 @@ class Pool(Calls):
         return (PoolStub, (self.name,))
 
     def __repr__(self) -> str:
-        said = collect(self._driver, self.name, self.run_id)
+        m = self._driver.machine  # of which plain numbers are read, on whatever thread this is
+        state = lifetime.DEGRADED if m.state == lifetime.SERVING and m.sizing.fails else m.state
         return (
-            f"<Pool {self.name!r} {said.state}: {said.alive} of {said.wanted} workers, {said.running} running, "
-            f"{said.queued} queued, {said.sessions_open} sessions>"
+            f"<Pool {self.name!r} {state}: {len(m.workers)} of {m.sizing.wanted} workers, "
+            f"{m.unended - m.queued} running, {m.queued} queued, {len(m.book)} sessions>"
         )
 
 

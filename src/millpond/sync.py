@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
+from millpond.core import lifetime
 from millpond.desk import DEFAULT, Options
 from millpond.errors import PoolClosed, PoolError
 from millpond.following import SyncWarmer
@@ -170,7 +171,7 @@ class SyncPool(SyncCalls):
         """Start the pool and wait until `min_workers` are ready; returns itself. Raises as `Pool.open`."""
         self._check_other_thread()
         with self._lock:
-            if self.pool.statistics().state == "closed":
+            if self.pool.desk.driver.machine.state == lifetime.CLOSED:
                 raise PoolClosed("the pool is closed; make another")
             if not self.thread.is_running:
                 self.thread.start()

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from millpond import events
 from millpond.core import invariants
+from millpond.core.call import Call
 from millpond.core.machine import FUNCTIONS
 from tests.core.model import World, facts
 
 
 def test_each_function_has_a_record_up_to_a_bound():
     """Beyond 64 they share one, so that a program that makes functions does not make records without end."""
-    machine = World().machine
-    records = [machine.function(f"module.f{number}") for number in range(FUNCTIONS + 10)]
-    assert machine.function("module.f3") is records[3]
-    assert len(set(records)) == FUNCTIONS + 1
-    assert {record.number for record in records} == {0}
+    world = World(min_workers=1, max_workers=1).begin()
+    machine = world.machine
+    for number in range(FUNCTIONS + 10):
+        call = Call(next(machine.call_ids), machine.function(f"module.f{number}"), b"", math.inf)
+        machine.submit(call, world.now)
+        assert machine.function(f"module.f{number}") is call.op
+    assert len(machine.functions) == FUNCTIONS + 1
+    assert {record.number for record in machine.functions.values()} == {0}
+    assert call.op.name == "(other functions)"
+
+
+def test_a_function_is_entered_with_its_first_call():
+    """Asking for its record changes nothing: callers do so on threads of their own, two of them at once perhaps."""
+    world = World(min_workers=1, max_workers=1).begin()
+    machine = world.machine
+    twins = [machine.function("module.f"), machine.function("module.f")]
+    assert not machine.functions
+    calls = [Call(next(machine.call_ids), twin, b"", math.inf) for twin in twins]
+    for call in calls:
+        machine.submit(call, world.now)
+    assert calls[0].op is calls[1].op is machine.functions["module.f"]
 
 
 def test_operations_have_the_numbers_of_the_wire():

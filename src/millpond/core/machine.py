@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from millpond.seams import AnswerKind, Death, HandlerFacts, SessionRecord
 
 FUNCTIONS = 64  # functions with a breaker of their own; the rest share one
+OTHERS = "(other functions)"
 
 
 class Machine(Records):
@@ -73,12 +74,20 @@ class Machine(Records):
         self.exports_aside = "export_session" not in facts.hooks
 
     def function(self, name: str) -> Operation:
-        """The record of a function given to `run`: one a name, at most 64, then one for the rest."""
-        operation = self.functions.get(name)
-        if operation is None:
-            name = name if len(self.functions) < FUNCTIONS else "(other functions)"
-            operation = self.functions.setdefault(name, Operation(name, FUNCTION, None, self.new_breaker()))
-        return operation
+        """The record of a function given to `run`: one a name, at most 64, then one for the rest.
+
+        Changes nothing, so that callers on other threads may ask; a new one is entered when its first call is.
+        """
+        functions = self.functions
+        known = functions.get(name)
+        if known is None and len(functions) >= FUNCTIONS:
+            known = functions.get(name := OTHERS)
+        return known or Operation(name, FUNCTION, None, self.new_breaker())
+
+    def _enter_function(self, call: Call) -> None:
+        """The call's record is one of those that are kept, whoever else made another meanwhile."""
+        call.op = self.function(call.op.name)
+        self.functions[call.op.name] = call.op
 
     def reject(self, error: PoolError) -> PoolError:
         """Count a call that was refused before it was admitted, and give the error back to be raised."""
@@ -94,6 +103,8 @@ class Machine(Records):
 
         `was_asked`: `admission.refusal` was asked in this turn, before the size of the arguments was known.
         """
+        if call.operation == FUNCTION and call.op is not self.functions.get(call.op.name):
+            self._enter_function(call)
         if self.queued or not was_asked:
             refused = admission.refusal(self, call.op, call.session, now, call.nbytes)
             if refused is not None:

@@ -174,10 +174,11 @@ class Bus:
             if self._attached.get(one.id) is one:
                 self.detach(one.id)
         self.removed_count += 1
-        self.removed.pop(one.id, None)
-        self.removed[one.id] = _told(error)
-        if len(self.removed) > REMOVED_KEPT:
-            del self.removed[next(iter(self.removed))]
+        kept = {name: why for name, why in self.removed.items() if name != one.id}
+        kept[one.id] = _told(error)
+        if len(kept) > REMOVED_KEPT:
+            del kept[next(iter(kept))]
+        self.removed = kept  # a new one each time: other threads read it
         log.raised(error, "listener %r raised on %s and was detached", one.id, event.name)
 
 

@@ -101,6 +101,16 @@ class PoolFault(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PoolStalled(Event):
+    """The pool did not run for `seconds`, half a second more at most: something blocked its loop (`of` is `loop`), or
+    the whole `program` was stopped or suspended. Told once, when it goes on; of a second or more."""
+
+    name = "pool.stalled"
+    seconds: Seconds
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
 class PoolRecovered(Event):
     """A worker that was lost has been replaced by one that is ready; `seconds` from the death to that."""
 

@@ -91,6 +91,8 @@ class Meter:
             listeners_removed=self._driver.bus.removed_count,
             log_records_dropped=self._driver.forwarding.dropped,
             faults=sum(self._driver.orders.faults.seen().values()),
+            stalls=dict(self._driver.stalls.counts),
+            last_stall=self._driver.stalls.last,
             operations=tuple(_read_operation(one, now) for one in self._operations() if one.samples.has_news),
         )
 

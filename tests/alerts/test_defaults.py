@@ -112,6 +112,7 @@ TROUBLES: dict[str, Trouble] = {
     "MillpondZombies": Trouble(of("zombies", 2.0), 400.0),
     "MillpondSessionsLost": Trouble(of("sessions_lost_total", lambda s: float(s > 5) * 3), 30.0),
     "MillpondMetricsMissing": Trouble(of("health_score", lambda _: float("-inf")), 120.0),
+    "MillpondStalled": Trouble(of("stalled_seconds", 4.0), 300.0),
     "MillpondCollectorLate": Trouble(of("collector_lag_seconds", 4.0), 200.0),
     "MillpondCollectorDropping": Trouble(of("collector_dropped_samples_total", grows(100.0)), 120.0),
     "MillpondCollectorShedding": Trouble(of("collector_is_shedding", 1.0), 400.0),

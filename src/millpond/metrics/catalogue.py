@@ -27,7 +27,7 @@ from millpond.metrics.readers import (
     state,
 )
 from millpond.metrics.snapshot import Alerting, Snapshot
-from millpond.metrics.source import CAUSES, ENDINGS, WORKER_STATES
+from millpond.metrics.source import CAUSES, ENDINGS, STILL, WORKER_STATES
 
 __all__ = ["CATALOGUE", "Family", "Kind", "Labels", "Metric", "Sample", "alerting_families", "families"]
 
@@ -108,6 +108,17 @@ _POOL: Rows = (
     _gauge("pool_state", "1 for the pool's state.", state("state", POOL_STATES, lambda s: s.reading.state), "state"),
     _gauge("pool_uptime_seconds", "Time since the pool opened.", one(lambda s: s.uptime_s)),
     _gauge("utilization_ratio", "Busy over available worker time, last minute.", readers.derived("utilization", 60)),
+    _counter(
+        "stalls",
+        "Times the loop or the program stood still for a second or more.",
+        counts("of", STILL, lambda s: s.reading.stalls),
+        "of",
+    ),
+    _gauge(
+        "stalled_seconds",
+        "Length of the last stall, for five minutes after it; then 0.",
+        one(lambda s: s.reading.stalled_s),
+    ),
     _gauge("breakers_open", "Operations whose breaker is open.", one(lambda s: len(s.reading.breakers_open))),
     _gauge(
         "health_state", "1 for the state of health.", state("state", health.STATES, lambda s: s.health.state), "state"

@@ -180,6 +180,7 @@ class MetricsCollector:
         """What health should say beside the score: of warm-ups, and of the monitors themselves."""
         watch, removed, lost = self._watch, reading.listeners_removed, DELIVERY.lost - self._lost_before
         notes = {
+            _stall_told(reading): reading.stalled_s > 0.0,
             f"{reading.not_warm} workers are not fully warm, see `statistics().not_warm`": reading.not_warm > 0,
             f"{removed} listeners raised and were removed": removed > 0,
             f"what is called after each fold, alerts among it, raised {self._raised} times": self._raised > 0,
@@ -269,6 +270,11 @@ class MetricsCollector:
     def _memory_of(self, seconds: float) -> list[Slot]:
         with self._lock:
             return self._ledger.history.read(self._ledger.at - seconds, history.resolution_for(seconds))
+
+
+def _stall_told(reading: Reading) -> str:
+    at, seconds, what = reading.last_stall or (0.0, 0.0, "")
+    return f"the {what} stood still for {seconds:.1f} s, {reading.at - at:.0f} s ago"
 
 
 def _nobody() -> Alerting | None:

@@ -24,6 +24,7 @@ ATTRIBUTES = {  # label -> attribute
     "quantile": "quantile",
     "channel": "millpond.alert.channel",
     "outcome": "millpond.alert.outcome",
+    "of": "millpond.pool.stalled",
 }
 
 
@@ -127,6 +128,8 @@ SEMANTIC: dict[str, Semantic] = {
     "millpond_collector_fold_seconds_total": Semantic("millpond.collector.fold_time", "counter", "s"),
     "millpond_collector_folds_total": Semantic("millpond.collector.folds", "counter", "{fold}"),
     "millpond_collector_dropped_samples_total": Semantic("millpond.collector.dropped_samples", "counter", "{sample}"),
+    "millpond_stalled_seconds": Semantic("millpond.pool.stalled", "gauge", "s"),
+    "millpond_stalls_total": Semantic("millpond.pool.stalls", "counter", "{stall}"),
     "millpond_listeners_removed_total": Semantic("millpond.listener.removed", "counter", "{listener}"),
     "millpond_log_records_dropped_total": Semantic("millpond.log.dropped_records", "counter", "{record}"),
     "millpond_alerts": Semantic("millpond.alert.count", "updown", "{alert}"),

@@ -27,6 +27,8 @@ OVERRAN = "overran"  # killed: an interrupted call did not come back within its 
 PROTOCOL = "protocol"  # killed: it broke the protocol between worker and program
 CAUSES = (RETIRED, RECYCLED, CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN, PROTOCOL)
 UNPLANNED = frozenset({CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN, PROTOCOL})
+STILL = ("loop", "program")  # what may stand still
+STALL_TOLD_S = 300.0  # for which a stall is told of
 
 
 def no_samples() -> Samples:
@@ -126,7 +128,15 @@ class Reading:
     listeners_removed: int = 0
     log_records_dropped: int = 0  # of workers: the program's log handlers were too slow for them
     faults: int = 0  # what raised that should not have, in the pool itself or in code of the program that it called
+    stalls: Counts = field(default_factory=no_counts)  # what stood still (`STILL`) -> times
+    last_stall: tuple[float, float, str] | None = None  # when it ended, its seconds, what stood still
     operations: tuple[OperationReading, ...] = ()
+
+    @property
+    def stalled_s(self) -> float:
+        """Seconds of the last stall, for five minutes; then 0."""
+        ended_at, seconds, _ = self.last_stall or (0.0, 0.0, "")
+        return seconds if self.at - ended_at < STALL_TOLD_S else 0.0
 
 
 class Source(Protocol):

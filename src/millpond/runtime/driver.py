@@ -20,6 +20,7 @@ from millpond.logger.pool_logger import PoolLogger
 from millpond.runtime.faults import INTERRUPTS
 from millpond.runtime.forwarding import Forwarding
 from millpond.runtime.orders import Orders
+from millpond.runtime.stalls import Stalls
 from millpond.wire.saved import restored
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Driver:
         self._depth = 0  # bits of the number of waiting calls when it was last told
         self._explained: set[int] = set()  # workers that said why they cannot start, until they are gone
         self.forwarding = Forwarding()
+        self.stalls = Stalls(bus)
         self.orders = Orders(self.machine, engine, bus, keeper, clock.now)
         keeper.told_all = self.carry_out
         bus.on_change(self._listeners_changed)
@@ -64,12 +66,14 @@ class Driver:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Belong to a loop: timers are set on it from now on."""
         self._loop = loop
+        self.stalls.watch()
 
     def detach(self) -> None:
         """Set no more timers."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._timer_at, self._loop = None, math.inf, None
+        self.stalls.close()
 
     # What callers do
 
@@ -315,10 +319,19 @@ class Driver:
             self._timer_at = at
             self._timer = self._clock.call_at(self._loop, at, self._tick)
 
+    def _catch_up(self) -> None:
+        """Nobody is judged before what they said meanwhile was read."""
+        try:
+            self.engine.catch_up()
+        except Exception as error:
+            self.orders.faults.note("reading what came in meanwhile", error)
+
     def _tick(self) -> None:
         self._timer, self._timer_at = None, math.inf
-        if self.machine.is_late(self.now()):
-            self.engine.catch_up()  # nobody is judged before what they said meanwhile was read
+        now = self.now()
+        if self.machine.is_late(now):
+            self.stalls.note(self.machine.wake_at, now)
+            self._catch_up()
         try:
             self.machine.tick(self.now())
         finally:  # what it ordered until then is done, and there is a next time

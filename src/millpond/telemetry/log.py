@@ -36,6 +36,7 @@ LEVELS: Mapping[str, int] = {
     "pool.closing": INFO,
     "pool.close": INFO,
     "pool.error": ERROR,
+    "pool.stalled": WARNING,
     "pool.recovery": INFO,
     "pool.resize": INFO,
     "pool.utilization": DEBUG,

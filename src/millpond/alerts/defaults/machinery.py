@@ -120,6 +120,15 @@ MONITORS = Group(
             for_s=60,
         ),
         rule(
+            "MillpondStalled",
+            WARNING,
+            "millpond_stalled_seconds > 0",
+            "Pool {{ $labels.pool }} stood still for {{ $value | humanizeDuration }}.",
+            "The log has pool.stalled: of=loop means that synchronous work in a coroutine or a callback blocked the"
+            " event loop, of=program that the process was stopped, suspended or without a core. Calls were late by as"
+            " much.",
+        ),
+        rule(
             "MillpondCollectorLate",
             WARNING,
             "min_over_time(millpond_collector_lag_seconds[1m]) > 2",

@@ -1,0 +1,63 @@
+"""A pool that stood still says so once: what stood still, and for how long."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import millpond
+from millpond.events import PoolStalled
+from millpond.runtime.stalls import LOOK_S, ProgramWatch
+from millpond.testing import EventRecorder, FakeEngine, ManualClock
+
+
+class Handler:
+    def say(self) -> str:
+        return "said"
+
+
+@pytest.mark.parametrize("seconds", [20.0, 3600.0])
+async def test_a_blocked_loop_is_told_once(seconds, caplog):
+    """With an event, a line in the log, a note in health, a count, and an alert that needs no second one."""
+    clock = ManualClock()
+    async with millpond.Pool(Handler, min_workers=1, max_workers=1, engine=FakeEngine(), clock=clock) as pool:
+        recorder = EventRecorder(pool, "pool.stalled")
+        await clock.advance(30.0)
+        assert not recorder.events
+        clock.jump(seconds)
+        await clock.advance(3.0)
+        (stalled,) = recorder.events
+        assert isinstance(stalled, PoolStalled)
+        assert stalled.of == "loop"
+        assert seconds - 0.5 <= stalled.seconds <= seconds
+        assert len([record for record in caplog.records if "pool.stalled" in record.getMessage()]) == 1
+        (note,) = pool.metrics.snapshot().health.notes
+        assert note == f"the loop stood still for {stalled.seconds:.1f} s, 3 s ago"
+        assert "MillpondStalled" in {alert.name for alert in pool.alerts.firing()}
+        await clock.advance(400.0)
+        assert not pool.metrics.snapshot().health.notes
+        assert "MillpondStalled" not in {alert.name for alert in pool.alerts.firing()}
+
+
+async def test_what_loops_have_all_the_time_is_told_nobody():
+    """A turn of the loop that takes half a second is no stall."""
+    clock = ManualClock()
+    async with millpond.Pool(Handler, min_workers=1, max_workers=1, engine=FakeEngine(), clock=clock) as pool:
+        recorder = EventRecorder(pool, "pool.stalled")
+        await clock.advance(30.0)
+        clock.jump(0.9)
+        await clock.advance(3.0)
+        assert not recorder.events
+
+
+def test_a_program_that_runs_was_not_stopped():
+    """Code that sleeps, or keeps the processor busy, stands in the way of the loop only."""
+    watch = ProgramWatch()
+    watch.start()
+    try:
+        begin = time.monotonic()
+        time.sleep(3 * LOOK_S)
+        assert watch.stopped_s(begin, time.monotonic()) == 0.0
+    finally:
+        watch.stop()

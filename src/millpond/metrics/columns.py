@@ -35,6 +35,7 @@ PLAIN_COUNTERS = (
     "busy_s",
     "available_s",
     "listeners_removed",
+    "faults",
     "log_records_dropped",
 )
 PLAIN_GAUGES = (

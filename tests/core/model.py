@@ -320,8 +320,13 @@ class World:
         self.machine.order_failed(verb, subject, detail, RuntimeError("it is broken"), self.now)
 
     def _check_disk(self) -> None:
-        """What was acknowledged is in the store: the program may be killed at any moment."""
+        """What was acknowledged is in the store: the program may be killed at any moment.
+
+        Not of a session that its owner ended: its name may be another's by now, and so is the record.
+        """
         for session in self.machine.book:
+            if self.machine.book.find(session.id) is not session:
+                continue
             acknowledged = self.ledger.acknowledged.get(session.number, set())
             if acknowledged:
                 missing = acknowledged - set(self.store.holds(session) or ())

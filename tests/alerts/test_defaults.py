@@ -188,6 +188,19 @@ def test_a_default_rule_fires_on_its_trouble_and_is_over_afterwards(name):
     assert [rule for rule in patient.alerts.rules() if rule.problem] == []
 
 
+@pytest.mark.parametrize(("died", "told"), [(2, set()), (3, {"3"}), (40, {"40"})])
+def test_the_deaths_that_are_told_are_those_there_were(died, told):
+    """Also in a pool that was opened a moment ago, where a growth over ten minutes would have to be guessed."""
+    deaths = of("worker_deaths_total", lambda second: 0.0 if second < 0 else float(died), cause="crashed")
+    patient = Patient(Trouble(deaths, 2 * HOUR, 2.0, 1.0), DEFAULT_GROUPS)
+    patient.live(2.0, 1.0)
+    said = set()
+    for _ in range(40):
+        patient.live(1.0, 1.0)
+        said |= {alert.annotations["summary"] for alert in patient.alerts.firing() if "Dying" in alert.name}
+    assert {text.split("lost ")[1].split()[0] for text in said} == told
+
+
 def test_a_pool_that_is_well_hears_no_alarm():
     """Two hours of steady work and nothing fires, nothing is even pending."""
     work = of("calls_total", steady(50.0), ending="ok") | of("calls_submitted_total", steady(50.0))

@@ -8,14 +8,16 @@ from __future__ import annotations
 from millpond.alerts.defaults.making import CRITICAL, INFO, WARNING, rule
 from millpond.alerts.rules import Group
 
+UNPLANNED = 'millpond_worker_deaths_total{cause=~"crashed|unresponsive|overran|protocol"}'
+
 WORKERS = Group(
     "millpond-workers",
     (
         rule(
             "MillpondWorkersDying",
             WARNING,
-            "sum without (cause) (increase("
-            'millpond_worker_deaths_total{cause=~"crashed|unresponsive|overran|protocol"}[10m])) >= 3',
+            # Not `increase`, which stretches what it has to the whole range: in a young pool two deaths were four.
+            f"sum without (cause) (max_over_time({UNPLANNED}[10m]) - min_over_time({UNPLANNED}[10m])) >= 3",
             'Pool {{ $labels.pool }} lost {{ $value | printf "%.0f" }} workers in ten minutes, none of them planned.',
             "millpond_worker_deaths_total tells the cause: crashed (the log has signal and last output), unresponsive"
             " (stopped or stuck in native code), overran (an interrupted call did not come back; see cancel_grace),"

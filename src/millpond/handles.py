@@ -11,6 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from millpond.calls import Calls
+from millpond.core import lifetime
+from millpond.core.affinity import refusal
+from millpond.core.session import LOST, OPEN
 from millpond.desk import Options
 from millpond.settings import Affinity, OnRestore
 
@@ -37,9 +40,12 @@ class SessionHandle(Calls):
     async def open(self) -> SessionHandle:
         """Open the session, or join the one that is open; returns itself.
 
-        Raises `SessionLost` for one that was lost (unless it is to be reopened), `TooManySessions` at the cap, and
-        `StoreFailed` if the store cannot say whether an earlier program left it.
+        Raises `SessionLost` for one that was lost (unless it is to be reopened), also if this handle had opened it
+        before and it is lost or closed by now; `TooManySessions` at the cap, and `StoreFailed` if the store cannot say
+        whether an earlier program left it.
         """
+        if self._session is not None and self._session.state != OPEN:
+            raise refusal(self._session)
         if self._session is None:
             desk, _ = self._pool.at_desk()
             await self._pool.entered()
@@ -59,10 +65,16 @@ class SessionHandle(Calls):
         """Release the handle; the session stays."""
 
     async def close(self) -> None:
-        """End the session: calls already made come first, then `close_session` runs in its worker."""
-        session = self._opened()
-        if session.state == "open":
-            await self._pool.desk.driver.close_session(session)
+        """End the session: calls already made come first, then `close_session` runs in its worker.
+
+        One that is closed already, or ended with its pool, is left alone. Raises `SessionLost` for one that was lost,
+        before or meanwhile: its state is gone, and `close_session` did not run.
+        """
+        session, driver = self._opened(), self._pool.desk.driver
+        if session.state == OPEN:
+            await driver.close_session(session)
+        if session.state == LOST and driver.machine.state not in (lifetime.CLOSING, lifetime.CLOSED):
+            raise refusal(session)
 
     @property
     def chosen(self) -> Options:

@@ -124,7 +124,34 @@ async def use_old_handle(ann):
     """A handle of a generation that was lost can do nothing, not even close."""
     check(await failure(ann.call("say", "old")), "session_lost", "not_started")
     assert ann.state == "lost"
-    await ann.close()
+    check(await failure(ann.close()), "session_lost", "not_started")
+    check(await failure(ann.open()), "session_lost", "not_started")
+
+
+async def test_a_closed_session_is_closed_again_in_silence(site):
+    """Its end was wished for; only using the handle again is refused. So is what a closed pool ended."""
+    async with site.pool() as pool:
+        ann, bob = await pool.session("ann"), await pool.session("bob")
+        await ann.call("say", "a")
+        await ann.close()
+        await ann.close()
+        check(await failure(ann.open()), "session_lost", "not_started")
+        await bob.call("say", "b")
+    await bob.close()
+
+
+async def test_a_session_lost_while_it_closes_says_so(site):
+    """Its hook did not run: whoever waits for the closing is told."""
+    async with site.pool(deadline=None) as pool, pool.session("ann") as ann:
+        gate = site.gate(pool, "stay_and_say")
+        busy = asyncio.create_task(ann.call("stay_and_say", gate.path, "busy"))
+        await gate.entered()
+        closing = asyncio.create_task(ann.close())
+        await asyncio.sleep(0)
+        site.kill(pool)
+        check(await failure(busy), "worker_died", "unknown")
+        check(await failure(closing), "session_lost", "not_started")
+        gate.open()
 
 
 async def test_closing_runs_the_hook_after_the_calls_already_made(site):

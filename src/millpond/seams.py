@@ -6,6 +6,7 @@ The core decides, an `Engine` makes workers exist and carries frames; neither kn
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -25,6 +26,10 @@ CLOSE_SESSION = 65_535
 
 # The pool's own events begin with these: nobody shall take a program's or a handler's for one of them.
 RESERVED_EVENTS = frozenset({"pool", "queue", "worker", "call", "breaker", "session", "alert", "optimizer", "warming"})
+
+
+CRASH = "Fatal Python error"  # what faulthandler begins with
+STACK_LINES = 12  # of what it writes
 
 
 class Timer(Protocol):
@@ -92,14 +97,28 @@ class HandlerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a process ended: by `signal` or with `exit_code`, and the end of what it wrote to stderr."""
+    """How a process ended: by `signal` or with `exit_code`, and the end of what it wrote to stderr.
+
+    `hint` is what else is known of it, such as that the kernel killed for memory.
+    """
 
     signal: int | None
     exit_code: int | None
     stderr_tail: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
-        return f"signal {self.signal}" if self.signal is not None else f"exit code {self.exit_code}"
+        if self.signal is None:
+            return f"exit code {self.exit_code}"
+        known = self.signal in signal.valid_signals()
+        return f"signal {self.signal} ({signal.Signals(self.signal).name})" if known else f"signal {self.signal}"
+
+    @property
+    def native_stack(self) -> str:
+        """What faulthandler wrote when the process crashed, as much of it as is in the tail; or empty."""
+        _, crash, stack = self.stderr_tail.rpartition(CRASH)
+        lines = f"{crash}{stack}".splitlines()[:STACK_LINES] if crash else []
+        return "\n".join(line.rstrip() for line in lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,10 +119,12 @@ def test_a_session_in_use_does_not_expire():
 
 
 def test_beyond_the_cap_a_session_is_refused():
-    """Closing one makes room."""
-    world = pool(max_sessions=3)
+    """Closing one makes room; it is worth to ask again when the next could expire, or in half a minute."""
+    world = pool(max_sessions=3, session_ttl=20.0)
     sessions = [world.open_session(name) for name in "abc"]
-    assert world.open_session("d").code == "too_many_sessions"
+    world.advance(5.0)
+    refused = world.open_session("d")
+    assert (refused.code, refused.retry_after) == ("too_many_sessions", 15.0)
     assert world.open_session("a") is sessions[0]
     world.close_session(sessions[0])
     assert isinstance(world.open_session("d"), Session)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.seams import Death
+from millpond.seams import STACK_LINES, Death
 from tests.core.model import World
 
 FAST = 2e-5
@@ -38,6 +38,43 @@ def test_one_death_costs_one_call():
     assert len(world.processes) == 2
     world.serve_all()
     assert [call.ending for call in calls].count("ok") == 19
+
+
+NATIVE = "loading\nFatal Python error: Segmentation fault\n\nCurrent thread 0x7f (most recent call first):\n"
+
+
+@pytest.mark.parametrize(
+    ("death", "said"),
+    [
+        (Death(11, None, NATIVE + '  File "a.py", line 3 in read\n' * 99), ["signal 11 (SIGSEGV)", NATIVE[8:], "a.py"]),
+        (Death(9, None, "bye", "the kernel killed for lack of memory, perhaps"), ["signal 9 (SIGKILL)", "the kernel"]),
+        (Death(99, None), ["ended with signal 99 while"]),
+        (Death(None, 3, "bye"), ["exit code 3"]),
+    ],
+)
+def test_how_a_worker_died_is_said_in_the_error(death, said):
+    """The signal by its name, the native stack's first lines, and what the kernel's counters hint at."""
+    world = pool(1)
+    call = world.submit()
+    world.claim(world.all[0])
+    world.bury(world.all[0], death)
+    text = str(told(world, call))
+    assert all(part in text for part in said), text
+    assert "bye" not in text
+    assert len(text.splitlines()) <= 1 + STACK_LINES
+
+
+def test_a_worker_that_the_pool_killed_is_no_victim_of_the_kernel():
+    """What the counters hint at explains only a death that nothing else does."""
+    world = pool(1, cancel_grace=0.1)
+    call = world.submit("say", session=world.open_session("a"))
+    other = world.submit()
+    world.claim(world.all[0])
+    world.drain(world.all[0])
+    world.close(0.0)
+    world.advance(0.1)
+    world.bury(world.all[0], Death(9, None, "", "the kernel killed"))
+    assert not any("the kernel" in str(told(world, one)) for one in (call, other))
 
 
 def test_what_a_worker_ran_when_it_broke_the_protocol_is_to_blame():

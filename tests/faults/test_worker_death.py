@@ -67,6 +67,7 @@ async def test_02_ways_to_die(
         error, _ = await failure(pool.options(deadline=20.0).call(operation, *arguments))
         check_error(error, "worker_died", "unknown", **facts)
         assert tail in error.stderr_tail, "the stack faulthandler wrote ends with the operation"
+        assert tail in str(error), "and is in what is printed of it"
         await recorder.wait("worker.gone", timeout=5.0, **facts)
         assert await pool.call("pid") != old
 

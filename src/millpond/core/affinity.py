@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from millpond.seams import SessionRecord
 
 
+LONGEST_WAIT_S = 30.0  # before it is worth to ask again whether there is room
+
+
 def open_session(
     m: Machine,
     session_id: str,
@@ -51,7 +54,7 @@ def open_session(
         return before
     if before is not None and not reopen:
         raise lost(before, before.lost_because)
-    _check_cap(m)
+    _check_cap(m, now)
     session = m.book.open(session_id, affinity or m.settings.affinity, now)
     session.on_restore = on_restore or m.settings.on_restore
     if record is not None and before is None:
@@ -72,12 +75,13 @@ def _go_on_from(session: Session, record: SessionRecord) -> None:
     session.where = ASLEEP
 
 
-def _check_cap(m: Machine) -> None:
+def _check_cap(m: Machine, now: float) -> None:
     cap = min(m.settings.max_sessions, m.sizing.high) if m.is_private else m.settings.max_sessions
     if len(m.book) >= cap:
         raise CLASSES["too_many_sessions"](
             f"{len(m.book)} sessions are open, the cap is {cap}; close some, lower session_ttl, or raise max_sessions"
-            + (" and max_workers" if m.is_private else "")
+            + (" and max_workers" if m.is_private else ""),
+            retry_after=round(max(0.05, min(expiry.next_at(m) - now, LONGEST_WAIT_S)), 3),
         )
 
 

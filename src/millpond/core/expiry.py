@@ -7,6 +7,7 @@ has come. Called from the agenda; ends sessions through `affinity`.
 from __future__ import annotations
 
 import heapq
+import math
 from typing import TYPE_CHECKING
 
 from millpond.core import affinity
@@ -49,6 +50,11 @@ def look(m: Machine, now: float) -> None:
             affinity.expire(m, session, f"it was idle longer than session_ttl ({ttl} s)", now)
     if m.expiring:
         _look_again(m, now + min(max(ttl / LOOKS, SHORTEST_LOOK_S), LONGEST_LOOK_S) if looks else now)
+
+
+def next_at(m: Machine) -> float:
+    """When the next session could expire, at the earliest; infinite if none does."""
+    return m.expiring[0][0] if m.expiring else math.inf
 
 
 def _look_again(m: Machine, at: float) -> None:

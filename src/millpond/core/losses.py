@@ -91,7 +91,9 @@ def _how_and_remedy(worker: Worker, call: Call, death: Death) -> str:
         )
     why = f" ({worker.reason})" if worker.reason else ""
     remedy = "declare the call idempotent if it may be tried again"
-    return f"ended with {death}{why} while it ran {call.op.name!r}; {remedy}"
+    hint = f"{death.hint}; " if death.hint and not worker.is_killed else ""
+    stack = f"\n{death.native_stack}" if death.native_stack else ""
+    return f"ended with {death}{why} while it ran {call.op.name!r}; {hint}{remedy}{stack}"
 
 
 def _resend(m: Machine, call: Call, now: float) -> None:

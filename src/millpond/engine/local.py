@@ -20,6 +20,7 @@ from millpond.engine.inbox import Inbox
 from millpond.engine.link import Link
 from millpond.engine.logs import Ring
 from millpond.engine.numbering import Numbering
+from millpond.engine.shortage import MemoryKills
 from millpond.engine.succession import Succession
 from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import Death, EngineEvents, EngineSpec, HandlerFacts
@@ -59,6 +60,7 @@ class LocalEngine:
         self._spec = spec
         self._events = events
         codec = make_codec(spec.settings.codec, spec.settings.buffer_threshold)
+        self._memory_kills = MemoryKills()
         self._answers = Answers(codec, events, self._numbering)
         self._inbox = Inbox(self._loop, self._answers.tell, self._socket_ended, self._distrust)
         try:
@@ -288,7 +290,8 @@ class LocalEngine:
         self._past.append(link.ring)
         if self._images is not None:
             self._images.maybe_dismiss(link.wardens)
-        self._events.gone(link.worker, _death(status, link.stderr.tail()), started)
+        hint = self._memory_kills.hint() if status == -signal.SIGKILL else ""
+        self._events.gone(link.worker, _death(status, link.stderr.tail(), hint), started)
 
     def _refuse(self, worker: Any, message: str) -> None:
         self._events.start_failed(worker, message, message)
@@ -364,7 +367,7 @@ def _live(worker: Any) -> Link | None:
     return link if link is not None and not link.is_gone else None
 
 
-def _death(status: int | None, stderr_tail: str) -> Death:
+def _death(status: int | None, stderr_tail: str, hint: str) -> Death:
     if status is not None and status < 0:
-        return Death(-status, None, stderr_tail)
+        return Death(-status, None, stderr_tail, hint)
     return Death(None, status, stderr_tail)

@@ -79,7 +79,7 @@ def test_a_forked_relative_of_the_parent_keeps_nobody_alive() -> None:
 
 
 THREAD_ENDS = """
-import asyncio, sys, threading, time
+import asyncio, os, sys, threading, time
 from tests.processes.engine_handlers import Plain
 from tests.processes.engine_rig import STANDIN, LocalEngine, Recorder, Rig, make_spec, until
 
@@ -93,11 +93,13 @@ async def main():
     worker, call = await rig.start(), rig.call("sleep", 300)
     engine.send(worker, call)
     await until(lambda: worker.link.logbook.is_claimed(call.position))
-    print(rig.warden, worker.pid, flush=True)
+    kept.append((rig.warden, worker.pid))
 
 opening = threading.Thread(target=lambda: asyncio.run(main()))
 opening.start()
-opening.join()
+while str(opening.native_id) in os.listdir("/proc/self/task"):  # the system's thread outlives Python's a little
+    time.sleep(0.01)
+print(*kept[-1], flush=True)
 time.sleep(300)
 """
 

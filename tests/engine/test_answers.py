@@ -64,7 +64,7 @@ class Rig:
             self.link.calls[position] = call_id
             assert position == CALLS.index(call_id)
         self.told = Told()
-        self.answers = Answers(make_codec(codec, 1 << 16), self.told, Numbering())
+        self.answers = Answers(make_codec(codec, 1 << 16), self.told, Numbering(), lambda *_: None)
 
     def hear(self, stream: bytes) -> None:
         """Read a stream to its end, or to the breach."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import pickle
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -141,12 +142,27 @@ def test_a_true_interrupt_while_restoring_passes(monkeypatch: pytest.MonkeyPatch
     """Ctrl-C in the parent is not mistaken for a failing constructor."""
     body = describe(raised(Attributes("text")), "pickle")
 
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    monkeypatch.setattr(Attributes, "__init__", lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            restore(body, "pickle")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_an_exception_that_interrupts_when_it_is_made_is_not_carried(monkeypatch: pytest.MonkeyPatch):
+    """Its class is the program's, and its constructor may raise anything: that is no Ctrl-C."""
+    body = describe(raised(Attributes("text")), "pickle")
+
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Attributes, "__init__", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        restore(body, "pickle")
+    assert type(restore(body, "pickle")) is HandlerError
 
 
 def test_a_remote_traceback_can_be_pickled():

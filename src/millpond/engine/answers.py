@@ -6,22 +6,24 @@ msgpack nothing it sent is unpickled. Reading comes before (`inbox`), deciding a
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-import msgspec
-
-from millpond.engine.link import FAILED, READY, STARTING, WARMING, Link
+from millpond.engine.apart import Apart
+from millpond.engine.bodies import Emitted, Hello, StartFailure, decoded, fault_of
+from millpond.engine.link import FAILED, READY, STARTING, WARMING, Link, Reading
 from millpond.engine.numbering import Numbering
-from millpond.errors import CLASSES, HandlerError, PoolError, ResultNotSerializable
+from millpond.errors import ResultNotSerializable
 from millpond.seams import AnswerKind, EngineEvents, HandlerFacts
 from millpond.wire import frames, segments
-from millpond.wire.codec import Codec, CodecError, Frozen
-from millpond.wire.emitted import Number, Plain, check_name
-from millpond.wire.exceptions import RemoteTraceback, restore
+from millpond.wire.codec import Codec, CodecError, Frozen, NotLoaded
+from millpond.wire.emitted import check_name
+from millpond.wire.exceptions import restore
 from millpond.wire.frames import Body, Fields, ProtocolError
 from millpond.wire.logbook import POSITIONS
 
-T = TypeVar("T")
+_APART: Any = object()  # instead of a value: it is being decoded on another thread
 
 _WITHOUT_VALUE: dict[int, AnswerKind] = {
     frames.INTERRUPTED: "interrupted",
@@ -30,42 +32,26 @@ _WITHOUT_VALUE: dict[int, AnswerKind] = {
 }
 
 
-class _Emitted(msgspec.Struct, array_like=True):
-    name: str
-    measurements: dict[str, Number]
-    metadata: dict[str, Plain]
-    suppressed: int
-
-
-class _Fault(msgspec.Struct):
-    code: str
-    outcome: str
-    message: str
-    type: str = ""
-    text: str = ""
-    traceback: str = ""
-
-
-class _Hello(msgspec.Struct):
-    pid: int
-
-
-class _StartFailure(msgspec.Struct):
-    type: str
-    text: str
-    traceback: str
-    brief: str
-
-
 class Answers:
-    """Decodes and tells. `strays` counts answers nobody here was waiting for; `facts` are what a worker reported."""
+    """Decodes and tells. `strays` counts answers nobody here was waiting for; `facts` are what a worker reported.
 
-    def __init__(self, codec: Codec, events: EngineEvents, numbering: Numbering) -> None:
+    `distrust` is given a link that broke the protocol in what was told later.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        events: EngineEvents,
+        numbering: Numbering,
+        distrust: Callable[[Link, ProtocolError], None],
+    ) -> None:
         self.strays = 0
         self.facts: HandlerFacts | None = None
         self._codec = codec
         self._events = events
         self._numbering = numbering
+        self._distrust = distrust
+        self._apart = Apart()
         self._notices = {
             frames.ITEM: self._item,
             frames.SAVED: self._saved,
@@ -86,7 +72,7 @@ class Answers:
 
     def _tell_each(self, link: Link, got: list[tuple[Fields, Body]]) -> None:
         calls, free, worker, incarnation = link.calls, link.free, link.worker, link.id
-        thaw, answered = self._codec.thaw, self._events.answered
+        thaw, answered = self._codec.thaw_result, self._events.answered
         ok, positions = frames.OK, POSITIONS
         for fields, body in got:
             length, kind, flags, position, _, _, sender, call_id, _, began, ended = fields
@@ -122,17 +108,38 @@ class Answers:
         else:
             raise ProtocolError(f"a frame came of the unknown kind {kind}")
 
-    def _answer(self, link: Link, fields: Fields, body: Body) -> None:
+    def give_up(self, link: Link, call_id: int) -> bool:
+        """Nobody waits for a call any more whose answer is being decoded: tell it without its value.
+
+        Whether that was all there is to the call; what is being decoded may also be an item of a stream that goes on.
+        """
+        reading = link.reading.pop(call_id, None)
+        if reading is None:
+            return False
+        is_answer = reading.fields[1] != frames.ITEM
+        if is_answer:
+            failure = ResultNotSerializable("the result came, and was given up while its module was imported")
+            self._read(link, reading, ("failed", failure))
+        else:
+            self._go_on(link, reading)
+        return is_answer
+
+    def _answer(self, link: Link, fields: Fields, body: Body, verdict: tuple[AnswerKind, Any] | None = None) -> None:
         _, kind, flags, position, _, _, _, call_id, _, began, ended = fields
         held = link.calls[position] if position < POSITIONS else None
         if held is None or abs(held) != call_id:
             self._drop_stray(link, flags, body)
             return
-        is_export, saved = link.unravel(call_id)
-        if kind == frames.OK and is_export:
-            told, value = self._exported(link, flags, body)
-        else:
-            told, value = self._verdict(link, kind, flags, body)
+        if call_id in link.reading:
+            link.reading[call_id].behind.append((fields, body))
+            return
+        if verdict is None:
+            is_export = kind == frames.OK and call_id in link.exports
+            verdict = self._exported(link, flags, body) if is_export else self._verdict(link, fields, body)
+        told, value = verdict
+        if value is _APART:
+            return
+        _, saved = link.unravel(call_id)
         link.settle(position)
         if call_id in link.asides:
             link.asides.discard(call_id)
@@ -146,16 +153,17 @@ class Answers:
             # It names no call: the same call may have been sent here again meanwhile, under another position.
             self._events.answered(link.worker, call_id if held > 0 else 0, told, value, began, ended, flags)
 
-    def _verdict(self, link: Link, kind: int, flags: int, body: Body) -> tuple[AnswerKind, Any]:
+    def _verdict(self, link: Link, fields: Fields, body: Body) -> tuple[AnswerKind, Any]:
+        kind = fields[1]
         if kind == frames.OK:
             try:
-                return "ok", self._thaw(link, flags, body)
+                return "ok", self._thaw(link, fields, body)
             except CodecError as error:
-                return "failed", ResultNotSerializable(f"the result came, but {error}", outcome="completed")
+                return "failed", _unreadable(error)
         if kind == frames.RAISED:
             return "failed", restore(body, self._codec.name)
         if kind == frames.FAULT:
-            return "failed", _fault(body)
+            return "failed", fault_of(body)
         return _WITHOUT_VALUE[kind], None
 
     def _exported(self, link: Link, flags: int, body: Body) -> tuple[AnswerKind, bytes]:
@@ -175,19 +183,59 @@ class Answers:
         link.saves[call_id] = (int(lease) if lease.is_integer() else 0, flags, bytes(body))
         link.is_plain = False
 
-    def _thaw(self, link: Link, flags: int, body: Body) -> Any:
-        """The value; what under msgpack cannot be decoded is no worker's honest answer."""
+    def _thaw(self, link: Link, fields: Fields, body: Body) -> Any:
+        """The value, or `_APART`; what under msgpack cannot be decoded is no worker's honest answer."""
+        streams, buffers = list[Any]([body]), list[Any]()
+        is_segmented = fields[2] & frames.SEGMENTED
+        if is_segmented:
+            streams, buffers = segments.unpack(body, link.replies)
+        nbytes = link.worker.answer_bytes = sum(memoryview(one).nbytes for one in (*streams, *buffers))
         try:
-            if flags & frames.SEGMENTED:
-                streams, buffers = segments.unpack(body, link.replies)
-                link.worker.answer_bytes = sum(memoryview(one).nbytes for one in (*streams, *buffers))
-                return self._codec.thaw_parts(streams, buffers)
-            link.worker.answer_bytes = len(body)
-            return self._codec.thaw(body)
+            return self._codec.thaw_result_parts(streams, buffers) if is_segmented else self._codec.thaw_result(body)
+        except NotLoaded:
+            self._read_apart(link, Reading(fields, nbytes), streams, buffers)
+            return _APART
         except CodecError as error:
             if self._codec.name == "msgpack":
                 raise ProtocolError(str(error)) from error
             raise
+
+    def _read_apart(self, link: Link, reading: Reading, streams: list[Any], buffers: list[Any]) -> None:
+        """Let a thread decode a value; what else comes of the same call waits for it."""
+
+        def told(value: Any, failure: CodecError | None) -> None:
+            if link.reading.get(call_id) is reading and not link.is_gone:
+                del link.reading[call_id]
+                link.worker.answer_bytes = reading.nbytes
+                self._read(link, reading, ("ok", value) if failure is None else ("failed", failure))
+
+        call_id = reading.fields[7]
+        try:
+            self._apart.read(partial(self._codec.thaw_result_parts, streams, buffers, may_import=True), told)
+        except RuntimeError as error:
+            raise CodecError(f"its module is not imported, and no thread could be had for that: {error}") from error
+        link.reading[call_id] = reading
+        link.is_plain = False
+
+    def _read(self, link: Link, reading: Reading, verdict: tuple[AnswerKind, Any]) -> None:
+        """A value was decoded: tell it, and what came behind it."""
+        fields, (told, value) = reading.fields, verdict
+        link.look_plain()
+        if fields[1] == frames.ITEM:
+            self._tell_item(link, fields, value, value if told == "failed" else None)
+        else:
+            verdict = (told, _unreadable(value)) if isinstance(value, CodecError) else verdict
+            self._answer(link, fields, b"", verdict)
+        self._go_on(link, reading)
+
+    def _go_on(self, link: Link, reading: Reading) -> None:
+        link.look_plain()
+        try:
+            self.tell(link, reading.behind)
+        except ProtocolError as error:
+            self._distrust(link, error)
+        if not link.reading and link.when_read is not None:
+            link.when_read()
 
     def _drop_stray(self, link: Link, flags: int, body: Body) -> None:
         self.strays += 1
@@ -196,30 +244,42 @@ class Answers:
             segments.release(body, link.replies)
 
     def _item(self, link: Link, fields: Fields, body: Body) -> None:
-        _, _, flags, position, _, _, _, call_id, _, began, ended = fields
+        flags, position, call_id = fields[2], fields[3], fields[7]
         if position >= POSITIONS or link.calls[position] != call_id:
             self._drop_stray(link, flags, body)
             return
-        try:
-            value = self._thaw(link, flags, body)
-        except CodecError as error:
-            # The stream ends here for its caller; the worker is told to end it too, and its last word is dropped.
-            link.calls[position] = -call_id
-            link.write(frames.CANCEL, call_id, position=position)
-            failure = ResultNotSerializable(f"an item came, but {error}", outcome="unknown")
-            self._events.answered(link.worker, call_id, "failed", failure, began, ended, 0)
+        if call_id in link.reading:
+            link.reading[call_id].behind.append((fields, body))
             return
-        self._events.item(link.worker, call_id, value)
+        try:
+            value = self._thaw(link, fields, body)
+        except CodecError as error:
+            self._tell_item(link, fields, None, error)
+            return
+        if value is not _APART:
+            self._tell_item(link, fields, value, None)
+
+    def _tell_item(self, link: Link, fields: Fields, value: Any, error: CodecError | None) -> None:
+        position, call_id, began, ended = fields[3], fields[7], fields[9], fields[10]
+        if error is None:
+            self._events.item(link.worker, call_id, value)
+            return
+        # The stream ends here for its caller; the worker is told to end it too, and its last word is dropped.
+        link.calls[position] = -call_id
+        link.write(frames.CANCEL, call_id, position=position)
+        failure = ResultNotSerializable(f"an item came, but {error}", outcome="unknown")
+        self._events.answered(link.worker, call_id, "failed", failure, began, ended, 0)
 
     def _pong(self, link: Link, fields: Fields, body: Body) -> None:
-        self._events.ponged(link.worker, int(fields[9]) if fields[9].is_integer() else 0)
+        held = int(fields[9]) if fields[9].is_integer() else 0
+        self._events.ponged(link.worker, held + len(link.reading))  # those were answered, but nobody was told yet
 
     def _log(self, link: Link, fields: Fields, body: Body) -> None:
-        level, logger, message, call_id = _decoded(body, tuple[int, str, str, int])
+        level, logger, message, call_id = decoded(body, tuple[int, str, str, int])
         self._events.logged(link.worker, call_id, level, logger, message)
 
     def _event(self, link: Link, fields: Fields, body: Body) -> None:
-        told = _decoded(body, _Emitted)
+        told = decoded(body, Emitted)
         try:
             check_name(told.name)
         except ValueError as error:
@@ -227,13 +287,13 @@ class Answers:
         self._events.emitted(link.worker, fields[7], told.name, told.measurements, told.metadata, told.suppressed)
 
     def _warming(self, link: Link, fields: Fields, body: Body) -> None:
-        pid = _decoded(body, _Hello).pid
+        pid = decoded(body, Hello).pid
         _advance(link, WARMING, after=(STARTING,))
         self._events.warming(link.worker, link.pid or pid)
 
     def _ready(self, link: Link, fields: Fields, body: Body) -> None:
-        pid = _decoded(body, _Hello).pid
-        facts = _decoded(body, HandlerFacts)
+        pid = decoded(body, Hello).pid
+        facts = decoded(body, HandlerFacts)
         link.renumbered = self._numbering.translation(facts)
         if self.facts is None:
             self.facts = self._numbering.lasting(facts)
@@ -241,10 +301,14 @@ class Answers:
         self._events.ready(link.worker, link.pid or pid)
 
     def _start_failed(self, link: Link, fields: Fields, body: Body) -> None:
-        failure = _decoded(body, _StartFailure)
+        failure = decoded(body, StartFailure)
         _advance(link, FAILED, after=(STARTING, WARMING))
         message = f"{failure.type}: {failure.text}\n\n{failure.traceback.rstrip()}"
         self._events.start_failed(link.worker, message, failure.brief)
+
+
+def _unreadable(error: CodecError) -> ResultNotSerializable:
+    return ResultNotSerializable(f"the result came, but {error}", outcome="completed")
 
 
 def _advance(link: Link, stage: str, after: tuple[str, ...]) -> None:
@@ -252,30 +316,3 @@ def _advance(link: Link, stage: str, after: tuple[str, ...]) -> None:
     if link.stage not in after:
         raise ProtocolError(f"a worker that is {link.stage} said that it is {stage}")
     link.stage = stage
-
-
-def decode_facts(body: bytes) -> HandlerFacts | None:
-    """The facts as the warden reports them; it too runs foreign code. Empty: a worker will tell."""
-    return _decoded(body, HandlerFacts) if body else None
-
-
-def _decoded(body: Body, kind: type[T]) -> T:
-    try:
-        return msgspec.msgpack.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(f"the body of a frame cannot be read: {error}") from error
-
-
-def _fault(body: Body) -> PoolError:
-    """The failure that the worker found in its own doing, with its traceback as the cause."""
-    fault = _decoded(body, _Fault)
-    kind = CLASSES.get(fault.code)
-    if kind is None or fault.outcome not in ("not_started", "unknown", "completed"):
-        raise ProtocolError(f"a failure came with the unknown code {fault.code!r} or outcome {fault.outcome!r}")
-    facts: dict[str, Any] = {"outcome": fault.outcome}
-    if kind is HandlerError:
-        facts |= {"type_name": fault.type, "text": fault.text, "traceback": fault.traceback}
-    error = kind(fault.message, **facts)
-    if fault.traceback:
-        error.__cause__ = RemoteTraceback(fault.traceback)
-    return error

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from millpond.engine import control
-from millpond.engine.answers import decode_facts
+from millpond.engine.bodies import decode_facts
 from millpond.engine.logs import Ring
 from millpond.engine.succession import Notices, Succession
 from millpond.errors import StartFailed

@@ -7,6 +7,7 @@ nothing: it keeps the record that tells, after a death, which calls had started.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -29,6 +30,17 @@ _NO_DEADLINE = float("inf")
 STARTING, WARMING, READY, FAILED = "starting", "warming", "ready", "failed"
 
 
+class Reading:
+    """A frame whose value is being decoded apart, how large it was, and the frames of the same call that came since."""
+
+    __slots__ = ("behind", "fields", "nbytes")
+
+    def __init__(self, fields: frames.Fields, nbytes: int) -> None:
+        self.fields = fields
+        self.nbytes = nbytes
+        self.behind: list[tuple[frames.Fields, frames.Body]] = []
+
+
 class Link:
     """Everything that belongs to one worker and is freed with it; raises `OSError` when it cannot be made."""
 
@@ -49,7 +61,9 @@ class Link:
         self.exports: set[int] = set()  # ids of the calls that take a session's state out
         self.saves: dict[int, tuple[int, int, bytes]] = {}  # call id -> lease, flags, what came ahead of its answer
         self.asides: set[int] = set()  # ids of the errands for the attendant
-        self.is_plain = True  # nothing is in these two: an answer is what it looks like
+        self.reading: dict[int, Reading] = {}  # call id -> what came of it and is being decoded apart
+        self.when_read: Callable[[], None] | None = None  # what waits until nothing is being decoded: its burial
+        self.is_plain = True  # nothing is in `exports`, `saves` and `reading`: an answer is what it looks like
         self.ends = Ends(settings.buffer_bytes)
         self.logbook = self.ends.logbook
         self.outbox = Outbox(loop, self.ends.socket)
@@ -147,8 +161,12 @@ class Link:
         is_export = call_id in self.exports
         self.exports.discard(call_id)
         saved = self.saves.pop(call_id, None)
-        self.is_plain = not (self.exports or self.saves)
+        self.look_plain()
         return is_export, saved
+
+    def look_plain(self) -> None:
+        """Something was taken out of what keeps answers from being what they look like."""
+        self.is_plain = not (self.exports or self.saves or self.reading)
 
     def started_calls(self) -> list[int]:
         """The unanswered calls that may have run, by what the worker wrote into the logbook."""

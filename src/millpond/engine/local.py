@@ -11,6 +11,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from millpond.engine import control, kernel
@@ -61,7 +62,7 @@ class LocalEngine:
         self._events = events
         codec = make_codec(spec.settings.codec, spec.settings.buffer_threshold)
         self._memory_kills = MemoryKills()
-        self._answers = Answers(codec, events, self._numbering)
+        self._answers = Answers(codec, events, self._numbering, self._distrust)
         self._inbox = Inbox(self._loop, self._answers.tell, self._socket_ended, self._distrust)
         try:
             self._images = Images(self._loop, spec, self._program, self._as_owner())
@@ -160,7 +161,9 @@ class LocalEngine:
     def interrupt(self, worker: Any, call: Any) -> None:
         """Ask the operation to stop, by signal and by frame: which of them is heard depends on what it is doing."""
         link = _live(worker)
-        if link is not None and link.holds(call):
+        if link is None or not link.holds(call) or self._answers.give_up(link, call.id):
+            return
+        if link.holds(call):
             link.request_interrupt(call)
             self._order(control.SIGNAL, link, signal.SIGURG)
 
@@ -282,6 +285,9 @@ class LocalEngine:
         if link.is_gone:
             return
         self._inbox.drain(link)
+        if link.reading and not self._is_closed:
+            link.when_read = partial(self._bury, link, status)  # what it had answered is told before its death
+            return
         started = link.started_calls()
         link.is_gone = True
         self._inbox.unwatch(link)
@@ -317,7 +323,7 @@ class LocalEngine:
 
     def _insist(self, link: Link) -> None:
         """The worker should be dead by now: kill it without the warden's help as well."""
-        if link.is_gone:
+        if link.is_gone or link.when_read is not None:
             return
         self._order(control.KILL, link)
         if link.pid:
@@ -326,7 +332,7 @@ class LocalEngine:
 
     def _suspect(self, link: Link) -> None:
         """Dead, or never started, and not a word from the warden: then it is the warden that hangs."""
-        if not link.is_gone and (link.is_at_end or not link.pid):
+        if not link.is_gone and link.when_read is None and (link.is_at_end or not link.pid):
             log.error("the warden does not answer; it is replaced, and with it all workers")
             link.wardens.replace()
 

@@ -7,18 +7,15 @@ looks at frames. Both are thread-safe.
 from __future__ import annotations
 
 import pickle
-import struct
-from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
 import msgspec
 
 from millpond.errors import Interrupted
-from millpond.wire.wording import error_text, type_name
+from millpond.wire.imports import CALLS_A_NAME, needs_import
+from millpond.wire.pickling import Part, Scribe, gather, scribe
+from millpond.wire.wording import error_text, is_from_signal, type_name
 
-Part = bytes | bytearray | memoryview
-
-PROTOCOL = 5
 # A pickler's memo keeps the size it grew to, and clearing it costs that much each time: after a longer stream than
 # this (bytes; at most half as many entries) making a new pickler, 1 us, is cheaper.
 _REUSE_UP_TO = 512
@@ -33,6 +30,10 @@ _PICKLED = 0x80
 
 class CodecError(Exception):
     """A value that cannot be encoded, or bytes that cannot be decoded; the reason is the `__cause__`."""
+
+
+class NotLoaded(CodecError):
+    """A value that can be decoded, but not without importing a module first."""
 
 
 class Frozen:
@@ -82,6 +83,14 @@ class Codec(Protocol):
         """The value of a stream that came without buffers."""
         ...
 
+    def thaw_result(self, stream: bytes | memoryview) -> Any:
+        """The value of a stream that a worker sent; `NotLoaded` where that would import a module."""
+        ...
+
+    def thaw_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
+        """The value of `Frozen` parts that a worker sent; `NotLoaded` as above unless it `may_import`."""
+        ...
+
     def thaw_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword arguments; the caller may change the dictionary."""
         ...
@@ -129,6 +138,12 @@ class MsgpackCodec:
         except BaseException as error:
             refuse("these bytes are no msgpack", error)
 
+    thaw_result = thaw  # which runs nobody's code
+
+    def thaw_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
+        """See `Codec`; nothing is imported."""
+        return self.thaw_parts(streams, buffers)
+
     def thaw_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
         """The value of one stream; msgpack has no buffers beside it."""
         if buffers:
@@ -152,7 +167,7 @@ class PickleCodec:
         self._decode_plain_arguments = msgspec.msgpack.Decoder(list).decode
         # Idle scribes. A list's pop and append are atomic, so that two threads, or a `__reduce__` that freezes
         # something itself, never share one.
-        self._idle: list[_Scribe] = []
+        self._idle: list[Scribe] = []
 
     def freeze_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Frozen:
         """See `Codec`."""
@@ -187,20 +202,20 @@ class PickleCodec:
     def _freeze(self, value: Any) -> bytes | Frozen:
         idle = self._idle
         try:
-            scribe = idle.pop()
+            made = idle.pop()
         except IndexError:
-            scribe = _scribe(pickle.Pickler, self._threshold)
-        dump, clear_memo, parts = scribe
+            made = scribe(pickle.Pickler, self._threshold)
+        dump, clear_memo, parts = made
         try:
             dump(value)
         except _UNPICKLABLE:
             return self._freeze_by_value(value)
         except BaseException as error:
             refuse("this value cannot be pickled", error)
-        stream, buffers = (parts.pop(), _NO_BUFFERS) if len(parts) == 1 else _gather(parts, self._threshold)
+        stream, buffers = (parts.pop(), _NO_BUFFERS) if len(parts) == 1 else gather(parts, self._threshold)
         if len(stream) <= _REUSE_UP_TO:
             clear_memo()
-            idle.append(scribe)
+            idle.append(made)
         # What `__main__` names is another module at the other end. Text that merely says so costs time, not truth.
         if stream.find(b"__main__") >= 0:
             return self._freeze_by_value(value)
@@ -212,6 +227,26 @@ class PickleCodec:
             return pickle.loads(stream) if stream[0] == _PICKLED else self._decode_plain(stream)
         except BaseException as error:
             refuse("this value cannot be unpickled", error)
+
+    def thaw_result(self, stream: bytes | memoryview) -> Any:
+        """See `Codec`. Whatever the value's own code raises is a `CodecError`: it is nobody's interrupt here."""
+        try:
+            if stream[0] != _PICKLED:
+                return self._decode_plain(stream)
+            if (type(stream) is bytes and CALLS_A_NAME not in stream) or not needs_import(stream):
+                return pickle.loads(stream)
+        except BaseException as error:
+            refuse_all("this value cannot be unpickled", error)
+        raise NotLoaded("a module has to be imported first")
+
+    def thaw_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
+        """See `Codec`."""
+        try:
+            if may_import or not any(map(needs_import, streams)):
+                return pickle.loads(streams[0] if len(streams) == 1 else b"".join(streams), buffers=buffers)
+        except BaseException as error:
+            refuse_all("this value cannot be unpickled", error)
+        raise NotLoaded("a module has to be imported first")
 
     def thaw_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
         """See `Codec`."""
@@ -234,12 +269,12 @@ class PickleCodec:
         """Classes and functions that the other end cannot import travel by value."""
         from millpond.wire.byvalue import ByValuePickler
 
-        dump, _, parts = _scribe(ByValuePickler, self._threshold)
+        dump, _, parts = scribe(ByValuePickler, self._threshold)
         try:
             dump(value)
         except BaseException as error:
             refuse("this value cannot be pickled", error)
-        stream, buffers = _gather(parts, self._threshold)
+        stream, buffers = gather(parts, self._threshold)
         return Frozen([stream], buffers) if buffers or len(stream) > self._threshold else stream
 
 
@@ -251,87 +286,16 @@ def make_codec(name: str, threshold: int) -> Codec:
 # What a pickler says of a value that cloudpickle may still carry.
 _UNPICKLABLE = (pickle.PicklingError, AttributeError, TypeError)
 
-_FRAME, _NEXT_BUFFER = b"\x95", b"\x97"
-_FRAME_HEAD_BYTES = 9
-# No opcodes but the head of a large object stand outside of a frame, save for frames of less than 4 bytes.
-_SHORTEST_HEAD_BYTES = 5
-
-_Scribe = tuple[Callable[[Any], Any], Callable[[], None], list[Any]]  # dump, clear_memo, and what dump wrote
-
-
-class _Sink:
-    """A file to a pickler. C picklers hand large objects to `write` as they are: a list keeps them un-copied."""
-
-    __slots__ = ("write",)
-
-    def __init__(self, write: Callable[[Any], None]) -> None:
-        self.write = write
-
-
-def _scribe(pickler: Any, threshold: int) -> _Scribe:
-    """A pickler that writes chunks of stream, large payloads and out-of-band buffers into one list, in order."""
-    parts: list[Any] = []
-
-    def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
-        raw = buffer.raw()
-        if raw.nbytes <= threshold:
-            return True
-        parts.append(raw)
-        return False
-
-    made = pickler(_Sink(parts.append), protocol=PROTOCOL, buffer_callback=keep_in_band)
-    return made.dump, made.clear_memo, parts
-
-
-def _gather(parts: list[Any], threshold: int) -> tuple[bytes, list[Part]]:
-    """One stream and its buffers: large `bytes` and `bytearray` become buffers too, which saves a copy at each end.
-
-    Empties `parts`. Must run before the memo is cleared: a long `str` is written as a view of memory that only the
-    memo keeps alive.
-    """
-    stream: list[Any] = []
-    buffers: list[Part] = []
-    payload_follows = False
-    for part in parts:
-        if payload_follows:
-            payload_follows = False
-            head = _payload_head(part)
-            if head and len(part) > threshold and stream[-1].endswith(head):
-                stream[-1] = stream[-1][: -len(head)] + _NEXT_BUFFER
-                buffers.append(part)
-            else:
-                stream.append(part)
-        elif type(part) is memoryview:
-            buffers.append(part)
-        else:
-            payload_follows = _ends_with_head(part, 0 if stream else 2)
-            stream.append(part)
-    parts.clear()
-    return b"".join(stream), buffers
-
-
-def _ends_with_head(chunk: bytes, at: int) -> bool:
-    """Whether a chunk of stream ends with the head of an object whose payload is the next part.
-
-    A chunk is whole frames (from `at`; the first chunk starts with two bytes of protocol), then what is outside.
-    """
-    while chunk[at : at + 1] == _FRAME:
-        at += _FRAME_HEAD_BYTES + int.from_bytes(chunk[at + 1 : at + _FRAME_HEAD_BYTES], "little")
-    return len(chunk) - at >= _SHORTEST_HEAD_BYTES
-
-
-def _payload_head(part: Any) -> bytes:
-    """What stands in the stream before this payload, if it can become a buffer."""
-    size = len(part) if type(part) in (bytes, bytearray) else 0
-    if type(part) is bytearray:
-        return struct.pack("<cQ", b"\x96", size)
-    if type(part) is bytes:
-        return struct.pack("<cI", b"B", size) if size < 2**32 else struct.pack("<cQ", b"\x8e", size)
-    return b""
-
 
 def refuse(what: str, error: BaseException) -> NoReturn:
     """Turn whatever a value's methods raised, `SystemExit` too, into a `CodecError`; let true interrupts pass."""
     if isinstance(error, KeyboardInterrupt | Interrupted):
+        raise error
+    raise CodecError(f"{what}: {type_name(type(error))}: {error_text(error)}") from error
+
+
+def refuse_all(what: str, error: BaseException) -> NoReturn:
+    """As `refuse`, where values of others are decoded: what their code raises is no interrupt; only Ctrl-C passes."""
+    if isinstance(error, KeyboardInterrupt) and is_from_signal(error):
         raise error
     raise CodecError(f"{what}: {type_name(type(error))}: {error_text(error)}") from error

@@ -12,7 +12,7 @@ from millpond.errors import HandlerError, PoolError
 from millpond.logger.escaping import told_of
 from millpond.wire.frames import ProtocolError
 from millpond.wire.plain import freeze_exception, thaw_exception
-from millpond.wire.wording import error_text, traceback_text, type_name
+from millpond.wire.wording import error_text, is_from_signal, traceback_text, type_name
 
 # With text and traceback less than the room a frame has beyond `max_payload`.
 CARRIED_LIMIT = 512 * 1024
@@ -99,8 +99,10 @@ def _restored(carried: bytes | None) -> Exception | None:
         return None
     try:
         error = thaw_exception(carried)
-    except KeyboardInterrupt:
-        raise
+        return None if isinstance(error, _NEVER_THEMSELVES) else error  # which may run its `__class__`
+    except KeyboardInterrupt as interrupt:
+        if is_from_signal(interrupt):
+            raise
+        return None
     except BaseException:
         return None
-    return None if isinstance(error, _NEVER_THEMSELVES) else error

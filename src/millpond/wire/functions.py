@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from millpond.labels import made_label
-from millpond.wire.codec import PROTOCOL, refuse
+from millpond.wire.codec import refuse
+from millpond.wire.pickling import PROTOCOL
 
 KEPT_BY_PARENT = 256
 KEPT_BY_WORKER = 64

@@ -6,8 +6,12 @@ Nothing here raises, even if the exception's own methods do; what is too long lo
 
 from __future__ import annotations
 
+import signal
 import traceback
+from functools import partial
+from typing import Any
 
+_OURS = __file__.rpartition("wire")[0]  # the package
 TEXT_LIMIT = 16 * 1024
 TRACEBACK_LIMIT = 64 * 1024
 
@@ -44,6 +48,24 @@ def plain_text(text: str, limit: int) -> str:
         return text
     half = limit // 2
     return f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
+
+
+def is_from_signal(interrupt: KeyboardInterrupt) -> bool:
+    """Whether a `KeyboardInterrupt` is Ctrl-C, and was not raised by somebody else's code that ran at that moment.
+
+    Python's own handler raises it in the function at work, which is then one of ours; a program's or asyncio's handler
+    is a function of its own.
+    """
+    handler: Any = signal.getsignal(signal.SIGINT)
+    while isinstance(handler, partial):
+        handler = handler.func
+    trace, code, last = interrupt.__traceback__, getattr(handler, "__code__", None), ""
+    while trace is not None:
+        if trace.tb_frame.f_code is code:
+            return True
+        last = trace.tb_frame.f_code.co_filename
+        trace = trace.tb_next
+    return last.startswith(_OURS)
 
 
 def _frames_only(error: BaseException) -> str:

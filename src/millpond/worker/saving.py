@@ -9,8 +9,9 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 from millpond.wire import saved, segments
-from millpond.wire.codec import PROTOCOL, CodecError
+from millpond.wire.codec import CodecError
 from millpond.wire.frames import SEGMENTED
+from millpond.wire.pickling import PROTOCOL
 from millpond.wire.saved import DIFFERENT, UNCHANGED, UNSAVED, Saved
 from millpond.wire.wording import error_text, type_name
 

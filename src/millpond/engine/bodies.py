@@ -1,0 +1,69 @@
+"""The bodies of a worker's frames that are not values: each decoded to what it should be, or a `ProtocolError`."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from millpond.errors import CLASSES, HandlerError, PoolError
+from millpond.seams import HandlerFacts
+from millpond.wire.emitted import Number, Plain
+from millpond.wire.exceptions import RemoteTraceback
+from millpond.wire.frames import Body, ProtocolError
+
+T = TypeVar("T")
+
+
+class Emitted(msgspec.Struct, array_like=True):
+    name: str
+    measurements: dict[str, Number]
+    metadata: dict[str, Plain]
+    suppressed: int
+
+
+class Fault(msgspec.Struct):
+    code: str
+    outcome: str
+    message: str
+    type: str = ""
+    text: str = ""
+    traceback: str = ""
+
+
+class Hello(msgspec.Struct):
+    pid: int
+
+
+class StartFailure(msgspec.Struct):
+    type: str
+    text: str
+    traceback: str
+    brief: str
+
+
+def decode_facts(body: bytes) -> HandlerFacts | None:
+    """The facts as the warden reports them; it too runs foreign code. Empty: a worker will tell."""
+    return decoded(body, HandlerFacts) if body else None
+
+
+def decoded(body: Body, kind: type[T]) -> T:
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"the body of a frame cannot be read: {error}") from error
+
+
+def fault_of(body: Body) -> PoolError:
+    """The failure that the worker found in its own doing, with its traceback as the cause."""
+    fault = decoded(body, Fault)
+    kind = CLASSES.get(fault.code)
+    if kind is None or fault.outcome not in ("not_started", "unknown", "completed"):
+        raise ProtocolError(f"a failure came with the unknown code {fault.code!r} or outcome {fault.outcome!r}")
+    facts: dict[str, Any] = {"outcome": fault.outcome}
+    if kind is HandlerError:
+        facts |= {"type_name": fault.type, "text": fault.text, "traceback": fault.traceback}
+    error = kind(fault.message, **facts)
+    if fault.traceback:
+        error.__cause__ = RemoteTraceback(fault.traceback)
+    return error

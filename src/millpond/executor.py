@@ -226,7 +226,10 @@ def _withdraw(pool: Pool, future: CallFuture) -> None:
 
 def _cancel_waiting(pool: Pool) -> None:
     for call in list(pool.desk.driver.machine.queue):
-        call.ticket.cancel()
+        try:
+            call.ticket.cancel()
+        except BaseException as error:  # a done-callback's; it was cancelled before that ran
+            pool.desk.driver.orders.faults.note("a done-callback", error)
 
 
 def _finish_pending() -> None:

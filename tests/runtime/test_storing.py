@@ -225,6 +225,33 @@ async def test_what_a_users_store_raises_is_a_store_failure():
     assert isinstance(errors[0].__cause__, KeyError)
 
 
+class Mute(BaseException):
+    """No `Exception`, and its text cannot be had."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), Mute()], ids=["SystemExit", "Mute"])
+async def test_a_store_that_raises_what_is_no_exception_ends_no_thread(error):
+    """Else every order behind it would wait until the pool closes."""
+    async with Desk(SlowStore()) as desk:
+        desk.store.failures.append(error)
+        desk.put("first", record())
+        told = await desk.hear(1)
+        assert told[0][2].startswith(f"the session store raised {type(error).__name__}: ")
+        desk.put("second", record(version=1))
+        assert (await desk.hear(2))[1] == ("second", None, "")
+
+
+async def test_an_order_that_cannot_be_made_out_leaves_nobody_waiting():
+    """What raises before it is the store's turn is the order's own failure, told by whoever ordered it."""
+    async with Desk(MemoryStore()) as desk:
+        with pytest.raises(TypeError):
+            desk.put("no bytes", record(state=7))
+    assert not desk.told
+
+
 async def test_an_erasure_that_failed_goes_before_the_next_commit():
     """Else a state that was closed could come back, or fence out the session that follows."""
     store = SlowStore()

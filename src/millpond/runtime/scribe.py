@@ -149,7 +149,7 @@ class Scribe:
             return order, waiting, None
         try:
             found = self._store.get(session_id)
-        except Exception as error:
+        except BaseException as error:
             return order, None, as_failure(error)
         is_erased = found is not None and found.generation <= self._unerased.get(session_id, 0)
         return order, None if is_erased else found, None
@@ -180,12 +180,12 @@ class Scribe:
                 self._unerased.clear()
             if records:
                 self._store.put_many(records)
-        except Exception as error:
+        except BaseException as error:
             failure = as_failure(error)
         return [(order, None, failure) for write in batch.values() for order in write.orders]
 
 
-def as_failure(error: Exception) -> StoreFailed:
+def as_failure(error: BaseException) -> StoreFailed:
     """The error as what a store may raise; anything else is the fault of one that was given by the user."""
     if isinstance(error, StoreFailed):
         return error

@@ -140,11 +140,12 @@ class Keeper:
 
     def store(self, record: SessionRecord, done: Done) -> None:
         """Commit a record of the core's; `done` is called with what went wrong, if anything did."""
-        number = self._number(done)
-        if len(record.state) > MOST_BYTES:
-            self._tell([(number, None, StoreFailed(f"a state of {len(record.state)} bytes is more than {MOST_BYTES}"))])
+        size = len(record.state)
+        packed = self._packed(record) if size <= MOST_BYTES else None
+        number = self._number(done)  # from here on it is answered by `_tell`
+        if packed is None:
+            self._tell([(number, None, StoreFailed(f"a state of {size} bytes is more than {MOST_BYTES}"))])
             return
-        packed = self._packed(record)
         if self._scribe is not None:
             self._scribe.put(number, packed)
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from millpond.core import lifetime
 from millpond.core.worker import BUSY, DRAINING, GONE, READY, SPARE, STARTING, WARMING
+from millpond.logger.escaping import escaped
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -36,7 +37,7 @@ class BusyWorker:
 
     def __str__(self) -> str:
         silent = f", unresponsive {self.unresponsive_s:.0f} s" if self.unresponsive_s else ""
-        return f"worker {self.worker}: busy with {self.operation} for {self.seconds:.1f} s{silent}"
+        return f"worker {self.worker}: busy with {escaped(self.operation)} for {self.seconds:.1f} s{silent}"
 
 
 @dataclass(frozen=True, slots=True)

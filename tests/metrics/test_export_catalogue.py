@@ -139,6 +139,14 @@ def test_channels_beyond_the_first_are_counted_together():
     assert rest == sum(range(MOST_CHANNELS, 50))
 
 
+def test_no_label_forges_a_line_or_hides_a_character():
+    """Names of pools and operations are the program's, and may be anything; where labels are read they are seen."""
+    found = families(snapshot(operation("re\nad\u202e", {"ok": 5}), pool="e\x1b[2Jast"))
+    labels = {pair for family in found for _, told, _ in family.samples for pair in told}
+    assert {("pool", r"e\u001b[2Jast"), ("operation", r"re\nad\u202e")} <= labels
+    assert all(text.isprintable() for _, text in labels)
+
+
 def test_an_operation_shows_its_quantiles_sum_and_count():
     """A summary's quantiles are of the last minutes, sum and count of all time."""
     found = series(families(snapshot(operation("read", {"ok": 5}))))

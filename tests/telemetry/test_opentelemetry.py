@@ -69,6 +69,14 @@ def test_a_call_is_a_client_span_under_its_callers(rig):
     }
 
 
+def test_names_that_lie_are_escaped(rig):
+    """A line break or a bidirectional mark in a name forges nothing where spans are read."""
+    rig.tracing().begin("a\nb", {"pool": "e\u202est"}).end("ok", None, None)
+    (span,) = rig.spans().values()
+    assert (span.name, span.attributes["rpc.method"]) == (r"a\nb", r"a\nb")
+    assert span.attributes["millpond.pool"] == r"e\u202est"
+
+
 def test_the_header_makes_the_other_side_a_child(rig):
     """It names the call's own span, not its caller's, and says that it is sampled."""
     begun = rig.tracing().begin("read", {})

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal
 
 from millpond.errors import TABLE
+from millpond.logger.escaping import escaped
 from millpond.metrics import health, readers
 from millpond.metrics.readers import (
     QUICK,
@@ -87,9 +88,14 @@ def alerting_families(pool: str, told: Alerting | None) -> list[Family]:
 
 
 def _family(row: Metric[Any], pool: str, samples: Iterable[Sample]) -> Family:
-    whose = (("pool", pool),)
-    told = [(suffix, whose + labels, value) for suffix, labels, value in samples]
+    whose = (("pool", escaped(pool)),)
+    told = [(suffix, whose + _readable(labels), value) for suffix, labels, value in samples]
     return Family(row.name, row.kind, row.unit, row.help, told)
+
+
+def _readable(labels: Labels) -> Labels:
+    """Labels whose values are names of operations, channels and the like: none of them may forge a line or hide."""
+    return tuple((label, escaped(value)) for label, value in labels)
 
 
 def _gauge(name: str, help: str, read: Callable[[Told], Iterable[Sample]], *labels: str) -> Metric[Told]:

@@ -18,6 +18,7 @@ try:
 except ImportError as error:
     raise ImportError("exporting histograms to OpenTelemetry needs: pip install 'millpond[opentelemetry]'") from error
 
+from millpond.logger.escaping import escaped
 from millpond.metrics.catalogue import CATALOGUE
 from millpond.metrics.exported import Metered, Metrics, metrics_of
 from millpond.metrics.histogram import SCALE, Histogram, upper_bound
@@ -75,7 +76,7 @@ def point(snapshot: Snapshot, kind: str) -> sdk.ExponentialHistogramDataPoint:
     """A pool's histogram of some kind, since it opened."""
     counted = snapshot.totals[kind]
     return sdk.ExponentialHistogramDataPoint(
-        attributes={ATTRIBUTES["pool"]: snapshot.pool},
+        attributes={ATTRIBUTES["pool"]: escaped(snapshot.pool)},
         start_time_unix_nano=int((snapshot.wall - snapshot.uptime_s) * NANO),
         time_unix_nano=int(snapshot.wall * NANO),
         count=counted.count,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from millpond.logger.escaping import escaped
 from millpond.metrics.snapshot import Snapshot
 
 MINUTE_S = 60
@@ -31,10 +32,10 @@ class Summary:
 
     def __str__(self) -> str:
         if self.throughput != self.throughput:
-            return f"{self.pool}: nothing was counted yet, the first second is not over"
-        why = f" ({self.reason})" if self.reason else ""
+            return f"{escaped(self.pool)}: nothing was counted yet, the first second is not over"
+        why = f" ({escaped(self.reason)})" if self.reason else ""
         return (
-            f"{self.pool}: {self.state}{why}, health {self.health:.0f}; {self.throughput:,.1f} calls/s, "
+            f"{escaped(self.pool)}: {self.state}{why}, health {self.health:.0f}; {self.throughput:,.1f} calls/s, "
             f"p50 {seconds(self.p50)}, p95 {seconds(self.p95)}, p99 {seconds(self.p99)}; "
             f"{self.workers} workers {percent(self.utilization)} busy, {self.queued:,} calls wait, "
             f"{self.running:,} run, {self.sessions:,} sessions"

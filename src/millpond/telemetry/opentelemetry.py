@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from millpond.logger.escaping import escaped
 from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import Trace, TraceSource
 
@@ -49,9 +50,10 @@ class OpenTelemetryTracing:
     def begin(self, operation: str, attributes: Mapping[str, Any]) -> Trace | None:
         """See `TraceSource`. `None` if there is no SDK and no trace around."""
         try:
-            about = {name if "." in name else f"millpond.{name}": value for name, value in attributes.items()}
-            about |= {"rpc.system.name": "millpond", "rpc.method": operation}
-            span = self._tracer.start_span(operation, kind=SpanKind.CLIENT, attributes=about)
+            said = ((key if "." in key else f"millpond.{key}", value) for key, value in attributes.items())
+            about, name = {key: _readable(value) for key, value in said}, escaped(operation)
+            about |= {"rpc.system.name": "millpond", "rpc.method": name}
+            span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=about)
             if not span.get_span_context().is_valid:
                 return None
             return CallTrace(self, span, self._header(span))
@@ -90,6 +92,10 @@ class OpenTelemetryTracing:
         span.set_status(Status(StatusCode.ERROR, code))
         if self._record_exceptions and error is not None:
             span.record_exception(error)
+
+
+def _readable(value: Any) -> Any:
+    return escaped(value) if isinstance(value, str) else value
 
 
 class CallTrace:

@@ -124,13 +124,15 @@ def evacuate(m: Machine, worker: Worker, now: float) -> None:
     """Let the sessions of a draining worker leave, some in each turn of the loop; those at work leave after that."""
     if worker.state != DRAINING:
         return
-    if worker.staying is None:
-        worker.staying = iter(list(worker.sessions.values()))
-    sessions = list(itertools.islice(worker.staying, EVACUATED_AT_ONCE))
-    for session in sessions:
-        if session.worker is worker:
-            affinity.maybe_export(m, session, now)
-    if len(sessions) == EVACUATED_AT_ONCE:
+    if worker.unasked is None:
+        worker.unasked = len(worker.sessions)
+    for session in list(itertools.islice(worker.sessions.values(), min(worker.unasked, EVACUATED_AT_ONCE))):
+        worker.unasked -= 1
+        affinity.maybe_export(m, session, now)
+        if session.worker is worker:  # behind those that were not asked yet
+            worker.sessions[session.number] = worker.sessions.pop(session.number)
+    worker.unasked = min(worker.unasked, len(worker.sessions))
+    if worker.unasked:
         m.agenda.add(now, "evacuate", worker)
     dispatch.pump(m, worker, now)
     maybe_stop(m, worker, now)

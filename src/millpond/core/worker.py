@@ -13,8 +13,6 @@ from millpond.core.queue import CallQueue
 from millpond.core.transitions import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from millpond.core.call import Call
     from millpond.core.session import Session
     from millpond.core.warmup import Run
@@ -88,8 +86,8 @@ class Worker:
         "skips",
         "started_at",
         "state",
-        "staying",
         "stopped_since",
+        "unasked",
         "warm_at",
         "window",
     )
@@ -109,7 +107,7 @@ class Worker:
         self.expected_s = 0.0  # work in flight, as far as known
         self.queue = CallQueue()  # calls of its sessions
         self.sessions: dict[int, Session] = {}  # number -> session bound here
-        self.staying: Iterator[Session] | None = None  # while it drains: those that were not asked to leave yet
+        self.unasked: int | None = None  # while it drains: sessions in front that were not asked to leave yet
         self.answered = 0
         self.answer_bytes = 0  # of the answer that is being told; the engine sets it
         self.busy_s = 0.0  # seconds holding at least one call, those since `busy_since` not counted

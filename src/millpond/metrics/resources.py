@@ -137,7 +137,8 @@ class ProcessWatch:
             except (psutil.Error, ValueError, OSError):
                 continue
         left = [worker for worker in self._turn if worker in self._workers]
-        waiting = new + left if left else [*new, *(w for w in self._workers if w not in new)]
+        known = set(new)
+        waiting = new + left if left else [*new, *(w for w in self._workers if w not in known)]
         self._turn = iter(waiting)
 
     def _try(self, worker: int, now: float) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 
 import pytest
 
-from tests.faults.harness import processes_of
+from tests.faults.handlers import Plain
+from tests.faults.harness import checked_pool, processes_of
 from tests.faults.outside import program
 
 STILL_S = 4.0  # longer than `stopped_timeout`, `cancel_grace` and a goodbye, and together
@@ -28,6 +30,23 @@ async def test_31_blocked() -> None:
     async with program("stood_still.py", "fork", STILL_S) as there:
         await there.line()
         assert await there.line() == UNHARMED | WELL | {"short": ["done"], "stalled": ["loop"]}
+
+
+class Large(Plain):
+    """Answers with more than a socket holds."""
+
+    def large(self) -> list[int]:
+        time.sleep(0.2)
+        return list(range(1_000_000))
+
+
+async def test_31_blocked_with_a_large_answer(start_method: str) -> None:
+    """The part of it that nobody took until then is read before it is judged to be late."""
+    async with checked_pool(Large, start_method=start_method, buffer_bytes=0) as pool:
+        call = asyncio.create_task(pool.options(deadline=1.5).call("large"))
+        await asyncio.sleep(0.05)
+        time.sleep(2.0)
+        assert len(await call) == 1_000_000
 
 
 @pytest.mark.parametrize(

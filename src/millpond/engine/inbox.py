@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 from collections.abc import Callable
 
 from millpond.engine import kernel
@@ -17,7 +18,8 @@ from millpond.wire.frames import Body, Fields, ProtocolError
 # A read of more than 128 KiB makes malloc map and unmap memory (15 us against 2): only after one that came back full.
 READ_BYTES = 64 * 1024
 _MORE_BYTES = 256 * 1024
-_MOST_READS = 64  # of one worker, when all is read that came in
+_MOST_READS = 512  # of one worker, when all is read that came in
+_REST_MS = 50  # for the next part of a frame, then
 _STILL_LOOKS = 4
 _LAST_OUTPUT_BYTES = 1024 * 1024  # of a dead worker's pipe, into which somebody else may still be writing
 
@@ -53,9 +55,15 @@ class Inbox:
             self._loop.remove_reader(pipe)
 
     def catch_up(self, link: Link) -> None:
-        """Read what a worker has sent until now; one that never stops sending is left to the loop after a while."""
+        """Read what a worker has sent until now; one that never stops sending is left to the loop after a while.
+
+        Of a large answer only a part was taken while nobody read: its worker waits to send the rest, and is waited for
+        as long as that comes.
+        """
         for _ in range(_MOST_READS):
-            if link.is_distrusted or link.is_at_end or not self._read_socket(link):
+            if link.is_distrusted or link.is_at_end:
+                return
+            if not self._read_socket(link) and (link.reader.is_between_frames() or not _has_more(link)):
                 return
 
     def look_at(self, link: Link) -> None:
@@ -129,3 +137,10 @@ class Inbox:
         if index == 1:
             link.stderr.write(output)
         return len(output)
+
+
+def _has_more(link: Link) -> bool:
+    """Wait a moment for the next part of a frame; whether it came."""
+    poll = select.poll()
+    poll.register(link.ends.socket, select.POLLIN)
+    return bool(poll.poll(_REST_MS))

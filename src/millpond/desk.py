@@ -91,6 +91,7 @@ class Desk:
     def __init__(self, driver: Driver, settings: Settings, codec: Codec, pool_name: str = "default") -> None:
         self.driver = driver
         self.looks_first = True  # whether bounds are asked before serializing; an executor's calls may precede its pool
+        self.weighs_first = True  # whether the wait is, too; not where callers have threads beside the loop's
         self.broken_by: PoolError | None = None  # why an executor's pool never opened: told instead of "closed"
         self.trace_source: TraceSource | None = None  # who traces calls; asked in the caller's thread and context
         self._machine = driver.machine
@@ -208,7 +209,7 @@ class Desk:
 
     def refuse(self, error: PoolError) -> None:
         """Count a refusal; on the loop's thread only."""
-        self._machine.reject(error)
+        self._machine.reject(error, self.driver.now())
         self.driver.carry_out()
 
     def let_in_early(self) -> None:
@@ -242,8 +243,11 @@ class Desk:
         record: type[Call] = Call,
     ) -> Call:
         now = self.driver.now()
+        deadline = self._deadline if options.deadline == _UNSET else options.deadline
+        ends_at = math.inf if deadline is None else now + deadline
         if self.looks_first:
-            refused = refusal(self._machine, operation, session, now, 0)
+            until = ends_at if self.weighs_first else math.inf
+            refused = refusal(self._machine, operation, session, now, 0, until, options.priority)
             if refused is not None:
                 raise refused
         try:
@@ -255,12 +259,11 @@ class Desk:
             raise PayloadTooLarge(
                 f"the arguments of {operation.name!r} are {len(payload)} bytes, max_payload is {self._max_payload}"
             )
-        deadline = self._deadline if options.deadline == _UNSET else options.deadline
         call = record(
             next(self._machine.call_ids),
             operation,
             payload,
-            math.inf if deadline is None else now + deadline,
+            ends_at,
             ticket,
             session,
             options.priority,

@@ -40,6 +40,7 @@ TABLE: dict[str, Code] = {
     "deadline_exceeded": Code("expired", "unknown", "if idempotent", 504, "The deadline passed before the answer."),
     "cancelled": Code("cancelled", "unknown", "if idempotent", 499, "The caller gave the call up."),
     "queue_full": Code("rejected", "not_started", "safe", 503, "The queue holds `max_queued` calls or bytes."),
+    "overloaded": Code("rejected", "not_started", "safe", 503, "The call would not be answered within its deadline."),
     "session_lost": Code("rejected", "not_started", "no", 410, "The session's state is gone with its worker."),
     "session_restored": Code(
         "rejected", "not_started", "safe", 409, "The session was restored to its last acknowledged state."
@@ -191,6 +192,24 @@ class QueueFull(PoolError):
     """The queue is at its bound; try again after `retry_after` seconds."""
 
     code = "queue_full"
+
+
+class Overloaded(PoolError):
+    """More calls wait than the call's deadline has room for: it was not run. Try again after `retry_after` seconds.
+
+    Raised at once, or when the call became hopeless while it waited. In seconds: `wait_s` it would have waited, or has;
+    `service_s` its operation takes on average; `allowed_s` its deadline gave it.
+    """
+
+    code = "overloaded"
+
+    def __init__(
+        self, message: str = "", *, wait_s: float = 0.0, service_s: float = 0.0, allowed_s: float = 0.0, **facts: Any
+    ) -> None:
+        super().__init__(message, **facts)
+        self.wait_s = wait_s
+        self.service_s = service_s
+        self.allowed_s = allowed_s
 
 
 class SessionLost(PoolError):

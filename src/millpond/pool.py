@@ -208,6 +208,13 @@ class Pool(Calls):
         self.settings = self.settings.changed(**{name: n for name, n in asked.items() if n is not None})
         await resize(self._driver, self.settings.min_workers, self.settings.max_workers)
 
+    def change_settings(self, *, overload_control: bool) -> None:
+        """Change what may change while the pool runs, but for the bounds on workers (see `resize`); at once."""
+        self.at_desk()
+        self.check_open()
+        self.settings = self.settings.changed(overload_control=overload_control)
+        self._driver.machine.settings = self.settings
+
     async def warm(self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None) -> WarmReport:
         """Warm the pool's workers again, each when it has a free place: the pool stays in service.
 

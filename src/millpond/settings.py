@@ -78,6 +78,9 @@ class Settings:
     )
     max_queued: int | None = _setting(20_000, "calls waiting beyond workers x concurrency; None for no bound", low=0)
     max_queued_bytes: int | None = _setting(256 * MiB, "bytes of waiting arguments; None for no bound", "bytes", 0)
+    overload_control: bool = _setting(
+        True, "whether calls that cannot be answered within their deadline are refused, rather than begun", live=True
+    )
     max_payload: int = _setting(256 * MiB, "bytes of one call's arguments, or of its result", "bytes", 1, 2**31)
     codec: CodecName = _setting("pickle", "how arguments and results travel")
     cancel_grace: float = _setting(

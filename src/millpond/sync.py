@@ -163,6 +163,7 @@ class SyncPool(SyncCalls):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.pool = Pool(*args, **kwargs)
+        self.pool.desk.weighs_first = False
         self.thread = LoopThread(f"millpond-{self.pool.name}", self.pool.desk.driver.carry_out)
         self._lock = threading.RLock()  # held while the thread is started, and while it is ended
         super().__init__(self, DEFAULT, lambda: self.pool)
@@ -219,6 +220,10 @@ class SyncPool(SyncCalls):
     def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:
         """Set new bounds, and wait until the floor is ready."""
         self.run_async(lambda: self.pool.resize(min_workers=min_workers, max_workers=max_workers))
+
+    def change_settings(self, *, overload_control: bool) -> None:
+        """Change what may change while the pool runs; see `Pool.change_settings`."""
+        self.thread.ask(lambda: self.pool.change_settings(overload_control=overload_control))
 
     def warm(self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None) -> WarmReport:
         """Warm the pool's workers again, in service; see `Pool.warm`."""

@@ -112,3 +112,23 @@ async def test_18_reentrancy(start_method: str) -> None:
             check_error(error, "handler_error", "completed")
             assert "ReentrantCall" in error.type_name
         assert time.monotonic() - start <= 1.0 * SLACK
+
+
+async def test_32_what_cannot_be_answered_in_time_is_refused(start_method: str, tmp_path: Path) -> None:
+    """Row 32: forty naps ahead of a deadline of one second; the refused call never runs, a batch without one does."""
+    mark = Mark(tmp_path)
+    async with checked_pool(Plain, start_method=start_method) as pool:
+        for _ in range(10):
+            await pool.call("nap", 0.05)
+        waiting = [asyncio.create_task(pool.options(deadline=None).call("nap", 0.05)) for _ in range(40)]
+        await asyncio.sleep(0)
+        error, took = await failure(pool.options(deadline=1.0).call("nap", 0.05, mark.path))
+        check_error(error, "overloaded", "not_started")
+        assert took <= 0.05 * SLACK
+        assert error.retry_after > 1.0
+        pool.change_settings(overload_control=False)
+        error, _ = await failure(pool.options(deadline=0.2).call("nap", 0.05, mark.path))
+        check_error(error, "deadline_exceeded", "not_started")
+        await asyncio.gather(*waiting)
+        assert not mark.starts
+        assert pool.statistics().codes == {"overloaded": 1, "deadline_exceeded": 1}

@@ -1,13 +1,14 @@
 """Who is let in: why a call would be refused, asked before anything is serialized or bound.
 
-Changes nothing; `machine.submit` asks it first. The order is: pool, session, queue, breaker.
+Changes nothing; `machine.submit` asks it first. The order is: pool, session, queue, breaker, deadline.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from millpond.core import affinity, lifetime
+from millpond.core import affinity, lifetime, overload
 from millpond.core.breaker import CLOSED
 from millpond.core.session import OPEN
 from millpond.errors import CLASSES
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
     from millpond.errors import PoolError
 
 
-def refusal(m: Machine, op: Operation, session: Session | None, now: float, nbytes: int) -> PoolError | None:
+def refusal(
+    m: Machine,
+    op: Operation,
+    session: Session | None,
+    now: float,
+    nbytes: int,
+    deadline: float = math.inf,
+    priority: int = 0,
+) -> PoolError | None:
     """Why a call would be refused now, or `None`."""
     if m.state != lifetime.SERVING and m.state != lifetime.OPENING:
         return lifetime.closed_error(m)
@@ -31,7 +40,9 @@ def refusal(m: Machine, op: Operation, session: Session | None, now: float, nbyt
     if bound is not None and m.unended >= bound + m.ready_count * m.concurrency:
         return _queue_full(m, op, f"{m.unended} calls are in the pool, max_queued is {bound}")
     refused = too_many_bytes(m, op, nbytes) if m.queued else None
-    return refused or (None if op.breaker.state == CLOSED else _circuit_open(op, now))
+    if refused is None and op.breaker.state != CLOSED:
+        refused = _circuit_open(op, now)
+    return refused or overload.refusal(m, op, session, deadline, priority, now)
 
 
 def too_many_bytes(m: Machine, op: Operation, nbytes: int) -> PoolError | None:

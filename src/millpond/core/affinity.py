@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import dispatch, endings, expiry, fleet, leaving, lifetime, moving, sleeping
+from millpond.core import dispatch, endings, expiry, fleet, leaving, lifetime, moving, overload, sleeping
 from millpond.core.call import QUEUED, Call
 from millpond.core.session import CLOSED, CLOSING, LOST, OPEN, TRANSITIONS, Session
 from millpond.core.transitions import move
@@ -120,6 +120,7 @@ def call_left(m: Machine, session: Session, call: Call, now: float) -> None:
 
 def serve_next(m: Machine, session: Session, now: float) -> None:
     """Nothing of the session is outside its line: its next call is that is not too late, or it rests, or ends."""
+    _drop_hopeless(m, session, now)
     following = session.next_waiting()
     while following is not None and following.deadline <= now:
         leaving.leave(m, following, "deadline_exceeded", now)
@@ -130,6 +131,15 @@ def serve_next(m: Machine, session: Session, now: float) -> None:
         _end(m, session, now)
     else:
         sleeping.rest(m, session, now)
+
+
+def _drop_hopeless(m: Machine, session: Session, now: float) -> None:
+    """Calls in front of the line that cannot be answered in time make way for those behind; the last one stays."""
+    while (line := session.waiting) is not None and len(line) > 1:
+        call = next(iter(line.values()))
+        if not overload.is_hopeless(m, call, now):
+            return
+        endings.end_queued(m, call, "rejected", overload.dropped(m, call, now), now)
 
 
 def maybe_export(m: Machine, session: Session, now: float) -> bool:

@@ -41,7 +41,7 @@ def judge(m: Machine, call: Call, kind: AnswerKind, value: Any, duration: float,
     if kind == "ok":
         call.op.learn(duration)
         if ended > call.deadline and not call.is_chore:
-            endings.outran(m, call, now)
+            endings.outran(m, call, duration, now)
             _expire(m, call, "completed", now)
         else:
             endings.finish(m, call, "ok", value, now)

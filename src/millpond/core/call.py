@@ -68,6 +68,7 @@ class Call:
         "service_s",
         "session",
         "slot",
+        "spread",
         "state",
         "submitted_at",
         "ticket",
@@ -116,7 +117,8 @@ class Call:
         self.deaths = 0  # workers that died of it, as far as can be told
         self.key = 0.0  # order of service: time of submission less what the priority is worth
         self.slot: dict[int, Call] | None = None  # the wheel's, while its deadline is watched
-        self.expected = 0.0  # seconds of work, as far as known when it was sent
+        self.expected = 0.0  # seconds of work, as far as known when it was put where it is
+        self.spread = 0.0  # the variance of that, while it waits
         self.submitted_at = 0.0
         self.sent_at = 0.0
         self.service_s = 0.0  # between the worker's start and end of it, once it was answered

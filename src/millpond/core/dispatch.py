@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import aside, free, leaving, lifetime, sleeping
+from millpond.core import aside, endings, free, leaving, lifetime, overload, sleeping
 from millpond.core.call import QUEUED, RUNNING, TAKEN_BACK, TRANSITIONS
 from millpond.core.operation import UNKNOWN
 from millpond.core.transitions import move
@@ -174,7 +174,8 @@ def _free_for_waiting(m: Machine) -> Worker | None:
 
 
 def _serve_next(m: Machine, worker: Worker, now: float) -> bool:
-    """Send the oldest call that waits for this worker, if there is one and it fits; or end it, if its time is over.
+    """Send the oldest call that waits for this worker, if there is one and it fits; or end it, if its time is over or
+    too short.
 
     The clock may be far beyond what the deadlines were last looked at for.
     """
@@ -188,6 +189,9 @@ def _serve_next(m: Machine, worker: Worker, now: float) -> bool:
         return True
     if not has_room(m, worker, call):
         return False
+    if overload.is_hopeless(m, call, now) and overload.may_drop(m, queue, worker):
+        endings.end_queued(m, call, "rejected", overload.dropped(m, call, now), now)
+        return True
     queue.remove(call)
     if call.session is not None and call.session.worker is None:
         _bind(m, call.session, worker)

@@ -16,14 +16,23 @@ from millpond.core.worker import READY
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
     from millpond.core.queue import CallQueue
+    from millpond.errors import Overloaded
 
 GROW_AGAIN_S = 0.1  # seconds between looks at a backlog
 SAMPLED = 1000  # waiting calls whose expected work is added up; beyond, the rest is taken to be like them
 
 
+def note_turned_away(m: Machine, error: Overloaded, now: float) -> None:
+    """A call was refused because others wait: it is demand as they are."""
+    if m.sizing.wanted < m.sizing.high:
+        m.turned_away.add(error.service_s, now + error.allowed_s, now)
+        m.backlog_seen(now)
+
+
 def look_at_backlog(m: Machine, now: float) -> None:
     """Grow for what waits, if that is worth it; look again while anything does."""
-    if not (m.queue or m.openers) or m.state not in (lifetime.SERVING, lifetime.DRAINING):
+    m.turned_away.forget_old(now)
+    if not (m.queue or m.openers or m.turned_away.calls) or m.state not in (lifetime.SERVING, lifetime.DRAINING):
         m.is_watching_backlog = False
         return
     if m.is_private:
@@ -32,19 +41,24 @@ def look_at_backlog(m: Machine, now: float) -> None:
     else:
         more = _worth_starting(m, [m.queue, m.openers], now)
     if more:
-        waiting = len(m.queue) + len(m.openers)
-        staffing.resize(m, max(m.sizing.wanted, staffing.staff(m) + more), f"{waiting} calls wait", now)
+        why = f"{len(m.queue) + len(m.openers)} calls wait"
+        if m.turned_away.calls:
+            why += f" and {m.turned_away.calls} were refused"
+        staffing.resize(m, max(m.sizing.wanted, staffing.staff(m) + more), why, now)
+        m.turned_away.clear()
     m.agenda.add(now + GROW_AGAIN_S, "backlog")
 
 
 def _worth_starting(m: Machine, queues: list[CallQueue], now: float) -> int:
     """How many more workers the calls in these queues are worth."""
+    refused = m.turned_away
     calls = sum(map(len, queues))
-    if not calls:
+    if not (calls or refused.calls):
         return 0
     sample = list(itertools.islice(itertools.chain(*queues), SAMPLED))
-    work = sum(call.op.expected for call in sample) * calls / len(sample)
-    waited = now - min(call.submitted_at for call in sample)
+    work = sum(call.op.expected for call in sample) * calls / max(1, len(sample)) + refused.expected_s
+    waited = now - min([*(call.submitted_at for call in sample), *([refused.since] if refused.calls else ())])
+    calls += refused.calls
     serving = m.ready_count
     if m.is_private:
         serving = sum(w.state == READY and not w.sessions for w in m.workers.values())

@@ -104,6 +104,9 @@ def _queue(queue: CallQueue, name: str, belongs: list[bool]) -> Iterator[str]:
     for call, is_right in zip(calls, belongs, strict=True):
         if not is_right or call.place is not queue:
             yield f"{call!r} does not belong into {name}"
+    expected_s = sum(c.expected for c in calls)
+    if abs(queue.expected_s - expected_s) > ROUNDING_S * max(1.0, expected_s):
+        yield f"{name} expects {queue.expected_s} s of work, counted {expected_s}"
     head = queue.head()
     if calls and (head is None or (head.key, head.id) != min((c.key, c.id) for c in calls)):
         yield f"{name} has {head!r} in front, which is not the oldest"

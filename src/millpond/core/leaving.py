@@ -89,13 +89,23 @@ def _leave_running(m: Machine, call: Call, now: float) -> None:
     code = call.leaving
     if not call.is_chore:
         if code == "deadline_exceeded":
-            endings.outran(m, call, now)
+            run_s = now - _began_at(m, call)
+            endings.outran(m, call, run_s, now)
+            if not m.stood_still_at(call.deadline, now):
+                call.op.service.cut_off(run_s)
         endings.finish(m, call, TABLE[code].ending, farewell(m, call, code, "unknown", now), now)
     if code == "cancelled" and call.on_cancel == "abandon":
         if call.deadline != math.inf:
             m.agenda.add(max(call.deadline, now), "overdue", call)
     elif code != "pool_closing":  # then its worker is killed anyway
         stop(m, call, now)
+
+
+def _began_at(m: Machine, call: Call) -> float:
+    """When it began, as far as can be told here: what was sent ahead of others did so when they were answered."""
+    if call.is_stream or m.concurrency > 1 or call.worker is None:
+        return call.sent_at
+    return max(call.sent_at, call.worker.last_progress)
 
 
 def stop(m: Machine, call: Call, now: float) -> None:

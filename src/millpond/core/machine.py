@@ -21,6 +21,7 @@ from millpond.core import (
     endings,
     failures,
     fleet,
+    growth,
     keeping,
     leaving,
     lifetime,
@@ -38,7 +39,7 @@ from millpond.core.records import Records
 from millpond.core.sizing import GROW_AFTER
 from millpond.core.standstill import LATE_S
 from millpond.core.worker import READY, Worker
-from millpond.errors import PoolError
+from millpond.errors import Overloaded, PoolError
 from millpond.seams import FUNCTION
 
 if TYPE_CHECKING:
@@ -89,13 +90,15 @@ class Machine(Records):
         call.op = self.function(call.op.name)
         self.functions[call.op.name] = call.op
 
-    def reject(self, error: PoolError) -> PoolError:
+    def reject(self, error: PoolError, now: float) -> PoolError:
         """Count a call that was refused before it was admitted, and give the error back to be raised."""
         code = error.code
         self.submitted += 1
         self.counts["rejected"] += 1
         self.codes[code] = self.codes.get(code, 0) + 1
         self.say(events.CallRefused, code)
+        if isinstance(error, Overloaded):
+            growth.note_turned_away(self, error, now)
         return error
 
     def submit(self, call: Call, now: float, was_asked: bool = False) -> None:
@@ -106,16 +109,16 @@ class Machine(Records):
         if call.operation == FUNCTION and call.op is not self.functions.get(call.op.name):
             self._enter_function(call)
         if self.queued or not was_asked:
-            refused = admission.refusal(self, call.op, call.session, now, call.nbytes)
+            refused = admission.refusal(self, call.op, call.session, now, call.nbytes, call.deadline, call.priority)
             if refused is not None:
-                raise self.reject(refused)
+                raise self.reject(refused, now)
         if self.outage.state != THERE:
             refused = outage.refusal(self, call.deadline, now)
             if refused is not None:
-                raise self.reject(refused)
+                raise self.reject(refused, now)
         session = call.session
         if session is not None and session.is_restored and session.is_idle:
-            raise self.reject(moving.told_restored(session))
+            raise self.reject(moving.told_restored(session), now)
         self._note_times(call, now)
         # Nothing from here on raises: what is counted here is counted off by the call's ending only.
         self.submitted += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.core.breaker import Breaker
+from millpond.core.service import ServiceTimes
 from millpond.core.tally import Samples
 
 if TYPE_CHECKING:
@@ -26,7 +27,18 @@ class Operation:
     their callers gave up, say nothing about the operation and are not in it.
     """
 
-    __slots__ = ("breaker", "ended", "expected", "facts", "is_stream", "name", "number", "samples", "session_required")
+    __slots__ = (
+        "breaker",
+        "ended",
+        "expected",
+        "facts",
+        "is_stream",
+        "name",
+        "number",
+        "samples",
+        "service",
+        "session_required",
+    )
 
     def __init__(self, name: str, number: int, facts: OperationFacts | None, breaker: Breaker) -> None:
         self.name = name
@@ -35,6 +47,7 @@ class Operation:
         self.learn_facts(facts)
         self.expected = UNKNOWN
         self.ended = 0
+        self.service = ServiceTimes()
         self.samples = Samples()
 
     def learn_facts(self, facts: OperationFacts | None) -> None:
@@ -44,7 +57,8 @@ class Operation:
         self.session_required = facts is not None and facts.session and not facts.session_optional
 
     def learn(self, seconds: float) -> None:
-        """Take one more measured duration into the moving average."""
+        """Take one more measured duration into the moving average, and among the service times."""
+        self.service.answered(seconds)
         if self.expected == UNKNOWN:
             self.expected = seconds + OVERHEAD
         else:

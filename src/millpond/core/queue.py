@@ -16,21 +16,27 @@ if TYPE_CHECKING:
     from millpond.core.call import Call
 
 
+FEW = 8  # priorities whose work is told apart
+
+
 class CallQueue:
     """Calls that may run next, in the order of their keys; adding, taking and leaving are O(1) in the calls waiting.
 
     One first-in-first-out lane a priority: within a lane keys rise, because time does. Calls that come late (withdrawn
     in time, to be retried, or moved up in their session's line) are older than their lane's end: these stand in a
-    sorted list, O(log n) and a move of memory. `size` is what `len` gives, without the call.
+    sorted list, O(log n) and a move of memory. `size` is what `len` gives, without the call. `expected_s` is the work
+    that waits, in seconds, as far as it could be told when it came.
     """
 
-    __slots__ = ("_lanes", "_late", "size")
+    __slots__ = ("_lanes", "_late", "_special", "expected_s", "size", "variance")
 
     def __init__(self) -> None:
         # priority -> call id -> call; the ordinary priority's lane stays, so that it is not made anew for each call
         self._lanes: dict[int, OrderedDict[int, Call]] = {0: OrderedDict()}
         self._late: list[tuple[float, int, Call]] = []  # (key, id, call), ascending
         self.size = 0
+        self.expected_s = self.variance = 0.0
+        self._special: dict[int, float] = {}  # priority but 0 -> its part of `expected_s`, while it has a lane
 
     def __len__(self) -> int:
         return self.size
@@ -52,6 +58,11 @@ class CallQueue:
             lane[call.id] = call
         call.place = self
         self.size += 1
+        service = call.op.service
+        call.expected = service.mean_s
+        if call.expected:
+            call.spread = service.variance
+            self._weigh(call, 1)
 
     def head(self) -> Call | None:
         """The call to be served next, left where it is."""
@@ -81,6 +92,33 @@ class CallQueue:
             del self._late[bisect_left(self._late, (call.key, call.id))]
         call.place = None
         self.size -= 1
+        if call.expected:
+            self._weigh(call, -1)
+
+    def share_ahead(self, priority: int, key: float) -> float:
+        """What share of the work here would come before a new call, at most: that of its priority and of those above
+        it, and of each below in which any call is old enough.
+        """
+        ahead = self.expected_s
+        special = self._special
+        if not special or len(self._lanes) > FEW or not ahead:
+            return 1.0
+        for other, lane in self._lanes.items():
+            if other < priority and lane and next(iter(lane.values())).key > key:
+                ahead -= special.get(other, 0.0) if other else self.expected_s - sum(special.values())
+        return max(0.0, ahead / self.expected_s)
+
+    def _weigh(self, call: Call, sign: int) -> None:
+        if not self.size:  # what rounding left is forgotten
+            self.expected_s = self.variance = 0.0
+            self._special.clear()
+            return
+        self.expected_s += sign * call.expected
+        self.variance += sign * call.spread
+        if call.priority:
+            self._special[call.priority] = self._special.get(call.priority, 0.0) + sign * call.expected
+            if call.priority not in self._lanes:
+                del self._special[call.priority]
 
 
 def _key(call: Call) -> tuple[float, int]:

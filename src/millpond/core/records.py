@@ -20,7 +20,7 @@ from millpond.core.operation import Operation
 from millpond.core.outage import Outage
 from millpond.core.queue import CallQueue
 from millpond.core.session import SessionBook
-from millpond.core.sizing import Sizing
+from millpond.core.sizing import Sizing, TurnedAway
 from millpond.core.standstill import Standstills
 from millpond.core.tally import Tally
 from millpond.core.worker import Worker
@@ -84,6 +84,7 @@ class Records:
         "is_watching_sleep",
         "is_watching_stalls",
         "late_answers",
+        "longest_s",
         "losses",
         "move_s",
         "movers",
@@ -115,6 +116,7 @@ class Records:
         "tells_checkouts",
         "tells_ends",
         "tells_starts",
+        "turned_away",
         "unended",
         "wake_at",
         "waking",
@@ -198,6 +200,8 @@ class Records:
         self.tells_starts = self.tells_checkouts = self.tells_checkins = self.tells_ends = False
         self.losses: deque[tuple[int, float]] = deque(maxlen=LOSSES)  # workers not replaced yet: id, time of death
         self.changed_at = 0.0  # when the pool came into its present state
+        self.longest_s = 0.0  # of any operation's mean service times so far, as of the last chores
+        self.turned_away = TurnedAway()
         self.failure = ""  # why starts fail, while they do
         self.failed_at = 0.0
         self.outage = Outage()  # of the engine that makes the workers

@@ -58,6 +58,7 @@ class Session:
         "storing",
         "version",
         "waiting",
+        "waiting_s",
         "where",
         "withheld",
         "worker",
@@ -90,6 +91,7 @@ class Session:
         self.pinned = ""  # why its state cannot be taken out of its worker
         self.current: Call | None = None  # given up by its caller perhaps, and not back from its worker
         self.waiting: OrderedDict[int, Call] | None = None  # call id -> call, in the order they were made
+        self.waiting_s = 0.0  # the work of `waiting`, as far as it could be told when it came
         self.last_used = now
         self.lost_because = ""
 
@@ -113,6 +115,8 @@ class Session:
             self.waiting = OrderedDict()
         self.waiting[call.id] = call
         call.place = self
+        call.expected = call.op.service.mean_s
+        self.waiting_s += call.expected
 
     def wait_in_front(self, call: Call) -> None:
         """Put the call back in front of the line that was next."""
@@ -124,17 +128,21 @@ class Session:
         """Take a waiting call out (the session is a `Place`)."""
         assert self.waiting is not None
         del self.waiting[call.id]
-        call.place = None
+        self._left_line(call)
 
     def next_waiting(self) -> Call | None:
         """Take the next call out of the line, or `None`."""
         if not self.waiting:
             return None
         _, call = self.waiting.popitem(last=False)
-        call.place = None
+        self._left_line(call)
         if not self.waiting:
             self.waiting = None  # thousands of sessions have nothing waiting
         return call
+
+    def _left_line(self, call: Call) -> None:
+        call.place = None
+        self.waiting_s = self.waiting_s - call.expected if self.waiting else 0.0
 
     def bind(self, worker: Worker) -> None:
         """Bind to a worker under a new lease; the worker has to be told before the next call."""

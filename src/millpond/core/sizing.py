@@ -32,6 +32,37 @@ class Backlog:
     spares: int = 0
 
 
+@dataclass(slots=True)
+class TurnedAway:
+    """Calls refused because others would have kept them waiting, as if they waited until their deadlines.
+
+    Without them a pool that refuses would look as if it had no more to do than what it lets in.
+    """
+
+    calls: int = 0
+    expected_s: float = 0.0
+    since: float = 0.0
+    until: float = 0.0  # the last of their deadlines
+
+    def add(self, expected_s: float, deadline: float, now: float) -> None:
+        """One more."""
+        self.forget_old(now)
+        if not self.calls:
+            self.since = now
+        self.calls += 1
+        self.expected_s += expected_s
+        self.until = max(self.until, deadline)
+
+    def forget_old(self, now: float) -> None:
+        """All their deadlines have passed: nobody would wait any more."""
+        if self.calls and now >= self.until:
+            self.clear()
+
+    def clear(self) -> None:
+        """They were acted upon."""
+        self.calls, self.expected_s, self.until = 0, 0.0, 0.0
+
+
 class Sizing:
     """The three numbers' first: `wanted`, kept within bounds; the spares beyond it; and the budget of starts."""
 

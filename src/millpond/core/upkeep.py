@@ -30,6 +30,7 @@ def chores(m: Machine, now: float) -> None:
         m.outbox.append(("check", None, None))
     for operation in itertools.chain(m.operations.values(), m.functions.values()):
         operation.breaker.sample(now, operation.ended)
+        m.longest_s = max(m.longest_s, operation.service.mean_s)
     unused = 0
     for worker in list(m.workers.values()):
         if worker.load:

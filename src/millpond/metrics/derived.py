@@ -26,6 +26,7 @@ BLAME: dict[str, Blame] = {
     "worker_died": "ours",
     "deadline_exceeded": "ours",
     "queue_full": "ours",
+    "overloaded": "ours",
     "session_lost": "ours",
     "session_restored": "ours",
     "store_failed": "ours",

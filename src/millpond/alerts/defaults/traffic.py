@@ -10,7 +10,7 @@ from millpond.alerts.rules import Group
 
 _ALL = "sum without (ending) (rate(millpond_calls_total[5m]))"
 _ENOUGH = "sum without (ending) (increase(millpond_calls_total[5m])) >= 20"
-_FULL = 'code=~"queue_full|too_many_sessions|circuit_open|start_failed"'
+_FULL = 'code=~"queue_full|overloaded|too_many_sessions|circuit_open|start_failed"'
 
 
 def _share(ending: str) -> str:
@@ -108,8 +108,9 @@ CALLS = Group(
             WARNING,
             f"sum without (code) (rate(millpond_call_errors_total{{{_FULL}}}[5m])) / {_ALL} > 0.01 and {_ENOUGH}",
             "Pool {{ $labels.pool }} refuses {{ $value | humanizePercentage }} of its calls.",
-            "The codes say why: queue_full and too_many_sessions are bounds of the settings,"
-            " circuit_open a breaker, start_failed workers that do not start.",
+            "The codes say why: overloaded is more than the workers can answer within the deadlines,"
+            " queue_full and too_many_sessions are bounds of the settings, circuit_open a breaker,"
+            " start_failed workers that do not start.",
             for_s=60,
         ),
         rule(

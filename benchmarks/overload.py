@@ -1,0 +1,130 @@
+"""How much a pool answers while more is offered than it can do: `python -m benchmarks.overload [--seconds 60]`.
+
+Question: what share of its capacity does a pool answer in time when 1.2 to 10 times that is offered, with deadlines of
+0.5, 1 and 2 s, and service times that are constant, exponential or lognormal? Method: the core itself under a virtual
+clock, two workers, 20 ms on average, calls at random; beside each run the same calls with `overload_control=False` and
+`max_queued=90`. `--processes` runs three cells with real workers, and times a refusal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections import Counter
+from statistics import median
+
+import millpond
+from tests.core.traffic import Draw, Outcome, Traffic, constant, exponential, lognormal
+
+MEAN_S = 0.02
+SERVICES: dict[str, Draw] = {
+    "constant": constant(MEAN_S),
+    "exponential": exponential(MEAN_S),
+    "lognormal 0.5": lognormal(MEAN_S, 0.5),
+    "lognormal 1": lognormal(MEAN_S, 1.0),
+}
+DEADLINES, LOADS = (0.5, 1.0, 2.0), (1.2, 2.0, 3.0, 10.0)
+CAPACITY = 2 / MEAN_S
+CELLS = ((1.0, 120.0), (0.5, 300.0), (2.0, 300.0))  # deadline, calls a second
+
+
+def cell(draw: Draw, deadline: float, load: float, seconds: int, seed: int) -> tuple[Outcome, Outcome]:
+    """The run, and the one it is compared with."""
+    with_control = Traffic(seed, draw).offer(load * CAPACITY, seconds, deadline)
+    without = Traffic(seed, draw, max_queued=90, overload_control=False).offer(load * CAPACITY, seconds, deadline)
+    return with_control, without
+
+
+def simulate(seconds: int, seed: int) -> None:
+    """Print a row a cell; shares are of what the pool with `max_queued=90` answers."""
+    print(f"{'service':14}{'deadline':>9}{'load':>6}{'answers/s':>11}{'worst 10 s':>12}", end="")
+    print(f"{'max_queued=90':>15}{'missed':>8}{'dropped':>9}{'refused':>9}{'breaker':>9}")
+    for name, draw in SERVICES.items():
+        for deadline in DEADLINES:
+            for load in LOADS:
+                ours, bounded = cell(draw, deadline, load, seconds, seed)
+                tens = range(0, seconds - 9, 10)
+                worst = min(ours.within(at, at + 10) for at in tens) / 10
+                print(f"{name:14}{deadline:9}{load:6}{ours.within(0, seconds) / seconds:11.1f}{worst:12.1f}", end="")
+                print(f"{bounded.within(0, seconds) / seconds:15.1f}", end="")
+                print(f"{ours.missed / max(1, ours.begun):8.2%}{ours.dropped / ours.admitted:9.1%}", end="")
+                print(f"{ours.refused:9}{len(ours.breakers):9}")
+
+
+class Handler:
+    """Sleeps, so that two workers need no two cores."""
+
+    def work(self) -> int:
+        time.sleep(MEAN_S)
+        return 1
+
+
+async def offered(deadline: float, rate: float, seconds: float) -> None:
+    """Print the answers in each second, and how the others ended."""
+    async with millpond.Pool(Handler, min_workers=2, max_workers=2) as pool:
+        ends: Counter[str] = Counter()
+        answered: Counter[int] = Counter()
+        transitions: list[str] = []
+        pool.telemetry.attach("breakers", "breaker", lambda event: transitions.append(event.after))
+        work = pool.options(deadline=deadline)
+
+        async def one() -> None:
+            try:
+                await work.call("work")
+                answered[int(time.monotonic() - start)] += 1
+            except millpond.PoolError as error:
+                ends[f"{error.code} {error.outcome}"] += 1
+
+        start, calls = time.monotonic(), []
+        while (now := time.monotonic()) < start + seconds:
+            if (due := start + len(calls) / rate) > now:
+                await asyncio.sleep(due - now)
+            calls.append(asyncio.create_task(one()))
+        await asyncio.gather(*calls)
+        print(f"deadline {deadline} s, {rate:.0f}/s: answered {[answered[s] for s in range(int(seconds))]}", end="")
+        print(f", {dict(ends)}, breaker {transitions}")
+
+
+async def refusal_cost(refusals: int = 20_000) -> None:
+    """Print what a refusal costs its caller, in processor time of the pool's thread."""
+    async with millpond.Pool(Handler, min_workers=2, max_workers=2) as pool:
+        await asyncio.gather(*(pool.call("work") for _ in range(20)))
+        waiting = [asyncio.create_task(pool.call("work")) for _ in range(400)]
+        await asyncio.sleep(0)
+        work, spent = pool.options(deadline=0.5), []
+        for _ in range(10):
+            began = time.thread_time()
+            for _ in range(refusals // 10):
+                try:
+                    await work.call("work")
+                except millpond.Overloaded:
+                    pass
+            spent.append((time.thread_time() - began) / (refusals // 10))
+        for task in waiting:
+            task.cancel()
+        print(f"a refusal: {median(spent) * 1e6:.1f} us")
+
+
+async def in_processes(seconds: float) -> None:
+    """Three cells, and what a refusal costs."""
+    for deadline, rate in CELLS:
+        await offered(deadline, rate, seconds)
+    await refusal_cost()
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=int, default=0, help="of each cell (60, in processes 20)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", action="store_true")
+    asked = parser.parse_args()
+    if asked.processes:
+        asyncio.run(in_processes(asked.seconds or 20))
+    else:
+        simulate(asked.seconds or 60, asked.seed)
+
+
+if __name__ == "__main__":
+    main()

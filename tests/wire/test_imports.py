@@ -22,6 +22,7 @@ class Plain:
 def module(monkeypatch):
     """A module with classes; it is loaded until the test takes it away."""
     monkeypatch.setattr(imports, "_known", set())
+    monkeypatch.setattr(imports, "_known_heads", set())
     made = types.ModuleType(NAME)
     exec("class First: pass\nclass Second: pass\ndef function(): pass", vars(made))
     monkeypatch.setitem(sys.modules, NAME.partition(".")[0], types.ModuleType(NAME.partition(".")[0]))
@@ -87,3 +88,21 @@ def test_a_function_by_value_that_uses_such_a_module_needs_one(module, monkeypat
 def test_a_second_class_of_a_module_is_found_by_the_first(module, monkeypatch):
     """A stream writes a module's name once."""
     assert needs_import(without([threading.Event, module.First, module.Second], monkeypatch))
+
+
+def test_a_known_beginning_says_nothing_of_another_module(module, monkeypatch):
+    """What was looked at once is not looked at again, and only that."""
+    for _ in range(2):
+        assert not needs_import(pickle.dumps(Plain(), 5))
+        assert not needs_import(pickle.dumps(module.First(), 5))
+    monkeypatch.setattr(imports, "_known", set())
+    monkeypatch.setattr(imports, "_known_heads", {pickle.dumps(Plain(), 5)[11:40]})
+    assert needs_import(without(module.First(), monkeypatch))
+
+
+def test_what_is_remembered_is_bounded(module, monkeypatch):
+    """A worker may send any number of classes."""
+    monkeypatch.setattr(imports, "_HEADS", 2)
+    for kind in (Plain, threading.Thread, threading.Event, module.First, module.Second):
+        assert not needs_import(pickle.dumps(kind, 5))
+    assert len(imports._known_heads) == 2

@@ -13,23 +13,38 @@ import types
 
 # A class or function by name: the module as short text, the name as short text or one that came before, STACK_GLOBAL.
 _NAMED = re.compile(rb"\x8c.([A-Za-z_][\w.]*)\x94(?:\x8c.[\w.]+\x94|h.|j....)\x93", re.DOTALL)
-CALLS_A_NAME = b"\x93"  # without it a stream needs none
+CALLS_A_NAME = 0x93  # without this byte a stream needs none
 # cloudpickle refers to a module by a call with the module's name.
 _SUBIMPORT = b"subimport"
 _CALLED_WITH_TEXT = re.compile(rb"\x8c.([A-Za-z_][\w.]*)\x94\x85\x94?R", re.DOTALL)
 
 _known: set[bytes] = set()  # modules that were there and complete: at most as many as there are
+_known_heads: set[bytes] = set()  # beginnings of streams, up to the one name in them, that need none: looked at first
+_HEADS, _HEAD_BYTES = 256, 256
+_PROTOCOL_BYTES = 11  # of protocol and frame, before anything is said
 
 
 def needs_import(stream: bytes | bytearray | memoryview) -> bool:
     """Whether decoding it would import a module that this process has not."""
+    head = _head(stream) if type(stream) is bytes else b""
+    if head in _known_heads:
+        return False
     names = _NAMED.findall(stream)
     if not _known.issuperset(names) and not all(map(_is_loaded, names)):
         return True
     if type(stream) is memoryview or _SUBIMPORT in stream:
         named = (found[1] for found in _CALLED_WITH_TEXT.finditer(stream))
         return any(not (_is_loaded(name) or _is_type(name)) for name in named) and bool(re.search(_SUBIMPORT, stream))
+    if head and names and len(_known_heads) < _HEADS:
+        _known_heads.add(head)
     return False
+
+
+def _head(stream: bytes) -> bytes:
+    """How a stream begins that has one name in it, as nearly every one has that is no plain data: up to that name."""
+    at = stream.find(CALLS_A_NAME)
+    has_one = 0 < at < _HEAD_BYTES and stream.find(CALLS_A_NAME, at + 1) < 0
+    return stream[_PROTOCOL_BYTES:at] if has_one else b""
 
 
 def _is_type(name: bytes) -> bool:

@@ -151,11 +151,13 @@ async def test_a_resource_tracker_that_does_not_end_is_killed(name: str) -> None
 
 @on_a_loop
 async def test_a_lost_wardens_trackers_do_their_work(name: str) -> None:
-    """The program kills what a dead warden leaves, and trackers last."""
+    """The workers end themselves, the program kills what is left, and trackers come last."""
     async with engine_for(Naming, program=WORKER) as rig:
         worker = await rig.start()
         await rig.ask(worker, "make", name)
         os.kill(rig.warden, signal.SIGKILL)
+        await rig.events.wait("engine_lost")
+        rig.engine.revive()
         await rig.events.wait("gone", worker)
         await until(lambda: not is_there(name)())
 

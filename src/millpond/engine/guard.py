@@ -16,7 +16,8 @@ import time
 
 from millpond.engine import kernel
 
-_OWN_S = 0.2  # for every worker to end its own, before all end each other
+_OWN_S = 0.1  # for every worker to end its own, before all end each other
+_OTHERS_S = 2.0  # then for these; what cannot be killed is left
 _STEP_S = 0.005
 
 
@@ -40,14 +41,22 @@ def _stand(warden: int, image: str) -> None:
     while time.monotonic() < until:
         _end_own()
         time.sleep(_STEP_S)
-    for _ in kernel.sweep(image, kernel.IMAGE_ID):
+    until += _OTHERS_S
+    while (others := _others(image)) and time.monotonic() < until:
+        for pid in others:
+            kernel.kill_carrier(pid, image, kernel.IMAGE_ID)
         _end_own()
         time.sleep(_STEP_S)
     kernel.kill(os.getpid())
 
 
+def _others(image: str) -> list[int]:
+    """Whoever carries the mark, but for resource trackers: those end by themselves when all others are dead."""
+    return [pid for pid in kernel.carriers(image, kernel.IMAGE_ID) if not kernel.is_tracker(pid)]
+
+
 def _end_own() -> None:
-    """Kill the children of all threads; theirs are adopted. Resource trackers end by themselves when all are dead."""
+    """Kill the children of all threads; theirs are adopted."""
     for pid in kernel.children_of_all_threads():
         if not kernel.is_tracker(pid):
             kernel.kill(pid)

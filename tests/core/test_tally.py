@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millpond.core import tally
@@ -135,6 +135,7 @@ def test_rows_stand_for_all_the_calls_of_their_time(counts):
     assert samples.endings["ok"] == 1 + sum(counts)
 
 
+@settings(max_examples=40)  # of thousands of calls each
 @given(st.lists(st.integers(0, 2000), min_size=1, max_size=3))
 def test_a_burst_is_thinned_while_it_lasts(counts):
     """Each step of rows halves what the next calls leave, also in the first second after a pause; none is uncounted."""

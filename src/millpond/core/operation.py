@@ -58,7 +58,11 @@ class Operation:
 
     def learn(self, seconds: float) -> None:
         """Take one more measured duration into the moving average, and among the service times."""
-        self.service.answered(seconds)
+        service = self.service
+        newest = service.newest
+        newest.append(seconds)
+        if seconds > service.upper_s or len(newest) >= service.size:
+            service.fold()
         if self.expected == UNKNOWN:
             self.expected = seconds + OVERHEAD
         else:

@@ -35,9 +35,13 @@ def refusal(
 ) -> Overloaded | None:
     """Why a call that has to wait cannot be answered in time, or `None` if it can, or if that cannot be told."""
     limit_s = op.service.limit_s
-    if not (limit_s and m.ready_count and m.settings.overload_control and now < deadline < math.inf):
+    if not limit_s or deadline == math.inf or (session is None and m.idle):
         return None
     room_s = deadline - now - limit_s
+    if not m.queued and room_s > m.longest_s + limit_s:  # nothing waits, and there is time for whatever runs
+        return None
+    if deadline <= now or not (m.ready_count and m.settings.overload_control):
+        return None
     key = now - priority * m.settings.priority_age
     if session is None:
         wait_s = _shared_wait(m, priority, key, room_s - max(m.longest_s, op.service.mean_s), now)

@@ -52,11 +52,11 @@ class ServiceTimes:
         "_missed",
         "_parts",
         "_runs",
-        "_size",
         "answers",
         "limit_s",
         "mean_s",
         "newest",
+        "size",
         "upper_s",
         "usual_s",
         "variance",
@@ -70,22 +70,22 @@ class ServiceTimes:
         self._missed: list[float] = []
         self._parts: deque[_Part] = deque()
         self._runs = 0
-        self._size = FEWEST
+        self.size = FEWEST  # answers that make the next part
 
     def answered(self, seconds: float) -> None:
-        """A run came to its end by itself."""
+        """A run came to its end by itself. `Operation.learn` does the same, without the call."""
         newest = self.newest
         newest.append(seconds)
-        if seconds > self.upper_s or len(newest) >= self._size:
-            self._fold()
+        if seconds > self.upper_s or len(newest) >= self.size:
+            self.fold()
 
     def cut_off(self, seconds: float) -> None:
         """A run was given up at its deadline, so long after it began."""
         if seconds > self.upper_s:
             self._missed.append(seconds)
-            self._fold()
+            self.fold()
 
-    def _fold(self) -> None:
+    def fold(self) -> None:
         """Close the newest part, forget the oldest as far as the others suffice, and look anew."""
         newest, missed = self.newest, self._missed
         newest.sort(reverse=True)
@@ -96,7 +96,7 @@ class ServiceTimes:
         self.answers += part.answers
         self._parts.append(part)
         self._runs += part.runs
-        while self._runs - self._parts[0].runs >= max(WINDOW, 4 * self._size):
+        while self._runs - self._parts[0].runs >= max(WINDOW, 4 * self.size):
             self._runs -= self._parts.popleft().runs
         self._forget_slower()
         if self.answers >= FEWEST:
@@ -128,7 +128,7 @@ class ServiceTimes:
             longest = sorted(longest + missed, reverse=True)
         self.upper_s = _exceeded(longest, self._runs, LIMIT_SHARE)
         self.limit_s = self.upper_s + WAY_S
-        self._size = min(max(PART, int(PART_S / max(self.mean_s, 1e-9))), LARGEST_PART)
+        self.size = min(max(PART, int(PART_S / max(self.mean_s, 1e-9))), LARGEST_PART)
 
 
 def _exceeded(longest: list[float], runs: int, share: float) -> float:

@@ -170,6 +170,35 @@ def test_a_session_that_cannot_be_erased_leaves_its_id_to_a_higher_generation():
     assert world.open_session("a").generation == 2
 
 
+def test_a_session_that_woke_and_could_not_be_erased_is_erased_at_its_end():
+    """Nobody finds its record while it lives, and nothing of it is left when it is over."""
+    world = World(close_hook=False, min_workers=1, max_workers=1, sleep_after=0.1, session_store="a file").begin()
+    session = asleep(world)
+    broken(world, "erase")
+    world.submit("say", session=session)
+    world.answer_store()
+    world.serve_all()
+    assert world.store.kept
+    world.close_session(session)
+    world.answer_store()
+    assert not world.store.kept
+
+
+def test_what_a_session_left_behind_is_erased_with_the_next_of_its_id():
+    """Also if that one is never stored itself."""
+    world = World(close_hook=False, min_workers=1, max_workers=1, sleep_after=0.1, session_store="a file").begin()
+    session = asleep(world)
+    broken(world, "erase")
+    world.close_session(session)
+    following = world.open_session("a")
+    world.advance(2.0)
+    assert world.store.kept
+    world.close_session(following)
+    while world.store.orders:
+        world.answer_store()
+    assert not world.store.kept
+
+
 @pytest.mark.parametrize("verb", ["interrupt", "stop", "forget", "weigh", "say", "session_closed", "finish"])
 def test_what_nobody_waits_for_changes_nothing(verb):
     """It is given again by time, or whoever it was for was told."""

@@ -221,3 +221,18 @@ def test_many_that_may_leave_at_once_leave_little_by_little():
         looks += 1
         assert looks < 100
     world.run_out()
+
+
+def test_a_session_that_expires_asleep_counts_as_asleep_until_it_is_read():
+    """Its closing hook needs its state: until that is back nothing of it is in this process, though its id is free."""
+    world = World(min_workers=1, max_workers=1, sleep_after=0.1, session_ttl=2.0, session_store="a file").begin()
+    session = world.open_session("a")
+    world.submit("say", session=session)
+    world.serve_all()
+    world.advance(0.5)
+    world.serve_all()
+    assert world.machine.asleep == 1
+    world.advance(3.0)
+    assert (session.state, session.where, world.machine.asleep) == ("lost", "waking", 1)
+    world.answer_store()
+    assert world.machine.asleep == 0

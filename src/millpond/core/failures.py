@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.core import fleet, leaving, losses, outage, sleeping, warmup
 from millpond.core.call import RUNNING, TAKEN_BACK
+from millpond.core.session import LOST
 from millpond.core.texts import text_of
+from millpond.core.whereabouts import GONE as GONE_STATE
 from millpond.core.worker import GONE
 from millpond.errors import CLASSES
 from millpond.seams import EXPORT_ASIDE, Death
@@ -97,13 +99,17 @@ def _unrecalled(m: Machine, session: Session, _detail: None, error: PoolError, n
 
 
 def _unerased(m: Machine, session: Session, _detail: None, _error: PoolError, now: float) -> None:
+    if session.where != GONE_STATE:  # it is erased when the session is over, if not before
+        session.is_stored = True
+        return
     m.book.left_behind(session)
     m.agenda.add(now + AGAIN_S, "erase_again", session)
 
 
 def erase_again(m: Machine, session: Session, _now: float) -> None:
     """Unless the id is another's by now, whose record it would be."""
-    if m.book.find(session.id) is None:
+    found = m.book.find(session.id)
+    if found is None or found.state == LOST:
         m.outbox.append(("erase", session, None))
 
 

@@ -197,9 +197,9 @@ class SessionBook:
         generation = before.generation + 1 if before is not None else 1
         if session_id in self._ending:
             generation = max(generation, 1 + max(self._ending[session_id].values()))
-        if self._left_behind:
-            generation = max(generation, self._left_behind.pop(session_id, 0) + 1)
-        session = Session(session_id, self._next_number, generation, affinity, now)
+        left_behind = self._left_behind.pop(session_id, 0) if self._left_behind else 0
+        session = Session(session_id, self._next_number, max(generation, left_behind + 1), affinity, now)
+        session.is_stored = left_behind > 0  # a record of that id is in the store, to be erased with this session's
         self._next_number += 1
         self._by_id[session_id] = session
         return session

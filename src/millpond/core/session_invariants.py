@@ -31,7 +31,7 @@ def contradictions(m: Machine, calls: Iterable[Call]) -> Iterator[str]:
 
 def _counts(m: Machine) -> Iterator[str]:
     """What is kept so that nobody has to walk is what a walk would find."""
-    asleep = sum(session.where in STORED for session in m.book)
+    asleep = sum(session.where in STORED for session in sessions_of(m))
     if m.asleep != asleep:
         yield f"{m.asleep} sessions are asleep, counted {asleep}"
     pinned = {session.number for session in m.book if session.pinned}

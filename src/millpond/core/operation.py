@@ -61,7 +61,7 @@ class Operation:
         service = self.service
         newest = service.newest
         newest.append(seconds)
-        if seconds > service.upper_s or len(newest) >= service.size:
+        if seconds > service.alarm_s or len(newest) >= service.size:
             service.fold()
         if self.expected == UNKNOWN:
             self.expected = seconds + OVERHEAD

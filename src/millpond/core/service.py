@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from dataclasses import dataclass
+from operator import mul
 
 FEWEST = 10  # answers below which nothing is said
 WINDOW = 99  # runs looked at, at least: as few as leave one beyond the 98th percentile out
@@ -52,6 +53,7 @@ class ServiceTimes:
         "_missed",
         "_parts",
         "_runs",
+        "alarm_s",
         "answers",
         "limit_s",
         "mean_s",
@@ -65,7 +67,8 @@ class ServiceTimes:
     def __init__(self) -> None:
         self.answers = 0  # since the first, those of `newest` not counted
         self.mean_s = self.variance = self.limit_s = self.usual_s = 0.0
-        self.upper_s = float("inf")  # a run beyond it is counted in at once
+        self.upper_s = float("inf")  # `limit_s` without the way
+        self.alarm_s = float("inf")  # an answer beyond it is counted in at once, not when the part is full
         self.newest: list[float] = []  # answers since the last part
         self._missed: list[float] = []
         self._parts: deque[_Part] = deque()
@@ -76,7 +79,7 @@ class ServiceTimes:
         """A run came to its end by itself. `Operation.learn` does the same, without the call."""
         newest = self.newest
         newest.append(seconds)
-        if seconds > self.upper_s or len(newest) >= self.size:
+        if seconds > self.alarm_s or len(newest) >= self.size:
             self.fold()
 
     def cut_off(self, seconds: float) -> None:
@@ -91,7 +94,7 @@ class ServiceTimes:
         newest.sort(reverse=True)
         kept = int(USUAL_SHARE * len(newest)) + 3
         seconds = newest + missed
-        part = _Part(len(newest), sum(seconds), sum(s * s for s in seconds), newest[:kept], missed)
+        part = _Part(len(newest), sum(seconds), sum(map(mul, seconds, seconds)), newest[:kept], missed)
         self.newest, self._missed = [], []
         self.answers += part.answers
         self._parts.append(part)
@@ -129,6 +132,7 @@ class ServiceTimes:
         self.upper_s = _exceeded(longest, self._runs, LIMIT_SHARE)
         self.limit_s = self.upper_s + WAY_S
         self.size = min(max(PART, int(PART_S / max(self.mean_s, 1e-9))), LARGEST_PART)
+        self.alarm_s = self.upper_s if self.size == PART else max(self.upper_s, PART_S)
 
 
 def _exceeded(longest: list[float], runs: int, share: float) -> float:

@@ -202,6 +202,10 @@ class World:
         self.now += seconds
         self.tick()
 
+    def stand_still(self, seconds: float) -> None:
+        """Let time pass without waking the machine: what comes next is heard before it is."""
+        self.now += seconds
+
     def tick(self) -> None:
         """Wake the machine; if that is late, after all was read that lies there."""
         if self.machine.is_late(self.now):
@@ -248,8 +252,11 @@ class World:
         if self.machine.is_durable and answer[0] in process.saves:
             lease, state, reason = process.saves.pop(answer[0])
             self.machine.saved(process.record, answer[0], lease, state, reason)
+        call, kind, ended = process.record.inflight.get(answer[0]), answer[1], answer[4]
+        is_in_time = call is not None and not call.leaving and kind == "ok" and ended <= call.deadline
         self.machine.answered(process.record, *answer, self.now)  # type: ignore[arg-type]
         self.settle()
+        assert not is_in_time or call.ending != "expired", f"{call!r} was finished in time"
 
     def freeze(self, process: Process, is_frozen: bool) -> None:
         process.is_frozen = is_frozen
@@ -334,6 +341,7 @@ class World:
 
     def _send(self, worker: Worker, call: Call) -> None:
         assert call.state == "running", f"{call!r} is sent"
+        assert self.now < call.deadline, f"{call!r} is sent past its deadline"
         assert call.worker is worker
         if call.id in self.marked:
             call.leaving = "cancelled"

@@ -162,6 +162,11 @@ class Pool(RuleBasedStateMachine):
     def sleep_through(self, seconds: float) -> None:
         self.world.sleep_through(seconds)
 
+    @rule(seconds=PAUSES)
+    def stand_still(self, seconds: float) -> None:
+        """Time passes, and whatever comes next is heard before the machine is woken."""
+        self.world.stand_still(seconds)
+
     # Processes
 
     @precondition(lambda self: self._processes())

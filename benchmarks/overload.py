@@ -3,7 +3,8 @@
 Question: what share of its capacity does a pool answer in time when 1.2 to 10 times that is offered, with deadlines of
 0.5, 1 and 2 s, and service times that are constant, exponential or lognormal? Method: the core itself under a virtual
 clock, two workers, 20 ms on average, calls at random; beside each run the same calls with `overload_control=False` and
-`max_queued=90`. `--processes` runs three cells with real workers, and times a refusal.
+`max_queued=90`. `--processes` runs three cells with real workers, times a refusal, and compares the rate of short
+calls, 64 in flight, with and without 10,000 refusals a second by another pool of the same program.
 """
 
 from __future__ import annotations
@@ -59,6 +60,9 @@ class Handler:
         time.sleep(MEAN_S)
         return 1
 
+    def echo(self, value: int) -> int:
+        return value
+
 
 async def offered(deadline: float, rate: float, seconds: float) -> None:
     """Print the answers in each second, and how the others ended."""
@@ -106,11 +110,70 @@ async def refusal_cost(refusals: int = 20_000) -> None:
         print(f"a refusal: {median(spent) * 1e6:.1f} us")
 
 
+class Refusals:
+    """A pool with 100 calls under way or waiting, of which so many more a second are refused as it is told to."""
+
+    def __init__(self, pool: millpond.Pool) -> None:
+        self._pool = pool
+        self.rate = 0.0
+        self.ends: Counter[str] = Counter()
+
+    async def keep_busy(self) -> None:
+        while True:
+            await self._pool.options(deadline=None).call("work")
+
+    async def ask(self) -> None:
+        work, asked_at = self._pool.options(deadline=0.5), time.monotonic()
+        while True:
+            await asyncio.sleep(0.001)
+            calls = int((time.monotonic() - asked_at) * self.rate)
+            asked_at = asked_at + calls / self.rate if self.rate else time.monotonic()
+            for _ in range(calls):
+                try:
+                    await work.call("work")
+                except millpond.PoolError as error:
+                    self.ends[error.code] += 1
+
+
+async def beside_refusals(rate: float = 10_000.0, pairs: int = 10) -> None:
+    """Print how the rate of short calls compares with and without refusals in the same program."""
+    async with (
+        millpond.Pool(Handler, min_workers=2, max_workers=2) as pool,
+        millpond.Pool(Handler, min_workers=2, max_workers=2, name="overloaded") as other,
+    ):
+        await asyncio.gather(*(other.call("work") for _ in range(40)))
+        answers, refusals = 0, Refusals(other)
+
+        async def short() -> None:
+            nonlocal answers
+            while True:
+                await pool.call("echo", 1)
+                answers += 1
+
+        everyone = [short() for _ in range(64)] + [refusals.keep_busy() for _ in range(100)] + [refusals.ask()]
+        tasks = [asyncio.create_task(one) for one in everyone]
+        ratios: list[float] = []
+        for turn in range(pairs):
+            rates: dict[float, float] = {}
+            for refusals.rate in (0.0, rate) if turn % 2 else (rate, 0.0):
+                await asyncio.sleep(0.2)
+                before, began = answers, time.monotonic()
+                await asyncio.sleep(1.0)
+                rates[refusals.rate] = (answers - before) / (time.monotonic() - began)
+            ratios.append(rates[rate] / rates[0.0])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        print(f"the rate with {rate:,.0f} refusals a second, of that without: {median(ratios):.2f}", end="")
+        print(f" ({min(ratios):.2f} to {max(ratios):.2f}), {dict(refusals.ends)}")
+
+
 async def in_processes(seconds: float) -> None:
-    """Three cells, and what a refusal costs."""
+    """Three cells, and what refusals cost."""
     for deadline, rate in CELLS:
         await offered(deadline, rate, seconds)
     await refusal_cost()
+    await beside_refusals()
 
 
 def main() -> None:

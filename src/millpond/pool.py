@@ -32,7 +32,7 @@ from millpond.runtime.resizing import resize
 from millpond.runtime.signals import ClosingOnSignals
 from millpond.runtime.storing import make_keeper
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource
-from millpond.settings import Affinity, OnRestore, Settings, make_settings
+from millpond.settings import BOUNDS, Affinity, OnRestore, Settings, make_settings
 from millpond.statistics import Statistics, collect
 from millpond.stub import PoolStub
 from millpond.telemetry.bus import Bus
@@ -203,17 +203,22 @@ class Pool(Calls):
 
         Raises `StartFailed` when a worker cannot start before that; the bounds stay, and the pool goes on trying.
         """
-        await self.entered()
         asked = {"min_workers": min_workers, "max_workers": max_workers}
-        self.settings = self.settings.changed(**{name: n for name, n in asked.items() if n is not None})
-        await resize(self._driver, self.settings.min_workers, self.settings.max_workers)
+        await self.configure(**{name: bound for name, bound in asked.items() if bound is not None})
 
-    def change_settings(self, *, overload_control: bool) -> None:
-        """Change what may change while the pool runs, but for the bounds on workers (see `resize`); at once."""
-        self.at_desk()
-        self.check_open()
-        self.settings = self.settings.changed(overload_control=overload_control)
+    async def configure(self, **settings: Any) -> dict[str, Any]:
+        """Change live settings while the pool runs; returns those whose value is another now, by name.
+
+        Raises `TypeError` for an unknown setting and `ValueError` for one that is not live or out of bounds, and
+        nothing is changed then; `StartFailed` as `resize`. Cancelling ends the wait for the floor, the settings stay.
+        """
+        await self.entered()
+        before, self.settings = self.settings, self.settings.reconfigured(settings)
         self._driver.machine.settings = self.settings
+        changed = {name: value for name, value in settings.items() if value != getattr(before, name)}
+        if settings.keys() & BOUNDS:
+            await resize(self._driver, self.settings.min_workers, self.settings.max_workers)
+        return changed
 
     async def warm(self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None) -> WarmReport:
         """Warm the pool's workers again, each when it has a free place: the pool stays in service.

@@ -201,9 +201,19 @@ class Settings:
         check_names(changes)
         return dataclasses.replace(self, **changes)
 
+    def reconfigured(self, changes: Mapping[str, Any]) -> Settings:
+        """As `changed`, for a pool that runs: raises `ValueError` for a setting that is not live as well."""
+        check_names(changes)
+        fixed = [name for name in changes if not FIELDS[name].metadata["live"]]
+        if fixed:
+            raise ValueError(f"{', '.join(fixed)} cannot change while the pool runs; what can is {', '.join(LIVE)}")
+        return self.changed(**changes)
+
 
 _HINTS = get_type_hints(Settings)
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+LIVE = tuple(name for name, field in FIELDS.items() if field.metadata["live"])
+BOUNDS = frozenset({"min_workers", "max_workers"})
 
 
 def make_settings(base: Settings | None, overrides: Mapping[str, Any]) -> Settings:

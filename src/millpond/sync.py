@@ -221,9 +221,10 @@ class SyncPool(SyncCalls):
         """Set new bounds, and wait until the floor is ready."""
         self.run_async(lambda: self.pool.resize(min_workers=min_workers, max_workers=max_workers))
 
-    def change_settings(self, *, overload_control: bool) -> None:
-        """Change what may change while the pool runs; see `Pool.change_settings`."""
-        self.thread.ask(lambda: self.pool.change_settings(overload_control=overload_control))
+    def configure(self, **settings: Any) -> dict[str, Any]:
+        """Change live settings while the pool runs; see `Pool.configure`."""
+        changed: dict[str, Any] = self.run_async(lambda: self.pool.configure(**settings))
+        return changed
 
     def warm(self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None) -> WarmReport:
         """Warm the pool's workers again, in service; see `Pool.warm`."""

@@ -160,6 +160,20 @@ async def test_resizing_waits_for_the_floor_and_never_ends_who_is_busy(site):
             await pool.resize(min_workers=2)
 
 
+async def test_only_live_settings_change_and_the_pool_says_which(near_site):
+    """What has the value already is not among those that changed; what may not change changes nothing beside it."""
+    async with near_site.pool(min_workers=1, max_workers=2) as pool:
+        assert await pool.configure(overload_control=False, max_workers=2) == {"overload_control": False}
+        assert await pool.configure(min_workers=2) == {"min_workers": 2}
+        assert pool.statistics().workers["ready"] == 2
+        with pytest.raises(ValueError, match="max_queued cannot change while the pool runs"):
+            await pool.configure(overload_control=True, max_queued=1)
+        with pytest.raises(TypeError, match="did you mean 'overload_control'"):
+            await pool.configure(overload_controls=True)
+        assert not pool.settings.overload_control
+    check(await failure(pool.configure(overload_control=True)), "pool_closed", "not_started")
+
+
 async def test_a_floor_that_is_not_reached_is_an_error():
     """The new bounds stay, and are reached when starts succeed again; asking for fewer meanwhile is no failure."""
     engine = FakeEngine()

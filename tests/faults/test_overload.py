@@ -126,7 +126,7 @@ async def test_32_what_cannot_be_answered_in_time_is_refused(start_method: str, 
         check_error(error, "overloaded", "not_started")
         assert took <= 0.05 * SLACK
         assert error.retry_after > 1.0
-        pool.change_settings(overload_control=False)
+        await pool.configure(overload_control=False)
         error, _ = await failure(pool.options(deadline=0.2).call("nap", 0.05, mark.path))
         check_error(error, "deadline_exceeded", "not_started")
         await asyncio.gather(*waiting)

@@ -37,7 +37,7 @@ def refusal(
     limit_s = op.service.limit_s
     if not limit_s or deadline == math.inf or (session is None and m.idle):
         return None
-    room_s = deadline - now - limit_s
+    room_s = max(0.0, deadline - now - limit_s)
     if not m.queued and room_s > m.longest_s + limit_s:  # nothing waits, and there is time for whatever runs
         return None
     if deadline <= now or not (m.ready_count and m.settings.overload_control):
@@ -47,7 +47,7 @@ def refusal(
         wait_s = _shared_wait(m, priority, key, room_s - max(m.longest_s, op.service.mean_s), now)
     else:
         wait_s = _session_wait(m, session, key, now)
-    return _error(m, op, wait_s, deadline - now) if wait_s > max(room_s, 0.0) else None
+    return _error(m, op, wait_s, deadline - now) if wait_s > room_s else None
 
 
 def _shared_wait(m: Machine, priority: int, key: float, enough_s: float, now: float) -> float:
@@ -85,10 +85,14 @@ def _session_wait(m: Machine, session: Session, key: float, now: float) -> float
 
 def _until_free(workers: Iterable[Worker], concurrency: int, now: float) -> float:
     """What the running calls of these workers have left on average, as far as known."""
-    most = min(concurrency, LOOKED_AT)
-    running = [call for worker in workers for call in itertools.islice(worker.inflight.values(), most)]
-    left = [max(0.0, call.op.service.mean_s - (now - call.sent_at)) for call in running]
-    return sum(left) / len(left) if left else 0.0
+    most, running, left_s = min(concurrency, LOOKED_AT), 0, 0.0
+    for worker in workers:
+        for call in itertools.islice(worker.inflight.values(), most):
+            running += 1
+            this_s = call.op.service.mean_s - (now - call.sent_at)
+            if this_s > 0:
+                left_s += this_s
+    return left_s / running if running else 0.0
 
 
 def is_hopeless(m: Machine, call: Call, now: float) -> bool:

@@ -266,8 +266,15 @@ def test_whatever_a_value_does_while_frozen_stays_an_error(error: BaseException)
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Interrupted()])
 def test_true_interrupts_pass(error: BaseException):
-    """Somebody who wants to stop the program, or the call, is not answered with a codec's error."""
+    """Somebody who wants to stop the program, or the call that makes another, is not answered with a codec's error."""
     with pytest.raises(type(error)):
+        PickleCodec(THRESHOLD).freeze_arguments((Node(raiser(error)),), {})
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt("x"), Interrupted("x")])
+def test_what_a_result_raises_is_no_interrupt(error: BaseException):
+    """Nobody interrupts a worker between its operations: a result's `__reduce__` costs its own call there."""
+    with pytest.raises(CodecError, match=type(error).__name__):
         PickleCodec(THRESHOLD).freeze([Node(raiser(error))])
 
 

@@ -7,6 +7,7 @@ looks at frames. Both are thread-safe.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
 import msgspec
@@ -26,6 +27,8 @@ _NO_BUFFERS: list[Part] = []
 _ATOMS = frozenset({int, float, bool, type(None)})
 _SHORT = 1024  # characters or bytes
 _PICKLED = 0x80
+
+Refuse = Callable[[str, BaseException], NoReturn]  # raises what a value's methods raised, as a codec says it
 
 
 class CodecError(Exception):
@@ -64,7 +67,10 @@ class Frozen:
 
 
 class Codec(Protocol):
-    """What carries values. `freeze` and `thaw` raise `CodecError`, whatever the value's own methods do."""
+    """What carries values. What they raise is a `CodecError`, whatever the value's own methods do.
+
+    Only `freeze_arguments` and `thaw` let `KeyboardInterrupt` and `Interrupted` pass, meant for who called.
+    """
 
     @property
     def name(self) -> str:
@@ -116,15 +122,18 @@ class MsgpackCodec:
 
     def freeze(self, value: Any) -> bytes | Frozen:
         """The value as bytes, or in parts if it is larger than the threshold; `CodecError` for what is no data."""
+        return self._freeze(value, refuse_all)
+
+    def freeze_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Frozen:
+        """See `Codec`."""
+        return self._freeze((args, kwargs), refuse)
+
+    def _freeze(self, value: Any, refuse: Refuse) -> bytes | Frozen:
         try:
             stream = self._encode(value)
         except BaseException as error:
             refuse("msgpack cannot carry this value", error)
         return stream if len(stream) <= self._threshold else Frozen([stream], [])
-
-    def freeze_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Frozen:
-        """See `Codec`."""
-        return self.freeze((args, kwargs))
 
     def thaw_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
         """See `Codec`."""
@@ -180,7 +189,7 @@ class PickleCodec:
                 plain = self._plain(args)
                 if plain is not None:
                     return plain
-        return self._freeze((args, kwargs))
+        return self._freeze((args, kwargs), refuse)
 
     def freeze(self, value: Any) -> bytes | Frozen:
         """The value as bytes, or in parts if it is larger than the threshold; `CodecError` if nothing carries it."""
@@ -189,7 +198,7 @@ class PickleCodec:
             plain = self._plain(value)
             if plain is not None:
                 return plain
-        return self._freeze(value)
+        return self._freeze(value, refuse_all)
 
     def _plain(self, value: Any) -> bytes | None:
         """The value as msgpack, or `None` for an integer of more than 64 bits, a lone surrogate, or too much of it."""
@@ -199,7 +208,7 @@ class PickleCodec:
             return None
         return stream if len(stream) <= self._threshold else None
 
-    def _freeze(self, value: Any) -> bytes | Frozen:
+    def _freeze(self, value: Any, refuse: Refuse) -> bytes | Frozen:
         idle = self._idle
         try:
             made = idle.pop()
@@ -209,7 +218,7 @@ class PickleCodec:
         try:
             dump(value)
         except _UNPICKLABLE:
-            return self._freeze_by_value(value)
+            return self._freeze_by_value(value, refuse)
         except BaseException as error:
             refuse("this value cannot be pickled", error)
         stream, buffers = (parts.pop(), _NO_BUFFERS) if len(parts) == 1 else gather(parts, self._threshold)
@@ -218,7 +227,7 @@ class PickleCodec:
             idle.append(made)
         # What `__main__` names is another module at the other end. Text that merely says so costs time, not truth.
         if stream.find(b"__main__") >= 0:
-            return self._freeze_by_value(value)
+            return self._freeze_by_value(value, refuse)
         return Frozen([stream], buffers) if buffers or len(stream) > self._threshold else stream
 
     def thaw(self, stream: bytes | memoryview) -> Any:
@@ -265,7 +274,7 @@ class PickleCodec:
         except BaseException as error:
             refuse("this value cannot be unpickled", error)
 
-    def _freeze_by_value(self, value: Any) -> bytes | Frozen:
+    def _freeze_by_value(self, value: Any, refuse: Refuse) -> bytes | Frozen:
         """Classes and functions that the other end cannot import travel by value."""
         from millpond.wire.byvalue import ByValuePickler
 
@@ -295,7 +304,9 @@ def refuse(what: str, error: BaseException) -> NoReturn:
 
 
 def refuse_all(what: str, error: BaseException) -> NoReturn:
-    """As `refuse`, where values of others are decoded: what their code raises is no interrupt; only Ctrl-C passes."""
+    """As `refuse`, where nobody can mean an interrupt for who called: a worker's results, on both sides of the wire.
+    What their code raises is none; only Ctrl-C passes.
+    """
     if isinstance(error, KeyboardInterrupt) and is_from_signal(error):
         raise error
     raise CodecError(f"{what}: {type_name(type(error))}: {error_text(error)}") from error

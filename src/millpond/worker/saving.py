@@ -56,7 +56,7 @@ class Saver:
         """
         try:
             stream = pickle.dumps(state, PROTOCOL)
-        except Exception:
+        except BaseException:  # what a `__reduce__` raises is no interrupt: none comes where no operation runs
             return None  # the codec has another way, or says what is wrong
         before = seat.sent
         if stream == before and not seat.sent_flags:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import time
+from asyncio import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,58 @@ def ran(path: str, token: object) -> None:
 def is_open(path: str) -> bool:
     """Whether the gate was opened."""
     return os.path.exists(path + ".open")
+
+
+class Raiser:
+    """A value that raises something while it is made into bytes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> Any:
+        raise RAISED[self.name]("made into bytes")
+
+
+class Shy(Exception):
+    """An exception that cannot be asked anything: not its class, its traceback, its text or its cause."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise KeyError(name)
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+    __repr__ = __str__
+
+
+class Rude:
+    """What comes of its operations raises once more where it is handled."""
+
+    def give(self, name: str) -> Raiser:
+        return Raiser(name)
+
+    def items(self, name: str) -> Any:
+        yield 1
+        yield Raiser(name)
+
+    def keep(self, name: str, *, session: Any) -> int:
+        session.state["kept"] = Raiser(name)
+        return 1
+
+    def fail(self) -> None:
+        raise Shy("what nobody may read")
+
+    def fail_late(self) -> Any:
+        yield 1
+        raise Shy("what nobody may read")
+
+    def pid(self) -> int:
+        return os.getpid()
+
+
+RAISED: dict[str, type[BaseException]] = {
+    kind.__name__: kind for kind in (ValueError, SystemExit, KeyboardInterrupt, CancelledError, millpond.Interrupted)
+}
 
 
 class Plain:

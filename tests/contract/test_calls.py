@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import millpond
-from tests.contract.handlers import Mixed, Plain, TwoArguments, double
+from tests.contract.handlers import RAISED, Mixed, Plain, Rude, Shy, TwoArguments, double
 from tests.contract.sites import check, failure, until
 
 WRONG_CALLS = [
@@ -122,6 +122,35 @@ async def test_an_exception_comes_as_itself_with_the_workers_traceback(site):
         assert error.args == ("what it said",)
         assert "raise ValueError(text)" in str(error.__cause__)
         assert pool.statistics().endings["failed"] == 1
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_what_raises_while_it_is_sent_costs_its_own_call(site, concurrency):
+    """Whatever it raises, an interrupt's own exception too: the worker goes on, and a session's state is in it."""
+    async with site.pool(Rude, durability="reply", max_workers=1, concurrency=concurrency) as pool:
+        pid = await pool.call("pid")
+        for name in RAISED:
+            check(await failure(pool.call("give", name)), "result_not_serializable", "completed")
+            items = pool.stream("items", name)
+            assert await anext(items) == 1
+            check(await failure(anext(items)), "result_not_serializable", "completed")
+            session = await pool.session(name)
+            assert await session.call("keep", name) == 1
+        assert len(pool.statistics().sessions_pinned) == len(RAISED)
+        assert await pool.call("pid") == pid
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_an_exception_that_cannot_be_asked_anything_costs_its_own_call(site, concurrency):
+    """What class it is of is asked of its type, never of itself; the worker goes on."""
+    async with site.pool(Rude, max_workers=1, concurrency=concurrency) as pool:
+        pid = await pool.call("pid")
+        told = check(await failure(pool.call("fail")), "handler_error", "completed")
+        assert told.type_name == f"{Shy.__module__}.Shy"
+        items = pool.stream("fail_late")
+        assert await anext(items) == 1
+        check(await failure(anext(items)), "handler_error", "completed")
+        assert await pool.call("pid") == pid
 
 
 @pytest.mark.parametrize(

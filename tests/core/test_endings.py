@@ -150,3 +150,19 @@ def test_an_error_carries_the_calls_number_and_attempts():
     (error,) = world.promises[call.id].told
     assert (error.call_id, error.code) == (call.id, "cancelled")
     assert world.machine.codes == {"cancelled": 1}
+
+
+class Shy(Exception):
+    """What it is may not be asked of itself."""
+
+    def __getattribute__(self, name: str):
+        raise ValueError(name)
+
+
+def test_an_exception_that_lies_about_its_class_ends_its_call():
+    """It came from a handler: the core asks its type, and its caller has it."""
+    world = pool()
+    call = world.submit()
+    world.machine.answered(call.worker, call.id, "failed", Shy(), 0.0, 0.0, 0, world.now)
+    assert call.ending == "failed"
+    assert world.machine.codes == {"handler_error": 1}

@@ -43,3 +43,18 @@ def test_a_class_without_a_readable_name_does_no_harm():
 
     kind = Silent("kind", (Exception,), {})
     assert told_of(kind()) == "an exception without a readable name in code without a place"
+
+
+def test_one_that_cannot_be_asked_anything_is_told_of_all_the_same():
+    """Whoever notes what a program's code raised can rely on it: neither attribute nor metaclass ends that."""
+
+    class Silent(type):
+        def __getattribute__(cls, name):
+            raise KeyboardInterrupt
+
+    class Shy(Exception, metaclass=Silent):
+        def __getattribute__(self, name):
+            raise SystemExit
+
+    told = told_of(raised(Shy()))
+    assert told.startswith("an exception without a readable name in inner (")

@@ -78,6 +78,21 @@ def test_a_call_that_cannot_be_sent_costs_nobody_behind_it(caplog):
     assert "it ends what it was about at most" in said
 
 
+def test_an_error_that_cannot_be_asked_anything_costs_nobody_behind_it():
+    """What class it is of is asked of its type: its own code may raise once more."""
+
+    class Shy(Exception):
+        def __getattribute__(self, name):
+            raise LookupError(name)
+
+    async def body(pool, engine):
+        engine.raises = [Shy()]
+        first, second = await callers(pool, 2)
+        assert (type(first), second) == (millpond.InternalError, 1)
+
+    run(body)
+
+
 def test_an_interrupt_reaches_the_loop_after_the_orders_behind_it():
     """KeyboardInterrupt and SystemExit are never kept from the program; what was ordered is carried out before."""
 

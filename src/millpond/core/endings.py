@@ -12,14 +12,14 @@ from millpond import events
 from millpond.core import affinity, hearing, warmup
 from millpond.core.call import ENDED, TRANSITIONS
 from millpond.core.tally import error_code, note_end
+from millpond.core.texts import is_pool_error
 from millpond.core.transitions import move
-from millpond.errors import PoolError
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
     from millpond.core.machine import Machine
     from millpond.core.operation import Operation
-    from millpond.errors import Ending
+    from millpond.errors import Ending, PoolError
 
 
 def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> None:
@@ -56,13 +56,13 @@ def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> No
 
 def _has_run(ending: Ending, error: object) -> bool:
     """Whether a call that was not answered well came back from its operation all the same."""
-    if isinstance(error, PoolError) and (error.code == "internal_error" or error.outcome == "not_started"):
+    if is_pool_error(error) and (error.code == "internal_error" or error.outcome == "not_started"):
         return False
     return ending == "failed"
 
 
 def _note_failure(m: Machine, call: Call, error: BaseException) -> None:
-    if isinstance(error, PoolError):
+    if is_pool_error(error):
         error.call_id, error.attempts = call.id, call.attempts
     code = error_code(error)
     m.codes[code] = m.codes.get(code, 0) + 1

@@ -12,7 +12,7 @@ from array import array
 from typing import TYPE_CHECKING
 
 from millpond.core.call import ENDINGS
-from millpond.errors import PoolError
+from millpond.core.texts import is_pool_error
 
 if TYPE_CHECKING:
     from typing import Any
@@ -40,7 +40,7 @@ _pack_into = ROW.pack_into
 
 def error_code(error: object) -> str:
     """The code a failed call is counted under."""
-    return error.code if isinstance(error, PoolError) else "handler_error"
+    return error.code if is_pool_error(error) else "handler_error"
 
 
 class Samples:

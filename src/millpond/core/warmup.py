@@ -13,9 +13,9 @@ from millpond import events
 from millpond.core import dispatch, endings, fleet, leaving, lifetime
 from millpond.core.call import QUEUED, Call
 from millpond.core.operation import Operation
-from millpond.core.texts import text_of
+from millpond.core.texts import is_pool_error, text_of
 from millpond.core.worker import DRAINING, GONE, READY, SPARE, START_FAILED, WARMING
-from millpond.errors import CLASSES, PoolError
+from millpond.errors import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +153,7 @@ def ended(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> Non
     """A command came to its end, in whatever way; the next is given when this step is over."""
     run: Run = call.ticket
     command = run.commands[len(run.steps)]
-    error = None if ending == "ok" or (isinstance(value, PoolError) and value.code in RAN) else value
+    error = None if ending == "ok" or (is_pool_error(value) and value.code in RAN) else value
     outcome = "ok" if error is None else ending
     if error is not None and call.leaving == "deadline_exceeded":
         outcome, error = "expired", CLASSES["deadline_exceeded"](f"it took longer than {command.deadline_s:g} s")
@@ -180,7 +180,7 @@ def _note_failure(m: Machine, run: Run, step: Step) -> None:
 
 
 def _text(error: object) -> str:
-    return str(error) if isinstance(error, PoolError) else text_of(error)
+    return str(error) if is_pool_error(error) else text_of(error)
 
 
 def _through(m: Machine, run: Run, now: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from types import TracebackType
 
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
 PLACES = 3  # of a traceback that are told, the innermost first
 
 
@@ -23,12 +24,18 @@ def escaped(text: str) -> str:
 
 def told_of(error: BaseException) -> str:
     """An exception's type and where it was raised, without its text: that is somebody else's and may hold anything."""
-    places = reversed(_places(error.__traceback__)[-PLACES:])
+    places = reversed(_places(traceback_of(error))[-PLACES:])
     try:
         name = str(type(error).__qualname__)
-    except Exception:  # its metaclass says so
+    except BaseException:  # its metaclass says so
         name = "an exception without a readable name"
     return escaped(" < ".join([f"{name} in " + next(places, "code without a place"), *places]))
+
+
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Where it was raised, whatever its class makes of that attribute."""
+    trace: TracebackType | None = _traceback_of(error)
+    return trace
 
 
 def _places(trace: TracebackType | None) -> list[str]:

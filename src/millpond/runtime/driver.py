@@ -278,7 +278,7 @@ class Driver:
                     verbs[verb](subject, detail)
                 return interrupt
             except BaseException as error:
-                if isinstance(error, INTERRUPTS):
+                if issubclass(type(error), INTERRUPTS):  # not `isinstance`, which would run its `__class__`
                     interrupt = error
                 self.orders.failed(verb, subject, detail, error)
 

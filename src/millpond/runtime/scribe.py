@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from millpond.core.texts import text_of
 from millpond.errors import StoreFailed
@@ -187,8 +187,8 @@ class Scribe:
 
 def as_failure(error: BaseException) -> StoreFailed:
     """The error as what a store may raise; anything else is the fault of one that was given by the user."""
-    if isinstance(error, StoreFailed):
-        return error
+    if issubclass(type(error), StoreFailed):  # not `isinstance`, which would run its `__class__`
+        return cast("StoreFailed", error)
     failure = StoreFailed(f"the session store raised {text_of(error)}")
     failure.__cause__ = error
     return failure

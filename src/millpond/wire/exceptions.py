@@ -82,7 +82,8 @@ def _as_handler_error(description: _Description) -> HandlerError:
 
 def _carried(error: BaseException) -> bytes | None:
     """The exception taken apart, if a trial puts it together again, as what it was and fit to be printed."""
-    if not isinstance(error, Exception) or isinstance(error, _NEVER_THEMSELVES):
+    kind = type(error)  # not `isinstance`, which would run its `__class__`
+    if not issubclass(kind, Exception) or issubclass(kind, _NEVER_THEMSELVES):
         return None
     try:
         data, classes = freeze_exception(error)
@@ -90,7 +91,7 @@ def _carried(error: BaseException) -> bytes | None:
         repr(twin), str(twin)
     except BaseException:
         return None
-    return data if type(twin) is type(error) and len(data) <= CARRIED_LIMIT else None
+    return data if type(twin) is kind and len(data) <= CARRIED_LIMIT else None
 
 
 def _restored(carried: bytes | None) -> Exception | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from millpond.logger.escaping import traceback_of
 from millpond.wire import segments
 from millpond.wire.codec import CodecError, Frozen
 from millpond.wire.exceptions import describe
@@ -19,8 +20,6 @@ from millpond.wire.frames import FAULT, RAISED, SAVED, SEGMENTED, pack
 from millpond.wire.wording import error_text, traceback_text, type_name
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from millpond.errors import Outcome
     from millpond.wire.buffers import SlotWriter
     from millpond.wire.codec import Codec
@@ -176,7 +175,7 @@ class Answers:
 
 def without_our_frames(error: BaseException) -> BaseException:
     """The exception with a traceback that begins in the handler's code."""
-    trace: TracebackType | None = error.__traceback__
+    trace = traceback_of(error)
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OUR_FRAMES):
         trace = trace.tb_next
     # Not by assignment: the class may have a __setattr__ of its own.

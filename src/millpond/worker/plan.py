@@ -170,7 +170,7 @@ def _ends_of(items: Any) -> tuple[Step, Step]:
 
 def _stream_over(runner: Runner, running: Running, error: BaseException, started: float) -> Plan:
     # A generator cannot raise these two by mistake: Python turns them into RuntimeError.
-    if isinstance(error, StopIteration | StopAsyncIteration):
+    if issubclass(type(error), StopIteration | StopAsyncIteration):
         yield from _ended(runner, running, getattr(error, "value", None), None, started)
     else:
         yield from _ended(runner, running, None, error, started)
@@ -205,7 +205,7 @@ def _not_opened(runner: Runner, running: Running, seat: Seat, error: BaseExcepti
     runner.end(fields, error)
     if runner.seats.get(seat.number) is seat:
         del runner.seats[seat.number]
-    if is_left and isinstance(error, runner.interruptions):
+    if is_left and issubclass(type(error), runner.interruptions):
         runner.answers.bare(INTERRUPTED, fields, started, ended, SESSION_FAILED)
     else:
         runner.answers.raised(fields, started, ended, error, SESSION_FAILED)
@@ -213,7 +213,7 @@ def _not_opened(runner: Runner, running: Running, seat: Seat, error: BaseExcepti
 
 def _unreadable(runner: Runner, running: Running, seat: Seat, error: BaseException, started: float) -> None:
     """The state it brought along cannot be decoded, by the code of this worker at least. The parent keeps it."""
-    if isinstance(error, runner.interruptions):
+    if issubclass(type(error), runner.interruptions):
         _not_opened(runner, running, seat, error, started)
         return
     fields = running.fields

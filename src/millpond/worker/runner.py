@@ -204,7 +204,7 @@ class Runner:
         self.end(fields, error)
         if fields[8]:
             ahead = self._leave_seat(fields, is_stopped, exported)
-        if is_stopped and isinstance(error, self.interruptions):
+        if is_stopped and issubclass(type(error), self.interruptions):
             self.answers.bare(INTERRUPTED, fields, started, ended, ahead=ahead)
         else:
             self.answers.raised(fields, started, ended, error, ahead=ahead)

@@ -176,6 +176,9 @@ class EngineEvents(Protocol):
     def all_told(self) -> None:
         """The answers that came together have been told."""
 
+    def untold(self, error: BaseException) -> None:
+        """Something that a worker said could not be told, because that raised: it is noted, and the rest is told."""
+
     def item(self, worker: Any, call_id: int, value: Any) -> None:
         """One item of a stream."""
 

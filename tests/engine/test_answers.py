@@ -155,3 +155,58 @@ def test_a_stream_of_any_bytes_is_facts_or_a_breach(loop: asyncio.AbstractEventL
         rig.check()
     finally:
         rig.link.close()
+
+
+class Failing(Told):
+    """Events of a pool that raises at some calls' answers."""
+
+    def __init__(self, raises: dict[int, BaseException]) -> None:
+        super().__init__()
+        self.raises = raises
+        self.untold_errors: list[BaseException] = []
+
+    def answered(self, worker: Any, call_id: int, kind: str, value: Any, *times: Any) -> None:
+        if call_id in self.raises:
+            raise self.raises.pop(call_id)
+        super().answered(worker, call_id, kind, value, *times)
+
+    def untold(self, error: BaseException) -> None:
+        self.untold_errors.append(error)
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_an_answer_that_cannot_be_told_loses_none_behind_it(loop: asyncio.AbstractEventLoop, error: BaseException):
+    """All that was read is told, what failed is noted, and a true interrupt goes on to the loop afterwards."""
+    rig = Rig(loop, "pickle")
+    told = rig.told = rig.answers._events = Failing({CALLS[1]: error})
+    stream = b"".join(honest(call, "pickle")[0] for call in CALLS)
+    if isinstance(error, Exception):
+        rig.hear(stream)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            rig.hear(stream)
+    assert [call for call, *_ in told.answers] == [CALLS[0], *CALLS[2:]]
+    assert told.untold_errors == [error]
+    rig.check()
+    rig.link.close()
+
+
+def test_an_answer_whose_value_raises_an_interrupt_ends_its_call(loop: asyncio.AbstractEventLoop, monkeypatch):
+    """Ctrl-C while a value is decoded: the worker has answered, so its place is free and the caller is told."""
+    rig = Rig(loop, "pickle")
+    thaw, stop = rig.answers._codec.thaw_result, [KeyboardInterrupt()]
+
+    def interrupted(body):
+        if stop:
+            raise stop.pop()
+        return thaw(body)
+
+    monkeypatch.setattr(rig.answers._codec, "thaw_result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        rig.hear(b"".join(honest(call, "pickle")[0] for call in CALLS))
+    assert [(call, kind) for call, kind, _ in rig.told.answers] == [(CALLS[0], "failed")] + [
+        (c, "ok") for c in CALLS[1:]
+    ]
+    assert rig.told.others["untold"] == 1
+    assert len(rig.link.free) == len(rig.link.calls)
+    rig.link.close()

@@ -6,15 +6,16 @@ msgpack nothing it sent is unpickled. Reading comes before (`inbox`), deciding a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from operator import length_hint
 from typing import Any
 
 from millpond.engine.apart import Apart
 from millpond.engine.bodies import Emitted, Hello, StartFailure, decoded, fault_of
 from millpond.engine.link import FAILED, READY, STARTING, WARMING, Link, Reading
 from millpond.engine.numbering import Numbering
-from millpond.errors import ResultNotSerializable
+from millpond.errors import InternalError, ResultNotSerializable
 from millpond.seams import AnswerKind, EngineEvents, HandlerFacts
 from millpond.wire import frames, segments
 from millpond.wire.codec import Codec, CodecError, Frozen, NotLoaded
@@ -64,13 +65,40 @@ class Answers:
         }
 
     def tell(self, link: Link, got: list[tuple[Fields, Body]]) -> None:
-        """Tell of every frame, in order; raises `ProtocolError` at the first that is wrong."""
+        """Tell of every frame, in order; raises `ProtocolError` at the first that is wrong.
+
+        One that cannot be told for any other reason costs its own call; a true interrupt is raised after the others.
+        """
+        frames_left, interrupt = iter(got), None
         try:
-            self._tell_each(link, got)
+            while True:
+                try:
+                    self._tell_each(link, frames_left)
+                    break
+                except ProtocolError:
+                    raise
+                except BaseException as error:
+                    if not issubclass(type(error), Exception):
+                        interrupt = error
+                    self._untold(link, got[-1 - length_hint(frames_left)][0], error)
         finally:
             self._events.all_told()
+        if interrupt is not None:
+            raise interrupt
 
-    def _tell_each(self, link: Link, got: list[tuple[Fields, Body]]) -> None:
+    def _untold(self, link: Link, fields: Fields, error: BaseException) -> None:
+        """A frame could not be told: its call, if it was to be answered, ends all the same."""
+        _, kind, flags, position, _, _, _, call_id, _, began, ended = fields
+        self._events.untold(error)
+        is_answer = frames.OK <= kind <= frames.SKIPPED and position < POSITIONS
+        if is_answer and link.calls[position] == call_id and call_id not in link.reading:
+            link.unravel(call_id)
+            link.settle(position)
+            link.asides.discard(call_id)
+            failure = InternalError("the answer came, and could not be told", outcome="completed")
+            self._events.answered(link.worker, call_id, "failed", failure, began, ended, flags)
+
+    def _tell_each(self, link: Link, got: Iterable[tuple[Fields, Body]]) -> None:
         calls, free, worker, incarnation = link.calls, link.free, link.worker, link.id
         thaw, answered = self._codec.thaw_result, self._events.answered
         ok, positions = frames.OK, POSITIONS

@@ -188,6 +188,10 @@ class Driver:
         """See `EngineEvents`."""
         self.carry_out()
 
+    def untold(self, error: BaseException) -> None:
+        """See `EngineEvents`."""
+        self.orders.faults.note("what a worker said", error, "it ends the call it was about at most")
+
     def item(self, worker: Worker, call_id: int, value: Any) -> None:
         """See `EngineEvents`. Items of a stream nobody reads any more are dropped."""
         call = worker.inflight.get(call_id)

@@ -70,6 +70,22 @@ async def test_utilization_is_told_once_a_second():
             assert [event.ratio for event in events.of("pool.utilization")] == [0.0, 0.5]
 
 
+async def test_a_fold_that_raises_ends_nothing():
+    """It is noted as a fault; the next one comes, and closing goes on to its end."""
+
+    def broken():
+        raise LookupError("no figures")
+
+    pool, clock = pool_of()
+    async with pool:
+        pool.metrics.fold = broken
+        await clock.advance(2.0)
+        assert await pool.call("greet", "Ann") == "hello Ann"
+        assert pool.statistics().faults == {"the fold of the metrics": 2}
+    assert pool.statistics().state == "closed"
+    assert pool.statistics().faults == {"the fold of the metrics": 3}
+
+
 def check_percentiles(told: Statistics, calls: int) -> None:
     """That there is a figure of so many calls wherever there is to be one."""
     assert set(told.percentiles) == set(WINDOWS)

@@ -19,7 +19,7 @@ from millpond.logger.pool_logger import PoolLogger
 from millpond.statistics import NO_PERCENTILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from millpond.alerts.alerts import Alerts
     from millpond.meter import Meter
@@ -118,9 +118,9 @@ class Monitors:
             return
         self._timer.cancel()
         self._timer = None
-        self.metrics.fold()
+        self._fold()
         if self._alerts is not None:
-            self._alerts.end()
+            self._safely("the end of the alerts", self._alerts.end)
         self._driver.sample(False)
         self._closed = self._loop.create_future()
         self._closing = threading.Thread(target=self._close, args=(self._loop, self._closed), name="millpond-monitors")
@@ -140,10 +140,20 @@ class Monitors:
 
     def _tick(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
         self._wait(loop, at)
-        self.metrics.fold()
+        self._fold()
         bus, meter = self._driver.bus, self._meter
         if meter is not None and bus.has_listener(PoolUtilization.name):
             bus.execute(PoolUtilization(meter.utilization, meter.busy_s, meter.available_s))
+
+    def _fold(self) -> None:
+        self._safely("the fold of the metrics", self.metrics.fold)
+
+    def _safely(self, what: str, job: Callable[[], object]) -> None:
+        """The pool serves, and closes, whatever its metrics come to."""
+        try:
+            job()
+        except Exception as error:
+            self._driver.orders.faults.note(what, error)
 
     def _evaluate(self, _metrics: MetricsCollector) -> None:
         self.alerts.evaluate()

@@ -7,6 +7,7 @@ import pytest
 import millpond
 from millpond.labels import check_label, is_label, made_label
 from millpond.telemetry.bus import Bus
+from millpond.testing import FakeEngine
 from millpond.worker.handler import facts_of
 
 HALF = "user-\udcff"  # what os.fsdecode makes of b"user-\xff"
@@ -55,3 +56,46 @@ def test_a_function_is_known_by_a_name_that_can_travel():
     assert made_label(HALF) == "user-\\udcff"
     assert len(made_label(LONG).encode()) == 256
     assert made_label("") == "nameless"
+
+
+class Named(str):
+    """A name of the program's own kind."""
+
+    __slots__ = ()
+
+    def __hash__(self):
+        raise LookupError
+
+    __len__ = __eq__ = __str__ = encode = __hash__
+
+
+def test_a_name_of_a_subclass_is_taken_as_plain_text():
+    """Nothing runs its methods, and it travels: an enumeration's member, markup, a path's name."""
+    assert type(check_label("a name", Named("user"))) is str
+    with pytest.raises(ValueError, match="1 to 256 bytes"):
+        check_label("a name", Named())
+
+
+async def test_a_session_is_one_whatever_kind_its_name_is_of():
+    """By `pool.session` and by `options(session=...)`."""
+
+    class Notebook:
+        def note(self, *, session):
+            session.state["n"] = session.state.get("n", 0) + 1
+            return session.state["n"], type(session.id) is str
+
+    async with millpond.Pool(Notebook, engine=FakeEngine(), max_workers=1) as pool:
+        handle = await pool.session(Named("user"))
+        assert await handle.call("note") == (1, True)
+        assert await pool.options(session=Named("user")).call("note") == (2, True)
+        assert await pool.options(session="user").call("note") == (3, True)
+
+
+def test_a_choice_that_is_none_is_refused_where_the_session_is_named():
+    """As the pool's own setting would be."""
+    pool = millpond.Pool(None)
+    with pytest.raises(ValueError, match="affinity must be one of 'strict', 'fail_fast', 'hint', not 'sticky'"):
+        pool.session("user", affinity="sticky")
+    with pytest.raises(ValueError, match="on_restore must be one of"):
+        pool.session("user", on_restore=[])
+    pool.close_unopened()

@@ -112,6 +112,13 @@ def test_no_number_is_no_number():
         Settings(deadline=math.nan)
 
 
+@pytest.mark.parametrize("name", ["deadline", "max_workers"])
+def test_a_number_beyond_all_floats_is_out_of_bounds(name):
+    """And no other error."""
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        Settings(**{name: 10**400})
+
+
 def test_a_deadline_has_an_end_a_clock_can_reach():
     """What is longer than years is said by `None`; the timers' arithmetic need not bear it."""
     assert Settings(deadline=1e8).deadline == 1e8

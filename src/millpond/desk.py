@@ -58,7 +58,13 @@ class Options:
                 raise TypeError(f"unknown option {name!r}; did you mean {nearest(name, _CHECKS)!r}?")
             if not _CHECKS[name](value):
                 raise ValueError(f"option {name} cannot be {value!r}{_BOUNDS.get(name, '')}")
-        return replace(self, **changes)
+        return replace(self, **{name: _plain(name, value) for name, value in changes.items()})
+
+
+def _plain(name: str, value: Any) -> Any:
+    """The value as what it is a subclass of: the core compares and adds it, and runs nobody's methods."""
+    kind = _KINDS.get(name)
+    return value if kind is None or value is None else kind(value)
 
 
 def _is_duration(value: Any) -> bool:
@@ -75,8 +81,9 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "session": lambda value: value is None or is_label(value),
     "idempotent": lambda value: isinstance(value, bool),
     "priority": _is_priority,
-    "on_cancel": lambda value: value in ("interrupt", "abandon"),
+    "on_cancel": lambda value: isinstance(value, str) and str.__str__(value) in ("interrupt", "abandon"),
 }
+_KINDS: dict[str, Callable[[Any], Any]] = {"deadline": float, "priority": int, "session": str.__str__}
 _BOUNDS = {
     "deadline": f"; it is from 0 to {LONGEST_DEADLINE_S:g} seconds, or None for none",
     "session": f"; it is an open session's id, 1 to {LONGEST_BYTES} bytes of UTF-8",
@@ -126,7 +133,10 @@ class Desk:
 
         `early` is the same call as it was made out while the pool opened.
         """
-        known = self._operations.get(name)
+        try:
+            known = self._operations.get(name)
+        except TypeError:  # no name can be looked up by what has no hash
+            raise self._unknown(name) from None
         if known is None:
             if self._machine.state == OPENING and isinstance(name, str):
                 return self._early(

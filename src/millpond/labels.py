@@ -10,21 +10,25 @@ LONGEST_BYTES = 256
 
 def is_label(value: object) -> bool:
     """Whether it is a string of 1 to 256 bytes of UTF-8."""
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_BYTES:
+    if not isinstance(value, str):
         return False
+    text = str.__str__(value)
     try:
-        return len(value.encode()) <= LONGEST_BYTES
+        return 0 < len(text) <= LONGEST_BYTES and len(text.encode()) <= LONGEST_BYTES
     except UnicodeEncodeError:  # half of a surrogate pair, as `os.fsdecode` makes of bytes that are no UTF-8
         return False
 
 
 def check_label(what: str, value: object) -> str:
-    """The name. Raises `TypeError` for what is no string, `ValueError` for what is not 1 to 256 bytes of UTF-8."""
+    """The name as plain text, of a subclass of `str` too.
+
+    Raises `TypeError` for what is no string, `ValueError` for what is not 1 to 256 bytes of UTF-8.
+    """
     if not isinstance(value, str):
         raise TypeError(f"{what} is a string, not {value!r}")
     if not is_label(value):
         raise ValueError(f"{what} is 1 to {LONGEST_BYTES} bytes of UTF-8, not {value[:LONGEST_BYTES]!r}")
-    return value
+    return str.__str__(value)
 
 
 def made_label(text: str) -> str:

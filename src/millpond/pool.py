@@ -32,7 +32,7 @@ from millpond.runtime.resizing import resize
 from millpond.runtime.signals import ClosingOnSignals
 from millpond.runtime.storing import make_keeper
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource
-from millpond.settings import BOUNDS, Affinity, OnRestore, Settings, make_settings
+from millpond.settings import BOUNDS, Affinity, OnRestore, Settings, check_choice, make_settings
 from millpond.statistics import Statistics, collect
 from millpond.stub import PoolStub
 from millpond.telemetry.bus import Bus
@@ -194,9 +194,13 @@ class Pool(Calls):
         """A handle that opens the session, or joins the open one, when it is entered or awaited.
 
         `reopen` starts a lost session anew, one generation higher; `affinity` and `on_restore` override the pool's
-        settings. Raises `TypeError` or `ValueError` unless the id is a string of 1 to 256 bytes of UTF-8.
+        settings. Raises `TypeError` or `ValueError` unless the id is a string of 1 to 256 bytes of UTF-8, and
+        `ValueError` for an `affinity` or `on_restore` that the settings do not know.
         """
-        return SessionHandle(self, check_label("a session id", session_id), affinity, reopen, on_restore)
+        session_id = check_label("a session id", session_id)
+        how = None if affinity is None else check_choice("affinity", affinity)
+        then = None if on_restore is None else check_choice("on_restore", on_restore)
+        return SessionHandle(self, session_id, how, reopen, then)
 
     async def resize(self, *, min_workers: int | None = None, max_workers: int | None = None) -> None:
         """Set new bounds, and wait until the floor is ready. Busy workers and workers with sessions are never ended.

@@ -239,6 +239,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return meant if meant in known else difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
 
 
+def check_choice(name: str, value: object) -> Any:
+    """The choice that was made of a setting's. Raises `ValueError` for what is none of them."""
+    _check(FIELDS[name], value, _HINTS[name])
+    choices = _accepted(_HINTS[name]).choices
+    return choices[choices.index(value)]
+
+
 def _check(field: dataclasses.Field[Any], value: Any, hint: Any) -> None:
     """Raise `TypeError` or `ValueError` if `value` does not fit what the field declares."""
     accepted = _accepted(hint)
@@ -257,7 +264,11 @@ def _check(field: dataclasses.Field[Any], value: Any, hint: Any) -> None:
 
 def _check_range(field: dataclasses.Field[Any], value: float) -> None:
     low, high, unit = field.metadata["low"], field.metadata["high"], field.metadata["unit"]
-    if math.isnan(value) or (low is not None and value < low) or (high is not None and value > high):
+    if (
+        (isinstance(value, float) and math.isnan(value))
+        or (low is not None and value < low)
+        or (high is not None and value > high)
+    ):
         bounds = f"from {low} " + (f"to {high}" if high is not None else "up")
         raise ValueError(f"{field.name} must be {bounds} {unit}".rstrip() + f", not {value!r}")
 

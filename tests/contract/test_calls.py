@@ -21,6 +21,7 @@ WRONG_CALLS = [
     ("open_session", (1,), {}, "has no operation 'open_session'"),
     ("__init__", (), {}, "has no operation '__init__'"),
     (double, (), {}, "functions go to pool.run()"),
+    (["greet"], (), {}, "the first argument is the operation's name, not ['greet']"),
     ("greet", (), {}, "is missing 'name'"),
     ("greet", ("a", "b", "c"), {}, "takes 2 positional arguments but 3 were given"),
     ("greet", ("a",), {"volume": 11}, "unexpected keyword argument 'volume'"),
@@ -30,6 +31,24 @@ WRONG_CALLS = [
     ("say", ("word",), {"session": 1}, "receives its session from the pool"),
     ("count", (3,), {}, "use pool.stream()"),
 ]
+
+
+class Strange(float):
+    """A number that cannot be reckoned with."""
+
+    def __add__(self, _other):
+        raise ArithmeticError
+
+    __radd__ = __mul__ = __rmul__ = __add__
+
+
+class StrangeInt(int):
+    """Another."""
+
+    def __mul__(self, _other):
+        raise ArithmeticError
+
+    __rmul__ = __mul__
 
 
 async def test_each_caller_gets_its_own_answer(site):
@@ -233,6 +252,8 @@ async def test_options_are_checked_and_never_mixed_with_arguments(near_site):
         for wrong in ({"deadline": -1}, {"priority": 1.5}, {"on_cancel": "ignore"}, {"idempotent": 1}, {"session": 7}):
             with pytest.raises(ValueError, match="cannot be"):
                 pool.options(**wrong)
+        strange = {"deadline": Strange(9), "priority": StrangeInt(1)}
+        assert await pool.options(**strange).call("greet", "Ann") == "hello Ann!"
         for beyond in ({"deadline": 1.1e8}, {"deadline": 1e400}, {"priority": 2**31 + 1}, {"priority": -(10**400)}):
             with pytest.raises(ValueError, match=r"it is .* to "):
                 pool.options(**beyond)

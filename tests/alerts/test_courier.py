@@ -24,7 +24,7 @@ class Steady:
 class Channel:
     """Fails as often as it is told to, and may be held up."""
 
-    def __init__(self, *failures: Exception) -> None:
+    def __init__(self, *failures: BaseException) -> None:
         self.name = "test"
         self.failures = list(failures)
         self.told: list[Notification] = []
@@ -79,6 +79,25 @@ def test_what_fails_is_tried_again(hired):
     facts = courier.facts()
     assert len(channel.told) == 1
     assert (facts.sent, facts.failed, facts.retries, facts.last_error) == (1, 0, 3, "")
+
+
+class Mute(BaseException):
+    """No `Exception`, and its text cannot be had."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), Mute()], ids=["SystemExit", "Mute"])
+def test_a_channel_that_raises_what_is_no_exception_is_asked_again(hired, error):
+    """Its thread is the pool's own: it would be told nothing any more."""
+    channel = Channel(error)
+    courier = hired(channel)
+    courier.put(notification("a"))
+    for _ in range(2):
+        assert channel.entered.acquire(timeout=UPPER_BOUND_S)
+    courier.close(UPPER_BOUND_S)
+    assert [names(one) for one in channel.told] == [["a:firing"]]
 
 
 def test_what_is_undeliverable_is_not_tried_again(hired, caplog):

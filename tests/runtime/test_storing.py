@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millpond.errors import StoreFailed
+from millpond.logger.delivery import DELIVERY
 from millpond.runtime import scribe, storing
 from millpond.runtime.storing import Keeper, make_keeper
 from millpond.seams import SessionRecord
@@ -206,6 +207,7 @@ async def test_the_first_failure_of_a_row_is_logged(caplog):
             await desk.hear(2 * version + 2)
             desk.recall("read", "kept")
             await desk.hear(2 * version + 3)
+    assert DELIVERY.settle(20)
     assert caplog.text.count("the session store fails") == 2
     assert "the disk is full" not in caplog.text
 
@@ -242,6 +244,66 @@ async def test_a_store_that_raises_what_is_no_exception_ends_no_thread(error):
         assert told[0][2].startswith(f"the session store raised {type(error).__name__}: ")
         desk.put("second", record(version=1))
         assert (await desk.hear(2))[1] == ("second", None, "")
+
+
+class Full(StoreFailed):
+    """A store's own, which cannot be made again from what it says."""
+
+    def __init__(self, disk: str, size: int) -> None:
+        super().__init__(f"{disk} is full at {size}")
+
+
+async def test_a_failure_of_a_stores_own_class_reaches_its_caller_and_no_other():
+    """Each caller's error is an object of the pool's own; the store's is its cause."""
+    store, errors = SlowStore(), list[StoreFailed]()
+    async with Desk(store) as desk:
+        store.failures.append(Full("sda", 7))
+        desk.keeper.store(record("a"), lambda _, error: errors.append(error))
+        desk.put("second", record("b"))
+        await desk.hear(1)
+    assert "sda is full at 7" in str(errors[0])
+    assert type(errors[0].__cause__) is Full
+
+
+@pytest.mark.parametrize("store", [SlowStore(), MemoryStore()], ids=["slow", "immediate"])
+async def test_what_is_no_record_is_that_sessions_failure(store):
+    """A store of the user's may give anything; who waits behind it is told."""
+    async with Desk(store) as desk:
+        desk.put("kept", record("b"))
+        get, store.get = store.get, lambda name: {"id": name} if name == "a" else get(name)
+        desk.recall("wrong", "a")
+        desk.recall("right", "b")
+        told = {label: (state, error) for label, state, error in await desk.hear(3)}
+        assert "AttributeError" in told["wrong"][1]
+        assert told["right"] == (b"state", "")
+
+
+async def test_a_store_that_exits_while_it_is_opened_fails_the_opening():
+    """Its thread is the pool's own, and the pool waits for it."""
+    store = SlowStore()
+    store.open = raising(SystemExit(3))
+    with pytest.raises(StoreFailed, match="SystemExit"):
+        await Desk(store).keeper.open()
+
+
+@pytest.mark.parametrize("store", [SlowStore(), MemoryStore()], ids=["slow", "immediate"])
+async def test_a_store_that_cannot_be_closed_keeps_no_pool_open(store, caplog):
+    """It is logged; everything was told before."""
+    async with Desk(store) as desk:
+        desk.put("kept", record())
+        store.close = raising(OSError())
+    assert desk.told == [("kept", None, "")]
+    assert DELIVERY.settle(20)
+    assert "the session store could not be closed" in caplog.text
+
+
+def raising(error: BaseException):
+    """A method that raises it."""
+
+    def method():
+        raise error
+
+    return method
 
 
 async def test_an_order_that_cannot_be_made_out_leaves_nobody_waiting():

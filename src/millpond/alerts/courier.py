@@ -16,6 +16,7 @@ from typing import Protocol
 
 from millpond.alerts.notify import Notification
 from millpond.alerts.states import RESOLVED
+from millpond.core.texts import text_of, words_of
 from millpond.logger.escaping import escaped
 from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import Chance
@@ -176,9 +177,9 @@ class Courier:
         try:
             self.channel.deliver(notification)
         except Undeliverable as refusal:
-            error, is_final = escaped(str(refusal)) or "refused", True
-        except Exception as failure:
-            error = escaped(f"{type(failure).__name__}: {failure}")
+            error, is_final = escaped(words_of(refusal)) or "refused", True
+        except BaseException as failure:  # nobody interrupts this thread: whatever it is, it is the channel's
+            error = escaped(text_of(failure))
         with self._changed:
             self._last_error = error
         return error, is_final

@@ -10,10 +10,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from millpond.core.texts import text_of
 from millpond.errors import StoreFailed
+from millpond.logger.pool_logger import PoolLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from millpond.seams import SessionRecord, SessionStore
 
     Told = tuple[int, SessionRecord | None, StoreFailed | None]  # number of the order, what was read, what went wrong
+
+log = PoolLogger("millpond")
 
 MOST_RECORDS = 256  # in one commit: a read waits for one at most
 MOST_BYTES = 4 * 1024 * 1024  # of states in one commit, unless a single one is larger
@@ -116,13 +119,13 @@ class Scribe:
         try:
             self._store.open()
             prepare()
-        except Exception as error:
-            started(error)
+        except BaseException as error:  # nobody interrupts this thread: whatever it is, it is the store's
+            started(as_failure(error))
         else:
             started(None)
             self._serve()
         finally:
-            self._store.close()
+            close(self._store)
             ended()
 
     def _serve(self) -> None:
@@ -149,9 +152,9 @@ class Scribe:
             return order, waiting, None
         try:
             found = self._store.get(session_id)
+            is_erased = found is not None and found.generation <= self._unerased.get(session_id, 0)
         except BaseException as error:
             return order, None, as_failure(error)
-        is_erased = found is not None and found.generation <= self._unerased.get(session_id, 0)
         return order, None if is_erased else found, None
 
     def _next_batch(self) -> dict[str, _Write]:
@@ -185,10 +188,18 @@ class Scribe:
         return [(order, None, failure) for write in batch.values() for order in write.orders]
 
 
+def close(store: SessionStore) -> None:
+    """Close a store; what it raises then is logged, and changes nothing for those who were told."""
+    try:
+        store.close()
+    except Exception as error:
+        log.raised(error, "the session store could not be closed")
+
+
 def as_failure(error: BaseException) -> StoreFailed:
     """The error as what a store may raise; anything else is the fault of one that was given by the user."""
-    if issubclass(type(error), StoreFailed):  # not `isinstance`, which would run its `__class__`
-        return cast("StoreFailed", error)
+    if type(error) is StoreFailed:  # one of a class of the store's own may not be made again for each who waits
+        return error
     failure = StoreFailed(f"the session store raised {text_of(error)}")
     failure.__cause__ = error
     return failure

@@ -16,13 +16,13 @@ from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from millpond.core.texts import text_of
 from millpond.errors import StoreFailed
 from millpond.logger.pool_logger import PoolLogger
-from millpond.runtime.scribe import Scribe, as_failure
+from millpond.runtime.scribe import Scribe, as_failure, close
 from millpond.sessions.memory import MemoryStore
 from millpond.sessions.sqlite import SqliteStore
 from millpond.wire import segments
-from millpond.wire.frames import ProtocolError
 from millpond.wire.segments import Parts
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ class Keeper:
             else:
                 await self._start()
         except Exception as error:
-            raise not_started(as_failure(error)) from error
+            failure = not_started(as_failure(error))
+            raise failure from failure.__cause__
         self._is_open = True
 
     async def close(self) -> None:
@@ -95,7 +96,7 @@ class Keeper:
             await self._finish(self._scribe)
             self._tell([(n, None, StoreFailed("the pool closed before it was written")) for n in self._waiting])
         else:
-            self._store.close()
+            close(self._store)
 
     async def _start(self) -> None:
         self._loop = loop = asyncio.get_running_loop()
@@ -222,14 +223,15 @@ class Keeper:
         return replace(record, state=state, kind=kind, saved_at=self._wall_clock())
 
     def _unpacked(self, record: SessionRecord) -> tuple[SessionRecord | None, StoreFailed | None]:
-        codec, mark, _ = record.kind.partition(PARTS)
-        if codec != self._codec:
-            return None, StoreFailed(f"the session was stored under codec={codec!r}, and the pool has {self._codec!r}")
         try:
+            codec, mark, _ = record.kind.partition(PARTS)
+            if codec != self._codec:
+                told = f"the session was stored under codec={codec!r}, and the pool has {self._codec!r}"
+                return None, StoreFailed(told)
             state = _checked(record.state) if mark else record.state
-        except ProtocolError as error:
-            return None, StoreFailed(f"the session's record in the store is damaged: {error}")
-        return replace(record, state=state), None
+            return replace(record, state=state), None
+        except Exception as error:  # whatever a store takes for a record
+            return None, StoreFailed(f"the session's record in the store is damaged: {text_of(error)}")
 
 
 def make_keeper(settings: Settings, pool_name: str, wall_clock: Callable[[], float] = time.time) -> Keeper:

@@ -191,7 +191,7 @@ async def _one(pool: millpond.Pool, operation: str, token: str, chance: random.R
         call = pool.options(deadline=limit, on_cancel=chance.choice(["interrupt", "abandon"])).call
         try:
             return "in time" if await call(operation, *arguments) == token else "foreign"
-        except millpond.DeadlineExceeded:
+        except (millpond.DeadlineExceeded, millpond.Overloaded):  # in time neither way
             return "deadline"
     task = asyncio.create_task(
         pool.options(on_cancel=chance.choice(["interrupt", "abandon"])).call(operation, *arguments)

@@ -91,6 +91,7 @@ async def test_a_call_taken_back_does_not_count_as_begun(tmp_path: Path) -> None
 @on_a_loop
 async def test_a_hundred_deaths_leave_nothing() -> None:
     """No descriptor, no thread, no zombie, and not ten megabytes."""
+    children = set(psutil.Process().children())
     async with engine_for(Plain) as rig:
         for _ in range(3):
             await _live_and_die(rig)
@@ -99,11 +100,11 @@ async def test_a_hundred_deaths_leave_nothing() -> None:
         for _ in range(100):
             await _live_and_die(rig)
         gc.collect()
-        assert descriptors() == before
+        assert descriptors() <= before
         assert set(threading.enumerate()) <= threads
         assert not psutil.Process(rig.warden).children(recursive=True)
         assert psutil.Process().memory_info().rss - memory < 10 << 20
-    assert not psutil.Process().children()
+    assert set(psutil.Process().children()) <= children
 
 
 async def _live_and_die(rig: Rig) -> None:

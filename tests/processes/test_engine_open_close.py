@@ -48,7 +48,7 @@ async def test_an_image_that_cannot_be_made_is_said_at_opening(refusal: str) -> 
     assert all(word in str(caught.value) for word in words)
     assert str(caught.value).endswith(words[0]) or not words[0].startswith(("ModuleNotFound", "LookupError"))
     assert not kernel.carriers(spec.run_id)
-    assert descriptors() == before
+    assert descriptors() <= before
     await engine.close()
 
 
@@ -82,7 +82,7 @@ async def test_cancelling_open_leaves_nothing() -> None:
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert not kernel.carriers(spec.run_id)
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 @on_a_loop
@@ -108,7 +108,7 @@ async def test_closing_tells_every_death_and_frees_everything() -> None:
         await asyncio.gather(rig.engine.close(), rig.engine.close())
         assert {fact[1] for fact in rig.events.of("gone")} == {idle, running, starting}
         await rig.engine.close()
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 @on_a_loop
@@ -125,7 +125,7 @@ async def test_a_cancelled_close_still_ends_everything() -> None:
             await closing
         assert not kernel.carriers(rig.run_id)
         assert rig.events.of("gone", worker)
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 @on_a_loop
@@ -159,7 +159,7 @@ async def test_a_start_without_descriptors_fails_alone() -> None:
         for fact in rig.events.of("ready")[1:]:
             rig.engine.kill(fact[1])
             await rig.events.wait("gone", fact[1])
-        assert descriptors() == before
+        assert descriptors() <= before
 
 
 async def _settled(rig: Rig, worker: Worker) -> None:

@@ -198,13 +198,14 @@ def test_listeners_are_called_after_each_fold_and_see_it(watched):
     assert seen == [{"ok": 1}, {"ok": 2}]
 
 
-def test_a_listener_that_raises_is_logged_once_and_called_again(watched, caplog):
+@pytest.mark.parametrize("kind", [ZeroDivisionError, GeneratorExit])
+def test_a_listener_that_raises_is_logged_once_and_called_again(watched, caplog, kind):
     """One bad moment ends no alerting: it is counted in health's notes, and the others are called too."""
     called = []
 
     def bad(_collector):
         called.append(1)
-        raise ZeroDivisionError
+        raise kind
 
     watched.collector.on_fold(bad)
     watched.collector.on_fold(lambda _: called.append(2))

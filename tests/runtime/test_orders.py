@@ -116,33 +116,35 @@ def test_an_interrupt_reaches_the_loop_after_the_orders_behind_it():
 class Tracer:
     """A trace source that fails at one place."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, kind: type[BaseException] = RuntimeError) -> None:
         self.where = where
+        self.kind = kind
         self.ended = 0
 
     def begin(self, operation, attributes):
         if self.where == "begin":
-            raise RuntimeError("no exporter")
+            raise self.kind("no exporter")
         return self
 
     @property
     def header(self):
         if self.where == "header":
-            raise RuntimeError("no header")
+            raise self.kind("no header")
         return 7 if self.where == "kind of header" else b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01"
 
     def end(self, ending, code, error):
         self.ended += 1
         if self.where == "end":
-            raise RuntimeError("exporter broke")
+            raise self.kind("exporter broke")
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, asyncio.CancelledError, GeneratorExit])
 @pytest.mark.parametrize("where", ["begin", "header", "kind of header", "end"])
-def test_a_tracer_that_raises_costs_no_answer(where):
+def test_a_tracer_that_raises_costs_no_answer(where, kind):
     """Calls go on without their trace, and the tracer is asked again for the next one."""
 
     async def body(pool, engine):
-        pool.trace_source = tracer = Tracer(where)
+        pool.trace_source = tracer = Tracer(where, kind)
         assert await callers(pool, 3) == [0, 1, 2]
         assert pool.trace_source is tracer
         assert tracer.ended == (3 if where == "end" else 0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -200,7 +199,9 @@ class MetricsCollector:
         for listener in list(self._listeners):
             try:
                 listener(self)
-            except (Exception, CancelledError) as error:
+            except BaseException as error:
+                if issubclass(type(error), KeyboardInterrupt | SystemExit):
+                    raise
                 if not self._raised:
                     log.raised(error, "a listener raised after a fold; it is called again after the next")
                 self._raised += 1

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millpond.core.tally import error_code
+from millpond.errors import Interrupted
+from millpond.runtime.faults import INTERRUPTS
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -32,7 +34,8 @@ class ContainedTrace:
         """See `Trace`."""
         try:
             self._trace.end(ending, code, error)
-        except Exception as failure:
+        except BaseException as failure:
+            _let_interrupts_pass(failure)
             self._faults.note(TRACER, failure, "its call is answered all the same")
 
 
@@ -41,7 +44,8 @@ def begin(source: TraceSource, call: Call, pool_name: str, faults: Faults) -> Co
     try:
         trace = source.begin(call.op.name, {"pool": pool_name, "call": call.id})
         return None if trace is None else ContainedTrace(trace, faults)
-    except Exception as failure:
+    except BaseException as failure:
+        _let_interrupts_pass(failure)
         faults.note(TRACER, failure, "the call goes on without its trace")
         return None
 
@@ -52,3 +56,9 @@ def end(call: Call, ending: str, value: Any) -> None:
     if trace is not None:
         error = None if ending == "ok" else value
         trace.end(ending, None if error is None else error_code(error), error)
+
+
+def _let_interrupts_pass(failure: BaseException) -> None:
+    """They may be meant for who makes the call; what else a tracer raises, a CancelledError too, is its own."""
+    if issubclass(type(failure), (*INTERRUPTS, Interrupted)):
+        raise failure

@@ -78,3 +78,25 @@ def test_a_backlog_is_not_forgotten_when_the_pool_shrinks():
     world.bury(process)
     world.run_out()
     assert waiting.ending == "ok"
+
+
+def test_a_pool_that_lets_nothing_wait_starts_a_worker_for_what_it_refuses():
+    """With min_workers=0 and max_queued=0 it would refuse for ever."""
+    world = World(min_workers=0, max_workers=2, max_queued=0).begin()
+    assert world.submit().code == "queue_full"
+    world.advance(0.0)
+    world.get_ready(world.all[0])
+    assert world.submit().state == "running"
+
+
+def test_a_pool_that_lets_nothing_wait_grows_for_what_it_refuses():
+    """Calls that come while its workers are busy are demand, though none of them waits."""
+    world = World(min_workers=1, max_workers=2, max_queued=0)
+    world.advance(0.3)
+    world.begin()
+    world.submit()
+    world.claim(world.all[0])
+    for _ in range(20):
+        assert world.submit().code == "queue_full"
+        world.advance(0.1)
+    assert len(world.processes) == 2

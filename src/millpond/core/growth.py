@@ -12,21 +12,29 @@ from typing import TYPE_CHECKING
 from millpond.core import fleet, lifetime, staffing
 from millpond.core.sizing import Backlog
 from millpond.core.worker import READY
+from millpond.errors import Overloaded
 
 if TYPE_CHECKING:
     from millpond.core.machine import Machine
     from millpond.core.queue import CallQueue
-    from millpond.errors import Overloaded
+    from millpond.errors import PoolError
 
 GROW_AGAIN_S = 0.1  # seconds between looks at a backlog
 SAMPLED = 1000  # waiting calls whose expected work is added up; beyond, the rest is taken to be like them
 
 
-def note_turned_away(m: Machine, error: Overloaded, now: float) -> None:
-    """A call was refused because others wait: it is demand as they are."""
-    if m.sizing.wanted < m.sizing.high:
+def note_turned_away(m: Machine, error: PoolError, now: float) -> None:
+    """A call was refused because others wait, or because none may: it is demand as they are."""
+    if m.sizing.wanted >= m.sizing.high:
+        return
+    if isinstance(error, Overloaded):
         m.turned_away.add(error.service_s, now + error.allowed_s, now)
-        m.backlog_seen(now)
+    elif error.code == "queue_full" and not m.queued:  # what is queued is demand enough
+        again_s = error.retry_after or 0.0  # about what it takes
+        m.turned_away.add(again_s, now + again_s, now)
+    else:
+        return
+    m.backlog_seen(now)
 
 
 def look_at_backlog(m: Machine, now: float) -> None:

@@ -39,7 +39,7 @@ from millpond.core.records import Records
 from millpond.core.sizing import GROW_AFTER
 from millpond.core.standstill import LATE_S
 from millpond.core.worker import READY, Worker
-from millpond.errors import Overloaded, PoolError
+from millpond.errors import PoolError
 from millpond.seams import FUNCTION
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ class Machine(Records):
         self.counts["rejected"] += 1
         self.codes[code] = self.codes.get(code, 0) + 1
         self.say(events.CallRefused, code)
-        if isinstance(error, Overloaded):
-            growth.note_turned_away(self, error, now)
+        growth.note_turned_away(self, error, now)
         return error
 
     def submit(self, call: Call, now: float, was_asked: bool = False) -> None:

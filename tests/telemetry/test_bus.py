@@ -137,12 +137,13 @@ def test_a_listener_that_raises_is_detached_loudly_and_alone(caplog, error):
     assert "no more paper" not in line
 
 
-def test_an_error_that_cannot_be_told_does_no_harm():
-    """Not even a listener's exception that fails to say what it is stops the others."""
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
+def test_an_error_that_cannot_be_told_does_no_harm(kind):
+    """Not even a listener's exception that fails to say what it is stops the others; where it was raised is told."""
 
     class Mute(Exception):
         def __repr__(self):
-            raise RuntimeError("no words either")
+            raise kind("no words either")
 
     def broken(event):
         raise Mute
@@ -151,7 +152,29 @@ def test_an_error_that_cannot_be_told_does_no_harm():
     bus.attach("broken", None, broken)
     bus.attach("sound", None, seen.append)
     bus.execute(OPEN)
-    assert (seen, bus.removed) == ([OPEN], {"broken": "Mute"})
+    assert seen == [OPEN]
+    assert ".Mute in broken (" in bus.removed["broken"]
+
+
+def test_a_callback_that_raises_keeps_nothing_from_the_others(caplog):
+    """Neither an event from other listeners, nor the change from other callbacks; who attaches is not to blame."""
+
+    def broken():
+        raise LookupError
+
+    def bad(_event):
+        raise ValueError
+
+    bus, seen, changes = Bus(), [], []
+    bus.on_change(broken)
+    bus.on_change(lambda: changes.append(bus.has_listener(OPEN.name)))
+    bus.attach("bad", None, bad)
+    bus.attach("good", None, seen.append)
+    bus.execute(OPEN)
+    assert seen == [OPEN]
+    assert list(bus.removed) == ["bad"]
+    assert changes == [True, True, True]
+    assert "after listeners came or went" in caplog.text
 
 
 def test_what_is_kept_of_thrown_off_listeners_is_bounded():

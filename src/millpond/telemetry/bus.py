@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, overload
 
 from millpond.events import Event, UserEvent
+from millpond.logger.escaping import told_of
 from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import RESERVED_EVENTS
 from millpond.telemetry.listening import Listener, ListenerFacts, Listening, Wanted, check_name
@@ -116,7 +117,12 @@ class Bus:
         self._attached = attached
         self._routes = _Routes(attached.values())
         for callback in self._on_change:
-            callback()
+            try:
+                callback()
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # the others have to know, and whoever attached or raised is not to blame
+                log.raised(error, "a callback raised after listeners came or went; it is called again the next time")
 
     # Saying
 
@@ -208,5 +214,5 @@ def own_name(name: object) -> str:
 def _told(error: BaseException) -> str:
     try:
         return repr(error)
-    except Exception:
-        return type(error).__name__
+    except BaseException:  # it is a listener's, and so is its `__repr__`
+        return told_of(error)

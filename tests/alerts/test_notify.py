@@ -173,6 +173,13 @@ def test_a_silence_of_everything_is_refused(matchers):
         Silences().add(matchers, 0.0, 60.0, "", "")
 
 
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+def test_a_silence_lasts_some_time(seconds):
+    """One that covers nothing would stand among the others and look as if it did."""
+    with pytest.raises(ValueError, match="lasts longer than 0 s"):
+        Silences().add('alertname="A"', 100.0, seconds, "", "")
+
+
 def test_a_silence_can_be_lifted():
     """Once."""
     silences = Silences()

@@ -39,8 +39,8 @@ class Silences:
         found = parse_matchers(matchers)
         if all(matcher.accepts("") for matcher in found):
             raise ValueError(f"{matchers!r} would silence everything: ask for at least one label that is there")
-        if seconds <= 0:
-            raise ValueError(f"a silence lasts longer than {seconds:g} s")
+        if not seconds > 0:  # nor NaN, which would be over at no time and silence nothing
+            raise ValueError(f"a silence lasts longer than 0 s, not {seconds!r}")
         if len(self._by_id) >= MOST_SILENCES:
             raise ValueError(f"there are {MOST_SILENCES} silences already; lift some")
         silence = Silence(f"s{next(self._numbers)}", found, now_s + seconds, author, comment)

@@ -14,6 +14,12 @@ RUN_ID = "MILLPOND_RUN_ID"
 IMAGE_ID = "MILLPOND_IMAGE_ID"  # of the warm image a process comes from: a pool that loads code anew has several
 
 
+def image_mark(image: str, program: Mapping[str, str]) -> str:
+    """The value of `IMAGE_ID`: behind the images that the program itself comes from, where a worker has a pool."""
+    outer = program.get(IMAGE_ID)
+    return f"{outer}/{image}" if outer else image
+
+
 def check_environment(chosen: Mapping[str, str | None], inherited: Sequence[str] | None) -> None:
     """Raise `TypeError` or `ValueError` for the settings `worker_env` and `inherit_env`; tells names, never values."""
     for name, value in chosen.items():

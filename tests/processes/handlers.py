@@ -4,10 +4,13 @@ import logging
 import os
 import random
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from typing import Any
+
+import millpond
 
 
 class Adder:
@@ -85,6 +88,23 @@ class Threaded:
         import threading
 
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+
+
+class WithPool:
+    """Has a pool of its own, whose worker starts a helper that leaves its session."""
+
+    def setup(self) -> None:
+        self.pool = millpond.SyncPool(Helped, max_workers=1)
+        self.pool.open()
+
+    def family(self) -> list[int]:
+        return [os.getppid(), os.getpid(), *self.pool.call("family")]
+
+
+class Helped:
+    def family(self) -> list[int]:
+        helper = subprocess.Popen(["sleep", "300"], start_new_session=True)
+        return [os.getppid(), os.getpid(), helper.pid]
 
 
 class FailsToStart:

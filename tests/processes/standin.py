@@ -114,7 +114,7 @@ class Program:
         self.socket.sendall(header + body)
 
 
-def main(config: dict[str, Any], fds: dict[str, int], image: type | None) -> None:
+def main(config: dict[str, Any], fds: dict[str, int], image: type | None, *_: Any) -> None:
     """The worker."""
     program = Program(config, fds)
     handler = image or load_handler(config["handler"])

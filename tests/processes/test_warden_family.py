@@ -131,6 +131,31 @@ def until_relative(parent: int) -> int:
     return found[0]
 
 
+NESTED = """
+import asyncio
+import millpond
+from tests.processes.handlers import WithPool
+
+async def main():
+    async with millpond.Pool(WithPool, min_workers=2, max_workers=2) as pool:
+        print(*await pool.call("family"), flush=True)
+        await asyncio.sleep(300)
+
+asyncio.run(main())
+"""
+
+
+def test_a_worker_ends_what_the_pool_of_another_worker_left() -> None:
+    """All between the program and a helper of the inner pool die in one instant: the outer pool's mark leads to it."""
+    parent = subprocess.Popen([sys.executable, "-c", NESTED], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    *between, helper = (int(pid) for pid in parent.stdout.readline().split())
+    with parent:
+        for pid in (parent.pid, *between):
+            os.kill(pid, signal.SIGKILL)
+    until_sync(lambda: not lives(helper), ORPHANS_GONE_S * LOADED)
+
+
 def test_a_parent_that_dies_while_the_image_is_made_takes_the_warden_along() -> None:
     """Though nobody listens to the socket while user code is imported."""
     run_id = f"early-{os.getpid()}"

@@ -34,6 +34,9 @@ class Handler:
     def linger(self):
         threading.Thread(target=time.sleep, args=(3600,), daemon=False).start()
 
+    def helper(self):
+        return os.posix_spawn("/bin/sleep", ["sleep", "300"], {}, setsid=True)
+
     def fork_and_return(self):
         child = os.fork()
         if child == 0:
@@ -177,6 +180,17 @@ def test_a_worker_whose_parent_is_gone_leaves_at_once(worker_of):
     worker.call("linger")
     worker.socket.close()
     assert worker.exit_code() == 1
+
+
+def test_a_worker_whose_parent_is_gone_ends_its_helpers_before_it_leaves(worker_of):
+    """Whoever would adopt them may be dead as well; they left its session, and nothing tells whose they are."""
+    from tests.processes.engine_rig import lives  # not at the top: workers import this module
+
+    worker = worker_of().ready()
+    helper = worker.call("helper")
+    worker.socket.close()
+    assert worker.exit_code() == 1
+    wait_until(lambda: not lives(helper))
 
 
 def test_goodbye_does_not_wait_for_lingering_threads(worker_of):

@@ -24,11 +24,16 @@ from millpond.wire.logbook import Logbook
 WAIT_S = 30.0
 
 BOOT = """
-import sys, msgspec
+import os, sys, msgspec
 config, fds = msgspec.msgpack.decode(bytes.fromhex(sys.argv[1]))
 sys.path[:] = config["sys_path"]
 from millpond.worker.main import main
-main(config, fds)
+
+def orphaned(parent=os.getppid()):
+    from millpond.engine import guard
+    guard.finish(parent)
+
+main(config, fds, None, orphaned)
 """
 
 

@@ -84,7 +84,8 @@ def _run(program: Callable[[], Any], config: dict[str, Any], fds: list[int], han
     kernel.adopt_orphans()
     guard.start(warden)
     kernel.set_name(f"millpond-{config['incarnation']}")
-    program().main(config, {name: fds[place] for place, name in _NAMES.items() if place < len(fds)}, handler)
+    named = {name: fds[place] for place, name in _NAMES.items() if place < len(fds)}
+    program().main(config, named, handler, lambda: guard.finish(warden))
 
 
 def _take_output(fds: list[int]) -> None:

@@ -23,13 +23,24 @@ _STEP_S = 0.005
 
 def start(warden: int) -> None:
     """Begin to watch the warden. Without a descriptor that tells of its end this process just dies with it."""
-    image, watch = os.environ.get(kernel.IMAGE_ID), kernel.watch(warden)
+    image, watch = os.environ.get(kernel.IMAGE_ID, "").rpartition("/")[2], kernel.watch(warden)
     if watch is None or not image:
         return
     threading.Thread(target=_stand, args=(watch, image), name="millpond-guard", daemon=True).start()
     # The guard needs the interpreter's lock, which native code may hold for ever: the system ends this process a second
     # after the warden's death, whatever it does.
     kernel.end_soon_with_parent()
+
+
+def finish(warden: int) -> None:
+    """Called by a worker that leaves because its program is gone: end what it started, while it still adopts orphans.
+
+    Where the warden is dead, too, or dies meanwhile, this process stays for its guard, which ends it at last.
+    """
+    begin = time.monotonic()
+    while time.monotonic() - begin < (_OWN_S if os.getppid() == warden else _OWN_S + _OTHERS_S):
+        _end_own()
+        time.sleep(_STEP_S)
 
 
 def _stand(warden: int, image: str) -> None:

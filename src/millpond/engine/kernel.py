@@ -125,8 +125,7 @@ def children_of_all_threads() -> list[int]:
 
 def carriers(value: str, name: str = RUN_ID) -> list[int]:
     """Living processes, this one excepted, whose environment carries the run id, or another mark."""
-    mark = f"{name}={value}".encode()
-    return [pid for pid in _pids() if pid != os.getpid() and mark in _environment(pid)]
+    return [pid for pid in _pids() if pid != os.getpid() and _carries(pid, value, name)]
 
 
 def kill(pid: int, signo: int = signal.SIGKILL) -> None:
@@ -147,7 +146,7 @@ def kill_carrier(pid: int, value: str, name: str = RUN_ID) -> None:
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(pid)
         try:
-            if f"{name}={value}".encode() in _environment(pid):
+            if _carries(pid, value, name):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
         finally:
             os.close(handle)
@@ -204,6 +203,12 @@ def _stat(pid: int) -> list[bytes]:
         return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     except OSError:
         return []
+
+
+def _carries(pid: int, value: str, name: str) -> bool:
+    """Whether it was started with the mark, alone or among those of the pools around it."""
+    begin, mark = f"{name}=".encode(), value.encode()
+    return any(mark in entry.removeprefix(begin).split(b"/") for entry in _environment(pid) if entry.startswith(begin))
 
 
 def _environment(pid: int) -> list[bytes]:

@@ -18,6 +18,7 @@ from millpond.engine import control, kernel, plan
 from millpond.engine.ends import Ends
 from millpond.engine.keeper import Keeper
 from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
+from millpond.environment import image_mark
 from millpond.seams import EngineSpec
 
 _PAUSE_S = 0.005  # between rounds of killing
@@ -46,7 +47,7 @@ class Succession:
         self._loop = loop
         self._image_id = f"{spec.run_id}.{image}"
         self._notices = notices
-        self._environment = plan.environment(spec) | {kernel.IMAGE_ID: self._image_id}
+        self._environment = plan.environment(spec) | {kernel.IMAGE_ID: image_mark(self._image_id, os.environ)}
         the_plan = plan.make_plan(spec, program)
         self._path = the_plan["sys_path"]
         self._plan_fd = plan.write(the_plan)

@@ -38,7 +38,7 @@ from millpond.worker.saving import Saver
 from millpond.worker.surroundings import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import NoReturn
 
     from millpond.seams import HandlerFacts
@@ -48,13 +48,20 @@ FRAME_ROOM_BYTES = 1024 * 1024  # what a frame may have beyond `max_payload`
 GOODBYE, NO_START, ORPHANED, BROKEN = 0, 1, 1, 70  # exit codes
 
 
-def main(config: Mapping[str, Any], fds: Mapping[str, int], image: type | None = None) -> NoReturn:
+def main(
+    config: Mapping[str, Any],
+    fds: Mapping[str, int],
+    image: type | None = None,
+    orphaned: Callable[[], None] = lambda: None,
+) -> NoReturn:
     """Be a worker until the parent says goodbye (exit code 0) or closes the socket (1), or the start fails (1).
 
     `fds` are `data`, `side`, `logbook` and, with buffers, `inbound` and `outbound`; `image` is the class if it
-    was loaded before the fork. Leaves by `os._exit`, so that no thread of the handler's can hold the process.
+    was loaded before the fork; `orphaned` is called last where the parent went without a word. Leaves by `os._exit`,
+    so that no thread of the handler's can hold the process.
     """
     code, pid = BROKEN, os.getpid()
+    last: Callable[[], None] | None = None
     try:
         if config.get("forked"):
             forget_inherited()
@@ -67,11 +74,11 @@ def main(config: Mapping[str, Any], fds: Mapping[str, int], image: type | None =
         emitting.install(worker.channel, config["incarnation"], config["emit_rate"])
         code = worker.live(image)
     except Disconnected:
-        code = ORPHANED
+        code, last = ORPHANED, orphaned
     except BaseException:
         traceback.print_exc()
     finally:
-        _leave(code, os.getpid() != pid)
+        _leave(code, os.getpid() != pid, last)
 
 
 def facts_of(handler: type | None) -> HandlerFacts:
@@ -187,7 +194,7 @@ def _run_hook(loop: BlockingLoop | ParallelLoop, runner: Runner, name: str) -> N
         loop.run_hook(runner.hooks[name])
 
 
-def _leave(code: int, is_forked_child: bool) -> NoReturn:
+def _leave(code: int, is_forked_child: bool, last: Callable[[], None] | None) -> NoReturn:
     try:
         if not is_forked_child:
             run_finalizers(code)
@@ -195,5 +202,8 @@ def _leave(code: int, is_forked_child: bool) -> NoReturn:
         sys.stderr.flush()
     except BaseException:
         pass  # closed, replaced, or full: there is nobody left to tell
+    try:
+        if last is not None and not is_forked_child:
+            last()
     finally:
         os._exit(code)

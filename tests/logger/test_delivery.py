@@ -95,3 +95,18 @@ def test_a_forked_child_begins_anew(made):
 
 def _raise(error):
     raise error
+
+
+def test_without_a_thread_jobs_wait_for_the_next(made, monkeypatch):
+    """No process or thread may be had for a while: nothing is lost for it, and whoever logs notices nothing."""
+    done = []
+
+    def refused(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        assert made.put(lambda: done.append(1), 1)
+    assert made.put(lambda: done.append(2), 1)
+    assert made.settle(PATIENCE_S)
+    assert done == [1, 2]

@@ -3,6 +3,8 @@
 import logging
 import threading
 
+import pytest
+
 from millpond.metrics.background import Background
 
 
@@ -56,3 +58,23 @@ def test_no_thread_is_started_for_nothing():
     assert background.settle(0.0)
     background.close(0.0)
     assert "never" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_without_a_thread_jobs_wait_for_the_next_try(monkeypatch):
+    """No process or thread may be had for a while: nothing is lost for it, and closing works meanwhile."""
+    background, done = Background("test"), []
+
+    def refused(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        with pytest.raises(RuntimeError, match="new thread"):
+            background.submit(lambda: done.append(1))
+        background.close(1.0)  # waits for nobody
+        background = Background("test again")
+        with pytest.raises(RuntimeError, match="new thread"):
+            background.submit(lambda: done.append(1))
+    background.submit(lambda: done.append(2))
+    background.close(10.0)
+    assert done == [1, 2]

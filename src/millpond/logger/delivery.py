@@ -12,6 +12,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 MOST_WAITING = 10_000  # records
 MOST_BYTES = 16 * 1024 * 1024  # of their texts
@@ -56,8 +57,10 @@ class Delivery:
             self._bytes += nbytes
             self._put += 1
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="millpond-logging", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="millpond-logging", daemon=True)
+                with suppress(RuntimeError):  # no thread can be had: the job waits, and the next one tries again
+                    thread.start()
+                    self._thread = thread
             self._changed.notify_all()
             return True
 

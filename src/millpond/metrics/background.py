@@ -33,13 +33,16 @@ class Background:
         return len(self._jobs)
 
     def submit(self, job: Job) -> None:
-        """Have a job done. One that raises is logged and over."""
+        """Have a job done. One that raises is logged and over. Raises where no thread can be had: the job waits, and
+        the next one submitted tries again.
+        """
         with self._changed:
             self._jobs.append(job)
             self._changed.notify_all()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread
 
     def settle(self, timeout: float) -> bool:
         """Wait until nothing is left to do; whether that was so in time."""

@@ -84,8 +84,9 @@ class Reporter:
             if self._is_closing:
                 raise RuntimeError(f"reporter {self.name!r} was closed; make another")
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"millpond-{self.name}", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=f"millpond-{self.name}", daemon=True)
+                thread.start()  # raises where no thread can be had: `open` may be called again
+                self._thread = thread
                 atexit.register(self.close)  # the thread would end with the program, and its last batch with it
         return self
 

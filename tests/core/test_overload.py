@@ -67,6 +67,38 @@ def test_a_call_that_would_wait_too_long_is_refused_at_the_door():
     assert world.submit(deadline=6.0).state == "queued"
 
 
+def serve(world: World, seconds: float) -> None:
+    """Everything that was let in is run, one call after another, each for so long."""
+    process = world.all[0]
+    while process.running or process.frames:
+        if not process.running:
+            world.claim(process)
+        else:
+            answer(world, seconds)
+
+
+def burst(world: World, calls: int) -> int:
+    """How many of so many calls at once are let in and answered, each after 5 ms."""
+    let_in = [call for call in (world.submit(deadline=1.0) for _ in range(calls)) if isinstance(call, Call)]
+    serve(world, 0.005)
+    world.advance(2.0)
+    return sum(call.ending == "ok" for call in let_in)
+
+
+def test_one_slow_run_does_not_have_later_bursts_refused():
+    """An estimate that refused calls, and the worker was idle soon after, is begun anew; one that was right is kept."""
+    world = pool(takes=0.005, answers=50)
+    know(world, "work", 0.9, answers=1)
+    assert burst(world, 20) < 20
+    assert burst(world, 20) == 20
+    know(world, "work", 0.3, answers=100)
+    busy(world, 5)
+    assert isinstance(world.submit(deadline=1.0), Overloaded)
+    serve(world, 0.3)
+    world.advance(2.0)
+    assert world.operation("work").service.limit_s > 0.3
+
+
 def test_what_a_running_call_has_done_already_does_not_count():
     """The call at work began 0.9 s ago: who comes now waits for the tenth of a second it has left."""
     world = pool()

@@ -1,6 +1,7 @@
 """Who is let in: why a call would be refused, asked before anything is serialized or bound.
 
-Changes nothing; `machine.submit` asks it first. The order is: pool, session, queue, breaker, deadline.
+Changes nothing but for a note at an estimate by which a call is refused; `machine.submit` asks it first. The order is:
+pool, session, queue, breaker, deadline.
 """
 
 from __future__ import annotations

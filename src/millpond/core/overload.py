@@ -11,6 +11,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
+from millpond.core.service import ServiceTimes
 from millpond.errors import Overloaded
 
 if TYPE_CHECKING:
@@ -47,7 +48,25 @@ def refusal(
         wait_s = _shared_wait(m, priority, key, room_s - max(m.longest_s, op.service.mean_s), now)
     else:
         wait_s = _session_wait(m, session, key, now)
-    return _error(m, op, wait_s, deadline - now) if wait_s > room_s else None
+    if wait_s <= room_s:
+        return None
+    if session is None:
+        op.service.doubted = (now, (now + deadline) / 2)
+    return _error(m, op, wait_s, deadline - now)
+
+
+def look_back(m: Machine, op: Operation, now: float) -> None:
+    """Begin an estimate anew by which calls were refused that could have been answered: soon after, all was idle.
+
+    Else one slow run among few would have most of each later burst refused, whose few answers do not outnumber it.
+    """
+    assert op.service.doubted is not None
+    refused_at, in_time = op.service.doubted
+    worker = next(reversed(m.idle.values()), None)  # the one used last
+    if worker is not None and not (worker.load or m.queued) and refused_at < worker.idle_since <= in_time:
+        op.service = ServiceTimes()
+    elif now > in_time:
+        op.service.doubted = None
 
 
 def _shared_wait(m: Machine, priority: int, key: float, enough_s: float, now: float) -> float:

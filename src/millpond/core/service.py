@@ -55,6 +55,7 @@ class ServiceTimes:
         "_runs",
         "alarm_s",
         "answers",
+        "doubted",
         "limit_s",
         "mean_s",
         "newest",
@@ -70,6 +71,7 @@ class ServiceTimes:
         self.upper_s = float("inf")  # `limit_s` without the way
         self.alarm_s = float("inf")  # an answer beyond it is counted in at once, not when the part is full
         self.newest: list[float] = []  # answers since the last part
+        self.doubted: tuple[float, float] | None = None  # the last refusal: when, and until when it is looked back at
         self._missed: list[float] = []
         self._parts: deque[_Part] = deque()
         self._runs = 0

@@ -10,7 +10,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import fleet, moving, staffing
+from millpond.core import fleet, moving, overload, staffing
 from millpond.core.sizing import EARLY
 from millpond.core.worker import READY, SPARE, START_FAILED, STARTING, UNRESPONSIVE, WARMING, Worker
 
@@ -31,6 +31,8 @@ def chores(m: Machine, now: float) -> None:
     for operation in itertools.chain(m.operations.values(), m.functions.values()):
         operation.breaker.sample(now, operation.ended)
         m.longest_s = max(m.longest_s, operation.service.mean_s)
+        if operation.service.doubted is not None:
+            overload.look_back(m, operation, now)
     unused = 0
     for worker in list(m.workers.values()):
         if worker.load:

@@ -288,7 +288,7 @@ class Desk:
         """Hand over a call made out in this turn. What the caller could still change is copied if it has to wait."""
         driver = self.driver
         try:
-            self._machine.submit(call, driver.now(), True)
+            self._machine.submit(call, driver.now(), self.weighs_first)
         except PoolError as error:
             traces.end(call, "rejected", error)
             driver.carry_out()  # the refusal is told

@@ -40,10 +40,14 @@ def refusal(
     bound = m.settings.max_queued
     if bound is not None and m.unended >= bound + m.ready_count * m.concurrency:
         return _queue_full(m, op, f"{m.unended} calls are in the pool, max_queued is {bound}")
-    refused = too_many_bytes(m, op, nbytes) if m.queued else None
-    if refused is None and op.breaker.state != CLOSED:
-        refused = _circuit_open(op, now)
-    return refused or overload.refusal(m, op, session, deadline, priority, now)
+    refused = None
+    if m.queued:
+        refused = too_many_bytes(m, op, nbytes)
+    if op.breaker.state != CLOSED:
+        refused = refused or _circuit_open(op, now)
+    if m.queued or deadline - now < m.longest_s + 4 * op.service.limit_s:  # else what runs is done in time
+        refused = refused or overload.refusal(m, op, session, deadline, priority, now)
+    return refused
 
 
 def too_many_bytes(m: Machine, op: Operation, nbytes: int) -> PoolError | None:

@@ -189,7 +189,8 @@ def _serve_next(m: Machine, worker: Worker, now: float) -> bool:
         return True
     if not has_room(m, worker, call):
         return False
-    if overload.is_hopeless(m, call, now) and overload.may_drop(m, queue, worker):
+    has_little = call.deadline < now + call.op.service.limit_s  # asked here for the many that have more
+    if has_little and overload.is_hopeless(m, call, now) and overload.may_drop(m, queue, worker):
         endings.end_queued(m, call, "rejected", overload.dropped(m, call, now), now)
         return True
     queue.remove(call)

@@ -107,10 +107,13 @@ class Machine(Records):
         """
         if call.operation == FUNCTION and call.op is not self.functions.get(call.op.name):
             self._enter_function(call)
-        if self.queued or not was_asked:
+        refused = None
+        if not was_asked:
             refused = admission.refusal(self, call.op, call.session, now, call.nbytes, call.deadline, call.priority)
-            if refused is not None:
-                raise self.reject(refused, now)
+        elif self.queued:
+            refused = admission.too_many_bytes(self, call.op, call.nbytes)
+        if refused is not None:
+            raise self.reject(refused, now)
         if self.outage.state != THERE:
             refused = outage.refusal(self, call.deadline, now)
             if refused is not None:
@@ -118,7 +121,11 @@ class Machine(Records):
         session = call.session
         if session is not None and session.is_restored and session.is_idle:
             raise self.reject(moving.told_restored(session), now)
-        self._note_times(call, now)
+        call.submitted_at = now
+        call.key = now - call.priority * self.settings.priority_age if call.priority else now
+        deadline = call.deadline
+        if now < deadline != math.inf:
+            self.wheel.add(call)
         # Nothing from here on raises: what is counted here is counted off by the call's ending only.
         self.submitted += 1
         self.unended += 1
@@ -131,13 +138,12 @@ class Machine(Records):
             endings.say_if_changed(self, call.op, before)
         if self.tells_starts:
             self.say(events.CallStarted, call.id, call.op.name, call.nbytes)
-        if call.deadline > now:
-            if self.state == OPENING:
-                self.shelf[call.id] = call  # until `let_in`
-            else:
-                dispatch.place(self, call, now)
-        else:  # it took its time from another thread, or it has none
+        if deadline <= now:  # it took its time from another thread, or it has none
             leaving.leave(self, call, "deadline_exceeded", now)
+        elif self.state == OPENING:
+            self.shelf[call.id] = call  # until `let_in`
+        else:
+            dispatch.place(self, call, now)
         if session is not None and session.affinity == "fail_fast" and call.state == QUEUED and session.worker:
             endings.end_queued(self, call, "rejected", affinity.busy(session), now)
 
@@ -153,16 +159,9 @@ class Machine(Records):
             dispatch.place(self, call, now)
 
     def admit(self, call: Call, now: float) -> None:
-        """Let an errand of the pool's own in, which nothing refuses and no ledger counts."""
-        self._note_times(call, now)
+        """Let an errand of the pool's own in, which nothing refuses and no ledger counts; it has no deadline yet."""
+        call.submitted_at = call.key = now
         dispatch.place(self, call, now)
-
-    def _note_times(self, call: Call, now: float) -> None:
-        """When it came, in which order it is served, and until when. Raises for what no time can be."""
-        call.submitted_at = now
-        call.key = now - call.priority * self.settings.priority_age if call.priority else now
-        if call.deadline != math.inf and call.deadline > now:
-            self.wheel.add(call)
 
     # Calls go out
 

@@ -36,11 +36,9 @@ def refusal(
 ) -> Overloaded | None:
     """Why a call that has to wait cannot be answered in time, or `None` if it can, or if that cannot be told."""
     limit_s = op.service.limit_s
-    if not limit_s or deadline == math.inf or (session is None and m.idle):
+    if not limit_s or deadline == math.inf or (session is None and (m.idle or _is_roomy(m, op, deadline - now))):
         return None
     room_s = max(0.0, deadline - now - limit_s)
-    if not m.queued and room_s > m.longest_s + limit_s:  # nothing waits, and there is time for whatever runs
-        return None
     if deadline <= now or not (m.ready_count and m.settings.overload_control):
         return None
     key = now - priority * m.settings.priority_age
@@ -53,6 +51,12 @@ def refusal(
     if session is None:
         op.service.doubted = (now, (now + deadline) / 2)
     return _error(m, op, wait_s, deadline - now)
+
+
+def _is_roomy(m: Machine, op: Operation, left_s: float) -> bool:
+    """Whether a call without a session has so much time that its wait need not be looked at closely: most have."""
+    ahead_s = m.queue.expected_s + m.openers.expected_s + m.longest_s + op.service.limit_s
+    return left_s > 4 * ahead_s and left_s * left_s > 64 * (m.queue.variance + m.openers.variance)
 
 
 def look_back(m: Machine, op: Operation, now: float) -> None:

@@ -62,7 +62,10 @@ class CallQueue:
         call.expected = service.mean_s
         if call.expected:
             call.spread = service.variance
-            self._weigh(call, 1)
+            self.expected_s += call.expected
+            self.variance += call.spread
+            if call.priority:
+                self._special[call.priority] = self._special.get(call.priority, 0.0) + call.expected
 
     def head(self) -> Call | None:
         """The call to be served next, left where it is."""
@@ -92,8 +95,16 @@ class CallQueue:
             del self._late[bisect_left(self._late, (call.key, call.id))]
         call.place = None
         self.size -= 1
-        if call.expected:
-            self._weigh(call, -1)
+        if not self.size:  # what rounding left is forgotten
+            self.expected_s = self.variance = 0.0
+            self._special.clear()
+        elif call.expected:
+            self.expected_s -= call.expected
+            self.variance -= call.spread
+            if call.priority:
+                self._special[call.priority] = self._special.get(call.priority, 0.0) - call.expected
+                if call.priority not in self._lanes:
+                    del self._special[call.priority]
 
     def share_ahead(self, priority: int, key: float) -> float:
         """What share of the work here would come before a new call, at most: that of its priority and of those above
@@ -107,18 +118,6 @@ class CallQueue:
             if other < priority and lane and next(iter(lane.values())).key > key:
                 ahead -= special.get(other, 0.0) if other else self.expected_s - sum(special.values())
         return max(0.0, ahead / self.expected_s)
-
-    def _weigh(self, call: Call, sign: int) -> None:
-        if not self.size:  # what rounding left is forgotten
-            self.expected_s = self.variance = 0.0
-            self._special.clear()
-            return
-        self.expected_s += sign * call.expected
-        self.variance += sign * call.spread
-        if call.priority:
-            self._special[call.priority] = self._special.get(call.priority, 0.0) + sign * call.expected
-            if call.priority not in self._lanes:
-                del self._special[call.priority]
 
 
 def _key(call: Call) -> tuple[float, int]:

@@ -7,6 +7,7 @@ operation's breaker. Decides nothing.
 from __future__ import annotations
 
 import itertools
+from array import array
 from collections import deque
 from dataclasses import dataclass
 from operator import mul
@@ -15,6 +16,7 @@ FEWEST = 10  # answers below which nothing is said
 WINDOW = 99  # runs looked at, at least: as few as leave one beyond the 98th percentile out
 RECENT = 49  # the fewest of which the longest is exceeded with a probability of 2 %
 PART, LARGEST_PART = 15, 400  # runs that leave the window together
+TAKEN = 100  # of a part's runs about so many are looked at, evenly spaced
 PART_S = 0.025  # seconds of work in a part, as far as that makes it no larger than the largest
 LIMIT_SHARE, USUAL_SHARE = 0.02, 0.05  # of the runs that take longer
 WAY_S = 0.001  # seconds from the order to send a call until its operation begins, at most as a rule
@@ -70,7 +72,7 @@ class ServiceTimes:
         self.mean_s = self.variance = self.limit_s = self.usual_s = 0.0
         self.upper_s = float("inf")  # `limit_s` without the way
         self.alarm_s = float("inf")  # an answer beyond it is counted in at once, not when the part is full
-        self.newest: list[float] = []  # answers since the last part
+        self.newest = array("d")  # answers since the last part; in a list each would keep a float alive
         self.doubted: tuple[float, float] | None = None  # the last refusal: when, and until when it is looked back at
         self._missed: list[float] = []
         self._parts: deque[_Part] = deque()
@@ -92,16 +94,19 @@ class ServiceTimes:
 
     def fold(self) -> None:
         """Close the newest part, forget the oldest as far as the others suffice, and look anew."""
-        newest, missed = self.newest, self._missed
-        newest.sort(reverse=True)
+        stride = max(1, len(self.newest) // TAKEN)
+        newest, missed = (
+            sorted(self.newest[::-stride], reverse=True),
+            self._missed,
+        )  # with the last: it may be the cause
         kept = int(USUAL_SHARE * len(newest)) + 3
         seconds = newest + missed
         part = _Part(len(newest), sum(seconds), sum(map(mul, seconds, seconds)), newest[:kept], missed)
-        self.newest, self._missed = [], []
+        self.newest, self._missed = array("d"), []
         self.answers += part.answers
         self._parts.append(part)
         self._runs += part.runs
-        while self._runs - self._parts[0].runs >= max(WINDOW, 4 * self.size):
+        while self._runs - self._parts[0].runs >= max(WINDOW, 4 * min(self.size, TAKEN)):
             self._runs -= self._parts.popleft().runs
         self._forget_slower()
         if self.answers >= FEWEST:

@@ -258,7 +258,15 @@ class Driver:
         if self._is_carrying:  # an order's consequence: the loop below takes its orders too
             return
         self._is_carrying = True
-        interrupt = self._carry_out_each()
+        verbs, interrupt = self.orders.verbs, None
+        orders = iter(machine.outbox)  # and what these put behind them
+        while True:  # those behind one that raises are carried out, too
+            try:
+                for verb, subject, detail in orders:
+                    verbs[verb](subject, detail)
+                break
+            except BaseException as error:
+                interrupt = self._failed(verb, subject, detail, error) or interrupt
         machine.outbox.clear()
         self._is_carrying = False
         if machine.wake_at < self._timer_at:
@@ -271,20 +279,10 @@ class Driver:
         if interrupt is not None:
             raise interrupt
 
-    def _carry_out_each(self) -> BaseException | None:
-        """Carry out every order, those behind one that raises too; returns an interrupt that came meanwhile."""
-        verbs, interrupt = self.orders.verbs, None
-        orders = iter(self.machine.outbox)  # and what these put behind them
-        verb, subject, detail = "", None, None
-        while True:
-            try:
-                for verb, subject, detail in orders:
-                    verbs[verb](subject, detail)
-                return interrupt
-            except BaseException as error:
-                if issubclass(type(error), INTERRUPTS):  # not `isinstance`, which would run its `__class__`
-                    interrupt = error
-                self.orders.failed(verb, subject, detail, error)
+    def _failed(self, verb: str, subject: Any, detail: Any, error: BaseException) -> BaseException | None:
+        """An order raised; returns what raised if that was an interrupt, which is for the loop."""
+        self.orders.failed(verb, subject, detail, error)
+        return error if issubclass(type(error), INTERRUPTS) else None  # not `isinstance`, which runs its `__class__`
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds that only what happens here can change."""

@@ -33,4 +33,6 @@ def check_label(what: str, value: object) -> str:
 
 def made_label(text: str) -> str:
     """A name made of what Python calls something: what cannot be in it is escaped, what is too long is cut."""
+    if text.isascii() and 0 < len(text) <= LONGEST_BYTES:  # as good as all are, and each call of a function asks
+        return text
     return text.encode(errors="backslashreplace")[:LONGEST_BYTES].decode(errors="ignore") or "nameless"

@@ -38,7 +38,7 @@ def refusal(
     ):
         return affinity.refusal(session)
     bound = m.settings.max_queued
-    if bound is not None and m.unended >= bound + m.ready_count * m.concurrency:
+    if bound is not None and m.unended >= bound and m.unended >= bound + m.ready_count * m.concurrency:
         return _queue_full(m, op, f"{m.unended} calls are in the pool, max_queued is {bound}")
     refused = None
     if m.queued:

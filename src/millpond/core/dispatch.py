@@ -122,7 +122,10 @@ def has_room(m: Machine, worker: Worker, call: Call) -> bool:
 
 def send(m: Machine, worker: Worker, call: Call, now: float) -> None:
     """Assign: the call runs and the worker holds it, in one step."""
-    move(call, RUNNING, TRANSITIONS)
+    if call.state == QUEUED:  # which the table allows; the look at it would cost each call as much as all this
+        call.state = RUNNING
+    else:
+        move(call, RUNNING, TRANSITIONS)  # raises
     call.worker = worker
     call.attempts += 1
     call.sent_at = now
@@ -202,17 +205,23 @@ def _serve_next(m: Machine, worker: Worker, now: float) -> bool:
 
 def _next_queue(m: Machine, worker: Worker) -> CallQueue | None:
     """The queue whose head this worker should serve next."""
-    best, first = None, None
-    takes_new = worker.state == READY
-    for queue, allowed in (
-        (worker.queue, True),
-        (m.queue, takes_new and not (m.is_private and worker.sessions)),
-        (m.openers, takes_new and m.may_open(worker)),
-    ):
-        head = queue.head() if allowed else None
-        if head is not None and (first is None or (head.key, head.id) < (first.key, first.id)):
-            best, first = queue, head
+    best = worker.queue if worker.queue.size else None
+    if worker.state == READY:
+        if m.queue.size and not (m.is_private and worker.sessions):
+            best = _earlier(best, m.queue)
+        if m.openers.size and m.may_open(worker):
+            best = _earlier(best, m.openers)
     return best
+
+
+def _earlier(one: CallQueue | None, other: CallQueue) -> CallQueue:
+    """The queue whose head is to be served first; neither is empty."""
+    if one is None:
+        return other
+    first, second = one.head(), other.head()
+    assert first is not None
+    assert second is not None
+    return one if (first.key, first.id) < (second.key, second.id) else other
 
 
 def settle(m: Machine, worker: Worker, now: float) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond import events
 from millpond.core import affinity, hearing, warmup
-from millpond.core.call import ENDED, TRANSITIONS
+from millpond.core.call import ENDED, RUNNING, TRANSITIONS
 from millpond.core.tally import error_code, note_end
 from millpond.core.texts import is_pool_error
 from millpond.core.transitions import move
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> None:
     """The one step by which every call ends; `value` is the result or the exception."""
-    move(call, ENDED, TRANSITIONS)
+    if call.state == RUNNING:  # which the table allows, as it does from the queue; see `dispatch.send`
+        call.state = ENDED
+    else:
+        move(call, ENDED, TRANSITIONS)
     call.ending = ending
     m.wheel.discard(call)
     if call.is_chore:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 UNKNOWN = 1.0  # seconds assumed of an operation never seen: far above the millisecond a window may hold
 WEIGHT = 0.2  # of the newest sample in the moving average
 OVERHEAD = 1e-5  # seconds a worker spends on a call beside the operation; keeps windows finite
+SHORT_S = 2e-4  # of operations that take less, one run in `THINNED` is among the service times: there are thousands
+THINNED = 8
 
 
 class Operation:
@@ -58,15 +60,13 @@ class Operation:
 
     def learn(self, seconds: float) -> None:
         """Take one more measured duration into the moving average, and among the service times."""
-        service = self.service
-        newest = service.newest
-        newest.append(seconds)
-        if seconds > service.alarm_s or len(newest) >= service.size:
-            service.fold()
-        if self.expected == UNKNOWN:
+        expected = self.expected
+        if expected > SHORT_S or not self.ended % THINNED:
+            self.service.answered(seconds)
+        if expected == UNKNOWN:
             self.expected = seconds + OVERHEAD
         else:
-            self.expected += (seconds + OVERHEAD - self.expected) * WEIGHT
+            self.expected = expected + (seconds + OVERHEAD - expected) * WEIGHT
 
     def __repr__(self) -> str:
         return f"<Operation {self.name}, {self.expected * 1e3:.3f} ms, breaker {self.breaker.state}>"

@@ -80,7 +80,7 @@ class ServiceTimes:
         self.size = FEWEST  # answers that make the next part
 
     def answered(self, seconds: float) -> None:
-        """A run came to its end by itself. `Operation.learn` does the same, without the call."""
+        """A run came to its end by itself."""
         newest = self.newest
         newest.append(seconds)
         if seconds > self.alarm_s or len(newest) >= self.size:

@@ -94,26 +94,30 @@ def pick(m: Machine, call: Call) -> Worker | None:
     """The worker for a call without a session: the idle one used last, else the emptier of two windows with room."""
     if m.idle:
         return m.idle[next(reversed(m.idle))] if m.concurrency == 1 else m.by_load.least()
-    if not m.open_windows or call.op.expected > WINDOW_S or m.openers.size or m.is_private:
+    windows = m.open_windows
+    if not windows or call.op.expected > WINDOW_S or m.openers.size or m.is_private:
         return None
-    candidates = iter(m.open_windows.values())
+    candidates = iter(windows.values())
     worker = next(candidates)
-    other = next(candidates, worker)
-    if len(other.inflight) < len(worker.inflight):
+    other = next(candidates, None)
+    if other is not None and len(other.inflight) < len(worker.inflight):
         worker = other
-    m.open_windows.move_to_end(worker.id)
-    return worker if not worker.queue.size and has_room(m, worker, call) else None
+    windows.move_to_end(worker.id)
+    return worker if not worker.queue.size and _has_window(worker, call) else None
 
 
 def has_room(m: Machine, worker: Worker, call: Call) -> bool:
     """Whether the worker may be sent this call now."""
-    load = len(worker.inflight) + worker.skips
-    if load < worker.places:
+    if len(worker.inflight) + worker.skips < worker.places:
         return worker.state == READY or (worker.state == DRAINING and not worker.is_killed)
-    expected = call.op.expected
+    return _has_window(worker, call)
+
+
+def _has_window(worker: Worker, call: Call) -> bool:
+    """Whether a worker without a free place may be sent this call ahead."""
     return (
-        worker.expected_s + expected <= WINDOW_S
-        and load < worker.window
+        worker.expected_s + call.op.expected <= WINDOW_S
+        and len(worker.inflight) + worker.skips < worker.window
         and not worker.is_stalled
         and not call.is_stream
         and worker.state == READY

@@ -29,7 +29,10 @@ def finish(m: Machine, call: Call, ending: Ending, value: Any, now: float) -> No
     else:
         move(call, ENDED, TRANSITIONS)
     call.ending = ending
-    m.wheel.discard(call)
+    slot = call.slot
+    if slot is not None:  # as `Wheel.discard`, which this is the hot path of
+        call.slot = None
+        slot.pop(call.id, None)
     if call.is_chore:
         chore_ended = warmup.ended if call.session is None else affinity.chore_ended
         chore_ended(m, call, ending, value, now)

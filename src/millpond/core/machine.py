@@ -203,7 +203,8 @@ class Machine(Records):
                 answers.judge(self, call, kind, value, call.service_s, ended, now)
             if session is not None:
                 answers.session_came_back(self, session, call, now)
-        dispatch.settle(self, worker, now)
+        if worker.id not in self.open_windows or len(worker.inflight) + worker.skips < worker.places:
+            dispatch.settle(self, worker, now)
         if worker.queue.size or self.queue.size or self.openers.size:
             dispatch.pump(self, worker, now)
         if self.movers:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import logging
 import signal
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from millpond.logger.delivery import DELIVERY
 
 LIMIT_S = 60
 
@@ -33,6 +36,27 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     asyncio.run(_attended(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}), unheard))
     assert not unheard, f"the loop had to report: {unheard}"
     return True
+
+
+class SettledLog(pytest.LogCaptureFixture):
+    """What was logged until now: what a pool says on its loop is delivered by a thread of its own."""
+
+    @property
+    def records(self) -> list[logging.LogRecord]:
+        assert DELIVERY.settle(LIMIT_S)
+        return super().records
+
+    @property
+    def text(self) -> str:
+        assert DELIVERY.settle(LIMIT_S)
+        return super().text
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """As pytest's own, and nothing that was logged is still on its way."""
+    caplog.__class__ = SettledLog
+    return caplog
 
 
 async def _attended(test: Any, unheard: list[dict[str, Any]]) -> None:

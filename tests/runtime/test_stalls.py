@@ -61,3 +61,16 @@ def test_a_program_that_runs_was_not_stopped():
         assert watch.stopped_s(begin, time.monotonic()) == 0.0
     finally:
         watch.stop()
+
+
+def test_without_a_thread_nothing_is_taken_for_a_stop_of_the_program(monkeypatch):
+    """An interpreter that ends starts no thread; the pool that finishes what is pending then needs none."""
+
+    def refuse(_thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    watch = ProgramWatch()
+    watch.start()
+    assert watch.stopped_s(0.0, 1e9) == 0.0
+    watch.stop()

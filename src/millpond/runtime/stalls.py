@@ -65,11 +65,15 @@ class ProgramWatch:
         self._stop = (0.0, 0.0)  # when it last could not look, from and to
 
     def start(self) -> None:
-        """Look from now on."""
+        """Look from now on. Without a thread (an interpreter that ends gives none) every stall is the loop's."""
         self._ends.clear()
         self._looked = _moment()
-        self._thread = threading.Thread(target=self._live, name="millpond-watch", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._live, name="millpond-watch", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return
+        self._thread = thread
 
     def stop(self) -> None:
         """Look no more."""

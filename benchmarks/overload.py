@@ -16,15 +16,8 @@ from collections import Counter
 from statistics import median
 
 import millpond
-from tests.core.traffic import Draw, Outcome, Traffic, constant, exponential, lognormal
+from tests.core.traffic import MEAN_S, SERVICES, Draw, Outcome, Traffic
 
-MEAN_S = 0.02
-SERVICES: dict[str, Draw] = {
-    "constant": constant(MEAN_S),
-    "exponential": exponential(MEAN_S),
-    "lognormal 0.5": lognormal(MEAN_S, 0.5),
-    "lognormal 1": lognormal(MEAN_S, 1.0),
-}
 DEADLINES, LOADS = (0.5, 1.0, 2.0), (1.2, 2.0, 3.0, 10.0)
 CAPACITY = 2 / MEAN_S
 CELLS = ((1.0, 120.0), (0.5, 300.0), (2.0, 300.0))  # deadline, calls a second

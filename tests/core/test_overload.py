@@ -11,15 +11,7 @@ from millpond.core import hearing
 from millpond.core.call import Call
 from millpond.errors import Overloaded
 from tests.core.model import World
-from tests.core.traffic import Draw, Traffic, constant, exponential, lognormal
-
-MEAN_S = 0.02
-SERVICES: dict[str, Draw] = {
-    "constant": constant(MEAN_S),
-    "exponential": exponential(MEAN_S),
-    "lognormal 0.5": lognormal(MEAN_S, 0.5),
-    "lognormal 1": lognormal(MEAN_S, 1.0),
-}
+from tests.core.traffic import MEAN_S, SERVICES, Traffic
 
 
 def pool(workers: int = 1, takes: float = 1.0, answers: int = 10, name: str = "work", **settings) -> World:

@@ -180,3 +180,12 @@ def exponential(mean: float) -> Draw:
 def lognormal(mean: float, sigma: float) -> Draw:
     """Few calls take many times the mean."""
     return lambda random, now: mean * random.lognormvariate(-sigma * sigma / 2, sigma)
+
+
+MEAN_S = 0.02
+SERVICES: dict[str, Draw] = {
+    "constant": constant(MEAN_S),
+    "exponential": exponential(MEAN_S),
+    "lognormal 0.5": lognormal(MEAN_S, 0.5),
+    "lognormal 1": lognormal(MEAN_S, 1.0),
+}

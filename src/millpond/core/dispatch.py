@@ -126,7 +126,7 @@ def _has_window(worker: Worker, call: Call) -> bool:
 
 def send(m: Machine, worker: Worker, call: Call, now: float) -> None:
     """Assign: the call runs and the worker holds it, in one step."""
-    if call.state == QUEUED:  # which the table allows; the look at it would cost each call as much as all this
+    if call.state == QUEUED:  # which the table allows: each call comes this way, and is spared the look at it
         call.state = RUNNING
     else:
         move(call, RUNNING, TRANSITIONS)  # raises

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
 import subprocess
 import time
+import weakref
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any
@@ -117,3 +119,17 @@ async def test_11_program_and_warden_killed_in_the_same_instant(start_method: st
         for pid in facts["daemons"]:  # a worker whose interpreter is locked cannot end what nothing gives away
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+async def test_36_a_closed_pool_is_freed(start_method: str) -> None:
+    """Its loop keeps no timer of it: a program that opens pools one after another does not grow."""
+    async with millpond.Pool(Plain, min_workers=1, max_workers=1, start_method=start_method) as pool:
+        await pool.call("echo", 1)
+    driver = weakref.ref(pool.desk.driver)
+    del pool
+
+    def is_freed() -> bool:
+        gc.collect()
+        return driver() is None
+
+    await eventually(is_freed, 5.0, "the pool is still there")

@@ -313,6 +313,8 @@ class LocalEngine:
         since = time.monotonic()
 
         def look() -> None:
+            if link.is_gone:
+                return
             left = seconds - (time.monotonic() - since - self._events.stood_still(since))
             if left > 0:
                 self._loop.call_later(left, look)

@@ -159,9 +159,18 @@ class EngineEvents(Protocol):
         """The process was stopped (SIGSTOP) or continued."""
 
     def answered(
-        self, worker: Any, call_id: int, kind: AnswerKind, value: Any, started: float, ended: float, flags: int
+        self,
+        worker: Any,
+        call_id: int,
+        kind: AnswerKind,
+        value: Any,
+        started: float,
+        ended: float,
+        flags: int,
+        now: float,
     ) -> None:
-        """An answer: `value` is the decoded result (`ok`) or exception (`failed`); times are the worker's.
+        """An answer: `value` is the decoded result (`ok`) or exception (`failed`); when it began and ended is the
+        worker's word, `now` the engine's.
 
         Before a result is told, `worker.answer_bytes` is set to how large it was when it came.
         Nothing need come of it before `all_told`, so that answers which came together are worked off together.

@@ -83,7 +83,7 @@ class Recorder:
         self._tell("stopped", worker, is_stopped)
 
     def answered(
-        self, worker: Any, call_id: int, kind: str, value: Any, started: float, ended: float, flags: int
+        self, worker: Any, call_id: int, kind: str, value: Any, started: float, ended: float, flags: int, now: float
     ) -> None:
         self._tell("answered", worker, call_id, kind, value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -49,6 +50,34 @@ async def test_what_loops_have_all_the_time_is_told_nobody():
         clock.jump(0.9)
         await clock.advance(3.0)
         assert not recorder.events
+
+
+async def test_workers_are_sent_nothing_while_what_they_said_meanwhile_is_read(monkeypatch):
+    """They would answer that too: the loop would serve nobody else for as long as calls wait."""
+    async with millpond.Pool(Handler, min_workers=1, max_workers=1) as pool:
+        driver = pool.desk.driver
+        catch_up, send = driver.engine.catch_up, driver.orders.verbs["send"]
+        is_reading, looks, sent = False, 0, []
+
+        def watched_catch_up():
+            nonlocal is_reading, looks
+            is_reading, looks = True, looks + 1
+            catch_up()
+            is_reading = False
+
+        def watched_send(worker, call):
+            sent.append(is_reading)
+            send(worker, call)
+
+        monkeypatch.setattr(driver.engine, "catch_up", watched_catch_up)
+        monkeypatch.setitem(driver.orders.verbs, "send", watched_send)
+        calls = [asyncio.ensure_future(pool.call("say")) for _ in range(2000)]
+        await asyncio.sleep(0)
+        time.sleep(0.3)
+        assert await asyncio.gather(*calls) == ["said"] * 2000
+        assert looks
+        assert len(sent) >= 2000
+        assert not any(sent)
 
 
 def test_a_program_that_runs_was_not_stopped():

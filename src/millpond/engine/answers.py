@@ -6,9 +6,9 @@ msgpack nothing it sent is unpickled. Reading comes before (`inbox`), deciding a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from operator import length_hint
+from time import monotonic
 from typing import Any
 
 from millpond.engine.apart import Apart
@@ -69,18 +69,8 @@ class Answers:
 
         One that cannot be told for any other reason costs its own call; a true interrupt is raised after the others.
         """
-        frames_left, interrupt = iter(got), None
         try:
-            while True:
-                try:
-                    self._tell_each(link, frames_left)
-                    break
-                except ProtocolError:
-                    raise
-                except BaseException as error:
-                    if not issubclass(type(error), Exception):
-                        interrupt = error
-                    self._untold(link, got[-1 - length_hint(frames_left)][0], error)
+            interrupt = self._tell_each(link, got)
         finally:
             self._events.all_told()
         if interrupt is not None:
@@ -96,34 +86,43 @@ class Answers:
             link.settle(position)
             link.asides.discard(call_id)
             failure = InternalError("the answer came, and could not be told", outcome="completed")
-            self._events.answered(link.worker, call_id, "failed", failure, began, ended, flags)
+            self._events.answered(link.worker, call_id, "failed", failure, began, ended, flags, monotonic())
 
-    def _tell_each(self, link: Link, got: Iterable[tuple[Fields, Body]]) -> None:
+    def _tell_each(self, link: Link, got: list[tuple[Fields, Body]]) -> BaseException | None:
+        """Returns the last interrupt that was raised."""
         calls, free, worker, incarnation = link.calls, link.free, link.worker, link.id
         thaw, answered = self._codec.thaw_result, self._events.answered
-        ok, positions = frames.OK, POSITIONS
+        ok, positions, interrupt = frames.OK, POSITIONS, None
         for fields, body in got:
-            length, kind, flags, position, _, _, sender, call_id, _, began, ended = fields
-            # The way of nearly every frame; what is anything else or in any doubt goes the long way.
-            if (
-                kind == ok
-                and not flags
-                and sender == incarnation
-                and position < positions
-                and calls[position] == call_id
-                and link.is_plain
-            ):
-                try:
-                    value = thaw(body)
-                except CodecError:
+            try:
+                length, kind, flags, position, _, _, sender, call_id, _, began, ended = fields
+                # The way of nearly every frame; what is anything else or in any doubt goes the long way.
+                if (
+                    kind == ok
+                    and not flags
+                    and sender == incarnation
+                    and position < positions
+                    and calls[position] == call_id
+                    and link.is_plain
+                ):
+                    try:
+                        value = thaw(body)
+                    except CodecError:
+                        self._tell_other(link, fields, body)
+                        continue
+                    calls[position] = None
+                    free.append(position)
+                    worker.answer_bytes = length
+                    answered(worker, call_id, "ok", value, began, ended, 0, monotonic())
+                else:
                     self._tell_other(link, fields, body)
-                    continue
-                calls[position] = None
-                free.append(position)
-                worker.answer_bytes = length
-                answered(worker, call_id, "ok", value, began, ended, 0)
-            else:
-                self._tell_other(link, fields, body)
+            except ProtocolError:
+                raise
+            except BaseException as error:
+                if not issubclass(type(error), Exception):
+                    interrupt = error
+                self._untold(link, fields, error)
+        return interrupt
 
     def _tell_other(self, link: Link, fields: Fields, body: Body) -> None:
         kind, sender = fields[1], fields[6]
@@ -179,7 +178,9 @@ class Answers:
         # finds it late if the deadline passed before it got there.
         if held > 0 or told in ("skipped", "expired"):
             # It names no call: the same call may have been sent here again meanwhile, under another position.
-            self._events.answered(link.worker, call_id if held > 0 else 0, told, value, began, ended, flags)
+            self._events.answered(
+                link.worker, call_id if held > 0 else 0, told, value, began, ended, flags, monotonic()
+            )
 
     def _verdict(self, link: Link, fields: Fields, body: Body) -> tuple[AnswerKind, Any]:
         kind = fields[1]
@@ -217,7 +218,7 @@ class Answers:
         is_segmented = fields[2] & frames.SEGMENTED
         if is_segmented:
             streams, buffers = segments.unpack(body, link.replies)
-        nbytes = link.worker.answer_bytes = sum(memoryview(one).nbytes for one in (*streams, *buffers))
+        nbytes = link.worker.answer_bytes = sum(map(len, streams)) + sum(map(len, buffers))
         try:
             return self._codec.thaw_result_parts(streams, buffers) if is_segmented else self._codec.thaw_result(body)
         except NotLoaded:
@@ -267,7 +268,9 @@ class Answers:
 
     def _drop_stray(self, link: Link, flags: int, body: Body) -> None:
         self.strays += 1
-        self._events.answered(link.worker, 0, "ok", None, 0.0, 0.0, 0)  # the answer of no call: counted there as well
+        self._events.answered(
+            link.worker, 0, "ok", None, 0.0, 0.0, 0, monotonic()
+        )  # the answer of no call: counted there as well
         if flags & frames.SEGMENTED:
             segments.release(body, link.replies)
 
@@ -296,7 +299,7 @@ class Answers:
         link.calls[position] = -call_id
         link.write(frames.CANCEL, call_id, position=position)
         failure = ResultNotSerializable(f"an item came, but {error}", outcome="unknown")
-        self._events.answered(link.worker, call_id, "failed", failure, began, ended, 0)
+        self._events.answered(link.worker, call_id, "failed", failure, began, ended, 0, monotonic())
 
     def _pong(self, link: Link, fields: Fields, body: Body) -> None:
         held = int(fields[9]) if fields[9].is_integer() else 0

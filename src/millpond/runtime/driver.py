@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from millpond.core.call import Call
     from millpond.runtime.storing import Keeper
-    from millpond.seams import AnswerKind, Clock, Death, Engine, Timer
+    from millpond.seams import Clock, Death, Engine, Timer
     from millpond.settings import Settings
     from millpond.telemetry.bus import Bus
 
@@ -43,6 +43,7 @@ class Driver:
     ) -> None:
         self.machine = Machine(settings, random)
         self.machine.has_listener = bus.has_listener
+        self.answered = self.machine.answered  # see `EngineEvents`; each call is spared a step
         self.engine = engine
         self.keeper = keeper
         self.now = clock.now
@@ -170,12 +171,6 @@ class Driver:
         fleet.stopped(self.machine, worker, is_stopped, self.now())
         self.carry_out()
 
-    def answered(
-        self, worker: Worker, call_id: int, kind: AnswerKind, value: Any, started: float, ended: float, flags: int
-    ) -> None:
-        """See `EngineEvents`."""
-        self.machine.answered(worker, call_id, kind, value, started, ended, flags, self.now())
-
     def saved(self, worker: Worker, call_id: int, lease: int, flags: int, body: bytes) -> None:
         """See `EngineEvents`. Raises `ProtocolError` for what cannot be the state of that session."""
         call = worker.inflight.get(call_id)
@@ -259,13 +254,10 @@ class Driver:
             return
         self._is_carrying = True
         verbs, interrupt = self.orders.verbs, None
-        orders = iter(machine.outbox)  # and what these put behind them
-        while True:  # those behind one that raises are carried out, too
+        for verb, subject, detail in machine.outbox:  # and what these put behind them
             try:
-                for verb, subject, detail in orders:
-                    verbs[verb](subject, detail)
-                break
-            except BaseException as error:
+                verbs[verb](subject, detail)
+            except BaseException as error:  # those behind it are carried out, too
                 interrupt = self._failed(verb, subject, detail, error) or interrupt
         machine.outbox.clear()
         self._is_carrying = False
@@ -322,19 +314,26 @@ class Driver:
             self._timer = self._clock.call_at(self._loop, at, self._tick)
 
     def _catch_up(self) -> None:
-        """Nobody is judged before what they said meanwhile was read."""
+        """Nobody is judged before what they said meanwhile was read.
+
+        What comes of it is carried out afterwards: workers that were sent more would answer that as well, for as long
+        as calls wait, and this would not end before.
+        """
+        self._is_carrying = True
         try:
             self.engine.catch_up()
         except Exception as error:
             self.orders.faults.note("reading what came in meanwhile", error)
+        finally:
+            self._is_carrying = False
 
     def _tick(self) -> None:
         self._timer, self._timer_at = None, math.inf
         now = self.now()
-        if self.machine.is_late(now):
-            self.stalls.note(self.machine.wake_at, now)
-            self._catch_up()
         try:
+            if self.machine.is_late(now):
+                self.stalls.note(self.machine.wake_at, now)
+                self._catch_up()
             self.machine.tick(self.now())
         finally:  # what it ordered until then is done, and there is a next time
             self.carry_out()

@@ -335,7 +335,7 @@ class FakeWorker:
         # That it passed over a call which was taken back names no call: the same may be here again by now.
         told_id = 0 if was_taken_back else call_id
         self.record.answer_bytes = nbytes
-        self._engine.events.answered(self.record, told_id, kind, value, started, ended, flags)
+        self._engine.events.answered(self.record, told_id, kind, value, started, ended, flags, self._engine.clock.now())
         self._engine.events.all_told()
 
     def _emit(self, call_id: int, name: str, measurements: Any, metadata: Any, suppressed: int) -> bool:

@@ -67,3 +67,15 @@ def test_sessions_that_are_over_are_not_kept_until_they_would_have_expired():
     for n in range(5 * SPARSE):
         world.close_session(world.open_session(f"s{n}"))
     assert len(world.machine.expiring) <= SPARSE + 2
+
+
+def test_a_session_does_not_expire_in_place_of_an_earlier_one_of_its_name():
+    """Its own last use counts."""
+    world = pool(close_hook=False)
+    world.close_session(world.open_session("a"))
+    world.advance(TTL_S / 2)
+    again = world.open_session("a")
+    world.advance(TTL_S / 2 + LOOK_S)
+    assert again.state == "open"
+    world.advance(TTL_S / 2 + LOOK_S)
+    assert again.state == "lost"

@@ -38,9 +38,10 @@ def look(m: Machine, now: float) -> None:
     assert ttl is not None
     looks = LOOKED_AT_ONCE
     while looks and m.expiring and m.expiring[0][0] <= now:
-        _, _, session = heapq.heappop(m.expiring)
+        _, number, session_id = heapq.heappop(m.expiring)
         looks -= 1
-        if session.state != OPEN:
+        session = _open_one(m, number, session_id)
+        if session is None:
             continue
         if not session.is_idle:
             _note(m, session, now + ttl)  # its call ends later than now
@@ -64,7 +65,13 @@ def _look_again(m: Machine, at: float) -> None:
 
 
 def _note(m: Machine, session: Session, at: float) -> None:
-    heapq.heappush(m.expiring, (at, session.number, session))
+    heapq.heappush(m.expiring, (at, session.number, session.id))
     if len(m.expiring) > 2 * len(m.book) + SPARSE:
-        m.expiring = [entry for entry in m.expiring if entry[2].state == OPEN]
+        m.expiring = [entry for entry in m.expiring if _open_one(m, *entry[1:]) is not None]
         heapq.heapify(m.expiring)
+
+
+def _open_one(m: Machine, number: int, session_id: str) -> Session | None:
+    """The session of an entry, unless it is over; another may have its id."""
+    session = m.book.find(session_id)
+    return session if session is not None and session.number == number and session.state == OPEN else None

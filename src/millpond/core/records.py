@@ -170,8 +170,9 @@ class Records:
         )
         self.book = SessionBook(remembered=settings.max_sessions)
         self.by_use: OrderedDict[int, Session] = OrderedDict()  # number -> session that may sleep, used last at the end
-        # With session_ttl, a heap: when a session could expire, its number, the session; some are over.
-        self.expiring: list[tuple[float, int, Session]] = []
+        # With session_ttl, a heap: when a session could expire, its number, its id; some are over. Of plain values, so
+        # that the garbage collector need not look at them.
+        self.expiring: list[tuple[float, int, str]] = []
         self.asleep = 0  # sessions of whose state nothing is in this process
         self.pinned: dict[int, Session] = {}  # number -> session that cannot leave its worker
         self.waking: dict[int, Session] = {}  # number -> session that is being read from the store

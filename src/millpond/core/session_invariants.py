@@ -37,7 +37,7 @@ def _counts(m: Machine) -> Iterator[str]:
     pinned = {session.number for session in m.book if session.pinned}
     if set(m.pinned) != pinned:
         yield f"sessions are noted as pinned {set(m.pinned)}, and are {pinned}"
-    noted = {session.number for _, _, session in m.expiring}
+    noted = {number for _, number, _ in m.expiring}
     unseen = {s.number for s in m.book if s.state == OPEN} - noted
     if m.settings.session_ttl is not None and (unseen or (m.expiring and not m.is_watching_idle)):
         yield f"sessions {unseen} never expire, and whether anybody looks: {m.is_watching_idle}"

@@ -45,7 +45,7 @@ _UNSET = -1.0
 class Options:
     """How a call is to be treated; never mixed with its arguments."""
 
-    deadline: float | None = _UNSET  # seconds from now; None for none; unset for the pool's default
+    deadline: float = _UNSET  # seconds from now; infinite for none; unset for the pool's default
     session: Session | str | None = None
     idempotent: bool = False
     priority: int = 0
@@ -63,6 +63,8 @@ class Options:
 
 def _plain(name: str, value: Any) -> Any:
     """The value as what it is a subclass of: the core compares and adds it, and runs nobody's methods."""
+    if name == "deadline" and value is None:
+        return math.inf
     kind = _KINDS.get(name)
     return value if kind is None or value is None else kind(value)
 
@@ -253,8 +255,7 @@ class Desk:
         record: type[Call] = Call,
     ) -> Call:
         now = self.driver.now()
-        deadline = self._deadline if options.deadline == _UNSET else options.deadline
-        ends_at = math.inf if deadline is None else now + deadline
+        ends_at = now + (self._deadline if options.deadline == _UNSET else options.deadline)
         if self.looks_first:
             until = ends_at if self.weighs_first else math.inf
             refused = refusal(self._machine, operation, session, now, 0, until, options.priority)

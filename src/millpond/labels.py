@@ -5,6 +5,8 @@ They travel to workers, into logs, metrics and files, each of which would stumbl
 
 from __future__ import annotations
 
+import functools
+
 LONGEST_BYTES = 256
 
 
@@ -31,8 +33,7 @@ def check_label(what: str, value: object) -> str:
     return str.__str__(value)
 
 
+@functools.lru_cache(1024)  # each call of a function asks
 def made_label(text: str) -> str:
     """A name made of what Python calls something: what cannot be in it is escaped, what is too long is cut."""
-    if text.isascii() and 0 < len(text) <= LONGEST_BYTES:  # as good as all are, and each call of a function asks
-        return text
     return text.encode(errors="backslashreplace")[:LONGEST_BYTES].decode(errors="ignore") or "nameless"

@@ -105,4 +105,4 @@ def test_what_is_remembered_is_bounded(module, monkeypatch):
     monkeypatch.setattr(imports, "_HEADS", 2)
     for kind in (Plain, threading.Thread, threading.Event, module.First, module.Second):
         assert not needs_import(pickle.dumps(kind, 5))
-    assert len(imports._known_heads) == 2
+    assert len(imports._known_heads) <= 2

@@ -1,7 +1,7 @@
 """Who is let in: why a call would be refused, asked before anything is serialized or bound.
 
 Changes nothing but for a note at an estimate by which a call is refused; `machine.submit` asks it first. The order is:
-pool, session, queue, breaker, deadline.
+pool, session, queue, engine, breaker, deadline.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from millpond.core import affinity, lifetime, overload
+from millpond.core import affinity, lifetime, outage, overload
 from millpond.core.breaker import CLOSED
+from millpond.core.outage import THERE
 from millpond.core.session import OPEN
 from millpond.errors import CLASSES
 
@@ -40,14 +41,15 @@ def refusal(
     bound = m.settings.max_queued
     if bound is not None and m.unended >= bound and m.unended >= bound + m.ready_count * m.concurrency:
         return _queue_full(m, op, f"{m.unended} calls are in the pool, max_queued is {bound}")
-    refused = None
-    if m.queued:
-        refused = too_many_bytes(m, op, nbytes)
-    if op.breaker.state != CLOSED:
-        refused = refused or _circuit_open(op, now)
-    if m.queued or deadline - now < m.longest_s + 4 * op.service.limit_s:  # else what runs is done in time
-        refused = refused or overload.refusal(m, op, session, deadline, priority, now)
-    return refused
+    if m.outage.state != THERE:
+        refused = outage.refusal(m, deadline, now)
+        if refused is not None:
+            return refused
+    is_closed = op.breaker.state == CLOSED
+    if not m.queued and is_closed and deadline - now >= m.longest_s + 4.0 * op.service.limit_s:
+        return None  # what runs is done in time: the answer for most
+    refused = too_many_bytes(m, op, nbytes) or (None if is_closed else _circuit_open(op, now))
+    return refused or overload.refusal(m, op, session, deadline, priority, now)
 
 
 def too_many_bytes(m: Machine, op: Operation, nbytes: int) -> PoolError | None:

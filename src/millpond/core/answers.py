@@ -36,17 +36,17 @@ def unmatched(m: Machine, worker: Worker, call_id: int, kind: AnswerKind, value:
         m.late_answers += 1
 
 
-def judge(m: Machine, call: Call, kind: AnswerKind, value: Any, duration: float, ended: float, now: float) -> None:
+def judge(m: Machine, call: Call, kind: AnswerKind, value: Any, ended: float, now: float) -> None:
     """Answer a call that somebody waits for."""
     if kind == "ok":
-        call.op.learn(duration)
+        call.op.learn(call.service_s)
         if ended > call.deadline and not call.is_chore:
-            endings.outran(m, call, duration, now)
+            endings.outran(m, call, call.service_s, now)
             _expire(m, call, "completed", now)
         else:
             endings.finish(m, call, "ok", value, now)
     elif kind == "failed":
-        call.op.learn(duration)
+        call.op.learn(call.service_s)
         endings.finish(m, call, "failed", value, now)
     elif kind == "interrupted":
         endings.finish(m, call, "failed", HandlerError("the operation raised Interrupted by itself"), now)

@@ -76,7 +76,12 @@ class Call:
         "worker",
     )
 
-    failure: str  # why an order about it could not be carried out; not there before
+    # Not there before they are known:
+    failure: str  # why an order about it could not be carried out
+    submitted_at: float
+    key: float  # order of service: time of submission less what the priority is worth
+    expected: float  # seconds of work, as far as known when it was put where it is
+    spread: float  # the variance of that, while it waits
 
     def __init__(
         self,
@@ -115,11 +120,7 @@ class Call:
         self.position = 0  # the engine's: which line of the worker's logbook
         self.attempts = 0  # times it was given to a worker, those not counted that gave it back not begun
         self.deaths = 0  # workers that died of it, as far as can be told
-        self.key = 0.0  # order of service: time of submission less what the priority is worth
         self.slot: dict[int, Call] | None = None  # the wheel's, while its deadline is watched
-        self.expected = 0.0  # seconds of work, as far as known when it was put where it is
-        self.spread = 0.0  # the variance of that, while it waits
-        self.submitted_at = 0.0
         self.sent_at = 0.0
         self.service_s = 0.0  # between the worker's start and end of it, once it was answered
         self.trace: Trace | None = None  # of whoever traces calls, if anybody does

@@ -103,7 +103,7 @@ def pick(m: Machine, call: Call) -> Worker | None:
     if other is not None and len(other.inflight) < len(worker.inflight):
         worker = other
     windows.move_to_end(worker.id)
-    return worker if not worker.queue.size and _has_window(worker, call) else None
+    return worker if not worker.queue.size and _fits_window(worker, call) else None
 
 
 def has_room(m: Machine, worker: Worker, call: Call) -> bool:
@@ -115,12 +115,15 @@ def has_room(m: Machine, worker: Worker, call: Call) -> bool:
 
 def _has_window(worker: Worker, call: Call) -> bool:
     """Whether a worker without a free place may be sent this call ahead."""
+    return not worker.is_stalled and worker.state == READY and _fits_window(worker, call)
+
+
+def _fits_window(worker: Worker, call: Call) -> bool:
+    """Whether the worker's window has room for the call, if it is open."""
     return (
         worker.expected_s + call.op.expected <= WINDOW_S
         and len(worker.inflight) + worker.skips < worker.window
-        and not worker.is_stalled
         and not call.is_stream
-        and worker.state == READY
     )
 
 
@@ -236,10 +239,10 @@ def settle(m: Machine, worker: Worker, now: float) -> None:
     if load < worker.places:
         if not load:
             worker.idle_since = now
-        if worker.id not in m.idle:
+        if worker.rank is None or m.has_ranks:
             free.enter(m, worker)
-        elif m.has_ranks:
-            free.loaded(m, worker, load)
+        else:
+            m.idle[worker.id] = worker
     if worker.id not in m.open_windows:
         m.open_windows[worker.id] = worker
 

@@ -129,7 +129,7 @@ def committed(m: Machine, session: Session, record: SessionRecord, error: PoolEr
         if m.committing.pop(call.id, None) is None:
             continue  # its caller left meanwhile
         if error is None:
-            answers.judge(m, call, kind, value, call.service_s, ended, now)
+            answers.judge(m, call, kind, value, ended, now)
         else:
             _refuse(m, call, str(error), now, error.code)
     if not waiting:

@@ -27,14 +27,12 @@ from millpond.core import (
     lifetime,
     losses,
     moving,
-    outage,
     sleeping,
 )
 from millpond.core.call import QUEUED, RUNNING, Call
 from millpond.core.deadlines import TICKS
 from millpond.core.lifetime import OPENING
 from millpond.core.operation import Operation
-from millpond.core.outage import THERE
 from millpond.core.records import Records
 from millpond.core.sizing import GROW_AFTER
 from millpond.core.standstill import LATE_S
@@ -114,17 +112,14 @@ class Machine(Records):
             refused = admission.too_many_bytes(self, call.op, call.nbytes)
         if refused is not None:
             raise self.reject(refused, now)
-        if self.outage.state != THERE:
-            refused = outage.refusal(self, call.deadline, now)
-            if refused is not None:
-                raise self.reject(refused, now)
         session = call.session
         if session is not None and session.is_restored and session.is_idle:
             raise self.reject(moving.told_restored(session), now)
         call.submitted_at = now
         call.key = now - call.priority * self.settings.priority_age if call.priority else now
         deadline = call.deadline
-        if now < deadline != math.inf:
+        is_late = deadline <= now  # it took its time from another thread, or it has none
+        if not is_late and deadline != math.inf:
             self.wheel.add(call)
         # Nothing from here on raises: what is counted here is counted off by the call's ending only.
         self.submitted += 1
@@ -138,7 +133,7 @@ class Machine(Records):
             endings.say_if_changed(self, call.op, before)
         if self.tells_starts:
             self.say(events.CallStarted, call.id, call.op.name, call.nbytes)
-        if deadline <= now:  # it took its time from another thread, or it has none
+        if is_late:
             leaving.leave(self, call, "deadline_exceeded", now)
         elif self.state == OPENING:
             self.shelf[call.id] = call  # until `let_in`
@@ -177,21 +172,21 @@ class Machine(Records):
         now: float,
     ) -> None:
         """The worker answered. What matches no call it holds is counted and dropped."""
-        call = worker.inflight.pop(call_id, None)
+        inflight = worker.inflight
+        call = inflight.pop(call_id, None)
         worker.last_progress = now
         if worker.is_stalled:
             dispatch.unstall(self, worker, now)
         if call is None:
             answers.unmatched(self, worker, call_id, kind, value, now)
         else:
-            if not worker.inflight:
+            if not inflight:
                 worker.busy_s += now - worker.busy_since
             worker.expected_s -= call.expected
             worker.answered += not call.is_chore
             call.service_s = ended - started
             if self.tells_checkins:
-                held = len(worker.inflight)
-                self.say(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, held)
+                self.say(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, len(inflight))
             if self.settings.max_calls is not None:
                 fleet.count_call(self, worker, self.settings.max_calls, now)
             session = call.session
@@ -200,10 +195,10 @@ class Machine(Records):
             if call.state != RUNNING:
                 answers.judge_late(self, worker, call, kind, now)
             elif session is None or not keeping.withholds(self, call, kind, value, ended, now):
-                answers.judge(self, call, kind, value, call.service_s, ended, now)
+                answers.judge(self, call, kind, value, ended, now)
             if session is not None:
                 answers.session_came_back(self, session, call, now)
-        if worker.id not in self.open_windows or len(worker.inflight) + worker.skips < worker.places:
+        if len(inflight) < worker.places or worker.id not in self.open_windows:
             dispatch.settle(self, worker, now)
         if worker.queue.size or self.queue.size or self.openers.size:
             dispatch.pump(self, worker, now)

@@ -36,7 +36,7 @@ def refusal(
 ) -> Overloaded | None:
     """Why a call that has to wait cannot be answered in time, or `None` if it can, or if that cannot be told."""
     limit_s = op.service.limit_s
-    if not limit_s or deadline == math.inf or (session is None and (m.idle or _is_roomy(m, op, deadline - now))):
+    if not limit_s or deadline == math.inf or (session is None and m.idle) or _is_roomy(m, op, session, deadline - now):
         return None
     room_s = max(0.0, deadline - now - limit_s)
     if deadline <= now or not (m.ready_count and m.settings.overload_control):
@@ -53,10 +53,14 @@ def refusal(
     return _error(m, op, wait_s, deadline - now)
 
 
-def _is_roomy(m: Machine, op: Operation, left_s: float) -> bool:
-    """Whether a call without a session has so much time that its wait need not be looked at closely: most have."""
+def _is_roomy(m: Machine, op: Operation, session: Session | None, left_s: float) -> bool:
+    """Whether a call has so much time that its wait need not be looked at closely: most have."""
     ahead_s = m.queue.expected_s + m.openers.expected_s + m.longest_s + op.service.limit_s
-    return left_s > 4 * ahead_s and left_s * left_s > 64 * (m.queue.variance + m.openers.variance)
+    if session is not None:
+        ahead_s += session.waiting_s
+        if session.worker is not None:
+            ahead_s += session.worker.queue.expected_s
+    return left_s > 4.0 * ahead_s and left_s * left_s > 64.0 * (m.queue.variance + m.openers.variance)
 
 
 def look_back(m: Machine, op: Operation, now: float) -> None:

@@ -19,13 +19,16 @@ _SUBIMPORT = b"subimport"
 _CALLED_WITH_TEXT = re.compile(rb"\x8c.([A-Za-z_][\w.]*)\x94\x85\x94?R", re.DOTALL)
 
 _known: set[bytes] = set()  # modules that were there and complete: at most as many as there are
-_known_heads: set[bytes] = set()  # beginnings of streams, up to the one name in them, that need none: looked at first
+_known_heads: set[bytes] = set()  # beginnings of streams, up to the last name in them, that need none: looked at first
 _HEADS, _HEAD_BYTES = 256, 256
+_SHORT_BYTES = 4096  # a view that is no longer is copied to be looked at: it costs less than the search of its names
 _PROTOCOL_BYTES = 11  # of protocol and frame, before anything is said
 
 
 def needs_import(stream: bytes | bytearray | memoryview) -> bool:
     """Whether decoding it would import a module that this process has not."""
+    if type(stream) is memoryview and len(stream) <= _SHORT_BYTES:
+        stream = bytes(stream)
     head = _head(stream) if type(stream) is bytes else b""
     if head in _known_heads:
         return False
@@ -35,16 +38,17 @@ def needs_import(stream: bytes | bytearray | memoryview) -> bool:
     if type(stream) is memoryview or _SUBIMPORT in stream:
         named = (found[1] for found in _CALLED_WITH_TEXT.finditer(stream))
         return any(not (_is_loaded(name) or _is_type(name)) for name in named) and bool(re.search(_SUBIMPORT, stream))
-    if head and names and len(_known_heads) < _HEADS:
+    if head and names:
+        if len(_known_heads) >= _HEADS:  # most have something in them that is different each time
+            _known_heads.clear()
         _known_heads.add(head)
     return False
 
 
 def _head(stream: bytes) -> bytes:
-    """How a stream begins that has one name in it, as nearly every one has that is no plain data: up to that name."""
-    at = stream.find(CALLS_A_NAME)
-    has_one = 0 < at < _HEAD_BYTES and stream.find(CALLS_A_NAME, at + 1) < 0
-    return stream[_PROTOCOL_BYTES:at] if has_one else b""
+    """How a short stream, or one with names at its beginning only, begins: up to the last name."""
+    at = stream.rfind(CALLS_A_NAME)
+    return stream[_PROTOCOL_BYTES:at] if 0 < at < _HEAD_BYTES else b""
 
 
 def _is_type(name: bytes) -> bool:

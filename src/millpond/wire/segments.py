@@ -7,7 +7,6 @@ has frozen a value and before it thaws one; the receiver gets private copies and
 from __future__ import annotations
 
 import struct
-from collections import deque
 from collections.abc import Iterable
 
 from millpond.wire.buffers import SlotReader, SlotWriter
@@ -62,10 +61,8 @@ def unpack(body: bytes | memoryview, reader: SlotReader | None) -> tuple[list[Pa
     whole = memoryview(body)
     streams: list[Part] = []
     buffers: list[Part] = []
-    left = deque(rows)
     try:
-        while left:
-            place, index, offset, length = left[0]
+        for place, index, offset, length in rows:
             into = streams if place in (STREAM_INLINE, STREAM_IN_SLOT) else buffers
             if place in _IN_SLOT:
                 assert reader is not None
@@ -74,9 +71,8 @@ def unpack(body: bytes | memoryview, reader: SlotReader | None) -> tuple[list[Pa
             else:
                 into.append(_private(place, whole[at : at + length]))
                 at += length
-            left.popleft()
     except MemoryError:  # the slots would stay in use for as long as the worker lives
-        _drop(left, reader)
+        _drop(rows[len(streams) + len(buffers) :], reader)
         raise
     return streams, buffers
 

@@ -99,7 +99,9 @@ def test_surroundings_no_worker_could_have_are_named_when_they_are_set(setting, 
         Settings(**setting)
 
 
-@pytest.mark.parametrize(("name", "value"), [("codec", "json"), ("start_method", "forkserver"), ("affinity", None)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("codec", "json"), ("start_method", "forkserver"), ("affinity", None), ("output", "terminal")]
+)
 def test_a_choice_is_one_of_those_there_are(name, value):
     """The refusal lists them."""
     with pytest.raises(ValueError, match=f"{name} must be one of '"):

@@ -32,6 +32,7 @@ UNBOUNDED: dict[str, Any] = {
     "deadline": None,
     "max_queued": None,
     "max_queued_bytes": None,
+    "output": "inherit",
     "breaker_faults": 2**31,  # work that was accepted is tried, however its like fared
 }
 

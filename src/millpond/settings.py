@@ -26,6 +26,7 @@ Durability = Literal["none", "reply", "disk"]
 OnRestore = Literal["raise", "continue"]
 OnInterrupt = Literal["keep", "replace"]
 OnCancel = Literal["interrupt", "abandon"]
+Output = Literal["ring", "inherit"]
 
 KiB, MiB = 1024, 1024 * 1024
 # What other pools and clients call it -> its name here.
@@ -159,6 +160,9 @@ class Settings:
         "s",
         0.0,
         0.01,
+    )
+    output: Output = _setting(
+        "ring", "whether what workers write is kept in a ring of `log_ring_bytes`, or goes to the program's own output"
     )
     log_ring_bytes: int = _setting(64 * KiB, "what is kept of each worker's output", "bytes", 0)
 

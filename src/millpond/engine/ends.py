@@ -1,4 +1,4 @@
-"""The two ends of what joins parent and worker: data and side sockets, two output pipes, the logbook, the arenas.
+"""The two ends of what joins parent and worker: data and side sockets, the output, the logbook, the arenas.
 
 Made in the parent before a start; the worker's ends travel to the warden and are closed here afterwards. All of them
 are closed on exec, so that nothing a worker starts inherits its socket.
@@ -17,18 +17,23 @@ from millpond.wire.logbook import Logbook
 class Ends:
     """The parent's ends as attributes, the worker's as descriptors; all or none: raises `OSError` when one is missing.
 
-    `outputs` are stdout and stderr; `side` carries errands to the worker's attendant, `inbound` the parent's buffers,
-    `outbound` the worker's.
+    `outputs` are pipes from stdout and stderr, none where the worker has the program's own; `side` carries errands to
+    the worker's attendant, `inbound` the parent's buffers, `outbound` the worker's.
     """
 
     __slots__ = ("_closing", "_shared", "_theirs", "inbound", "logbook", "outbound", "outputs", "side", "socket")
 
-    def __init__(self, buffer_bytes: int) -> None:
+    def __init__(self, buffer_bytes: int, inherits_output: bool) -> None:
         self._theirs: list[int] = []
         self._shared: list[Logbook | Arena] = []
         with contextlib.ExitStack() as made:
             made.callback(self.close_theirs)
-            self.outputs = (self._pipe(made), self._pipe(made))
+            self.outputs: tuple[int, ...] = ()
+            if inherits_output:
+                self._theirs.append(_standard(1))
+                self._theirs.append(_standard(2))
+            else:
+                self.outputs = (self._pipe(made), self._pipe(made))
             self.socket, self.side = self._socket(made), self._socket(made)
             self.logbook = Logbook.create()
             self._share(made, self.logbook)
@@ -75,3 +80,15 @@ class Ends:
         arena = Arena.create(nbytes)
         self._share(made, arena)
         return arena
+
+
+def _standard(fd: int) -> int:
+    """A descriptor of the program's standard output or error, or of `/dev/null` if it has none.
+
+    A program that closed it may have another file under that number, its own or the pool's: as at every exec, only what
+    is inheritable is for others.
+    """
+    with contextlib.suppress(OSError):
+        if os.get_inheritable(fd):
+            return os.dup(fd)
+    return os.open(os.devnull, os.O_WRONLY)

@@ -64,7 +64,7 @@ class Link:
         self.reading: dict[int, Reading] = {}  # call id -> what came of it and is being decoded apart
         self.when_read: Callable[[], None] | None = None  # what waits until nothing is being decoded: its burial
         self.is_plain = True  # nothing is in `exports`, `saves` and `reading`: an answer is what it looks like
-        self.ends = Ends(settings.buffer_bytes)
+        self.ends = Ends(settings.buffer_bytes, settings.output == "inherit")
         self.logbook = self.ends.logbook
         self.outbox = Outbox(loop, self.ends.socket)
         self.reader = frames.FrameReader(limit, self.id)

@@ -144,14 +144,45 @@ def test_its_settings_are_those_of_a_pool():
         assert executor.run_id == facts.run_id
 
 
-def test_an_executor_nobody_names_any_more_is_collected_when_its_work_is_done():
-    """As the standard library's is: neither processes nor threads stay behind."""
-    before = threading.active_count()
-    future = millpond.Executor(1).submit(square, 3)
-    assert future.result(WAIT_S) == 9
-    del future
+def wait_for_threads(count):
     gc.collect()
     end = time.monotonic() + WAIT_S
-    while threading.active_count() > before:
+    while threading.active_count() > count:
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_an_executor_nobody_names_any_more_ends_though_its_futures_are_kept():
+    """As the standard library's does: neither processes nor threads stay behind."""
+    before = threading.active_count()
+    kept = [millpond.Executor(1).submit(square, 3)]
+    assert kept[0].result(WAIT_S) == 9
+    wait_for_threads(before)
+
+
+def test_an_executor_dropped_with_work_pending_finishes_it(gate):
+    """What was accepted is done, and then its workers end."""
+    before = threading.active_count()
+    executor = millpond.Executor(1)
+    kept = [executor.submit(stay, gate.path, number) for number in range(3)]
+    gate.wait_entered()
+    del executor
+    gc.collect()
+    assert kept[2].cancel()
+    gate.open()
+    assert [future.result(WAIT_S) for future in kept[:2]] == [0, 1]
+    wait_for_threads(before)
+
+
+def test_a_future_that_is_done_holds_on_to_nothing_of_the_pool(executor, gate):
+    """Neither one with a result, nor one with an exception, nor a cancelled one."""
+    staying = [executor.submit(stay, gate.path, number) for number in range(2)]
+    gate.wait_entered(2)
+    waiting = executor.submit(square, 2)
+    assert waiting.cancel()
+    gate.open()
+    assert isinstance(executor.submit(die).exception(WAIT_S), millpond.WorkerDied)
+    done = [*staying, waiting, executor.submit(square, "no number"), executor.submit(square, (n for n in ()))]
+    assert not futures.wait(done, WAIT_S).not_done
+    executor.statistics()  # asked after what ended the last of them
+    assert [(future.call, future.withdraw) for future in done] == [(None, None)] * len(done)

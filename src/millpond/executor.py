@@ -12,10 +12,11 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
-from concurrent.futures._base import CANCELLED, FINISHED
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
+from millpond.callfuture import CallFuture
 from millpond.chunks import Initialized, run_chunk
 from millpond.desk import DEFAULT
 from millpond.errors import PoolError, StartFailed
@@ -23,9 +24,8 @@ from millpond.loopthread import LoopThread
 from millpond.pool import Pool
 from millpond.statistics import Statistics
 
-if TYPE_CHECKING:
-    from millpond.core.call import Call
-
+P = ParamSpec("P")
+T = TypeVar("T")
 UNBOUNDED: dict[str, Any] = {
     "metrics": False,  # only `statistics` could tell them
     "alerts": False,
@@ -35,38 +35,6 @@ UNBOUNDED: dict[str, Any] = {
     "output": "inherit",
     "breaker_faults": 2**31,  # work that was accepted is tried, however its like fared
 }
-
-
-class CallFuture(futures.Future[Any]):
-    """A future whose `cancel` also takes the call out of the queue."""
-
-    call: Call
-    withdraw: Callable[[CallFuture], None] | None = None
-    has_begun = False  # its call was given to a worker
-
-    def cancel(self) -> bool:
-        """True if the call will never run; a call that was given to a worker cannot be cancelled."""
-        was_cancelled = self.cancelled()
-        is_cancelled = super().cancel()
-        if is_cancelled and not was_cancelled and self.withdraw is not None:
-            self.withdraw(self)
-        return is_cancelled
-
-    def tell_cancelled(self) -> None:
-        """Wake who waits for it, unless that was done; on the loop's thread."""
-        if self._state == CANCELLED:
-            self.set_running_or_notify_cancel()
-
-    def may_begin(self) -> bool:
-        """Asked when its call is about to be sent: false if it was cancelled. From now on it cannot be."""
-        if not self.has_begun:
-            self.has_begun = self.set_running_or_notify_cancel()
-        return self.has_begun
-
-    def done(self) -> bool:
-        """Whether it was cancelled, or has a result or an exception."""
-        # While its call is with a worker only the thread that asks here can end it: no lock is needed to know.
-        return super().done() if not self.has_begun else self._state == FINISHED
 
 
 class Executor(futures.Executor):
@@ -92,17 +60,18 @@ class Executor(futures.Executor):
         self._pool = Pool(handler, args=args, **(UNBOUNDED | {"name": "executor"} | settings))
         self._pool.desk.looks_first = False
         self._thread: LoopThread | None = None
+        self._withdraw: Callable[[CallFuture[Any]], None]  # made with the thread; holds that and the pool, not this
         self._lock = threading.Lock()  # held while starting, submitting and beginning to shut down
         self._is_shut_down = False
         self._broken: StartFailed | None = None
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> CallFuture:
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> futures.Future[T]:
         """Have `fn(*args, **kwargs)` run in a worker.
 
         Raises `RuntimeError` after `shutdown`, `BrokenExecutor` if no worker could be started. What cannot be sent is
         told by the future.
         """
-        future = CallFuture()
+        future: CallFuture[T] = CallFuture()
         desk = self._pool.desk
         try:
             call = desk.function_call(fn, args, kwargs, DEFAULT, future)
@@ -121,8 +90,8 @@ class Executor(futures.Executor):
         return future
 
     def map(
-        self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
-    ) -> Iterator[Any]:
+        self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+    ) -> Iterator[T]:
         """Like the built-in `map`, in order; `chunksize` items travel and fail together."""
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
@@ -168,18 +137,15 @@ class Executor(futures.Executor):
         """What the executor's processes carry in their environment as MILLPOND_RUN_ID."""
         return self._pool.run_id
 
-    def _withdraw(self, future: CallFuture) -> None:
-        if self._thread is not None:
-            self._thread.post(_withdraw, self._pool, future)
-
     def _start(self) -> LoopThread:
         """Begin to open the pool; what is submitted meanwhile is held back."""
         thread = self._thread = LoopThread("millpond-executor", self._pool.desk.driver.carry_out)
+        self._withdraw = partial(_withdraw_soon, self._pool, thread)
         self._pool.mark_futures()
         thread.hold()
         thread.start()
         _USED.add(self)
-        # Collected without a shutdown: then nothing is pending, as calls hold their futures, and those the executor.
+        # Collected without a shutdown: what is pending is finished all the same.
         weakref.finalize(self, _finish_soon, self._pool, thread).atexit = False
         thread.start_task(self._open(thread))
         return thread
@@ -196,7 +162,7 @@ class Executor(futures.Executor):
 
 
 _USED: weakref.WeakSet[Executor] = weakref.WeakSet()
-_ENDING: set[LoopThread] = set()
+_ENDING: set[LoopThread] = set()  # that finish what is pending; their executors may be collected
 
 
 def _finish_soon(pool: Pool, thread: LoopThread) -> None:
@@ -205,11 +171,16 @@ def _finish_soon(pool: Pool, thread: LoopThread) -> None:
     Called by the garbage collector as well, in the midst of anything: it only posts.
     """
     if thread.is_running:
-        thread.post(lambda: thread.start_task(_finish(pool, thread)))
+        _ENDING.add(thread)
+        thread.post(_begin_to_finish, pool, thread)
+
+
+def _begin_to_finish(pool: Pool, thread: LoopThread) -> None:
+    if not thread.start_task(_finish(pool, thread)):
+        _ENDING.discard(thread)
 
 
 async def _finish(pool: Pool, thread: LoopThread) -> None:
-    _ENDING.add(thread)
     try:
         machine = pool.desk.driver.machine
         await pool.desk.driver.until(lambda: not machine.unended)
@@ -219,9 +190,19 @@ async def _finish(pool: Pool, thread: LoopThread) -> None:
         thread.end_soon()
 
 
-def _withdraw(pool: Pool, future: CallFuture) -> None:
+def _withdraw_soon(pool: Pool, thread: LoopThread, future: CallFuture[Any]) -> None:
+    """A future was cancelled, on any thread; where there is no loop, as in a forked child, it only is told."""
+    if thread.is_running:
+        thread.post(_withdraw, pool, future)
+    else:
+        future.tell_cancelled()
+
+
+def _withdraw(pool: Pool, future: CallFuture[Any]) -> None:
     """A future was cancelled: its call goes, and those who wait for the future are told; on the loop's thread."""
-    pool.desk.driver.cancel(future.call)
+    call = future.withdrawn()
+    if call is not None:
+        pool.desk.driver.cancel(call)
     future.tell_cancelled()
 
 

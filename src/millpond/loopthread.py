@@ -92,9 +92,9 @@ class LoopThread:
             running.cancel()
             raise
 
-    def start_task(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine on the loop without waiting for it; not at all if the loop has ended."""
-        self._hand_over(work)
+    def start_task(self, work: Coroutine[Any, Any, Any]) -> bool:
+        """Run a coroutine on the loop without waiting for it; whether it will be: not if the loop has ended."""
+        return self._hand_over(work) is not None
 
     def post(self, function: Callable[..., None], *args: Any) -> None:
         """Call a function on the loop's thread, in the order of posting; here, if the loop has ended."""

@@ -1,0 +1,65 @@
+"""The future of an executor's call: a `concurrent.futures` one whose `cancel` takes the call out of the queue.
+
+Ended on the loop's thread, cancelled on any. While its call is on its way it holds on to the pool, afterwards to
+nothing of it: whoever keeps results keeps no workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent import futures
+from concurrent.futures._base import CANCELLED, FINISHED
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from millpond.core.call import Call
+
+T = TypeVar("T")
+
+
+class CallFuture(futures.Future[T]):
+    """A future whose `cancel` also takes the call out of the queue."""
+
+    call: Call | None = None  # until it is done
+    withdraw: Callable[[CallFuture[Any]], None] | None = None
+    has_begun = False  # its call was given to a worker
+
+    def cancel(self) -> bool:
+        """True if the call will never run; a call that was given to a worker cannot be cancelled."""
+        was_cancelled = self.cancelled()
+        is_cancelled = super().cancel()
+        if is_cancelled and not was_cancelled and self.withdraw is not None:
+            self.withdraw(self)
+        return is_cancelled
+
+    def set_result(self, result: T) -> None:
+        """Done; on the loop's thread."""
+        super().set_result(result)
+        self.call = self.withdraw = None
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """Done; on the loop's thread."""
+        super().set_exception(exception)
+        # Not before: one that another thread cancels at this moment raises above, and is still to be withdrawn.
+        self.call = self.withdraw = None
+
+    def withdrawn(self) -> Call | None:
+        """Its call, if that has not ended; once, when it was cancelled; on the loop's thread."""
+        call, self.call, self.withdraw = self.call, None, None
+        return call
+
+    def tell_cancelled(self) -> None:
+        """Wake who waits for it, unless that was done."""
+        if self._state == CANCELLED:
+            self.set_running_or_notify_cancel()
+
+    def may_begin(self) -> bool:
+        """Asked when its call is about to be sent: false if it was cancelled. From now on it cannot be."""
+        if not self.has_begun:
+            self.has_begun = self.set_running_or_notify_cancel()
+        return self.has_begun
+
+    def done(self) -> bool:
+        """Whether it was cancelled, or has a result or an exception."""
+        # While its call is with a worker only the thread that asks here can end it: no lock is needed to know.
+        return super().done() if not self.has_begun else self._state == FINISHED

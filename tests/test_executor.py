@@ -62,6 +62,7 @@ def test_results_exceptions_and_arguments(executor_of):
     assert type(error) is ValueError
     assert error.args == ("what it said",)
     assert "raise ValueError(text)" in "".join(traceback.format_exception(error))
+    assert "raise ValueError(text)" in error.__cause__.tb
 
 
 def test_map_is_ordered_whatever_the_chunks(executor_of):

@@ -168,7 +168,7 @@ def test_an_exception_that_interrupts_when_it_is_made_is_not_carried(monkeypatch
 def test_a_remote_traceback_can_be_pickled():
     """Errors travel on, to another pool or into a log; their cause goes with them."""
     twin = pickle.loads(pickle.dumps(RemoteTraceback("text")))
-    assert (str(twin), twin.text) == (str(RemoteTraceback("text")), "text")
+    assert (str(twin), twin.tb) == (str(RemoteTraceback("text")), "text")
 
 
 def test_the_text_of_what_cannot_be_carried_arrives():

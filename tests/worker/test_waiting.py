@@ -1,7 +1,6 @@
 """When a worker polls for its next request, and when it sleeps: against a channel that says what it was asked."""
 
 import socket
-import time
 
 import pytest
 
@@ -9,7 +8,10 @@ from millpond.worker import waiting
 from millpond.worker.waiting import Waiting
 
 BUSY_POLL_S = 0.02
+POLL_S = BUSY_POLL_S / 8  # what one look costs here
 SLEPT, POLLED = 0, socket.MSG_DONTWAIT
+
+now = 0.0
 
 
 class ScriptedChannel:
@@ -21,15 +23,17 @@ class ScriptedChannel:
         self._nap_s = nap_s
 
     def receive(self, flags: int = 0) -> list[object]:
+        global now
         self.asked.append(flags)
-        if flags == SLEPT:
-            time.sleep(self._nap_s)
+        now += self._nap_s if flags == SLEPT else POLL_S
         return self._script.pop(0) if self._script else []
 
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
+    """And a clock on which nothing takes time but what the channel says."""
     monkeypatch.setattr(waiting, "cores", lambda: 2)
+    monkeypatch.setattr(waiting, "monotonic", lambda: now)
 
 
 def test_the_first_request_is_waited_for_asleep():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -57,6 +58,11 @@ def what_was_set():
 
 def fail_to_initialize():
     raise OSError("no licence for this machine")
+
+
+def fail_after_setting_up_logging(path):
+    logging.getLogger("concurrent.futures").addHandler(logging.FileHandler(path))
+    fail("no licence for this machine")
 
 
 class Gate:

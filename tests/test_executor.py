@@ -18,6 +18,7 @@ from tests.executor_work import (
     WAIT_S,
     Gate,
     fail,
+    fail_after_setting_up_logging,
     fail_to_initialize,
     initialize,
     power,
@@ -195,6 +196,15 @@ def test_a_failing_initializer_breaks_the_executor(executor_of, caplog):
     with pytest.raises(futures.BrokenExecutor):
         executor.submit(square, 1)
     executor.shutdown()
+
+
+def test_a_failing_initializer_is_logged(executor_of, tmp_path):
+    """By the logger `concurrent.futures`, in the worker, with the handlers it has there."""
+    log = tmp_path / "log"
+    executor = executor_of(initializer=fail_after_setting_up_logging, initargs=(log,))
+    assert isinstance(executor.submit(square, 1).exception(WAIT_S), futures.BrokenExecutor)
+    assert "Exception in initializer:" in log.read_text()
+    assert "ValueError: no licence for this machine" in log.read_text()
 
 
 def test_what_cannot_be_sent_is_the_futures_exception(executor_of):

@@ -10,7 +10,14 @@ class Initialized:
     """A handler without operations: its making is the caller's `initializer`."""
 
     def __init__(self, initializer: Callable[..., Any], initargs: tuple[Any, ...]) -> None:
-        initializer(*initargs)
+        try:
+            initializer(*initargs)
+        except BaseException:
+            import logging
+
+            # Where the standard pool tells it: a program, or the initializer itself, may have handlers there.
+            logging.getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=True)
+            raise
 
 
 def run_chunk(function: Callable[..., Any], chunk: list[tuple[Any, ...]]) -> list[Any]:

@@ -6,7 +6,7 @@ interpreter's exit. Futures are made here and handed to the loop's thread in bat
 
 from __future__ import annotations
 
-import itertools
+import logging
 import os
 import threading
 import weakref
@@ -14,15 +14,21 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from copy import copy
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, SupportsIndex, TypeVar
 
 from millpond.callfuture import CallFuture
-from millpond.chunks import Initialized, run_chunk
+from millpond.chunks import Initialized
 from millpond.desk import DEFAULT
 from millpond.errors import PoolError, StartFailed
 from millpond.loopthread import LoopThread
+from millpond.ordered import ordered_map
 from millpond.pool import Pool
+from millpond.standard import WorkerProcess, check_given_once, processes, standard_settings
 from millpond.statistics import Statistics
+from millpond.telemetry.log import LoggingListener
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,19 +52,23 @@ class Executor(futures.Executor):
 
     def __init__(
         self,
-        max_workers: int | None = None,
-        *,
+        max_workers: SupportsIndex | None = None,
+        mp_context: BaseContext | None = None,
         initializer: Callable[..., Any] | None = None,
-        initargs: tuple[Any, ...] = (),
+        initargs: Iterable[Any] = (),
+        *,
+        max_tasks_per_child: SupportsIndex | None = None,
         **settings: Any,
     ) -> None:
+        named = standard_settings(max_workers, mp_context, max_tasks_per_child)
+        check_given_once(named, settings)
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
-        if max_workers is not None:
-            settings = {"max_workers": max_workers, "min_workers": max_workers} | settings
-        handler, args = (None, ()) if initializer is None else (Initialized, (initializer, initargs))
-        self._pool = Pool(handler, args=args, **(UNBOUNDED | {"name": "executor"} | settings))
+        handler, args = (None, ()) if initializer is None else (Initialized, (initializer, tuple(initargs)))
+        self._pool = Pool(handler, args=args, **(UNBOUNDED | {"name": "executor"} | named | settings))
         self._pool.desk.looks_first = False
+        _say_at_debug(self._pool)
+        self._context = mp_context
         self._thread: LoopThread | None = None
         self._withdraw: Callable[[CallFuture[Any]], None]  # made with the thread; holds that and the pool, not this
         self._lock = threading.Lock()  # held while starting, submitting and beginning to shut down
@@ -90,16 +100,19 @@ class Executor(futures.Executor):
         return future
 
     def map(
-        self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
     ) -> Iterator[T]:
-        """Like the built-in `map`, in order; `chunksize` items travel and fail together."""
-        if chunksize < 1:
-            raise ValueError("chunksize must be >= 1.")
-        if chunksize == 1:
-            return super().map(fn, *iterables, timeout=timeout)
-        chunks = _chunks(zip(*iterables, strict=False), chunksize)
-        results = super().map(run_chunk, itertools.repeat(fn), chunks, timeout=timeout)
-        return itertools.chain.from_iterable(results)
+        """Like the built-in `map`, in order; `chunksize` items travel and fail together.
+
+        Everything is submitted at once or, with `buffersize`, so many calls (or chunks) ahead of the results taken.
+        `timeout` is in seconds, from now.
+        """
+        return ordered_map(self, fn, iterables, timeout, chunksize, buffersize)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more; finish what is pending (or cancel what has not begun), then end the workers.
@@ -137,6 +150,33 @@ class Executor(futures.Executor):
         """What the executor's processes carry in their environment as MILLPOND_RUN_ID."""
         return self._pool.run_id
 
+    # What programs read of `ProcessPoolExecutor` though its name says that it is private
+
+    @property
+    def _max_workers(self) -> int:
+        """Workers alive at most."""
+        return self._pool.settings.max_workers
+
+    @property
+    def _mp_context(self) -> BaseContext:
+        """The context given, or else that whose locks and queues can be sent to the workers."""
+        if self._context is None:
+            import multiprocessing
+
+            self._context = multiprocessing.get_context("spawn")
+        return self._context
+
+    @property
+    def _processes(self) -> dict[int, WorkerProcess]:
+        """The workers there are, by process id; waits for those that are starting."""
+        thread = self._thread
+        return {} if thread is None else processes(thread.ask(lambda: _pids(self._pool)))
+
+    @property
+    def _shutdown_thread(self) -> bool:
+        """Whether it takes no more calls."""
+        return self._is_shut_down
+
     def _start(self) -> LoopThread:
         """Begin to open the pool; what is submitted meanwhile is held back."""
         thread = self._thread = LoopThread("millpond-executor", self._pool.desk.driver.carry_out)
@@ -163,6 +203,16 @@ class Executor(futures.Executor):
 
 _USED: weakref.WeakSet[Executor] = weakref.WeakSet()
 _ENDING: set[LoopThread] = set()  # that finish what is pending; their executors may be collected
+
+
+def _say_at_debug(pool: Pool) -> None:
+    """Who replaces a standard executor hears nothing new where the program's log is at INFO."""
+    pool.telemetry.detach("logging")
+    LoggingListener(pool=pool.name, at_most=logging.DEBUG).attach(pool)
+
+
+def _pids(pool: Pool) -> list[int]:
+    return [worker.pid for worker in pool.desk.driver.machine.workers.values() if worker.pid]
 
 
 def _finish_soon(pool: Pool, thread: LoopThread) -> None:
@@ -233,8 +283,3 @@ def _disown() -> None:
 # What concurrent.futures itself uses: `atexit` would be too late, threads can no longer be started then.
 threading._register_atexit(_finish_pending)  # type: ignore[attr-defined]
 os.register_at_fork(after_in_child=_disown)
-
-
-def _chunks(items: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
-    while chunk := list(itertools.islice(items, size)):
-        yield chunk

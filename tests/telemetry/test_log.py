@@ -214,3 +214,12 @@ class _Nowhere:
 
     def __getattr__(self, _level):
         return lambda *args, **kwargs: None
+
+
+def test_no_record_is_above_the_level_it_is_bound_to(bus, caplog):
+    """What is heard stays the same, and no more is built for it."""
+    caplog.set_level(logging.DEBUG)
+    LoggingListener(form="line", at_most="debug").attach(bus)
+    assert not bus.has_listener("session.open")
+    bus.execute(gone("died"))
+    assert [level for level, _ in lines(caplog)] == ["DEBUG"]

@@ -83,10 +83,10 @@ class LoggingListener:
     """Writes events to the logger named `logger`, from `level` up.
 
     `form` is `"line"`, `"json"`, `"structlog"`, or `"auto"`: structlog where the program has configured it, else lines.
-    `levels` gives names, or what comes before a dot in them, other levels than the usual. `pool` is said with each
-    record, for programs with several. `show_text` lets through the fields that repeat a handler's or a store's words. A
-    record of `logging` carries the event as its attribute `event`. Raises `ImportError` if structlog is asked for and
-    missing, `TypeError` or `ValueError` for what is no level, name or form.
+    `levels` gives names, or what comes before a dot in them, other levels than the usual; no record is above `at_most`.
+    `pool` is said with each record, for programs with several. `show_text` lets through the fields that repeat a
+    handler's or a store's words. A record of `logging` carries the event as its attribute `event`. Raises `ImportError`
+    if structlog is asked for and missing, `TypeError` or `ValueError` for what is no level, name or form.
     """
 
     def __init__(
@@ -98,12 +98,14 @@ class LoggingListener:
         levels: Mapping[str, int | str] | None = None,
         pool: str = "",
         show_text: bool = False,
+        at_most: int | str = logging.CRITICAL,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.level = _level(level)
         self._levels = {check_name(name): _level(one) for name, one in (levels or {}).items()}
         self._about = {"pool": pool} if pool else {}
         self._show_text = show_text
+        self._at_most = _level(at_most)
         self._wall_clock = wall_clock
         self._logger = logging.getLogger(logger)
         self._emit = self._emitter(form)
@@ -132,7 +134,7 @@ class LoggingListener:
         if isinstance(event, WorkerGone) and event.cause in PLANNED:
             level = min(level, INFO)
         if level >= self.level:
-            self._emit(level, event)
+            self._emit(min(level, self._at_most), event)
 
     def _level_of(self, name: str) -> int:
         """The user's word for the name or the longest part of it before a dot, or the usual."""

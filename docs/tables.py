@@ -104,7 +104,9 @@ def executor_table() -> str:
     """The defaults that an executor changes."""
     rows = [["setting", "pool", "executor"]]
     for name, value in UNBOUNDED.items():
-        told = "never opens" if value == NOT_BOUND else "none" if value is None else str(value)
+        told = "none" if value is None else amount(value, FIELDS[name].metadata["unit"])
+        if value == NOT_BOUND:
+            told = "never opens"
         rows.append([f"`{name}`", default(name), told])
     return table(rows)
 

@@ -10,6 +10,7 @@ from concurrent import futures
 import pytest
 
 import millpond
+from millpond.settings import Settings
 from tests.executor_work import WAIT_S, Gate, die, pid_of, power, square, square_or_die, stay
 
 
@@ -80,6 +81,13 @@ def test_it_admits_without_bound(executor):
     """More than any queue of a pool's default would hold, and no deadline while they wait."""
     pending = [executor.submit(square, number) for number in range(25_000)]
     assert [future.result(60) for future in pending] == [number * number for number in range(25_000)]
+
+
+def test_what_is_larger_than_a_pool_s_default_allows_travels(executor):
+    """As arguments and as results; the standard library's has no bound there."""
+    size = Settings().max_payload + 1
+    assert executor.submit(len, bytes(size)).result(60) == size
+    assert len(executor.submit(bytes, size).result(60)) == size
 
 
 def test_all_workers_are_used(executor):

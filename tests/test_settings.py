@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from millpond.environment import made_of
-from millpond.settings import FIELDS, Settings, make_settings
+from millpond.settings import FIELDS, MOST_PAYLOAD_BYTES, Settings, make_settings
+from millpond.wire.frames import HEADER
+from millpond.worker.main import FRAME_ROOM_BYTES
 
 BOUNDED = [
     (name, bound, step)
@@ -214,3 +216,8 @@ def test_a_place_where_no_file_can_be_is_refused(setting, place, told, tmp_path,
         Settings(**{setting: place})
     assert getattr(Settings(**{setting: str(tmp_path / "file.db")}), setting)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_largest_payload_fits_a_frame():
+    """With what surrounds it: a longer one could not be told the other end."""
+    HEADER.pack(MOST_PAYLOAD_BYTES + FRAME_ROOM_BYTES, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0)

@@ -23,6 +23,7 @@ from millpond.errors import PoolError, StartFailed
 from millpond.loopthread import LoopThread
 from millpond.ordered import ordered_map
 from millpond.pool import Pool
+from millpond.settings import MOST_PAYLOAD_BYTES
 from millpond.standard import WorkerProcess, check_given_once, processes, standard_settings
 from millpond.statistics import Statistics
 from millpond.telemetry.log import LoggingListener
@@ -38,6 +39,7 @@ UNBOUNDED: dict[str, Any] = {
     "deadline": None,
     "max_queued": None,
     "max_queued_bytes": None,
+    "max_payload": MOST_PAYLOAD_BYTES,
     "output": "inherit",
     "breaker_faults": 2**31,  # work that was accepted is tried, however its like fared
 }

@@ -29,6 +29,7 @@ OnCancel = Literal["interrupt", "abandon"]
 Output = Literal["ring", "inherit"]
 
 KiB, MiB = 1024, 1024 * 1024
+MOST_PAYLOAD_BYTES = 4094 * MiB  # a frame says its length, of which the payload is all but 1 MiB, in 32 bits
 # What other pools and clients call it -> its name here.
 MEANT = {
     "timeout": "deadline",
@@ -82,7 +83,9 @@ class Settings:
     overload_control: bool = _setting(
         True, "whether calls that cannot be answered within their deadline are refused, rather than begun", live=True
     )
-    max_payload: int = _setting(256 * MiB, "bytes of one call's arguments, or of its result", "bytes", 1, 2**31)
+    max_payload: int = _setting(
+        256 * MiB, "bytes of one call's arguments, or of its result", "bytes", 1, MOST_PAYLOAD_BYTES
+    )
     codec: CodecName = _setting("pickle", "how arguments and results travel")
     cancel_grace: float = _setting(
         1.0, "time an interrupted call has to come back before its worker is killed", "s", 0.0

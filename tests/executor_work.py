@@ -65,6 +65,10 @@ def fail_after_setting_up_logging(path):
     fail("no licence for this machine")
 
 
+def ignore_termination():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 class Gate:
     """Where `stay` waits."""
 

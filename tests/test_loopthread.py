@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
@@ -56,3 +57,22 @@ def test_what_raises_after_the_end_costs_nobody_behind_it():
     ending.post(done.set)
     ending.stop()
     assert done.is_set()
+
+
+def test_a_task_that_asks_for_the_end_once_more_when_it_is_cancelled_there_does_no_harm():
+    """The thread ends as it would have, and its loop is closed."""
+    cancelled = threading.Event()
+    ending = LoopThread("test-loop", lambda: None)
+    ending.start()
+
+    async def stay():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.end_soon()
+            cancelled.set()
+
+    assert ending.start_task(stay())
+    ending.stop()
+    assert cancelled.is_set()
+    assert not ending.start_task(stay())

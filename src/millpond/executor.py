@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,7 @@ from millpond.callfuture import CallFuture
 from millpond.chunks import Initialized
 from millpond.desk import DEFAULT
 from millpond.errors import PoolError, StartFailed
+from millpond.finishing import ENDING, cancel_waiting, end_workers, finish_soon, withdraw_soon
 from millpond.loopthread import LoopThread
 from millpond.ordered import ordered_map
 from millpond.pool import Pool
@@ -75,7 +77,7 @@ class Executor(futures.Executor):
         self._withdraw: Callable[[CallFuture[Any]], None]  # made with the thread; holds that and the pool, not this
         self._lock = threading.Lock()  # held while starting, submitting and beginning to shut down
         self._is_shut_down = False
-        self._broken: StartFailed | None = None
+        self._broken: PoolError | None = None
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> futures.Future[T]:
         """Have `fn(*args, **kwargs)` run in a worker.
@@ -128,11 +130,28 @@ class Executor(futures.Executor):
                 self._pool.close_unopened()
                 return
             if cancel_futures:
-                thread.post(_cancel_waiting, self._pool)
+                thread.post(cancel_waiting, self._pool)
             if is_first and self._broken is None:
-                _finish_soon(self._pool, thread)
+                finish_soon(self._pool, thread)
         if wait:
             thread.join()
+
+    def terminate_workers(self) -> None:
+        """Shut down at once: cancel what waits, and send SIGTERM to the workers. What they run fails with `WorkerDied`.
+
+        A worker that goes on all the same is killed after the setting `drain`.
+        """
+        self._end_workers(signal.SIGTERM)
+
+    def kill_workers(self) -> None:
+        """As `terminate_workers`, with SIGKILL."""
+        self._end_workers(signal.SIGKILL)
+
+    def _end_workers(self, signo: signal.Signals) -> None:
+        thread = self._thread
+        self.shutdown(wait=False, cancel_futures=True)
+        if thread is not None and thread.is_running:
+            thread.start_task(end_workers(self._pool, signo))
 
     def statistics(self) -> Statistics:
         """The pool behind the executor, at this moment."""
@@ -182,21 +201,21 @@ class Executor(futures.Executor):
     def _start(self) -> LoopThread:
         """Begin to open the pool; what is submitted meanwhile is held back."""
         thread = self._thread = LoopThread("millpond-executor", self._pool.desk.driver.carry_out)
-        self._withdraw = partial(_withdraw_soon, self._pool, thread)
+        self._withdraw = partial(withdraw_soon, self._pool, thread)
         self._pool.mark_futures()
         thread.hold()
         thread.start()
         _USED.add(self)
         # Collected without a shutdown: what is pending is finished all the same.
-        weakref.finalize(self, _finish_soon, self._pool, thread).atexit = False
+        weakref.finalize(self, finish_soon, self._pool, thread).atexit = False
         thread.start_task(self._open(thread))
         return thread
 
     async def _open(self, thread: LoopThread) -> None:
         try:
             await self._pool.open()
-        except StartFailed as error:
-            self._broken = self._pool.desk.broken_by = error
+        except PoolError as error:  # it could not be opened, or was closed before it was
+            self._broken = self._pool.desk.broken_by = self._pool.desk.broken_by or error
             thread.release()  # each is refused, and told what broke the executor
             thread.end_soon()
         else:
@@ -204,7 +223,6 @@ class Executor(futures.Executor):
 
 
 _USED: weakref.WeakSet[Executor] = weakref.WeakSet()
-_ENDING: set[LoopThread] = set()  # that finish what is pending; their executors may be collected
 
 
 def _say_at_debug(pool: Pool) -> None:
@@ -217,60 +235,11 @@ def _pids(pool: Pool) -> list[int]:
     return [worker.pid for worker in pool.desk.driver.machine.workers.values() if worker.pid]
 
 
-def _finish_soon(pool: Pool, thread: LoopThread) -> None:
-    """Have everything pending finished, then the workers and the thread ended; from any thread, and again for nothing.
-
-    Called by the garbage collector as well, in the midst of anything: it only posts.
-    """
-    if thread.is_running:
-        _ENDING.add(thread)
-        thread.post(_begin_to_finish, pool, thread)
-
-
-def _begin_to_finish(pool: Pool, thread: LoopThread) -> None:
-    if not thread.start_task(_finish(pool, thread)):
-        _ENDING.discard(thread)
-
-
-async def _finish(pool: Pool, thread: LoopThread) -> None:
-    try:
-        machine = pool.desk.driver.machine
-        await pool.desk.driver.until(lambda: not machine.unended)
-        await pool.close()
-    finally:
-        _ENDING.discard(thread)
-        thread.end_soon()
-
-
-def _withdraw_soon(pool: Pool, thread: LoopThread, future: CallFuture[Any]) -> None:
-    """A future was cancelled, on any thread; where there is no loop, as in a forked child, it only is told."""
-    if thread.is_running:
-        thread.post(_withdraw, pool, future)
-    else:
-        future.tell_cancelled()
-
-
-def _withdraw(pool: Pool, future: CallFuture[Any]) -> None:
-    """A future was cancelled: its call goes, and those who wait for the future are told; on the loop's thread."""
-    call = future.withdrawn()
-    if call is not None:
-        pool.desk.driver.cancel(call)
-    future.tell_cancelled()
-
-
-def _cancel_waiting(pool: Pool) -> None:
-    for call in list(pool.desk.driver.machine.queue):
-        try:
-            call.ticket.cancel()
-        except BaseException as error:  # a done-callback's; it was cancelled before that ran
-            pool.desk.driver.orders.faults.note("a done-callback", error)
-
-
 def _finish_pending() -> None:
     """At the interpreter's exit, before threads are told to end: pending work is finished, as the stdlib's is."""
     for executor in list(_USED):
         executor.shutdown(wait=True)
-    for thread in list(_ENDING):
+    for thread in list(ENDING):
         thread.join()
 
 
@@ -279,7 +248,7 @@ def _disown() -> None:
     for executor in list(_USED):
         executor.disown()
     _USED.clear()
-    _ENDING.clear()
+    ENDING.clear()
 
 
 # What concurrent.futures itself uses: `atexit` would be too late, threads can no longer be started then.

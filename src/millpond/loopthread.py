@@ -165,8 +165,9 @@ class LoopThread:
                 log.raised(error, "a callback of the program raised on the thread %s, which goes on", self._thread.name)
 
     def _stop(self) -> None:
-        self._is_stopping = True
-        self._loop.stop()
+        if not self._is_stopping:  # a second time it would stop what runs the loop to its end
+            self._is_stopping = True
+            self._loop.stop()
 
     async def _end_tasks(self) -> None:
         """Cancel what still runs or was handed over last, so that nobody waits for it for ever."""

@@ -1,0 +1,103 @@
+"""How an executor's calls end other than by their answers: withdrawn, cancelled, finished before the end, or cut short.
+
+Works on the pool and its thread: the executor itself may have been collected. Whatever is called here from other
+threads only posts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from millpond.callfuture import CallFuture
+from millpond.core.lifetime import CLOSED, CLOSING
+from millpond.errors import WorkerDied
+from millpond.loopthread import LoopThread
+
+if TYPE_CHECKING:
+    from millpond.core.call import Call
+    from millpond.pool import Pool
+
+ENDING: set[LoopThread] = set()  # that finish what is pending; their executors may be collected
+
+
+def finish_soon(pool: Pool, thread: LoopThread) -> None:
+    """Have everything pending finished, then the workers and the thread ended; from any thread, and again for nothing.
+
+    Called by the garbage collector as well, in the midst of anything: it only posts.
+    """
+    if thread.is_running:
+        ENDING.add(thread)
+        thread.post(_begin_to_finish, pool, thread)
+
+
+def _begin_to_finish(pool: Pool, thread: LoopThread) -> None:
+    if not thread.start_task(_finish(pool, thread)):
+        ENDING.discard(thread)
+
+
+async def _finish(pool: Pool, thread: LoopThread) -> None:
+    try:
+        machine = pool.desk.driver.machine
+        await pool.desk.driver.until(lambda: not machine.unended)
+        await pool.close()
+    finally:
+        ENDING.discard(thread)
+        thread.end_soon()
+
+
+def withdraw_soon(pool: Pool, thread: LoopThread, future: CallFuture[Any]) -> None:
+    """A future was cancelled, on any thread; where there is no loop, as in a forked child, it only is told."""
+    if thread.is_running:
+        thread.post(_withdraw, pool, future)
+    else:
+        future.tell_cancelled()
+
+
+def _withdraw(pool: Pool, future: CallFuture[Any]) -> None:
+    """A future was cancelled: its call goes, and those who wait for the future are told; on the loop's thread."""
+    call = future.withdrawn()
+    if call is not None:
+        pool.desk.driver.cancel(call)
+    future.tell_cancelled()
+
+
+def cancel_waiting(pool: Pool) -> None:
+    """Cancel what was given to no worker; on the loop's thread."""
+    for call in list(pool.desk.driver.machine.queue):
+        try:
+            call.ticket.cancel()
+        except BaseException as error:  # a done-callback's; it was cancelled before that ran
+            pool.desk.driver.orders.faults.note("a done-callback", error)
+
+
+async def end_workers(pool: Pool, signo: signal.Signals) -> None:
+    """Fail what runs, send a signal to each worker, and close the pool; one that lives on is killed after its drain.
+
+    The pool closes first: what a worker had not begun when it died is given to no other.
+    """
+    driver, broken = pool.desk.driver, WorkerDied(f"{signo.name} was sent to the executor's workers", signal=signo)
+    machine = driver.machine
+    pool.desk.broken_by = broken  # for what is still on its way to the pool
+    closing = asyncio.ensure_future(pool.close())
+    await driver.until(lambda: machine.state in (CLOSING, CLOSED))
+    for worker in list(machine.workers.values()):
+        for call in list(worker.inflight.values()):
+            _fail(pool, call, broken)
+        if worker.pid:
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, signo)
+    await closing
+
+
+def _fail(pool: Pool, call: Call, broken: WorkerDied) -> None:
+    if call.is_chore or call.ticket is None:
+        return
+    error = WorkerDied(f"{broken} while it ran {call.op.name!r}", signal=broken.signal, call_id=call.id)
+    try:
+        call.ticket.set_exception(error)
+    except BaseException as fault:  # a done-callback's
+        pool.desk.driver.orders.faults.note("a done-callback", fault)

@@ -1,0 +1,79 @@
+"""An executor's workers ended at once: `terminate_workers` and `kill_workers`, on every Python."""
+
+from __future__ import annotations
+
+import signal
+from concurrent import futures
+
+import pytest
+
+import millpond
+from tests.executor_work import WAIT_S, Gate, die, ignore_termination, square, stay
+
+HOW = {"terminate_workers": signal.SIGTERM, "kill_workers": signal.SIGKILL}
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """A closed gate; opened when the test is over, so that nothing stays."""
+    gate = Gate(tmp_path)
+    yield gate
+    gate.open()
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_what_runs_fails_and_what_waits_is_cancelled(gate, how):
+    """Whoever waits is told at once, and the workers go without being asked twice."""
+    executor = millpond.Executor(2)
+    running = [executor.submit(stay, gate.path, number) for number in range(2)]
+    gate.wait_entered(2)
+    waiting = [executor.submit(stay, gate.path, number) for number in range(2, 5)]
+    workers = executor._processes.values()
+    getattr(executor, how)()
+    for future in running:
+        error = future.exception(WAIT_S)
+        assert isinstance(error, futures.BrokenExecutor)
+        assert error.signal == HOW[how]
+    assert all(future.cancelled() or future.exception(WAIT_S) for future in waiting)
+    with pytest.raises(RuntimeError):
+        executor.submit(square, 1)
+    executor.shutdown()
+    assert not any(worker.is_alive() for worker in workers)
+    assert set(gate.ran()) == {"0", "1"}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_it_is_fine_when_there_is_nothing_to_end(how):
+    """Before the first submit, after a death, and again when all is over."""
+    unused = millpond.Executor(1)
+    getattr(unused, how)()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        unused.submit(square, 1)
+    with millpond.Executor(1) as executor:
+        assert isinstance(executor.submit(die).exception(WAIT_S), millpond.WorkerDied)
+        getattr(executor, how)()
+    getattr(executor, how)()
+
+
+def test_one_that_does_not_heed_the_signal_is_killed_after_the_drain(gate):
+    """Nobody waits for it longer."""
+    executor = millpond.Executor(1, initializer=ignore_termination, drain=0.1)
+    future = executor.submit(stay, gate.path)
+    gate.wait_entered()
+    (worker,) = executor._processes.values()
+    executor.terminate_workers()
+    assert isinstance(future.exception(WAIT_S), millpond.WorkerDied)
+    executor.shutdown()
+    assert not worker.is_alive()
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_workers_that_have_not_started_are_ended_too(gate, how):
+    """What was submitted meanwhile fails instead of waiting for them."""
+    executor = millpond.Executor(1, initializer=stay, initargs=(gate.path,))
+    future = executor.submit(square, 3)
+    gate.wait_entered()
+    getattr(executor, how)()
+    assert futures.wait([future], WAIT_S).done
+    assert future.cancelled() or isinstance(future.exception(), futures.BrokenExecutor)
+    executor.shutdown()

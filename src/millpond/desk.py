@@ -30,6 +30,7 @@ from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, nearest
 from millpond.wire import errands
 from millpond.wire.codec import Codec, CodecError
 from millpond.wire.functions import freeze_function, function_name
+from millpond.wire.sharing import reusable
 
 if TYPE_CHECKING:
     from millpond.core.operation import Operation
@@ -201,7 +202,7 @@ class Desk:
                 args = (freeze_function(errands.import_module), warmup.target)
             elif warmup.kind == "run":
                 args = (freeze_function(errands.run_frozen), freeze_function(warmup.target), *warmup.args)
-            payload = self._codec.freeze_arguments(args, warmup.kwargs)
+            payload = reusable(self._codec.freeze_arguments(args, warmup.kwargs))
         except CodecError as error:
             raise BadArgument(f"the warm-up {warmup.name!r} cannot be sent to a worker: {error}") from error
         operation = CoreOperation(warmup.name, number, None, self._machine.new_breaker())
@@ -266,6 +267,8 @@ class Desk:
         except CodecError as error:
             kind = OutOfMemory if isinstance(error.__cause__, MemoryError) else BadArgument
             raise kind(f"the arguments of {operation.name!r} cannot be sent: {error}") from error
+        if options.idempotent:
+            reusable(payload)
         if len(payload) > self._max_payload:
             raise PayloadTooLarge(
                 f"the arguments of {operation.name!r} are {len(payload)} bytes, max_payload is {self._max_payload}"

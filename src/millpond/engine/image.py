@@ -55,6 +55,8 @@ def make_image(plan: Plan) -> Image:
     """Import and preload everything; raises `ImageError`, or what the user's code raises."""
     before, threads = kernel.descriptors(), kernel.other_threads()
     program = importlib.import_module(plan["program"])
+    if plan["config"]["authkey"] is not None:  # the program uses it: so its workers share it
+        importlib.import_module("multiprocessing.process")
     for name in plan["preload"]:
         importlib.import_module(name)
     handler = load_handler(plan["handler"])

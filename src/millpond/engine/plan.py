@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from millpond.engine import kernel
 from millpond.environment import made_of
+from millpond.wire.descriptors import Lease
 from millpond.wire.handlerspec import HandlerSpec, freeze_arguments, freeze_handler
 from millpond.wire.memory import create_memory
+from millpond.wire.sharing import Leased, authentication_key
 
 if TYPE_CHECKING:
     from millpond.seams import EngineSpec
@@ -65,6 +67,7 @@ def _config(spec: EngineSpec) -> dict[str, Any]:
     settings = spec.settings
     return {name: getattr(settings, name) for name in _SAME} | {
         "pool": spec.pool_name,
+        "authkey": authentication_key(),
         "saves": settings.durability != "none",  # whether each answer of a session brings its state along
         "forked": settings.start_method == "fork",
         "worker_env": dict(settings.worker_env),
@@ -74,6 +77,12 @@ def _config(spec: EngineSpec) -> dict[str, Any]:
         "cpu_affinity": None if settings.cpu_affinity is None else list(settings.cpu_affinity),
         "log_level": logging.getLogger().level,  # what the parent would drop is not formatted in the workers
     }
+
+
+def leases(plan: Plan) -> list[Lease]:
+    """What holds the descriptors that the plan refers to: to be kept as long as processes are started from it."""
+    streams = [(plan["handler"] or {}).get("pickle"), plan["config"]["arguments"]]
+    return [stream.lease for stream in streams if isinstance(stream, Leased)]
 
 
 def write(plan: Plan) -> int:

@@ -50,6 +50,7 @@ class Succession:
         self._environment = plan.environment(spec) | {kernel.IMAGE_ID: image_mark(self._image_id, os.environ)}
         the_plan = plan.make_plan(spec, program)
         self._path = the_plan["sys_path"]
+        self._leases = plan.leases(the_plan)
         self._plan_fd = plan.write(the_plan)
         self._keeper: Keeper | None = None
         self._first: asyncio.Future[tuple[bytes, str]] = loop.create_future()  # facts of the image, or why none
@@ -115,6 +116,7 @@ class Succession:
         if self._plan_fd >= 0:
             os.close(self._plan_fd)
             self._plan_fd = -1
+            self._leases.clear()
         for _ in kernel.sweep(self._image_id, kernel.IMAGE_ID):
             time.sleep(_PAUSE_S)
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import cloudpickle
 
+from millpond.wire import sharing
+from millpond.wire.descriptors import Lease
 from millpond.wire.home import HomeReference, move_in
 
 PROTOCOL = 5
@@ -22,7 +24,15 @@ _METHODS = (types.FunctionType, property, classmethod, staticmethod)
 
 
 class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """A cloudpickle pickler that updates a class at the other end only if the class is at home at this one."""
+    """A cloudpickle pickler that updates a class at the other end only if the class is at home at this one.
+
+    `lease` holds the descriptors of what is shared.
+    """
+
+    def __init__(self, file: Any, *, lease: Lease, **given: Any) -> None:
+        super().__init__(file, **given)
+        self._lease = lease
+        self._shared = sharing.classes()
 
     def reducer_override(self, value: Any) -> Any:
         """What cloudpickle does, but a class that is a guest here is set up at the other end once only.
@@ -31,6 +41,9 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         """
         if isinstance(value, types.FunctionType) and value.__globals__.get("__name__") == "__main__":
             return self._moving(value)
+        shared = sharing.reduced(value, self._shared, self._lease)
+        if shared is not NotImplemented:
+            return shared
         reduced = super().reducer_override(value)
         if not isinstance(value, type) or not isinstance(reduced, tuple) or len(reduced) != 6 or _is_at_home(value):
             return reduced
@@ -47,10 +60,10 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 def dumps(value: Any) -> bytes:
-    """The value as one stream, buffers included."""
-    file = io.BytesIO()
-    ByValuePickler(file, protocol=PROTOCOL).dump(value)
-    return file.getvalue()
+    """The value as one stream, buffers included; `Leased` if something in it is shared."""
+    file, lease = io.BytesIO(), Lease()
+    ByValuePickler(file, lease=lease, protocol=PROTOCOL).dump(value)
+    return sharing.leased(file.getvalue(), lease)
 
 
 def set_up_once(kind: type, recipe: tuple[Any, Any]) -> None:

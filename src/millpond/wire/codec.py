@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn, Protocol
 
 import msgspec
 
 from millpond.errors import Interrupted
+from millpond.wire import sharing
+from millpond.wire.descriptors import Lease
 from millpond.wire.imports import CALLS_A_NAME, needs_import
 from millpond.wire.pickling import Part, Scribe, gather, scribe
 from millpond.wire.wording import error_text, is_from_signal, type_name
@@ -43,14 +46,15 @@ class Frozen:
     """A value in parts: the stream, and the buffers it refers to in order.
 
     A buffer that is `bytes` arrives as `bytes`; any other arrives as a writable `bytearray`. Buffers are views of the
-    caller's objects until `own` is called.
+    caller's objects until `own` is called. `lease` holds the descriptors that the stream refers to.
     """
 
-    __slots__ = ("buffers", "nbytes", "streams")
+    __slots__ = ("buffers", "lease", "nbytes", "streams")
 
-    def __init__(self, streams: list[bytes | memoryview], buffers: list[Part]) -> None:
+    def __init__(self, streams: list[bytes | memoryview], buffers: list[Part], lease: Lease | None = None) -> None:
         self.streams = streams
         self.buffers = buffers
+        self.lease = lease
         self.nbytes = sum(map(len, streams)) + sum(map(len, buffers))
 
     def __len__(self) -> int:
@@ -210,16 +214,20 @@ class PickleCodec:
 
     def _freeze(self, value: Any, refuse: Refuse) -> bytes | Frozen:
         idle = self._idle
+        if sharing.is_outdated():
+            idle.clear()
         try:
             made = idle.pop()
         except IndexError:
-            made = scribe(pickle.Pickler, self._threshold)
+            made = scribe(pickle.Pickler, self._threshold, sharing.table())
         dump, clear_memo, parts = made
         try:
             dump(value)
         except _UNPICKLABLE:
             return self._freeze_by_value(value, refuse)
         except BaseException as error:
+            if type(error) is RuntimeError and sharing.classes():
+                return self._freeze_by_value(value, refuse)
             refuse("this value cannot be pickled", error)
         stream, buffers = (parts.pop(), _NO_BUFFERS) if len(parts) == 1 else gather(parts, self._threshold)
         if len(stream) <= _REUSE_UP_TO:
@@ -275,15 +283,18 @@ class PickleCodec:
             refuse("this value cannot be unpickled", error)
 
     def _freeze_by_value(self, value: Any, refuse: Refuse) -> bytes | Frozen:
-        """Classes and functions that the other end cannot import travel by value."""
+        """Classes and functions that the other end cannot import travel by value, what is shared by its handle."""
         from millpond.wire.byvalue import ByValuePickler
 
-        dump, _, parts = scribe(ByValuePickler, self._threshold)
+        lease = Lease()
+        dump, _, parts = scribe(partial(ByValuePickler, lease=lease), self._threshold)
         try:
             dump(value)
         except BaseException as error:
             refuse("this value cannot be pickled", error)
         stream, buffers = gather(parts, self._threshold)
+        if lease:
+            return Frozen([stream], buffers, lease)
         return Frozen([stream], buffers) if buffers or len(stream) > self._threshold else stream
 
 

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from millpond.labels import made_label
+from millpond.wire import sharing
 from millpond.wire.codec import refuse
-from millpond.wire.pickling import PROTOCOL
 
 KEPT_BY_PARENT = 256
 KEPT_BY_WORKER = 64
@@ -83,7 +83,7 @@ def _freeze(function: Any) -> bytes:
     else:
         watched = () if _is_only_a_name(function) else None
     if watched is None:
-        return _FRESH + stream
+        return sharing.leased(_FRESH + stream, getattr(stream, "lease", None))
     blob = _KEEP + stream
     _keep(function, blob, watched)
     return blob
@@ -100,8 +100,8 @@ def _keep(function: Any, blob: bytes, watched: tuple[_Watched, ...]) -> None:
 def _pickled_by_name(function: Any) -> bytes | None:
     """A plain pickle, if the other end can load it: what refers to `__main__` is another module there."""
     try:
-        stream = pickle.dumps(function, PROTOCOL)
-    except (pickle.PicklingError, AttributeError, TypeError):
+        stream = sharing.dumps(function)
+    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError):
         return None
     return None if b"__main__" in stream else stream
 

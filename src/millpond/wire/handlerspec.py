@@ -12,6 +12,8 @@ import pickle
 import sys
 from typing import Any
 
+from millpond.wire import sharing
+
 HandlerSpec = dict[str, Any] | None  # {"name": "module:qualname"}, {"pickle": bytes}, or None for functions only
 
 
@@ -35,20 +37,21 @@ def freeze_handler(handler: Any) -> HandlerSpec:
         return {"name": name}
     from millpond.wire import byvalue
 
-    return {"pickle": byvalue.dumps(handler)}
+    return {"pickle": sharing.reusable(byvalue.dumps(handler))}
 
 
 def freeze_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
     """The constructor's arguments, to be loaded in each worker anew."""
     try:
-        plain = pickle.dumps((args, kwargs), protocol=5)
+        plain = sharing.dumps((args, kwargs))
     except Exception:
         plain = b""  # a lambda, a local class: cloudpickle says what it cannot carry either
     if plain and b"__main__" not in plain:
         return plain
     from millpond.wire import byvalue
 
-    return byvalue.dumps((args, kwargs))
+    stream: bytes = sharing.reusable(byvalue.dumps((args, kwargs)))
+    return stream
 
 
 def load_handler(spec: HandlerSpec) -> type | None:

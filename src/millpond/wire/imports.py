@@ -17,6 +17,8 @@ CALLS_A_NAME = 0x93  # without this byte a stream needs none
 # cloudpickle refers to a module by a call with the module's name.
 _SUBIMPORT = b"subimport"
 _CALLED_WITH_TEXT = re.compile(rb"\x8c.([A-Za-z_][\w.]*)\x94\x85\x94?R", re.DOTALL)
+# A file descriptor is fetched from the worker that sent it, which may take as long as an import.
+_FETCHED = b"millpond.wire.descriptors"
 
 _known: set[bytes] = set()  # modules that were there and complete: at most as many as there are
 _known_heads: set[bytes] = set()  # beginnings of streams, up to the last name in them, that need none: looked at first
@@ -57,6 +59,8 @@ def _is_type(name: bytes) -> bool:
 
 
 def _is_loaded(name: bytes) -> bool:
+    if name == _FETCHED:
+        return False
     module = sys.modules.get(name.decode("ascii", "replace"))
     if module is None or getattr(getattr(module, "__spec__", None), "_initializing", False):
         return False

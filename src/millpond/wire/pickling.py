@@ -31,8 +31,11 @@ class _Sink:
         self.write = write
 
 
-def scribe(pickler: Any, threshold: int) -> Scribe:
-    """A pickler that writes chunks of stream, large payloads and out-of-band buffers into one list, in order."""
+def scribe(pickler: Any, threshold: int, table: dict[type, Callable[[Any], Any]] | None = None) -> Scribe:
+    """A pickler that writes chunks of stream, large payloads and out-of-band buffers into one list, in order.
+
+    With a `table` that is its dispatch table.
+    """
     parts: list[Any] = []
 
     def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
@@ -43,6 +46,8 @@ def scribe(pickler: Any, threshold: int) -> Scribe:
         return False
 
     made = pickler(_Sink(parts.append), protocol=PROTOCOL, buffer_callback=keep_in_band)
+    if table is not None:
+        made.dispatch_table = table
     return made.dump, made.clear_memo, parts
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from millpond.logger.escaping import traceback_of
+from millpond.seams import EXPORTS
 from millpond.wire import segments
 from millpond.wire.codec import CodecError, Frozen
+from millpond.wire.descriptors import OF_ITS_PROCESS
 from millpond.wire.exceptions import describe
 from millpond.wire.frames import FAULT, RAISED, SAVED, SEGMENTED, pack
 from millpond.wire.wording import error_text, traceback_text, type_name
@@ -23,11 +26,13 @@ if TYPE_CHECKING:
     from millpond.errors import Outcome
     from millpond.wire.buffers import SlotWriter
     from millpond.wire.codec import Codec
+    from millpond.wire.descriptors import Lease
     from millpond.wire.frames import Fields
     from millpond.wire.saved import Saved
     from millpond.worker.channel import Channel
 
 _JOIN_BYTES = 32 * 1024  # bodies up to here are copied behind their header
+_UNFETCHED = 64  # results whose descriptors wait for the parent to fetch them
 _OUR_FRAMES = os.path.dirname(__file__) + os.sep
 
 
@@ -47,6 +52,7 @@ class Answers:
         "_codec",
         "_freeze",
         "_incarnation",
+        "_leases",
         "_limit",
         "_packing",
         "_quick",
@@ -71,6 +77,7 @@ class Answers:
         self._quick = min(max_payload, _JOIN_BYTES)
         self._writer = writer
         self._threshold = threshold
+        self._leases: deque[Lease] = deque(maxlen=_UNFETCHED)
         self._packing = threading.Lock()  # the arena has one writer: one thread at a time
 
     def value(
@@ -162,6 +169,10 @@ class Answers:
             self._send(kind, 0, fields, started, ended, body, ahead)
             return
         assert isinstance(body, Frozen)
+        if body.lease is not None:
+            if fields[4] in EXPORTS:
+                raise Unsendable("result_not_serializable", f"the session's state {OF_ITS_PROCESS}")
+            self._leases.append(body.lease)
         with self._packing:
             parts = segments.pack(body, self._writer, self._threshold)
         header = self._header(sum(map(len, parts)), kind, SEGMENTED, fields, started, ended)

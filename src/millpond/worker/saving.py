@@ -5,13 +5,12 @@ Remembers per session what was sent last. Freezes what it is given; which of the
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING, Any
 
-from millpond.wire import saved, segments
+from millpond.wire import saved, segments, sharing
 from millpond.wire.codec import CodecError
+from millpond.wire.descriptors import OF_ITS_PROCESS
 from millpond.wire.frames import SEGMENTED
-from millpond.wire.pickling import PROTOCOL
 from millpond.wire.saved import DIFFERENT, UNCHANGED, UNSAVED, Saved
 from millpond.wire.wording import error_text, type_name
 
@@ -55,7 +54,7 @@ class Saver:
         only what differs from the state before is looked through.
         """
         try:
-            stream = pickle.dumps(state, PROTOCOL)
+            stream = sharing.dumps(state)
         except BaseException:  # what a `__reduce__` raises is no interrupt: none comes where no operation runs
             return None  # the codec has another way, or says what is wrong
         before = seat.sent
@@ -79,6 +78,8 @@ class Saver:
             return self._unsaved(seat, f"{failure}: {error_text(failure.__cause__ or failure)}")
         flags = 0
         if type(frozen) is not bytes:
+            if frozen.lease is not None:
+                return self._unsaved(seat, f"it {OF_ITS_PROCESS}")
             frozen, flags = bytes(segments.joined(frozen)), SEGMENTED
         if len(frozen) > self._limit:
             return self._unsaved(seat, f"it is {len(frozen)} bytes large, max_payload is {self._limit}")

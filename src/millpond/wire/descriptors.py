@@ -1,0 +1,195 @@
+"""File descriptors on their way to another process of this machine: kept here under a token, which travels in a value.
+
+Who reads the value fetches them by the token, over a socket that only a thread of the keeper listens on, and only while
+something is kept. One that is not fetched is closed with the value it was for (`Lease`). Used by `sharing`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import struct
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+OF_ITS_PROCESS = "has something in it that processes share, which nothing holds open while it is away"
+
+FETCH_S = 30.0  # to be given one by a process that is alive; a dead one refuses at once
+_ASKED_S = 1.0  # for whoever asks to say for what
+_PAUSE_S = 0.05  # while there is no descriptor left to take a connection with
+_TOKEN_BYTES = 16
+_INT = struct.Struct("i")
+_PEER = struct.Struct("3i")  # pid, uid, gid
+_CLOSED_ON_EXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+class Handle:
+    """Stands for a descriptor in a pickle; `detach` is what multiprocessing's functions call where it arrives."""
+
+    __slots__ = ("_address", "_token")
+
+    def __init__(self, address: bytes, token: bytes) -> None:
+        self._address = address
+        self._token = token
+
+    def __reduce__(self) -> tuple[Callable[..., Handle], tuple[bytes, bytes]]:
+        return Handle, (self._address, self._token)
+
+    def detach(self) -> int:
+        """The descriptor, which is the caller's from now on; `OSError` if it was fetched before, or its keeper ended.
+
+        `FETCH_S` is the longest that takes.
+        """
+        try:
+            with socket.socket(socket.AF_UNIX) as link:
+                link.settimeout(FETCH_S)
+                link.connect(self._address)
+                link.sendall(self._token)
+                _, ancillary, _, _ = link.recvmsg(1, socket.CMSG_SPACE(_INT.size), _CLOSED_ON_EXEC)
+        except OSError as error:
+            raise OSError(f"a file descriptor could not be fetched from the process that sent it: {error}") from error
+        if not ancillary:
+            raise OSError("a file descriptor was fetched before, or given up by the process that sent it")
+        descriptor: int = _INT.unpack(ancillary[0][2])[0]
+        return descriptor
+
+
+class Lease:
+    """The descriptors that one value refers to: those not fetched are closed when nobody holds the lease any more.
+
+    And what else has to stay until the value arrived.
+    """
+
+    __slots__ = ("__weakref__", "_held", "_others", "_tokens")
+
+    def __init__(self) -> None:
+        self._tokens: list[bytes] = []
+        self._others: list[Lease] = []
+        self._held: list[Any] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._tokens or self._others or self._held)
+
+    def take(self, descriptor: int) -> Handle:
+        """A handle of a copy of the descriptor."""
+        if not self._tokens:
+            weakref.finalize(self, _release, self._tokens).atexit = False
+        handle, token = _keeper.keep(descriptor)
+        self._tokens.append(token)
+        return handle
+
+    def hold(self, value: Any) -> None:
+        """Keep something alive as long as this lease."""
+        self._held.append(value)
+
+    def join(self, other: Lease) -> None:
+        """Hold another lease as long as this one."""
+        self._others.append(other)
+
+    def reuse(self) -> None:
+        """Let each descriptor be fetched as often as is asked for it: the value may be read more than once."""
+        _keeper.reuse(self._tokens)
+        for other in self._others:
+            other.reuse()
+
+
+def _release(tokens: list[bytes]) -> None:
+    for token in tokens:
+        _keeper.release(token)
+
+
+class _Keeper:
+    """The descriptors of this process that are on their way, and the thread that gives them out."""
+
+    def __init__(self) -> None:
+        # Re-entrant: a lease may be collected, and so release, in the midst of `keep`.
+        self._lock = threading.RLock()
+        self._kept: dict[bytes, int] = {}
+        self._reused: set[bytes] = set()
+        self._listener: socket.socket | None = None  # while something is kept
+
+    def keep(self, descriptor: int) -> tuple[Handle, bytes]:
+        copy, token = os.dup(descriptor), secrets.token_bytes(_TOKEN_BYTES)
+        with self._lock:
+            self._kept[token] = copy
+            try:
+                listener = self._listener or self._listen()
+            except BaseException:
+                self.release(token)
+                raise
+            return Handle(listener.getsockname(), token), token
+
+    def reuse(self, tokens: list[bytes]) -> None:
+        with self._lock:
+            self._reused.update(token for token in tokens if token in self._kept)
+
+    def release(self, token: bytes) -> None:
+        with self._lock:
+            self._reused.discard(token)
+            copy = self._kept.pop(token, None)
+            if copy is None:
+                return
+            os.close(copy)
+            if not self._kept and self._listener is not None:
+                with contextlib.suppress(OSError):
+                    self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread, which closes it
+                self._listener = None
+
+    def forget(self) -> None:
+        """In a forked child: nothing here was ever its own."""
+        self._lock = threading.RLock()
+        for copy in self._kept.values():
+            os.close(copy)
+        self._kept, self._reused = {}, set()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(b"\0millpond-" + secrets.token_hex(8).encode())  # a name in no file system: nothing is left
+            listener.listen(128)
+            threading.Thread(target=self._serve, args=(listener,), name="millpond-descriptors", daemon=True).start()
+        except BaseException:
+            listener.close()
+            raise
+        self._listener = listener
+        return listener
+
+    def _serve(self, listener: socket.socket) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        with listener:
+            while True:
+                try:
+                    peer, _ = listener.accept()
+                except OSError:
+                    if self._listener is not listener:
+                        return
+                    threading.Event().wait(_PAUSE_S)
+                    continue
+                with peer, contextlib.suppress(OSError):
+                    self._give(peer)
+
+    def _give(self, peer: socket.socket) -> None:
+        peer.settimeout(_ASKED_S)
+        _, uid, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        if uid not in (0, os.geteuid()):
+            return
+        token = peer.recv(_TOKEN_BYTES)
+        with self._lock:
+            copy = self._kept.get(token)
+            if copy is None:
+                return
+            peer.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _INT.pack(copy))])
+            if token not in self._reused:
+                self.release(token)
+
+
+_keeper = _Keeper()
+os.register_at_fork(after_in_child=lambda: _keeper.forget())

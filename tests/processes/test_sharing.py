@@ -1,0 +1,185 @@
+"""Pipes, sockets, locks, queues, memory and managers between a program and its workers, and what is left of them."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import millpond
+from tests.contract.sites import until
+
+SPAWN = multiprocessing.get_context("spawn")
+
+both = pytest.mark.parametrize("start_method", ["fork", "spawn"])
+
+
+class Sharer:
+    """Takes and gives what is shared."""
+
+    def __init__(self, lock: Any = None) -> None:
+        self.lock = lock
+
+    def send(self, end: Connection, what: Any) -> str:
+        end.send(what)
+        return os.readlink(f"/proc/self/fd/{end.fileno()}")
+
+    def die_with(self, end: Connection) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def connect(self, number: int) -> list[Any]:
+        self.ours, theirs = socket.socketpair()
+        self.ours.send(b"hello %d" % number)
+        return [number, theirs]
+
+    def is_held(self) -> bool:
+        is_free = self.lock.acquire(block=False)
+        if is_free:
+            self.lock.release()
+        return not is_free
+
+    def keep(self, end: Connection, *, session: Any) -> int:
+        session.state["end"] = end
+        return os.getpid()
+
+    def use(self, what: Any, *, session: Any) -> int:
+        session.state["end"].send(what)
+        return os.getpid()
+
+    def manage(self) -> list[int]:
+        with multiprocessing.Manager() as manager, multiprocessing.Pool(2) as pool:
+            numbers = manager.list()
+            pool.map(numbers.append, [1, 2, 3], chunksize=1)
+            return sorted(numbers)
+
+    def fork(self, end: Connection) -> int:
+        child = SPAWN.Process(target=end.send, args=("from the child",))
+        child.start()
+        child.join()
+        return child.exitcode or 0
+
+
+def descriptors() -> list[str]:
+    """What this process has open."""
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(f"/proc/self/fd/{fd}").partition(":")[0])
+    return sorted(found)
+
+
+@both
+async def test_a_pipe_s_end_is_the_same_in_the_worker_and_nothing_stays(start_method: str) -> None:
+    """Given to a call that ran, to one whose worker died, and to one that may be repeated."""
+    gc.collect()
+    before, threads = descriptors(), threading.active_count()
+    async with millpond.Pool(Sharer, min_workers=1, max_workers=1, start_method=start_method) as pool:
+        ours, theirs = SPAWN.Pipe()
+        where = await pool.call("send", theirs, "hello")
+        assert where == os.readlink(f"/proc/self/fd/{theirs.fileno()}")
+        assert ours.recv() == "hello"
+        with pytest.raises(millpond.WorkerDied):
+            await pool.call("die_with", theirs)
+        await pool.options(idempotent=True).call("send", theirs, "again")
+        theirs.close()
+        assert ours.recv() == "again"
+        with pytest.raises(EOFError):  # neither the program nor the worker holds the other end
+            ours.recv()
+        ours.close()
+    gc.collect()
+    await until(lambda: threading.active_count() == threads and descriptors() == before)
+
+
+async def test_results_bring_sockets_along() -> None:
+    """They are fetched from the worker, which keeps its copy no longer than that."""
+    gc.collect()
+    before, threads = descriptors(), threading.active_count()
+    async with millpond.Pool(Sharer, min_workers=1, max_workers=1) as pool:
+        for number in range(3):
+            told, theirs = await pool.call("connect", number)
+            assert told == number
+            assert theirs.recv(20) == b"hello %d" % number
+            theirs.close()
+    gc.collect()
+    await until(lambda: threading.active_count() == threads and descriptors() == before)
+
+
+@both
+async def test_every_worker_gets_the_lock_of_the_constructor_s_arguments(start_method: str) -> None:
+    """Also one that is started later, and what holds the lock here is held there."""
+    lock = SPAWN.Lock()
+    async with millpond.Pool(Sharer, args=(lock,), min_workers=2, max_workers=2, start_method=start_method) as pool:
+        assert not await pool.call("is_held")
+        with lock:
+            assert await pool.call("is_held")
+            await pool.replace_workers()
+            assert await pool.call("is_held")
+
+
+async def test_a_lock_of_the_fork_context_is_refused_before_anything_starts() -> None:
+    """The message names the context to use."""
+    with pytest.raises(millpond.StartFailed, match=r'multiprocessing\.get_context\("spawn"\)'):
+        async with millpond.Pool(Sharer, args=(multiprocessing.get_context("fork").Lock(),)):
+            pass
+
+
+async def test_a_session_that_holds_a_pipe_s_end_stays_with_its_worker() -> None:
+    """Its state cannot be taken out: no copy of it with a number that means something else is made anywhere."""
+    ours, theirs = SPAWN.Pipe()
+    async with (
+        millpond.Pool(Sharer, min_workers=1, max_workers=1, idle_timeout=0.2) as pool,
+        pool.session("one") as session,
+    ):
+        pid = await session.call("keep", theirs)
+        replacing = pool.replace_workers()
+        assert await session.call("use", "hello") == pid
+        assert ours.recv() == "hello"
+        await session.close()
+        await replacing
+
+
+@both
+async def test_managers_pools_and_children_work_inside_a_worker(start_method: str) -> None:
+    """The worker knows the program's managers, and its own children know it."""
+    with multiprocessing.Manager() as manager:
+        shared = manager.dict()
+        async with millpond.Pool(Sharer, min_workers=1, max_workers=1, start_method=start_method) as pool:
+            await pool.run(put, shared, "key", 5)
+            assert dict(shared) == {"key": 5}
+            assert await pool.call("manage") == [1, 2, 3]
+            ours, theirs = SPAWN.Pipe()
+            assert await pool.call("fork", theirs) == 0
+            assert ours.recv() == "from the child"
+
+
+def put(shared: Any, key: str, value: int) -> None:
+    """Change what a manager holds."""
+    shared[key] = value
+
+
+async def test_the_key_is_told_on_the_private_channel_only() -> None:
+    """It is in no environment and on no command line."""
+    key = bytes(multiprocessing.current_process().authkey)
+    async with millpond.Pool(Sharer, min_workers=1, max_workers=1, start_method="spawn") as pool:
+        (pid,) = pool.statistics().pids.values()
+        warden = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        assert await pool.run(the_key) == key
+        for process in (pid, warden):
+            for place in ("environ", "cmdline"):
+                told = Path(f"/proc/{process}/{place}").read_bytes()
+                assert key not in told
+                assert key.hex().encode() not in told
+
+
+def the_key() -> bytes:
+    """What this process's managers are known by."""
+    return bytes(multiprocessing.current_process().authkey)

@@ -8,6 +8,8 @@ import multiprocessing
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -183,3 +185,44 @@ async def test_the_key_is_told_on_the_private_channel_only() -> None:
 def the_key() -> bytes:
     """What this process's managers are known by."""
     return bytes(multiprocessing.current_process().authkey)
+
+
+MEMORY = """
+import os, sys, time
+from multiprocessing import shared_memory
+import millpond
+
+def add(memory):
+    if isinstance(memory, str):
+        memory = shared_memory.SharedMemory(memory)
+    memory.buf[0] += 1
+    memory.close()
+
+def make():
+    memory = shared_memory.SharedMemory(create=True, size=10)
+    memory.buf[0] = 5
+    memory.close()
+    return memory.name
+
+if __name__ == "__main__":
+    mine = shared_memory.SharedMemory(create=True, size=10)
+    with millpond.Executor(1, start_method=sys.argv[1], output="inherit") as executor:
+        for given in (mine, mine.name):
+            executor.submit(add, given).result(20)
+        theirs = shared_memory.SharedMemory(executor.submit(make).result(20))
+        print(theirs.buf[0])
+        theirs.unlink()
+    shared_memory.SharedMemory(mine.name).close()
+    print(mine.buf[0])
+    mine.unlink()
+"""
+
+
+@both
+def test_memory_that_a_worker_attached_to_outlives_it(start_method: str, tmp_path: Path) -> None:
+    """It is the program's to remove; and nothing is told as left behind that was removed."""
+    (tmp_path / "program.py").write_text(MEMORY)
+    program = [sys.executable, str(tmp_path / "program.py"), start_method]
+    ended = subprocess.run(program, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.split() == ["5", "2"]
+    assert not ended.stderr

@@ -22,7 +22,7 @@ from millpond.wire.exceptions import describe_start
 from millpond.wire.frames import READY, START_FAILED, WARMING, pack
 from millpond.wire.handlerspec import load_arguments, load_handler
 from millpond.wire.logbook import Logbook
-from millpond.worker import emitting
+from millpond.worker import attaching, emitting
 from millpond.worker import handler as handlers
 from millpond.worker.answers import Answers, without_our_frames
 from millpond.worker.attendant import Attendant
@@ -65,6 +65,7 @@ def main(
     try:
         if config.get("forked"):
             forget_inherited()
+        attaching.install()
         worker = Worker(config, fds)
         disown_in_children(worker.channel)
         orphans = Orphans()

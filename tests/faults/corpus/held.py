@@ -1,0 +1,32 @@
+"""Kinds that belong to one process: whoever sends them is told, with the path to them. Executed in `__main__`."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import sqlite3
+import threading
+import types
+
+from tests.faults.corpus.registry import refused
+
+FILE = open(os.devnull, "w")  # noqa: SIM115
+
+
+def reads():
+    return FILE.name
+
+
+def three():
+    yield 1
+
+
+refused("open file", lambda: open(os.devnull, "w"))  # noqa: SIM115
+refused("open file deep inside", lambda: {"a": [types.SimpleNamespace(log=open(os.devnull, "w"))]})  # noqa: SIM115
+refused("function that uses an open file", lambda: reads)
+refused("generator", three)
+refused("thread", lambda: threading.Thread(target=print))
+refused("thread pool", lambda: concurrent.futures.ThreadPoolExecutor(1))
+refused("future", concurrent.futures.Future)
+refused("database connection", lambda: sqlite3.connect(":memory:", check_same_thread=False))
+refused("frame", lambda: __import__("sys")._getframe())

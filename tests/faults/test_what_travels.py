@@ -1,0 +1,127 @@
+"""Row 35: a corpus of values, functions and classes goes to workers and back, through sessions, sleep and replacement.
+
+Each is defined as a script defines it, has a probe whose answer must be the same everywhere, and is compared with what
+plain cloudpickle carries to a fresh interpreter and with the standard pool.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.needs import need
+
+ROOT = Path(__file__).parent.parent.parent
+PROGRAM = Path(__file__).parent / "corpus" / "program.py"
+LISTS = ["classes.py", "objects.py", "made.py", "functions.py", "values.py", "fresh.py", "held.py"]
+LIBRARIES = ["libraries.py"]  # slow to import, and the same to every start method
+LIMIT_S = 100
+
+# Kinds that do not yet arrive everywhere.
+LEFT = {
+    *("NewType", "TypedDict", "__init_subclass__ with arguments", "abstract class", "annotations"),
+    *("cache of a recursive function", "cached_property", "condition", "context variable", "decorator with types"),
+    *("event", "function that takes a lock", "function that uses a context variable"),
+    *("function that uses a weak dictionary", "instance with locks", "local NamedTuple", "local dataclass, instance"),
+    *("lock", "lru_cache", "parameters and variadic type variables", "pydantic generic model", "queue"),
+    *("reentrant lock", "semaphore", "singledispatch", "singledispatchmethod", "slots", "subclass of str"),
+    *("thread-local data", "thread-local data of a class", "weak containers"),
+}
+
+Report = dict[str, dict[str, str]]  # journey -> kind -> what its probe said
+
+
+@pytest.fixture(autouse=True)
+def _installed():
+    need("pydantic", "pandas")
+
+
+@functools.cache
+def report(way: str) -> Report:
+    lists = LISTS + (LIBRARIES if way in ("plain", "fork") else [])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+    command = [sys.executable, str(PROGRAM), way, *lists]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT_S)
+    assert ended.returncode == 0, ended.stderr
+    told: Report = json.loads(ended.stdout)
+    return told
+
+
+def journeys(way: str) -> Report:
+    return {journey: told for journey, told in report(way).items() if journey not in ("here", "is carried")}
+
+
+def right(kind: str) -> set[str]:
+    """What may be said of it: what is said at home, or by plain cloudpickle where that makes a difference."""
+    plain = report("plain")
+    return {plain["here"][kind], *(said for said in (plain["there"][kind], plain["back"][kind]) if not failed(said))}
+
+
+def failed(said: str) -> bool:
+    return said.startswith("failed: ")
+
+
+def is_carried(kind: str) -> bool:
+    return report("plain")["is carried"][kind] == "True"
+
+
+def wrong(way: str) -> dict[str, dict[str, str]]:
+    """By kind the journeys after which it is not what it was."""
+    found: dict[str, dict[str, str]] = {}
+    for journey, told in journeys(way).items():
+        for kind, said in told.items():
+            if is_carried(kind) and said not in right(kind):
+                found.setdefault(kind, {})[journey] = said
+    return found
+
+
+def test_35_the_corpus_is_large_and_plain_cloudpickle_carries_most_of_it():
+    """80 kinds at least; what the reference does not carry is listed as such."""
+    plain = report("plain")
+    carried = [kind for kind in plain["here"] if not failed(plain["there"][kind])]
+    assert len(carried) >= 80
+    assert [kind for kind in carried if plain["there"][kind] not in right(kind)] == []
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+def test_35_what_travels_arrives_equal(start_method):
+    """As an argument, as a result, in `session.state`, asleep in memory and in a file, and in another worker."""
+    assert len(journeys(start_method)) == 9
+    assert {kind: said for kind, said in wrong(start_method).items() if kind not in LEFT} == {}
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+def test_35_what_cannot_travel_is_refused(start_method):
+    """It never arrives as something else."""
+    arrived = [
+        (kind, journey, said)
+        for journey, told in journeys(start_method).items()
+        for kind, said in told.items()
+        if not is_carried(kind) and not failed(said)
+    ]
+    assert arrived == []
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+def test_35_what_the_standard_pool_carries_arrives_or_is_listed(start_method):
+    """`docs/executor.md` lists what only the standard pool carries, and nothing else."""
+    stock, own = report(f"stock-{start_method}"), report(start_method)
+    there = "argument of a function"
+    more = {
+        kind
+        for kind in stock["there"]
+        if not failed(stock["there"][kind]) and not failed(stock["back"][kind])
+        if failed(own[there][kind]) or failed(own["there and back"][kind])
+    }
+    page = (ROOT / "docs" / "executor.md").read_text()
+    table = page.partition("<!-- only the standard pool -->")[2].partition("<!-- end -->")[0]
+    assert {kind for kind in more if kind not in LEFT} == set(
+        re.findall(r"^\| (\w[^|]*?) +\|", table, re.MULTILINE)[1:]
+    )

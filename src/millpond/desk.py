@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from millpond.runtime.driver import Driver
     from millpond.settings import OnCancel, Settings
     from millpond.warming.commands import Warmup
+    from millpond.wire.definitions import Definitions
 
 _UNSET = -1.0
 
@@ -98,7 +99,9 @@ DEFAULT = Options()
 class Desk:
     """Makes out the calls of one pool; safe to use from any thread, except for `refuse`."""
 
-    def __init__(self, driver: Driver, settings: Settings, codec: Codec, pool_name: str = "default") -> None:
+    def __init__(
+        self, driver: Driver, settings: Settings, codec: Codec, definitions: Definitions, pool_name: str = "default"
+    ) -> None:
         self.driver = driver
         self.looks_first = True  # whether bounds are asked before serializing; an executor's calls may precede its pool
         self.weighs_first = True  # whether the wait is, too; not where callers have threads beside the loop's
@@ -106,6 +109,7 @@ class Desk:
         self.trace_source: TraceSource | None = None  # who traces calls; asked in the caller's thread and context
         self._machine = driver.machine
         self._codec = codec
+        self._definitions = definitions
         self._pool_name = pool_name
         self._max_payload = settings.max_payload
         self._deadline = math.inf if settings.deadline is None else float(settings.deadline)
@@ -175,7 +179,7 @@ class Desk:
         if not callable(function):
             raise BadArgument(f"run() takes a function, not {function!r}")
         try:
-            blob = freeze_function(function)
+            blob = self._frozen(function)
         except CodecError as error:
             raise BadArgument(f"{function_name(function)} cannot be sent to a worker: {error}") from error
         operation = self._machine.function(function_name(function))
@@ -201,12 +205,18 @@ class Desk:
             if warmup.kind == "imports":
                 args = (freeze_function(errands.import_module), warmup.target)
             elif warmup.kind == "run":
-                args = (freeze_function(errands.run_frozen), freeze_function(warmup.target), *warmup.args)
+                args = (freeze_function(errands.run_frozen), self._frozen(warmup.target), *warmup.args)
             payload = reusable(self._codec.freeze_arguments(args, warmup.kwargs))
         except CodecError as error:
             raise BadArgument(f"the warm-up {warmup.name!r} cannot be sent to a worker: {error}") from error
         operation = CoreOperation(warmup.name, number, None, self._machine.new_breaker())
         return Command(warmup.name, operation, payload, warmup.deadline, warmup.required)
+
+    def _frozen(self, function: Callable[..., Any]) -> bytes:
+        blob = freeze_function(function)
+        if b"__main__" in blob:
+            self._definitions.look()
+        return blob
 
     def _warmup_operation(self, warmup: Warmup) -> int:
         known = self._operations.get(warmup.target)

@@ -42,6 +42,7 @@ from millpond.warming.report import WarmReport
 from millpond.warming.strategies import Strategy
 from millpond.warming.warmer import PoolWarmer
 from millpond.wire.codec import make_codec
+from millpond.wire.definitions import Definitions
 from millpond.wire.handlerspec import freeze_handler
 
 if TYPE_CHECKING:
@@ -99,8 +100,16 @@ class Pool(Calls):
         self.name = check_label("a pool's name", name)
         self.settings = make_settings(settings, overrides)
         self.run_id = uuid.uuid4().hex
+        definitions = Definitions()
         spec = EngineSpec(
-            check_handler(handler), tuple(args), dict(kwargs or {}), self.settings, self.run_id, name, clock
+            check_handler(handler),
+            tuple(args),
+            dict(kwargs or {}),
+            self.settings,
+            self.run_id,
+            name,
+            clock,
+            definitions,
         )
         clock = clock or MonotonicClock()
         self._bus = Bus()
@@ -108,9 +117,9 @@ class Pool(Calls):
         made = make_engine(engine, self.settings.start_method) if isinstance(engine, str) else engine
         keeper = make_keeper(self.settings, name)
         self._driver = Driver(self.settings, made, clock, random or Random(), self._bus, keeper)
-        codec = make_codec(self.settings.codec, self.settings.buffer_threshold)
+        codec = make_codec(self.settings.codec, self.settings.buffer_threshold, definitions)
         self._monitors = Monitors(self._driver, clock, name, self.run_id)
-        self.desk = Desk(self._driver, self.settings, codec, name)
+        self.desk = Desk(self._driver, self.settings, codec, definitions, name)
         self.warmer = PoolWarmer(
             self._driver, self.settings.warmup, self.settings.warm_strategy, self.desk.warmup_command
         )

@@ -125,7 +125,8 @@ class Death:
 class EngineSpec:
     """What an engine needs to make workers: the handler, its constructor's arguments, and the pool's settings.
 
-    `clock` is for engines whose workers share the pool's time because they have none of their own.
+    `clock` is for engines whose workers share the pool's time because they have none of their own. `definitions` says
+    what the program's `__main__` defines, for those whose workers have another (`wire.definitions`).
     """
 
     handler: type | str | None
@@ -135,6 +136,7 @@ class EngineSpec:
     run_id: str
     pool_name: str
     clock: Clock | None = None
+    definitions: Any = None
 
 
 class EngineEvents(Protocol):

@@ -47,6 +47,7 @@ class RealWorker:
         self.logbook = Logbook.create()
         told = {
             "incarnation": 1,
+            "parent": (os.getpid(), "MainProcess"),
             "codec": "pickle",
             "max_payload": 2**26,
             "concurrency": 1,

@@ -14,6 +14,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from millpond.engine import guard, kernel, plan
+from millpond.wire.mainmodule import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,7 @@ def main() -> None:
     the_plan = plan.read(plan_fd)
     os.close(plan_fd)
     config = the_plan["config"] | {"incarnation": incarnation}
+    install(config["main"])
     _run(lambda: importlib.import_module(the_plan["program"]), config, [-1, -1, *rest], None, warden)
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.engine import kernel
 from millpond.wire.handlerspec import load_handler
+from millpond.wire.mainmodule import install
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,7 @@ class ImageError(Exception):
 def make_image(plan: Plan) -> Image:
     """Import and preload everything; raises `ImageError`, or what the user's code raises."""
     before, threads = kernel.descriptors(), kernel.other_threads()
+    install(plan["config"]["main"])
     program = importlib.import_module(plan["program"])
     if plan["config"]["authkey"] is not None:  # the program uses it: so its workers share it
         importlib.import_module("multiprocessing.process")

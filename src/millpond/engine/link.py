@@ -19,6 +19,7 @@ from millpond.seams import EXPORT_ASIDE, EXPORTS
 from millpond.wire import frames, segments, tracing
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Frozen
+from millpond.wire.definitions import Definitions, Entries
 from millpond.wire.logbook import POSITIONS
 
 _pack = frames.pack
@@ -44,8 +45,17 @@ class Reading:
 class Link:
     """Everything that belongs to one worker and is freed with it; raises `OSError` when it cannot be made."""
 
-    def __init__(self, worker: Any, settings: Any, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        worker: Any,
+        settings: Any,
+        limit: int,
+        loop: asyncio.AbstractEventLoop,
+        definitions: Definitions | None = None,
+    ) -> None:
         self.worker = worker
+        self.definitions = definitions or Definitions()
+        self.defined: Entries = self.definitions.newest  # what it has of them
         self.id: int = worker.id
         self.pid = 0  # until the warden says
         self.wardens: Any = None  # whose child it is
@@ -77,6 +87,8 @@ class Link:
 
     def send(self, call: Any) -> None:
         """Give a call a position and write it: at once if the worker has nothing else, or with this turn's others."""
+        if self.definitions.newest is not self.defined:
+            self._define(self.definitions.newest)
         session = call.session
         number = 0
         if session is not None:
@@ -198,6 +210,17 @@ class Link:
             self.outbox.parts += [header, *(bytes(part) for part in parts)]
         else:
             self.outbox.write_large([header, *parts])
+
+    def _define(self, newest: Entries) -> None:
+        """Tell the worker what changed in the program's `__main__`; an empty entry is of a name that is gone."""
+        before, self.defined = self.defined, newest
+        for name in newest.keys() | before.keys():
+            entry = newest.get(name, b"")
+            if entry is not before.get(name, b""):
+                head = name.encode()
+                length = len(head) + len(entry)
+                header = _pack(length, frames.DEFINE, 0, 0, len(head), 0, self.id, 0, 0, _NO_DEADLINE, 0.0)
+                self._add(header, [head, entry], length)
 
     def _introduce(self, session: Any) -> None:
         """Tell the worker of a session before its first call there, with the state it had elsewhere, if any."""

@@ -128,12 +128,13 @@ class LocalEngine:
         try:
             if self._is_closed or wardens.lost_because:
                 raise OSError(wardens.lost_because or "the engine is closed")
-            link = Link(worker, self._spec.settings, limit, self._loop)
+            link = Link(worker, self._spec.settings, limit, self._loop, self._spec.definitions)
         except OSError as error:
             self._loop.call_soon(self._refuse, worker, f"no worker could be started: {error}")
             return
         worker.link = link
         link.wardens = wardens
+        link.defined = wardens.defined
         self._links[link.id] = link
         try:
             self._inbox.watch(link)

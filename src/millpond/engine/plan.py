@@ -16,6 +16,7 @@ from millpond.engine import kernel
 from millpond.environment import made_of
 from millpond.wire.descriptors import Lease
 from millpond.wire.handlerspec import HandlerSpec, freeze_arguments, freeze_handler
+from millpond.wire.mainmodule import main_facts
 from millpond.wire.memory import create_memory
 from millpond.wire.sharing import Leased, authentication_key
 
@@ -51,7 +52,10 @@ class Plan(TypedDict):
 
 def make_plan(spec: EngineSpec, program: str) -> Plan:
     """The plan of a pool; raises what pickling the handler or its arguments raises."""
-    handler = freeze_handler(spec.handler)
+    handler, arguments = freeze_handler(spec.handler), freeze_arguments(spec.args, spec.kwargs)
+    is_of_main = b"__main__" in arguments or (handler is not None and "pickle" in handler)
+    entries = spec.definitions.look() if is_of_main and spec.definitions is not None else {}
+    config = {"handler": handler, "arguments": arguments, "main": main_facts(entries)}
     return {
         "parent": os.getpid(),
         "sys_path": [os.path.abspath(entry) for entry in sys.path],
@@ -59,7 +63,7 @@ def make_plan(spec: EngineSpec, program: str) -> Plan:
         "program": program,
         "preload": list(spec.settings.preload),
         "handler": handler,
-        "config": _config(spec) | {"handler": handler, "arguments": freeze_arguments(spec.args, spec.kwargs)},
+        "config": _config(spec) | config,
     }
 
 
@@ -68,6 +72,7 @@ def _config(spec: EngineSpec) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in _SAME} | {
         "pool": spec.pool_name,
         "authkey": authentication_key(),
+        "parent": (os.getpid(), process_name()),
         "saves": settings.durability != "none",  # whether each answer of a session brings its state along
         "forked": settings.start_method == "fork",
         "worker_env": dict(settings.worker_env),
@@ -83,6 +88,12 @@ def leases(plan: Plan) -> list[Lease]:
     """What holds the descriptors that the plan refers to: to be kept as long as processes are started from it."""
     streams = [(plan["handler"] or {}).get("pickle"), plan["config"]["arguments"]]
     return [stream.lease for stream in streams if isinstance(stream, Leased)]
+
+
+def process_name() -> str:
+    """What `multiprocessing` calls this process."""
+    module = sys.modules.get("multiprocessing.process")
+    return "MainProcess" if module is None else str(module.current_process().name)
 
 
 def write(plan: Plan) -> int:

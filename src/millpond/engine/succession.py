@@ -20,6 +20,7 @@ from millpond.engine.keeper import Keeper
 from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
 from millpond.environment import image_mark
 from millpond.seams import EngineSpec
+from millpond.wire.definitions import Entries
 
 _PAUSE_S = 0.005  # between rounds of killing
 _QUIT_S = 2.5  # the warden itself gives up after 2 s on what cannot die
@@ -51,6 +52,7 @@ class Succession:
         the_plan = plan.make_plan(spec, program)
         self._path = the_plan["sys_path"]
         self._leases = plan.leases(the_plan)
+        self.defined: Entries = the_plan["config"]["main"]["entries"]  # what each of its workers has from the beginning
         self._plan_fd = plan.write(the_plan)
         self._keeper: Keeper | None = None
         self._first: asyncio.Future[tuple[bytes, str]] = loop.create_future()  # facts of the image, or why none

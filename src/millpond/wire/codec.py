@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import msgspec
 
@@ -19,6 +19,9 @@ from millpond.wire.descriptors import Lease
 from millpond.wire.imports import CALLS_A_NAME, needs_import
 from millpond.wire.pickling import Part, Scribe, gather, scribe
 from millpond.wire.wording import error_text, is_from_signal, type_name
+
+if TYPE_CHECKING:
+    from millpond.wire.definitions import Definitions
 
 # A pickler's memo keeps the size it grew to, and clearing it costs that much each time: after a longer stream than
 # this (bytes; at most half as many entries) making a new pickler, 1 us, is cheaper.
@@ -173,8 +176,9 @@ class PickleCodec:
 
     name = "pickle"
 
-    def __init__(self, threshold: int = 64 * 1024) -> None:
+    def __init__(self, threshold: int = 64 * 1024, definitions: Definitions | None = None) -> None:
         self._threshold = threshold
+        self._definitions = definitions
         self._encode_plain = msgspec.msgpack.Encoder().encode
         self._decode_plain = msgspec.msgpack.Decoder().decode
         self._decode_plain_arguments = msgspec.msgpack.Decoder(list).decode
@@ -286,6 +290,8 @@ class PickleCodec:
         """Classes and functions that the other end cannot import travel by value, what is shared by its handle."""
         from millpond.wire.byvalue import ByValuePickler
 
+        if self._definitions is not None:
+            self._definitions.look()
         lease = Lease()
         dump, _, parts = scribe(partial(ByValuePickler, lease=lease), self._threshold)
         try:
@@ -298,9 +304,12 @@ class PickleCodec:
         return Frozen([stream], buffers) if buffers or len(stream) > self._threshold else stream
 
 
-def make_codec(name: str, threshold: int) -> Codec:
-    """The codec of the setting `codec`; buffers above `threshold` bytes travel beside the stream."""
-    return PickleCodec(threshold) if name == "pickle" else MsgpackCodec(threshold)
+def make_codec(name: str, threshold: int, definitions: Definitions | None = None) -> Codec:
+    """The codec of the setting `codec`; buffers above `threshold` bytes travel beside the stream.
+
+    `definitions` take note of what the program's `__main__` defines when values of it are frozen.
+    """
+    return PickleCodec(threshold, definitions) if name == "pickle" else MsgpackCodec(threshold)
 
 
 # What a pickler says of a value that cloudpickle may still carry.

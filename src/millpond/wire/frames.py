@@ -25,6 +25,7 @@ CREDIT = 4
 CANCEL = 5
 PING = 6
 BYE = 7
+DEFINE = 8  # a name of the program's `__main__`, which is the first `operation` bytes of the body; its entry follows
 
 # Worker to parent
 READY = 32

@@ -14,12 +14,14 @@ from millpond.wire.frames import (
     CALL,
     CANCEL,
     CREDIT,
+    DEFINE,
     FORGET_SESSION,
     OPEN_SESSION,
     PING,
     PONG,
     ProtocolError,
 )
+from millpond.wire.mainmodule import define
 from millpond.worker.plan import drive, plan
 from millpond.worker.running import Running
 from millpond.worker.session import seat_of
@@ -101,6 +103,8 @@ def note(runner: Runner, fields: Fields, body: Body, held: int = 0) -> None:
         runner.seats[fields[8]] = seat_of(fields, body)
     elif kind == FORGET_SESSION:
         runner.seats.pop(fields[8], None)
+    elif kind == DEFINE:
+        define(str(body[: fields[4]], "utf-8"), bytes(body[fields[4] :]))
     elif kind == PING:
         runner.answers.bare(PONG, fields, float(held))
     elif kind not in (CREDIT, CANCEL):

@@ -29,6 +29,7 @@ from millpond.worker.attendant import Attendant
 from millpond.worker.channel import Channel, Disconnected
 from millpond.worker.finalizers import forget_inherited, run_finalizers
 from millpond.worker.forks import disown_in_children
+from millpond.worker.identity import identify
 from millpond.worker.interrupts import Interrupts
 from millpond.worker.logs import forward_logging
 from millpond.worker.loop import BlockingLoop
@@ -124,6 +125,7 @@ class Worker:
         """Start, serve, say goodbye; the exit code. What fails the start is told to the parent."""
         try:
             settle(self._config)
+            identify(self._config)
             handler = image if image is not None else load_handler(self._config["handler"])
             loop, runner, facts = self.make(handler)
             self.interrupts.install()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import multiprocessing
 import os
@@ -10,13 +11,15 @@ import signal
 import subprocess
 import sys
 from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import numpy
 import pytest
 
 import millpond
 from millpond.standard import processes
-from tests.executor_work import WAIT_S, initialize, pid_of, what_was_set
+from tests.executor_work import WAIT_S, die, fail_to_initialize, initialize, pid_of, square, what_was_set
 
 SPAWN = multiprocessing.get_context("spawn")
 FORK = multiprocessing.get_context("fork")
@@ -118,6 +121,36 @@ def test_workers_are_replaced_after_so_many_calls():
     with millpond.Executor(1, max_tasks_per_child=2) as executor:
         pids = [executor.submit(pid_of, number).result(WAIT_S) for number in range(4)]
     assert len(set(pids)) == 2
+
+
+@pytest.mark.parametrize("function", [die, square])
+def test_what_breaks_a_standard_pool_is_caught_as_there(function):
+    """A program that catches `BrokenProcessPool` has imported it; copies and pickles are what they were."""
+    given = {} if function is die else {"initializer": fail_to_initialize}
+    with millpond.Executor(1, **given) as executor:
+        error = executor.submit(function, *[2] * (function is square)).exception(WAIT_S)
+        for one in (error, copy.copy(error), pickle.loads(pickle.dumps(error))):
+            assert isinstance(one, BrokenProcessPool)
+            assert isinstance(one, millpond.WorkerDied if function is die else millpond.StartFailed)
+            assert (one.code, str(one)) == (error.code, str(error))
+        if function is square:
+            with pytest.raises(BrokenProcessPool):
+                executor.submit(square, 2)
+
+
+def test_nobody_else_loads_multiprocessing_for_it():
+    """Who has not imported that class gets Millpond's own."""
+    program = """
+import sys, millpond
+from tests.executor_work import die
+with millpond.Executor(1) as executor:
+    error = executor.submit(die).exception(20)
+print(type(error).__name__, "multiprocessing" in sys.modules)
+"""
+    environment = {"PYTHONPATH": f"{Path(millpond.__file__).parents[1]}:{Path(__file__).parents[1]}"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "WorkerDied False\n"
 
 
 def test_a_process_is_shown_as_multiprocessing_shows_one():

@@ -11,6 +11,8 @@ from concurrent import futures
 from concurrent.futures._base import CANCELLED, FINISHED
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from millpond.standard import as_standard
+
 if TYPE_CHECKING:
     from millpond.core.call import Call
 
@@ -39,7 +41,7 @@ class CallFuture(futures.Future[T]):
 
     def set_exception(self, exception: BaseException | None) -> None:
         """Done; on the loop's thread."""
-        super().set_exception(exception)
+        super().set_exception(as_standard(exception))
         # Not before: one that another thread cancels at this moment raises above, and is still to be withdrawn.
         self.call = self.withdraw = None
 

@@ -26,7 +26,7 @@ from millpond.loopthread import LoopThread
 from millpond.ordered import ordered_map
 from millpond.pool import Pool
 from millpond.settings import MOST_PAYLOAD_BYTES
-from millpond.standard import WorkerProcess, check_given_once, processes, standard_settings
+from millpond.standard import WorkerProcess, as_standard, check_given_once, processes, standard_settings
 from millpond.statistics import Statistics
 from millpond.telemetry.log import LoggingListener
 
@@ -95,7 +95,7 @@ class Executor(futures.Executor):
         call.own_payload()
         with self._lock:
             if self._broken is not None:
-                raise copy(self._broken)
+                raise as_standard(copy(self._broken))
             if self._is_shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             thread = self._thread or self._start()

@@ -1,4 +1,4 @@
-"""What `ProcessPoolExecutor` takes and shows, in terms of a pool: its constructor's arguments and its processes.
+"""What `ProcessPoolExecutor` takes and shows, in terms of a pool: its arguments, its processes, and what breaks it.
 
 Refuses what that refuses, with its exceptions. `Executor` puts it together; nothing is kept here.
 """
@@ -6,8 +6,10 @@ Refuses what that refuses, with its exceptions. `Executor` puts it together; not
 from __future__ import annotations
 
 import operator
+import sys
+from concurrent.futures import BrokenExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 import psutil
 
@@ -15,6 +17,8 @@ from millpond.settings import FIELDS
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
+
+E = TypeVar("E", bound=BaseException | None)
 
 # A warden is what multiprocessing calls a fork server; workers are never forked from the program itself.
 START_METHODS = {"fork": "fork", "forkserver": "fork", "spawn": "spawn"}
@@ -61,6 +65,18 @@ def check_given_once(named: dict[str, Any], settings: dict[str, Any]) -> None:
     for standard, name in (("mp_context", "start_method"), ("max_tasks_per_child", "max_calls")):
         if name in named and name in settings:
             raise TypeError(f"{standard} and {name} are the same; give one of them")
+
+
+def as_standard(error: E) -> E:
+    """The error itself, a `BrokenProcessPool` too from now on if it means that and the program knows that class.
+
+    Who has not imported it cannot catch it.
+    """
+    if isinstance(error, BrokenExecutor) and "concurrent.futures.process" in sys.modules:
+        from millpond.brokenpool import STANDARD
+
+        error.__class__ = STANDARD.get(type(error), type(error))
+    return error
 
 
 class WorkerProcess:

@@ -18,6 +18,7 @@ from millpond.wire import sharing
 from millpond.wire.descriptors import Lease
 from millpond.wire.imports import CALLS_A_NAME, needs_import
 from millpond.wire.pickling import Part, Scribe, gather, scribe
+from millpond.wire.sharing import is_outdated
 from millpond.wire.wording import error_text, is_from_signal, type_name
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class PickleCodec:
 
     def _freeze(self, value: Any, refuse: Refuse) -> bytes | Frozen:
         idle = self._idle
-        if sharing.is_outdated():
+        if is_outdated():
             idle.clear()
         try:
             made = idle.pop()

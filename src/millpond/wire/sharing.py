@@ -68,21 +68,29 @@ class ToBeShared(pickle.PicklingError):
     """Plain pickling came to something that is shared: the value is pickled again, as `reduced` says."""
 
 
-class _Known:
-    """The tables of the last look, and what they were made from."""
+class _Tables:
+    """What was made of the tables of `copyreg` and multiprocessing when they were looked at last. Never changed."""
 
-    plain: Table | None = None  # of a plain pickler
-    reducers: Table = {}
-    registered: Table = {}  # multiprocessing's own
-    count = 0
-    copied: Table = {}
+    __slots__ = ("copied", "count", "plain", "reducers", "registered")
+
+    def __init__(self, registered: Table, copied: Table) -> None:
+        self.registered = registered  # multiprocessing's itself
+        self.count = len(registered)
+        self.copied = copied  # of copyreg's
+        self.reducers = {kind: reduce for kind, reduce in list(registered.items()) if reduce.__module__ in _REDUCERS}
+        self.plain = copied | dict.fromkeys((*self.reducers, Leased), _refuse)
+
+
+_tables: _Tables | None = None  # while multiprocessing is not there
+_modules, _dispatch_table = sys.modules, copyreg.dispatch_table
 
 
 def is_outdated() -> bool:
     """Whether `table` would return another table than the last time."""
-    if _Known.plain is None:
-        return _REDUCTION in sys.modules
-    return len(_Known.registered) != _Known.count or copyreg.dispatch_table != _Known.copied
+    known = _tables
+    if known is None:
+        return _REDUCTION in _modules
+    return len(known.registered) != known.count or known.copied != _dispatch_table
 
 
 def table() -> Table | None:
@@ -90,12 +98,10 @@ def table() -> Table | None:
 
     A plain dictionary: a mapping that looks into several costs 0.3 us for each object.
     """
+    global _tables
     if is_outdated():
-        registered: Table = sys.modules[_REDUCTION].ForkingPickler._extra_reducers
-        _Known.registered, _Known.count, _Known.copied = registered, len(registered), dict(copyreg.dispatch_table)
-        _Known.reducers = {kind: reduce for kind, reduce in registered.items() if reduce.__module__ in _REDUCERS}
-        _Known.plain = _Known.copied | dict.fromkeys((*_Known.reducers, Leased), _refuse)
-    return _Known.plain
+        _tables = _Tables(_modules[_REDUCTION].ForkingPickler._extra_reducers, dict(_dispatch_table))
+    return None if _tables is None else _tables.plain
 
 
 def dumps(value: Any) -> bytes:
@@ -126,7 +132,7 @@ def reduced(value: Any, classes: tuple[type, ...], lease: Lease) -> Any:
         return value.__reduce__()
     if kind is socket.socket:
         return _socket, (lease.take(value.fileno()), value.family, value.type, value.proto)
-    reduce = _Known.reducers.get(kind)
+    reduce = None if _tables is None else _tables.reducers.get(kind)
     if reduce is None and issubclass(kind, classes):
         _check_has_name(value)
     elif reduce is None or not _is_shared(value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import signal
 import time
 from pathlib import Path
@@ -22,6 +23,23 @@ def power(base, exponent):
 
 def fail(text):
     raise ValueError(text)
+
+
+def throw(error):
+    raise error
+
+
+def throw_noted(note):
+    error = ValueError("text")
+    error.add_note(note)
+    raise error
+
+
+class Refuses:
+    """Says itself that it cannot be pickled."""
+
+    def __reduce__(self):
+        raise pickle.PicklingError("stays where it is")
 
 
 def die():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime
 import multiprocessing
+import pickle
 import subprocess
 import sys
 import threading
@@ -17,6 +20,7 @@ import millpond
 from tests.executor_work import (
     WAIT_S,
     Gate,
+    Refuses,
     fail,
     fail_after_setting_up_logging,
     fail_to_initialize,
@@ -24,6 +28,8 @@ from tests.executor_work import (
     power,
     square,
     stay,
+    throw,
+    throw_noted,
     what_was_set,
 )
 
@@ -64,6 +70,41 @@ def test_results_exceptions_and_arguments(executor_of):
     assert error.args == ("what it said",)
     assert "raise ValueError(text)" in "".join(traceback.format_exception(error))
     assert "raise ValueError(text)" in error.__cause__.tb
+
+
+def test_exceptions_arrive_as_they_were_raised(executor_of):
+    """Exits and interrupts too, and with arguments that only pickle carries; the traceback is the cause."""
+    executor = executor_of()
+    for raised in (
+        SystemExit(3),
+        KeyboardInterrupt("x"),
+        GeneratorExit("x"),
+        StopIteration(3),
+        asyncio.CancelledError("x"),
+        futures.CancelledError("x"),
+        BaseExceptionGroup("group", [KeyboardInterrupt("x"), ExceptionGroup("inner", [KeyError(2)])]),
+        ValueError(datetime.date, Gate(Path("x"))),
+    ):
+        error = executor.submit(throw, raised).exception(WAIT_S)
+        assert (type(error), repr(error)[:20]) == (type(raised), repr(raised)[:20])
+        assert list(map(type, error.args)) == list(map(type, raised.args))
+        assert "in throw" in error.__cause__.tb
+    noted = executor.submit(throw_noted, "a note").exception(WAIT_S)
+    assert (type(noted), noted.__notes__) == (ValueError, ["a note"])
+
+
+def test_what_cannot_be_pickled_is_told_as_pickle_says_it(executor_of):
+    """An argument, a result, and what is no function; the worker goes on."""
+    executor = executor_of()
+    for failed in (executor.submit(square, threading.Lock()), executor.submit(threading.Lock)):
+        error = failed.exception(WAIT_S)
+        assert (type(error), str(error)) == (TypeError, "cannot pickle '_thread.lock' object")
+        assert "cannot pickle" in error.__cause__.tb
+    refused = executor.submit(square, Refuses()).exception(WAIT_S)
+    assert (type(refused), str(refused)) == (pickle.PicklingError, "stays where it is")
+    uncalled = executor.submit(5).exception(WAIT_S)
+    assert (type(uncalled), str(uncalled)) == (TypeError, "'int' object is not callable")
+    assert executor.submit(square, 3).result(WAIT_S) == 9
 
 
 def test_map_is_ordered_whatever_the_chunks(executor_of):

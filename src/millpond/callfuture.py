@@ -12,6 +12,7 @@ from concurrent.futures._base import CANCELLED, FINISHED
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.standard import as_standard
+from millpond.wire.exceptions import as_raised
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
@@ -41,8 +42,8 @@ class CallFuture(futures.Future[T]):
         self.call = self.withdraw = None
 
     def set_exception(self, exception: BaseException | None) -> None:
-        """Done; on the loop's thread."""
-        super().set_exception(as_standard(exception))
+        """Done, with what the function raised, as the standard pool has it; on the loop's thread."""
+        super().set_exception(None if exception is None else as_standard(as_raised(exception)))
         # Not before: one that another thread cancels at this moment raises above, and is still to be withdrawn.
         self.call = self.withdraw = None
 

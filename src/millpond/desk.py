@@ -177,7 +177,9 @@ class Desk:
     ) -> Call:
         """A call of a plain function. Raises as `operation_call`."""
         if not callable(function):
-            raise BadArgument(f"run() takes a function, not {function!r}")
+            raise BadArgument(f"run() takes a function, not {function!r}") from TypeError(
+                f"{type(function).__name__!r} object is not callable"
+            )
         try:
             blob = self._frozen(function)
         except CodecError as error:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import millpond
-from tests.contract.handlers import RAISED, Mixed, Plain, Rude, Shy, TwoArguments, double
+from tests.contract.handlers import RAISED, Mixed, NoException, Plain, Rude, Shy, TwoArguments, double
 from tests.contract.sites import check, failure, until
 
 WRONG_CALLS = [
@@ -175,8 +175,7 @@ async def test_an_exception_that_cannot_be_asked_anything_costs_its_own_call(sit
 @pytest.mark.parametrize(
     ("how", "type_name"),
     [
-        ("two arguments", f"{TwoArguments.__module__}.TwoArguments"),
-        ("no exception", f"{TwoArguments.__module__}.NoException"),
+        ("no exception", f"{NoException.__module__}.NoException"),
         ("exit", "SystemExit"),
         ("stop", "StopIteration"),
         ("pool's", "millpond.errors.QueueFull"),
@@ -191,6 +190,14 @@ async def test_what_cannot_come_as_itself_is_a_handler_error(site, how, type_nam
         assert "fail_strangely" in error.traceback
         assert await pool.call("echo", 1) == 1
         assert pool.statistics().pids == pids
+
+
+async def test_an_exception_whose_class_takes_other_arguments_comes_as_itself(site):
+    """It is made without its constructor, so that `except` clauses work."""
+    async with site.pool() as pool:
+        error = await failure(pool.call("fail_strangely", "two arguments"))
+        assert (type(error), error.args) == (TwoArguments, ("this and that",))
+        assert "fail_strangely" in str(error.__cause__)
 
 
 async def test_a_result_that_cannot_be_sent_is_an_error_of_a_completed_call(site):

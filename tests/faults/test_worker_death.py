@@ -127,10 +127,13 @@ async def test_03_exceptions_that_cannot_be_carried(start_method: str, handler: 
     async with checked_pool(handler, start_method=start_method, codec=codec) as pool:
         old = await pool.call("pid")
         error, _ = await failure(pool.call("raise_two_arguments"))
-        check_error(error, "handler_error", "completed")
-        assert "TwoArguments" in error.type_name
-        assert error.text == "one and two"
-        assert "raise_two_arguments" in error.traceback
+        if codec == "pickle":  # made again without its constructor
+            assert (type(error).__name__, str(error)) == ("TwoArguments", "one and two")
+        else:
+            check_error(error, "handler_error", "completed")
+            assert "TwoArguments" in error.type_name
+            assert error.text == "one and two"
+        assert "raise_two_arguments" in str(error.__cause__)
         for name in ("ExitsWhenPickled", "ExitsWhenUnpickled", "BadRepr"):
             error, _ = await failure(pool.call("raise_by_name", name))
             if name == "BadRepr" and codec == "pickle" and type(error).__name__ == name:

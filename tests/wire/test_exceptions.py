@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
+import datetime
 import os
 import pickle
 import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
-from millpond.errors import HandlerError, Interrupted, PoolError, QueueFull
-from millpond.wire.exceptions import CARRIED_LIMIT, RemoteTraceback, describe, restore
+from millpond.errors import BadArgument, Cancelled, HandlerError, Interrupted, PoolError, QueueFull
+from millpond.wire import imports
+from millpond.wire.exceptions import CARRIED_LIMIT, RemoteTraceback, as_raised, describe, restore
 from millpond.wire.frames import ProtocolError
 from millpond.wire.plain import freeze_exception
 
@@ -32,6 +35,13 @@ class Exits(Exception):
 
     def __reduce__(self) -> Any:
         sys.exit(3)
+
+
+class ExitsWhenUnpickled(Exception):
+    """Its pickle calls what is not its own."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (3,)
 
 
 class ExitsWhenMade(Exception):
@@ -57,6 +67,19 @@ class BadText(Exception):
 
     def __str__(self) -> str:
         raise KeyboardInterrupt
+
+
+class Outside:
+    """No plain data, and what a pickle carries."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Outside) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return self.value
 
 
 class Attributes(Exception):
@@ -102,13 +125,11 @@ def test_the_cause_is_the_workers_traceback():
 @pytest.mark.parametrize(
     "error",
     [
-        TwoArguments("1", "2"),
         Exits("text"),
+        ExitsWhenUnpickled("text"),
         ExitsWhenMade(),
         BadRepr("text"),
         BadText("text"),
-        ValueError(object()),
-        ValueError(b"x" * CARRIED_LIMIT),
         type("Local", (Exits,), {})("text"),
         SystemExit(3),
         KeyboardInterrupt(),
@@ -132,7 +153,7 @@ def test_what_cannot_be_carried_arrives_as_handler_error(error: BaseException):
     assert out.type_name in str(out)
 
 
-@pytest.mark.parametrize("error", [StopIteration(1), StopAsyncIteration(), SystemExit(3), QueueFull("full")])
+@pytest.mark.parametrize("error", [Interrupted(), QueueFull("full"), Exits("text")])
 def test_what_must_not_arrive_as_itself_is_not_even_sent(error: BaseException):
     """An honest worker adds no exception that the parent would refuse."""
     assert msgspec.msgpack.decode(describe(raised(error), "pickle"))["carried"] is None
@@ -173,10 +194,109 @@ def test_a_remote_traceback_can_be_pickled():
 
 def test_the_text_of_what_cannot_be_carried_arrives():
     """As `str()` gave it; the message of the error has it too."""
-    out = carry(TwoArguments("one", "two"))
+    out = carry(Exits("one and two"))
     assert isinstance(out, HandlerError)
     assert out.text == "one and two"
-    assert str(out) == f"the handler raised {__name__}.TwoArguments: one and two"
+    assert str(out) == f"the handler raised {__name__}.Exits: one and two"
+
+
+class Parsing(Exception):
+    """As libraries write them: it takes what it keeps, and its message is made of that."""
+
+    def __init__(self, name: str, signature: type, text: str, parsed: Any = None) -> None:
+        self.name, self.signature, self.text, self.parsed = name, signature, text, parsed
+        super().__init__(f"{name} could not parse {text}")
+
+
+class Unprintable:
+    """Has no `repr`."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("parsed", "told"),
+    [(None, None), ({"a": 1}, {"a": 1}), (Unprintable(), f"<{__name__}.Unprintable object>"), (len, repr(len))],
+)
+def test_an_exception_keeps_its_class_though_not_all_of_it_can_travel(parsed: object, told: object):
+    """Its arguments are as they were; attributes that are no plain data are their `repr`."""
+    error = Parsing("x", int, "{", parsed)
+    out = carry(error)
+    assert (type(out), out.args, str(out)) == (Parsing, error.args, str(error))
+    assert out.__dict__ == {"name": "x", "signature": "<class 'int'>", "text": "{", "parsed": told}
+
+
+def test_what_is_too_large_for_an_exception_loses_its_middle():
+    """The exception keeps its class and all else."""
+    out = carry(ValueError(b"x" * CARRIED_LIMIT, 5))
+    assert type(out) is ValueError
+    assert len(out.args[0]) < 2000
+    assert out.args[1] == 5
+
+
+def test_arguments_that_cannot_travel_are_told():
+    """Each is its `repr`, in its place; in a group's members too, which stay exceptions."""
+    out = carry(ExceptionGroup("group", [ValueError(len, 1), FileNotFoundError(2, "none", "name", None, "other")]))
+    assert isinstance(out, ExceptionGroup)
+    value, missing = out.exceptions
+    assert value.args == (repr(len), 1)
+    assert (missing.args, missing.filename, missing.filename2) == ((2, "none"), "name", "other")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit(3),
+        KeyboardInterrupt("x"),
+        GeneratorExit(),
+        StopIteration(1),
+        StopAsyncIteration(),
+        asyncio.CancelledError("x"),
+        ValueError(datetime.datetime, [len]),
+        Attributes("text", cast("int", {1: Outside(2)})),
+    ],
+    ids=repr,
+)
+def test_as_raised_an_exception_is_what_the_standard_pool_gives(error: BaseException):
+    """Exits too, and with arguments and attributes that are no plain data; the traceback is its cause."""
+    out = as_raised(carry(error))
+    assert (type(out), out.args, out.__dict__) == (type(error), error.args, error.__dict__)
+    assert isinstance(out.__cause__, RemoteTraceback)
+    assert "in raised" in out.__cause__.tb
+
+
+@pytest.mark.parametrize(
+    "error", [QueueFull("not the pool's own"), Interrupted(), Exits("x"), ExitsWhenUnpickled(), BadText("x")]
+)
+def test_as_raised_what_does_not_travel_is_a_handler_error(error: BaseException):
+    """What would claim to be the pool's own, and what exits when it is taken apart or printed."""
+    assert type(as_raised(carry(error))) is HandlerError
+
+
+def test_as_raised_the_pools_own_errors_are_themselves():
+    """A death, a deadline, a refusal: the standard pool has no such word for them."""
+    for error in (QueueFull("full"), HandlerError("text"), Cancelled(), BadArgument("wrong")):
+        assert as_raised(error) is error
+
+
+def test_as_raised_an_exception_of_a_module_that_is_not_loaded_imports_nothing(monkeypatch: pytest.MonkeyPatch):
+    """Its pickle came, and would import it on the loop's thread."""
+    body = describe(raised(ValueError(Attributes)), "pickle")
+    monkeypatch.delitem(sys.modules, __name__)
+    monkeypatch.setattr(imports, "_known", set())
+    monkeypatch.setattr(imports, "_known_heads", set())
+    assert as_raised(restore(body, "pickle")).args == (repr(Attributes),)
+    assert __name__ not in sys.modules
+
+
+def test_a_pickle_that_came_along_is_not_opened_but_for_an_executor(tmp_path: Path):
+    """A pool's callers get data; under msgpack there is none at all."""
+    evil = pickle.dumps(Evil(f"touch {tmp_path / 'marker'}"))
+    for codec in ("pickle", "msgpack"):
+        restore(body_with(None, pickled=evil), codec)
+        restore(body_with(freeze_exception(ValueError(1))[0], pickled=evil), codec)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [ValueError("text"), Attributes("text"), Exits("text"), SystemExit(3)])
@@ -265,11 +385,11 @@ def test_a_forged_exception_runs_nothing(tmp_path: Path):
     assert (list(tmp_path.iterdir()), Stateful.ran) == ([], [])
 
 
-@pytest.mark.parametrize("error", [StopIteration(1), StopAsyncIteration(), concurrent.futures.BrokenExecutor("x")])
-def test_a_forged_exception_of_a_forbidden_class_is_refused(error: Exception):
+@pytest.mark.parametrize("error", [StopIteration(1), SystemExit(3), concurrent.futures.BrokenExecutor("x")])
+def test_a_forged_exception_of_a_forbidden_class_is_refused(error: BaseException):
     """What would mean something else in a future, or claim to be the pool's own, arrives as text; others pass."""
     data = freeze_exception(error)[0]
-    expected = HandlerError if isinstance(error, StopIteration | StopAsyncIteration) else type(error)
+    expected = HandlerError if isinstance(error, StopIteration | SystemExit) else type(error)
     assert type(restore(body_with(data), "pickle")) is expected
 
 

@@ -36,7 +36,7 @@ class Text(str):
     """Text that is more than text."""
 
 
-def carry(error: BaseException) -> Exception:
+def carry(error: BaseException) -> Any:
     """The error out of the data it became."""
     return thaw_exception(freeze_exception(error)[0])
 
@@ -184,16 +184,32 @@ def test_subclasses_of_plain_types_become_plain():
         ValueError({1: ValueError}),
         ValueError(np.zeros(3)),
         ValueError("\ud800"),
-        SystemExit(3),
-        BaseExceptionGroup("group", [KeyboardInterrupt()]),
-        ValueError(KeyboardInterrupt()),
     ],
     ids=repr,
 )
 def test_what_is_no_plain_data_does_not_leave_the_worker(error: BaseException):
-    """Objects, classes, functions, arrays and exits are refused where they are taken apart."""
+    """Objects, classes, functions and arrays are refused where they are taken apart, or leave as their `repr`."""
     with pytest.raises((TypeError, ValueError)):
         freeze_exception(error)
+    out = thaw_exception(freeze_exception(error, may_replace=True)[0])
+    assert (type(out), out.args) == (ValueError, (repr(error.args[0]),))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit(3),
+        BaseExceptionGroup("group", [KeyboardInterrupt(), ValueError(1)]),
+        ValueError(KeyboardInterrupt("x")),
+    ],
+    ids=repr,
+)
+def test_exits_and_interrupts_are_exceptions_as_others(error: BaseException):
+    """Whether they are raised is for who gets them to say."""
+    for may_replace in (False, True):
+        out = thaw_exception(freeze_exception(error, may_replace)[0])
+        assert (type(out), repr(out)) == (type(error), repr(error))
+        assert getattr(out, "code", None) == getattr(error, "code", None)
 
 
 def test_an_exception_that_holds_itself_does_not_leave_the_worker():

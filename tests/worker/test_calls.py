@@ -140,7 +140,7 @@ def test_an_exception_arrives_as_itself_with_the_handlers_traceback(parent_of):
 
 @pytest.mark.parametrize(
     "raised",
-    [(SystemExit, 3), (KeyboardInterrupt,), (GeneratorExit,), (StopIteration, 1), (TwoNeeded, 1, 2), (Unspeakable,)],
+    [(SystemExit, 3), (KeyboardInterrupt,), (GeneratorExit,), (StopIteration, 1), (Unspeakable,)],
     ids=lambda raised: raised[0].__name__,
 )
 def test_whatever_is_raised_costs_its_own_call_only(parent_of, raised):
@@ -152,6 +152,15 @@ def test_whatever_is_raised_costs_its_own_call_only(parent_of, raised):
     assert isinstance(error, HandlerError)
     assert raised[0].__name__ in error.type_name
     assert parent.value(after) == "still here"
+
+
+def test_an_exception_whose_class_takes_other_arguments_arrives_as_itself(parent_of):
+    """It is made without its constructor, so that `except` clauses work."""
+    parent = parent_of(Echo)
+    failed = parent.call("raise_it", TwoNeeded, 1, 2)
+    parent.serve()
+    error = parent.answer(failed).value
+    assert (type(error), error.args) == (TwoNeeded, (1,))
 
 
 def test_an_exception_that_forbids_attributes_is_answered(parent_of):

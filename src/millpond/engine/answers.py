@@ -192,7 +192,7 @@ class Answers:
         if kind == frames.RAISED:
             return "failed", restore(body, self._codec.name)
         if kind == frames.FAULT:
-            return "failed", fault_of(body)
+            return "failed", fault_of(body, self._codec.name)
         return _WITHOUT_VALUE[kind], None
 
     def _exported(self, link: Link, flags: int, body: Body) -> tuple[AnswerKind, bytes]:

@@ -9,7 +9,7 @@ import msgspec
 from millpond.errors import CLASSES, HandlerError, PoolError
 from millpond.seams import HandlerFacts
 from millpond.wire.emitted import Number, Plain
-from millpond.wire.exceptions import RemoteTraceback
+from millpond.wire.exceptions import Carried, caused
 from millpond.wire.frames import Body, ProtocolError
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ class Emitted(msgspec.Struct, array_like=True):
     suppressed: int
 
 
-class Fault(msgspec.Struct):
+class Fault(Carried, kw_only=True):
     code: str
     outcome: str
     message: str
@@ -54,7 +54,7 @@ def decoded(body: Body, kind: type[T]) -> T:
         raise ProtocolError(f"the body of a frame cannot be read: {error}") from error
 
 
-def fault_of(body: Body) -> PoolError:
+def fault_of(body: Body, codec_name: str) -> PoolError:
     """The failure that the worker found in its own doing, with its traceback as the cause."""
     fault = decoded(body, Fault)
     kind = CLASSES.get(fault.code)
@@ -65,5 +65,5 @@ def fault_of(body: Body) -> PoolError:
         facts |= {"type_name": fault.type, "text": fault.text, "traceback": fault.traceback}
     error = kind(fault.message, **facts)
     if fault.traceback:
-        error.__cause__ = RemoteTraceback(fault.traceback)
+        error.__cause__, _ = caused(fault.traceback, fault, codec_name)
     return error

@@ -15,7 +15,7 @@ from millpond.wire.codec import Codec, CodecError, Frozen
 from millpond.wire.exceptions import RemoteTraceback, describe, restore
 from millpond.wire.frames import EXPIRED, INTERRUPTED, ITEM, SEGMENTED, SKIPPED
 from millpond.wire.segments import Parts, joined
-from millpond.wire.wording import error_text, traceback_text, type_name
+from millpond.wire.wording import traceback_text
 from millpond.worker.answers import Unsendable, without_our_frames
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class DirectAnswers:
         try:
             body = self._codec.freeze(value)
         except CodecError as error:
-            raise Unsendable("result_not_serializable", _why(error)) from error
+            raise Unsendable("result_not_serializable", str(error)) from error
         if len(body) > self._limit:
             told = f"the result is {len(body)} bytes large, max_payload is {self._limit}"
             raise Unsendable("payload_too_large", told)
@@ -141,8 +141,3 @@ def thaw_arguments(codec: Codec, payload: bytes | Frozen) -> Any:
     if isinstance(payload, Frozen):
         return codec.thaw_parts(payload.streams, payload.buffers)
     return codec.thaw_arguments(payload)
-
-
-def _why(error: CodecError) -> str:
-    cause = error.__cause__
-    return f"{error}: {type_name(type(cause))}: {error_text(cause)}" if cause is not None else str(error)

@@ -1,53 +1,82 @@
 """A handler's exception on its way to the caller: the exception itself where that is safe, else what can be said of it.
 
 The worker describes, the parent restores. Nothing but an exception class that the parent has already loaded is ever
-called, with plain data, and under codecs other than pickle not even that: nothing here unpickles.
+called, with plain data, and under codecs other than pickle not even that. Only `as_raised`, for an executor, which
+trusts its workers as the standard pool does, unpickles.
 """
 
 from __future__ import annotations
 
+import pickle
+from functools import partial
+from typing import Any
+
 import msgspec
 
-from millpond.errors import HandlerError, PoolError
+from millpond.errors import BadArgument, HandlerError, Interrupted, OutOfMemory, PoolError
 from millpond.logger.escaping import told_of
+from millpond.wire import sharing
+from millpond.wire.codec import CodecError
 from millpond.wire.frames import ProtocolError
+from millpond.wire.imports import needs_import
 from millpond.wire.plain import freeze_exception, thaw_exception
 from millpond.wire.wording import error_text, is_from_signal, traceback_text, type_name
 
 # With text and traceback less than the room a frame has beyond `max_payload`.
 CARRIED_LIMIT = 512 * 1024
 
-# As a future's exception the first two mean something else to Python, and a PoolError would claim to be the pool's own.
-_NEVER_THEMSELVES = (StopIteration, StopAsyncIteration, PoolError)
+# They would claim to be the pool's own.
+_NEVER_CARRIED = (PoolError, Interrupted)
+# As a future's exception these mean something else to Python.
+_NEVER_THEMSELVES = (StopIteration, StopAsyncIteration)
 
 
 class RemoteTraceback(Exception):
-    """The cause of an exception that was raised in a worker: its text is the worker's traceback."""
+    """The cause of an exception that was raised in a worker: its text is the worker's traceback.
 
-    def __init__(self, text: str) -> None:
+    It keeps what else came of the exception, for `as_raised`.
+    """
+
+    def __init__(self, text: str, raised: BaseException | None = None, pickled: bytes | None = None) -> None:
         super().__init__(text)
         self.tb = text  # as the standard pool names it
+        self._raised = raised
+        self._pickled = pickled
 
     def __str__(self) -> str:
         return f'\n"""\n{self.tb}"""'
 
+    def __reduce__(self) -> tuple[type[RemoteTraceback], tuple[str]]:
+        return RemoteTraceback, (self.tb,)
 
-class _Description(msgspec.Struct):
+    def raised(self) -> BaseException | None:
+        """The exception as it was raised, if it came so; unpickles."""
+        return _unpickled(self._pickled) or self._raised
+
+
+class Carried(msgspec.Struct):
+    """The exception as `plain` takes it apart, and its pickle where that says more."""
+
+    carried: bytes | None = None
+    pickled: bytes | None = None
+
+
+class _Description(Carried, kw_only=True):
     type: str
     text: str
     traceback: str
-    carried: bytes | None = None  # the exception as `plain` takes it apart
 
 
-_set_cause = BaseException.__dict__["__cause__"].__set__
+# Whatever the exception's own `__setattr__` and `__getattribute__` do.
+_set_cause, _cause_of = BaseException.__dict__["__cause__"].__set__, BaseException.__dict__["__cause__"].__get__
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Description).decode
 
 
 def describe(error: BaseException, codec_name: str) -> bytes:
     """The body of a RAISED frame. Never fails, whatever the exception's own methods do."""
-    carried = _carried(error) if codec_name == "pickle" else None
-    return _encode(_Description(type_name(type(error)), error_text(error), traceback_text(error), carried))
+    told = {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
+    return _encode(told | carry(error, codec_name))
 
 
 def describe_start(error: BaseException) -> bytes:
@@ -65,10 +94,60 @@ def restore(body: bytes | memoryview, codec_name: str) -> BaseException:
         description = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
         raise ProtocolError("the description of an exception cannot be read") from reason
-    carried = _restored(description.carried) if codec_name == "pickle" else None
-    error = _as_handler_error(description) if carried is None else carried
-    _set_cause(error, RemoteTraceback(description.traceback))  # whatever the exception's own `__setattr__` does
+    cause, raised = caused(description.traceback, description, codec_name)
+    error = raised
+    if raised is None or not issubclass(type(raised), Exception) or issubclass(type(raised), _NEVER_THEMSELVES):
+        error = _as_handler_error(description)
+    assert error is not None
+    _set_cause(error, cause)
     return error
+
+
+def carry(error: BaseException, codec_name: str) -> dict[str, bytes | None]:
+    """The exception as it may travel: as data, if a trial puts it together again, as what it was and fit to be printed.
+
+    Where the data is less than the exception, its pickle goes along. One that exits when it is tried, or whose pickle
+    calls something else, does not travel. Never fails.
+    """
+    kind = type(error)  # not `isinstance`, which would run its `__class__`
+    if codec_name != "pickle" or issubclass(kind, _NEVER_CARRIED):
+        return {"carried": None}
+    try:
+        exact = _as_data(error, may_replace=False)
+        if exact is not None or not _is_made_by_itself(error):
+            return {"carried": exact}
+        carried = _as_data(error, may_replace=True)
+        return {"carried": carried, "pickled": _as_pickle(error, CARRIED_LIMIT - len(carried or b""))}
+    except BaseException:
+        return {"carried": None}
+
+
+def caused(text: str, came: Carried, codec_name: str) -> tuple[RemoteTraceback, BaseException | None]:
+    """The cause of what the caller is told, and the exception as it came, if it did; under msgpack it never does."""
+    if codec_name != "pickle":
+        return RemoteTraceback(text), None
+    raised = _restored(came.carried)
+    return RemoteTraceback(text, raised, came.pickled), raised
+
+
+def as_raised(error: BaseException) -> BaseException:
+    """What the standard pool would give for it: what the function, or the pickler, raised, in whatever words.
+
+    What the pool says of it is a note. Other errors of the pool are what they are.
+    """
+    kind, cause = type(error), _cause_of(error)
+    if isinstance(cause, RemoteTraceback):
+        raised, text = cause.raised(), cause.tb
+    elif issubclass(kind, BadArgument | OutOfMemory) and cause is not None:  # before anything left
+        raised, text = cause.__cause__ if isinstance(cause, CodecError) else cause, traceback_text(cause)
+    else:
+        return error
+    if raised is None:
+        return error
+    if issubclass(kind, PoolError) and kind is not HandlerError:
+        BaseException.add_note(raised, str(error))
+    _set_cause(raised, RemoteTraceback(text))
+    return raised
 
 
 def _as_handler_error(description: _Description) -> HandlerError:
@@ -80,30 +159,65 @@ def _as_handler_error(description: _Description) -> HandlerError:
     )
 
 
-def _carried(error: BaseException) -> bytes | None:
-    """The exception taken apart, if a trial puts it together again, as what it was and fit to be printed."""
-    kind = type(error)  # not `isinstance`, which would run its `__class__`
-    if not issubclass(kind, Exception) or issubclass(kind, _NEVER_THEMSELVES):
-        return None
+def _as_data(error: BaseException, may_replace: bool) -> bytes | None:
     try:
-        data, classes = freeze_exception(error)
+        data, classes = freeze_exception(error, may_replace)
         twin = thaw_exception(data, classes)
         repr(twin), str(twin)
-    except BaseException:
+    except Exception:
         return None
-    return data if type(twin) is kind and len(data) <= CARRIED_LIMIT else None
+    return data if type(twin) is type(error) and len(data) <= CARRIED_LIMIT else None
 
 
-def _restored(carried: bytes | None) -> Exception | None:
+def _as_pickle(error: BaseException, limit: int) -> bytes | None:
+    try:
+        pickled = sharing.dumps(error)  # no descriptor travels as its number
+        twin = pickle.loads(pickled) if len(pickled) <= limit else None
+        repr(twin), str(twin)
+    except Exception:
+        return None
+    return pickled if type(twin) is type(error) else None
+
+
+def _is_made_by_itself(error: BaseException) -> bool:
+    """Whether what its pickle calls is its class, or of the same package: a trial calls it too."""
+    kind = type(error)
+    try:
+        maker: Any = error.__reduce_ex__(5)[0]
+    except Exception:
+        return True  # nothing is called
+    while type(maker) is partial:
+        maker = maker.func
+    home = str(maker.__module__).partition(".")[0]
+    return maker is kind or getattr(maker, "__self__", None) is kind or home == kind.__module__.partition(".")[0]
+
+
+def _restored(carried: bytes | None) -> BaseException | None:
     """The exception, or `None` if the data asks for anything but loaded exception classes and plain data."""
     if not carried or len(carried) > CARRIED_LIMIT:
         return None
     try:
         error = thaw_exception(carried)
-        return None if isinstance(error, _NEVER_THEMSELVES) else error  # which may run its `__class__`
+        return None if issubclass(type(error), _NEVER_CARRIED) else error
     except KeyboardInterrupt as interrupt:
         if is_from_signal(interrupt):
             raise
         return None
     except BaseException:
         return None
+
+
+def _unpickled(pickled: bytes | None) -> BaseException | None:
+    """The exception, or `None` where that fails or would import a module."""
+    try:
+        if not pickled or needs_import(pickled):
+            return None
+        error = pickle.loads(pickled)
+    except KeyboardInterrupt as interrupt:
+        if is_from_signal(interrupt):
+            raise
+        return None
+    except BaseException:
+        return None
+    is_raisable = issubclass(type(error), BaseException) and not issubclass(type(error), _NEVER_CARRIED)
+    return error if is_raisable else None

@@ -18,7 +18,7 @@ from millpond.seams import EXPORTS
 from millpond.wire import segments
 from millpond.wire.codec import CodecError, Frozen
 from millpond.wire.descriptors import OF_ITS_PROCESS
-from millpond.wire.exceptions import describe
+from millpond.wire.exceptions import carry, describe
 from millpond.wire.frames import FAULT, RAISED, SAVED, SEGMENTED, pack
 from millpond.wire.wording import error_text, traceback_text, type_name
 
@@ -87,7 +87,7 @@ class Answers:
         try:
             body = self._freeze(value)
         except CodecError as error:
-            raise Unsendable("result_not_serializable", _why(error)) from error
+            raise Unsendable("result_not_serializable", str(error)) from error
         if len(body) > self._quick or type(body) is not bytes or ahead is not None:
             self._large(kind, fields, started, ended, body, ahead)
             return
@@ -135,9 +135,11 @@ class Answers:
         ahead: Saved | None = None,
     ) -> None:
         """Send a failure that is Millpond's to report; `error` is what it came from."""
-        told = {"code": code, "outcome": outcome, "message": message, "type": "", "text": "", "traceback": ""}
+        told: dict[str, Any] = {"code": code, "outcome": outcome, "message": message}
         if error is not None:
             told |= {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
+            if code == "result_not_serializable" and error.__cause__ is not None:
+                told |= carry(error.__cause__, self._codec.name)
         self._send(FAULT, flags, fields, started, ended, msgspec.msgpack.encode(told), ahead)
 
     def _send(
@@ -191,8 +193,3 @@ def without_our_frames(error: BaseException) -> BaseException:
         trace = trace.tb_next
     # Not by assignment: the class may have a __setattr__ of its own.
     return BaseException.with_traceback(error, trace)
-
-
-def _why(error: CodecError) -> str:
-    cause = error.__cause__
-    return f"{error}: {type_name(type(cause))}: {error_text(cause)}" if cause is not None else str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import threading
 import time
 from concurrent import futures
@@ -93,6 +94,21 @@ def test_what_is_larger_than_a_pool_s_default_allows_travels(executor):
 def test_all_workers_are_used(executor):
     """Two workers share what is there."""
     assert len(set(executor.map(pid_of, range(200)))) == 2
+
+
+def test_with_spawn_workers_are_started_as_calls_need_them(gate):
+    """One that is idle serves the next call, and whoever was started stays; as with the standard pool."""
+    with millpond.Executor(4, multiprocessing.get_context("spawn")) as executor:
+        for number in range(3):
+            assert executor.submit(square, number).result(WAIT_S) == number * number
+        assert len(executor._processes) == 1
+        staying = [executor.submit(stay, gate.path, number) for number in range(2)]
+        gate.wait_entered(2)
+        assert len(executor._processes) == 2
+        gate.open()
+        assert [future.result(WAIT_S) for future in staying] == [0, 1]
+        assert executor.submit(square, 3).result(WAIT_S) == 9
+        assert len(executor._processes) == 2
 
 
 def test_many_threads_may_submit(executor):

@@ -7,6 +7,7 @@ interpreter's exit. Futures are made here and handed to the loop's thread in bat
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import threading
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, SupportsIndex, TypeVar
 
 from millpond.callfuture import CallFuture
 from millpond.chunks import Initialized
+from millpond.core import staffing
 from millpond.desk import DEFAULT
 from millpond.errors import PoolError, StartFailed
 from millpond.finishing import ENDING, cancel_waiting, end_workers, finish_soon, withdraw_soon
@@ -32,6 +34,8 @@ from millpond.telemetry.log import LoggingListener
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
+
+    from millpond.core.call import Call
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,13 +73,19 @@ class Executor(futures.Executor):
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         handler, args = (None, ()) if initializer is None else (Initialized, (initializer, tuple(initargs)))
-        self._pool = Pool(handler, args=args, **(UNBOUNDED | {"name": "executor"} | named | settings))
+        given = UNBOUNDED | {"name": "executor"} | named | settings
+        # A fresh interpreter is dear: as there, one is started when a call needs it. Others are all there at once.
+        grows = given.get("start_method") == "spawn" and "min_workers" not in given
+        if max_workers is not None and not grows:
+            given = {"min_workers": given["max_workers"]} | given
+        self._pool = Pool(handler, args=args, **given)
         self._pool.desk.looks_first = False
         _say_at_debug(self._pool)
         self._context = mp_context
         self._thread: LoopThread | None = None
         self._withdraw: Callable[[CallFuture[Any]], None]  # made with the thread; holds that and the pool, not this
         self._lock = threading.Lock()  # held while starting, submitting and beginning to shut down
+        self._place = partial(_place, self._pool) if grows else self._pool.desk.submit_or_fail
         self._is_shut_down = False
         self._broken: PoolError | None = None
 
@@ -100,7 +110,7 @@ class Executor(futures.Executor):
                 raise RuntimeError("cannot schedule new futures after shutdown")
             thread = self._thread or self._start()
             future.call, future.withdraw = call, self._withdraw
-            thread.post(desk.submit_or_fail, call)
+            thread.post(self._place, call)
         return future
 
     def map(
@@ -229,6 +239,16 @@ def _say_at_debug(pool: Pool) -> None:
     """Who replaces a standard executor hears nothing new where the program's log is at INFO."""
     pool.telemetry.detach("logging")
     LoggingListener(pool=pool.name, at_most=logging.DEBUG).attach(pool)
+
+
+def _place(pool: Pool, call: Call) -> None:
+    """Have a call placed, and one more worker started if there are more calls than workers; on the loop's thread."""
+    pool.desk.submit_or_fail(call)
+    driver, machine = pool.desk.driver, pool.desk.driver.machine
+    bounds = machine.sizing
+    needed = min(math.ceil(machine.unended / machine.concurrency), bounds.high)
+    if needed > bounds.low:  # the floor, so that whoever was started stays
+        staffing.set_bounds(machine, needed, bounds.high, "there are more calls than workers", driver.now())
 
 
 def _pids(pool: Pool) -> list[int]:

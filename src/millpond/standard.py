@@ -34,7 +34,7 @@ def standard_settings(
     if max_workers is not None:
         if max_workers <= 0:  # type: ignore[operator]
             raise ValueError("max_workers must be greater than 0")
-        settings["max_workers"] = settings["min_workers"] = number = int(operator.index(max_workers))
+        settings["max_workers"] = number = int(operator.index(max_workers))
         if number > MOST_WORKERS:  # here, because the settings would name `min_workers`, which the caller did not give
             raise ValueError(f"max_workers must be from 1 to {MOST_WORKERS}, not {number}")
     start_method = None

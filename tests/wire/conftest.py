@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from millpond.wire import home
+from millpond.wire import functions, mainglobals
 
 
 @pytest.fixture(autouse=True)
-def _nobody_at_home() -> Iterator[None]:
-    yield
-    home.HOME.clear()
-    home.HOME["__name__"] = "__main__"
-    home._received.clear()
+def main_of_worker() -> Iterator[dict[str, object]]:
+    """The globals of the worker's `__main__`."""
+    names: dict[str, object] = {"__name__": "__main__"}
+    mainglobals.share(mainglobals.Namespace(names))
+    functions._arrived.clear()
+    yield names
+    mainglobals.share(None)

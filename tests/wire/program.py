@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from millpond.wire import home, mainmodule
+from millpond.wire import mainglobals, mainmodule
 from millpond.wire.definitions import Definitions
 
 
@@ -24,6 +24,7 @@ class Program:
         self.scope.update(attributes)
         self.definitions = Definitions()
         monkeypatch.setitem(sys.modules, "__main__", self.module)
+        monkeypatch.setattr(mainglobals, "here", None)
         self.run(source)
 
     def run(self, source: str) -> None:
@@ -39,8 +40,7 @@ class Program:
         with self._monkeypatch.context() as inside:
             inside.setattr(sys, "argv", sys.argv)
             inside.setitem(sys.modules, "__main__", self.module)
-            inside.setattr(mainmodule, "_namespace", None)
-            inside.setattr(home, "HOME", home.HOME)
+            inside.setattr(mainglobals, "here", None)
             for name in ("_names", "_waiting", "_failed"):
                 inside.setattr(mainmodule, name, type(getattr(mainmodule, name))())
             mainmodule.install(facts)

@@ -23,7 +23,7 @@ from millpond.wire.functions import KEPT_BY_PARENT, freeze_function, function_na
 def _nothing_kept():
     """Each test starts with empty caches."""
     functions._blobs.clear()
-    functions._thaw_kept.cache_clear()
+    functions._arrived.clear()
 
 
 def script(source: str, **names: Any) -> types.SimpleNamespace:
@@ -84,6 +84,10 @@ SELF_CONTAINED = {
     "constant": "limit = 3\ndef f(): return limit",
     "recursion": "def f(n=5): return n if n < 2 else f(n - 1) + f(n - 2)",
     "other": "def g(): return 1\ndef f(): return g()",
+    "sets a global": "n = 0\ndef f():\n    global n\n    n += 1\n    return n",
+    "inner sets a global": "n = 0\ndef f():\n    def g():\n        global n\n        n = 1\n    return g()",
+    "deletes a global": "n = 0\ndef f():\n    global n\n    del n",
+    "keyword default": "def f(*, x=1): return x",
     "inner": "import math\ndef f(): return [math.floor(x) for x in (lambda: [1])()]",
     "imported function": "from os.path import join\ndef f(): return join('a', 'b')",
 }
@@ -100,11 +104,8 @@ def test_a_function_of_main_that_says_everything_is_pickled_once(name: str):
 CHANGEABLE = {
     "list": "things = []\ndef f(): return things",
     "class": "class A: pass\ndef f(): return A",
-    "sets a global": "n = 0\ndef f():\n    global n\n    n += 1\n    return n",
-    "inner sets a global": "n = 0\ndef f():\n    def g():\n        global n\n        n = 1\n    return g",
-    "deletes a global": "n = 0\ndef f():\n    global n\n    del n",
     "default": "def f(x=[]): return x",
-    "keyword default": "def f(*, x={}): return x",
+    "mutable keyword default": "def f(*, x={}): return x",
     "attribute": "def f(): return f.n\nf.n = 1",
     "other": "things = []\ndef g(): return things\ndef f(): return g()",
     "closure": "def make():\n    things = []\n    return lambda: things\nf = make()",
@@ -119,6 +120,19 @@ def test_a_function_that_may_have_changed_is_pickled_anew(name: str):
     assert not is_kept(made.f)
     blob = freeze_function(made.f)
     assert thaw_function(blob) is not thaw_function(blob)
+
+
+@pytest.mark.parametrize("change", ["n += 1", "del n"])
+def test_a_function_of_another_module_that_assigns_globals_is_pickled_anew(change: str):
+    """By value it has globals of its own in the worker: those of one call are not those of the next."""
+    made = script(f"n = 1\ndef f():\n    global n\n    {change}", __name__="elsewhere")
+    assert not is_kept(made.f)
+
+
+def test_the_worker_keeps_a_function_of_another_module_that_says_everything():
+    """As it keeps one of `__main__`."""
+    blob = freeze_function(script("n = 1\ndef f(): return n", __name__="elsewhere").f)
+    assert thaw_function(blob) is thaw_function(blob)
 
 
 def test_a_callable_with_values_inside_is_pickled_anew():

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from millpond.wire import mainmodule
+from millpond.wire import mainglobals, mainmodule
 from millpond.wire.frames import DEFINE
+from millpond.wire.mainglobals import Namespace
 from tests.worker.parent import Parent
 
 both = pytest.mark.parametrize("concurrency", [1, 2])
@@ -20,7 +21,7 @@ def test_a_name_is_there_for_the_calls_behind_it(
 ) -> None:
     """In either loop; one without an entry is there no more."""
     scope: dict[str, object] = {}
-    monkeypatch.setattr(mainmodule, "_namespace", scope)
+    monkeypatch.setattr(mainglobals, "here", Namespace(scope))
     monkeypatch.setattr(mainmodule, "_names", set())
     parent = parent_of(concurrency=concurrency)
     parent.frame(DEFINE, b"here" + pickle.dumps(5), operation=4)

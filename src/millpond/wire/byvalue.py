@@ -2,8 +2,8 @@
 
 A class that was received and now travels back is not set up again at an end that has it complete: cloudpickle would
 replace the methods of the class in the caller's script by copies with other globals. And functions of `__main__` share
-their globals at the other end, as those of a module do. Imported by `codec` and
-`functions` when first needed, because importing cloudpickle takes longer than a worker's start should.
+their globals in a worker, as those of a module do (`mainglobals`). Imported by `codec` and `functions` when first
+needed, because importing cloudpickle takes longer than a worker's start should.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 
 import cloudpickle
 
-from millpond.wire import sharing
+from millpond.wire import mainglobals, sharing
 from millpond.wire.descriptors import Lease
-from millpond.wire.home import HomeReference, move_in
+from millpond.wire.functions import global_names
 
 PROTOCOL = 5
 _METHODS = (types.FunctionType, property, classmethod, staticmethod)
@@ -33,13 +33,15 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         super().__init__(file, **given)
         self._lease = lease
         self._shared = sharing.classes()
+        self.values: dict[str, Any] = {}  # of the globals that functions of `__main__` use
+        self._places = [_Call(mainglobals.place, is_method) for is_method in (False, True)]
 
     def reducer_override(self, value: Any) -> Any:
         """What cloudpickle does, but a class that is a guest here is set up at the other end once only.
 
-        And functions of `__main__` share one namespace there (`home`).
+        And functions of `__main__` share one namespace there.
         """
-        if isinstance(value, types.FunctionType) and value.__globals__.get("__name__") == "__main__":
+        if mainglobals.is_of_main(value):
             return self._moving(value)
         shared = sharing.reduced(value, self._shared, self._lease)
         if shared is not NotImplemented:
@@ -50,19 +52,40 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         make, arguments, state, items, pairs, set_up = reduced
         return make, arguments, (set_up, state), items, pairs, set_up_once
 
+    def dump(self, value: Any) -> None:
+        """Pickle the value, and then what is to be set at the other end."""
+        super().dump(_Call(mainglobals.complete, value, self.values))
+
     def _moving(self, function: types.FunctionType) -> Any:
-        self.globals_ref.setdefault(id(function.__globals__), HomeReference())
+        self.globals_ref[id(function.__globals__)] = self._places[_is_method(function)]
         reduced = super().reducer_override(function)
-        if not isinstance(reduced, tuple) or len(reduced) != 6:
+        if not isinstance(reduced, tuple):
             return reduced
-        make, arguments, state, items, pairs, set_up = reduced
-        return make, arguments, (set_up, state), items, pairs, move_in
+        make, arguments, (attributes, slots), items, pairs, set_up = reduced
+        names, scope = global_names(function.__code__), function.__globals__
+        slots["__globals__"] = {name: scope[name] for name in names if name in scope}
+        self.values |= dict.fromkeys(names, mainglobals.MISSING) | slots["__globals__"]
+        return make, arguments, (set_up, (attributes, slots)), items, pairs, mainglobals.set_up
 
 
-def dumps(value: Any) -> bytes:
-    """The value as one stream, buffers included; `Leased` if something in it is shared."""
+class _Call(dict[str, Any]):
+    """Pickled as a call of a function that the other end has; what is a dictionary can stand for globals."""
+
+    def __init__(self, *call: Any) -> None:
+        self._call = call
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._call[0], self._call[1:]
+
+
+def dumps(value: Any, with_values: bool = False) -> bytes:
+    """The value as one stream, buffers included; `Leased` if something in it is shared.
+
+    With `with_values` it is a pair: the value, and the globals that came with it.
+    """
     file, lease = io.BytesIO(), Lease()
-    ByValuePickler(file, lease=lease, protocol=PROTOCOL).dump(value)
+    pickler = ByValuePickler(file, lease=lease, protocol=PROTOCOL)
+    pickler.dump((value, pickler.values) if with_values else value)
     return sharing.leased(file.getvalue(), lease)
 
 
@@ -88,3 +111,9 @@ def _is_at_home(kind: type) -> bool:
     for name in kind.__qualname__.split("."):
         found = getattr(found, name, None)
     return found is kind
+
+
+def _is_method(function: types.FunctionType) -> bool:
+    """Whether it was defined in the body of a class."""
+    outer = function.__qualname__.rpartition(".")[0]
+    return bool(outer) and not outer.endswith("<locals>")

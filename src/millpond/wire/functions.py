@@ -12,33 +12,35 @@ import pickle
 import sys
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from millpond.labels import made_label
-from millpond.wire import sharing
+from millpond.wire import mainglobals, sharing
 from millpond.wire.codec import refuse
+from millpond.wire.mainglobals import MISSING, Arrived, is_of_main
 
 KEPT_BY_PARENT = 256
 KEPT_BY_WORKER = 64
 
-# The first byte of a blob says whether the worker may use the same function object for equal blobs.
-_KEEP, _FRESH = b"k", b"f"
+# The first byte of a blob says what it is: what a name leads to, a function by value that may be used for equal blobs
+# again, or what has to be made anew each time.
+_NAMED, _KEPT, _FRESH = b"n", b"k", b"f"
 
-# A global the function refers to: (its namespace, its name, what it was), compared by identity.
-_Watched = tuple[dict[str, Any], str, Any]
-_UNDEFINED = object()
+# What a blob depends on, compared by identity: globals (a namespace, a name, what it was), and functions' own parts.
+_Watched = tuple[list[tuple[dict[str, Any], str, Any]], list[tuple[Any, Any, Any, Any]]]
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...))
 
 # By id: (function, blob, what must not have changed). The reference to the function keeps the id from being reused.
-_blobs: dict[int, tuple[Any, bytes, tuple[_Watched, ...]]] = {}
-_blobs_lock = threading.Lock()
+_blobs: dict[int, tuple[Any, bytes, _Watched | None]] = {}
+_arrived: dict[bytes, Arrived] = {}  # by blob
+_lock = threading.Lock()  # held while either is changed
 
 
 def freeze_function(function: Callable[..., Any]) -> bytes:
     """The function as bytes for `thaw_function`; raises `CodecError` if nothing can carry it."""
     known = _blobs.get(id(function))
-    if known is not None and known[0] is function and (not known[2] or _is_unchanged(known[2])):
+    if known is not None and known[0] is function and (known[2] is None or _is_unchanged(known[2])):
         return known[1]
     try:
         return _freeze(function)
@@ -46,10 +48,13 @@ def freeze_function(function: Callable[..., Any]) -> bytes:
         refuse("this function cannot be sent to a worker", error)
 
 
-def thaw_function(blob: bytes) -> Callable[..., Any]:
+def thaw_function(blob: bytes) -> Any:
     """The function of a blob. Runs whatever the blob asks for: only for what the parent sends to its workers."""
     try:
-        return _thaw_kept(blob) if blob[:1] == _KEEP else _thaw(blob)
+        kind = blob[:1]
+        if kind == _NAMED:
+            return _thaw_named(blob)
+        return _thaw_kept(blob) if kind == _KEPT else _thaw(blob)
     except BaseException as error:
         refuse("the worker cannot load this function", error)
 
@@ -65,36 +70,47 @@ def function_name(function: Any) -> str:
         return made_label(f"{kind.__module__}.{kind.__qualname__}")
 
 
-def _thaw(blob: bytes) -> Callable[..., Any]:
-    function: Callable[..., Any] = pickle.loads(memoryview(blob)[1:])
+def _thaw(blob: bytes) -> Any:
+    return pickle.loads(memoryview(blob)[1:])
+
+
+_thaw_named = functools.lru_cache(KEPT_BY_WORKER)(_thaw)
+
+
+def _thaw_kept(blob: bytes) -> Any:
+    known, here = _arrived.get(blob), mainglobals.here
+    if known is not None and here is not None and here.renew(known):
+        return known.function
+    function, values = _thaw(blob)
+    if here is not None and here.may_keep():
+        _keep(_arrived, blob, Arrived(function, values), KEPT_BY_WORKER)
     return function
 
 
-_thaw_kept = functools.lru_cache(KEPT_BY_WORKER)(_thaw)
+def _keep(kept: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
+    with _lock:
+        kept.pop(key, None)
+        if len(kept) >= limit:
+            del kept[next(iter(kept))]
+        kept[key] = value
 
 
 def _freeze(function: Any) -> bytes:
     stream = _pickled_by_name(function)
-    if stream is None:
+    if stream is not None:
+        if not _is_only_a_name(function):
+            return _FRESH + stream
+        blob, watched = _NAMED + stream, None
+    else:
         from millpond.wire import byvalue
 
-        stream = byvalue.dumps(function)
         watched = _watched(function)
-    else:
-        watched = () if _is_only_a_name(function) else None
-    if watched is None:
-        return sharing.leased(_FRESH + stream, getattr(stream, "lease", None))
-    blob = _KEEP + stream
-    _keep(function, blob, watched)
+        stream = byvalue.dumps(function, with_values=watched is not None)
+        if watched is None:
+            return sharing.leased(_FRESH + stream, getattr(stream, "lease", None))
+        blob = _KEPT + stream
+    _keep(_blobs, id(function), (function, blob, watched), KEPT_BY_PARENT)
     return blob
-
-
-def _keep(function: Any, blob: bytes, watched: tuple[_Watched, ...]) -> None:
-    with _blobs_lock:
-        _blobs.pop(id(function), None)
-        if len(_blobs) >= KEPT_BY_PARENT:
-            del _blobs[next(iter(_blobs))]
-        _blobs[id(function)] = (function, blob, watched)
 
 
 def _pickled_by_name(function: Any) -> bytes | None:
@@ -113,32 +129,42 @@ def _is_only_a_name(function: Any) -> bool:
     return isinstance(function, types.FunctionType | type)
 
 
-def _is_unchanged(watched: tuple[_Watched, ...]) -> bool:
-    return all(scope.get(name, _UNDEFINED) is value for scope, name, value in watched)
+def _is_unchanged(watched: _Watched) -> bool:
+    for scope, name, value in watched[0]:
+        if scope.get(name, MISSING) is not value:
+            return False
+    for own, code, defaults, keywords in watched[1]:
+        is_same = own.__code__ is code and own.__defaults__ is defaults and own.__kwdefaults__ is keywords
+        if not is_same or own.__dict__:
+            return False
+    return True
 
 
-def _watched(function: Any) -> tuple[_Watched, ...] | None:
-    """The globals on which a by-value pickle depends, or `None` if it depends on what cannot be watched."""
-    found: list[_Watched] = []
-    seen: set[int] = set()
+def _watched(function: Any) -> _Watched | None:
+    """On what a by-value pickle of the function depends, or `None` if that cannot be watched."""
+    values: list[tuple[dict[str, Any], str, Any]] = []
+    functions: dict[int, tuple[Any, Any, Any, Any]] = {}
     waiting = [function]
     while waiting:
         current = waiting.pop()
-        if id(current) in seen:
+        if id(current) in functions:
             continue
-        seen.add(id(current))
-        names = _global_names(current.__code__) if _is_self_contained(current) else None
-        if names is None:
+        if not _is_self_contained(current):
             return None
-        for name in names:
-            value = current.__globals__.get(name, _UNDEFINED)
+        code, scope, keywords = current.__code__, current.__globals__, current.__kwdefaults__
+        if not is_of_main(current) and _assigns_globals(code):  # it has those of its pickle for its own
+            return None
+        functions[id(current)] = (current, code, current.__defaults__, keywords)
+        values += [(keywords, name, value) for name, value in (keywords or {}).items()]
+        for name in global_names(code):
+            value = scope.get(name, MISSING)
             if isinstance(value, types.FunctionType):
                 if _pickled_by_name(value) is None:
                     waiting.append(value)
             elif not _is_constant(value):
                 return None
-            found.append((current.__globals__, name, value))
-    return tuple(found)
+            values.append((scope, name, value))
+    return values, list(functions.values())
 
 
 def _is_self_contained(function: Any) -> bool:
@@ -152,21 +178,23 @@ def _is_self_contained(function: Any) -> bool:
 def _is_constant(value: Any) -> bool:
     if isinstance(value, types.ModuleType):
         return sys.modules.get(value.__name__) is value
-    return value is _UNDEFINED or type(value) in _ATOMS
+    return value is MISSING or type(value) in _ATOMS
 
 
-def _global_names(code: types.CodeType) -> set[str] | None:
-    """The globals that code and the code inside it read, or `None` if it also changes some."""
-    names: set[str] = set()
+@functools.lru_cache(1024)
+def global_names(code: types.CodeType) -> tuple[str, ...]:
+    """The globals that code and the code inside it refer to; in the body of a class any name may be one."""
+    return tuple(dict.fromkeys(instruction.argval for instruction in _global_instructions(code)))
+
+
+def _assigns_globals(code: types.CodeType) -> bool:
+    return any(found.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") for found in _global_instructions(code))
+
+
+def _global_instructions(code: types.CodeType) -> Iterator[dis.Instruction]:
     for instruction in dis.get_instructions(code):
-        if instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-            return None
         if instruction.opname == "LOAD_NAME" or "GLOBAL" in instruction.opname:
-            names.add(instruction.argval)
+            yield instruction
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            inner = _global_names(constant)
-            if inner is None:
-                return None
-            names |= inner
-    return names
+            yield from _global_instructions(constant)

@@ -14,7 +14,8 @@ from importlib.machinery import ModuleSpec
 from io import BytesIO
 from typing import Any, TypedDict
 
-from millpond.wire import home
+from millpond.wire import mainglobals
+from millpond.wire.mainglobals import MISSING, Namespace
 
 MODULE = b"m"  # begins the entry of a module; its name follows
 
@@ -59,12 +60,11 @@ class _LoadedOnly(pickle.Unpickler):
 _names: set[str] = set()  # that have an entry
 _waiting: dict[str, bytes] = {}
 _failed: dict[str, Exception] = {}
-_namespace: dict[str, Any] | None = None
 
 
 def namespace() -> dict[str, Any]:
     """The globals of the program's functions in this process: part of what is pickled, called while unpickling."""
-    return vars(sys.modules["__main__"]) if _namespace is None else _namespace
+    return vars(sys.modules["__main__"]) if mainglobals.here is None else mainglobals.here.names
 
 
 def main_facts(entries: dict[str, bytes]) -> MainFacts:
@@ -81,10 +81,9 @@ def main_facts(entries: dict[str, bytes]) -> MainFacts:
 
 def install(facts: MainFacts) -> None:
     """Put the module in the place of this process's own `__main__`. Once."""
-    global _namespace
     module = MainModule("__main__")
-    _namespace = vars(module)
-    _namespace |= facts["attributes"]
+    names = vars(module)
+    names |= facts["attributes"]
     if facts["spec"] is not None:
         name, origin = facts["spec"]
         module.__spec__ = ModuleSpec(name, None, origin=origin)
@@ -93,7 +92,7 @@ def install(facts: MainFacts) -> None:
     if "__mp_main__" in sys.modules:  # what multiprocessing's children call it
         sys.modules["__mp_main__"] = module
     sys.argv = facts["argv"]
-    home.HOME = _namespace
+    mainglobals.share(Namespace(names))
     for name, entry in facts["entries"].items():
         define(name, entry)
 
@@ -107,7 +106,7 @@ def define(name: str, entry: bytes) -> None:
         _set_up(name, entry, may_import=False)
     else:
         _names.discard(name)
-        namespace().pop(name, None)
+        _set(name, MISSING)
 
 
 def _set_up_waiting() -> None:
@@ -118,13 +117,18 @@ def _set_up_waiting() -> None:
 
 def _set_up(name: str, entry: bytes, may_import: bool) -> None:
     try:
-        namespace()[name] = _loaded(entry, may_import)
+        _set(name, _loaded(entry, may_import))
     except _Waits:
-        namespace().pop(name, None)
+        _set(name, MISSING)
         _waiting[name] = entry
     except Exception as error:
-        namespace().pop(name, None)
+        _set(name, MISSING)
         _failed[name] = error
+
+
+def _set(name: str, value: Any) -> None:
+    assert mainglobals.here is not None
+    mainglobals.here.define(name, value)
 
 
 def _loaded(entry: bytes, may_import: bool) -> Any:

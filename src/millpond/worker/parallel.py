@@ -15,8 +15,10 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from millpond.wire import mainglobals
 from millpond.wire.frames import BYE, CALL, CANCEL
 from millpond.worker.loop import hear, note
+from millpond.worker.overlap import OverlappedNamespace
 from millpond.worker.plan import drive, perform, plan
 from millpond.worker.running import Running
 from millpond.worker.stack import TASK_CALL
@@ -60,6 +62,10 @@ class ParallelLoop:
         """Run calls until BYE and until those that run have ended."""
         self._runner = runner
         runner.interruptions += (asyncio.CancelledError,)
+        if self._threads is not None and mainglobals.here is not None:
+            overlapped = OverlappedNamespace(mainglobals.here, _caller)
+            mainglobals.share(overlapped)
+            runner.before_end(overlapped.leave)
         self._loop.add_reader(self._channel.socket, self._safely, self._read)
         try:
             self._loop.run_forever()
@@ -225,6 +231,11 @@ class ParallelLoop:
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         self._loop.stop()
+
+
+def _caller() -> int:
+    """What tells calls apart that run at once: a task's call, or else the thread."""
+    return TASK_CALL.get() or threading.get_ident()
 
 
 def _wait_in_thread(running: Running) -> None:

@@ -245,6 +245,16 @@ class Runner:
             leave_forked_child(error)
         self._end(fields[3])
 
+    def before_end(self, leave: Callable[[], None]) -> None:
+        """Have `leave` called, where the call runs, before its end is noted."""
+        end = self._end
+
+        def left(position: int) -> None:
+            leave()
+            end(position)
+
+        self._end = left
+
     def check_not_forked(self) -> None:
         """Leave, if the operation forked and this is the child: answering, and the shared memory, are its parent's."""
         if self._channel.is_disowned:

@@ -77,3 +77,14 @@ def test_workers_that_have_not_started_are_ended_too(gate, how):
     assert futures.wait([future], WAIT_S).done
     assert future.cancelled() or isinstance(future.exception(), futures.BrokenExecutor)
     executor.shutdown()
+
+
+def test_who_cancelled_what_a_broken_executor_refuses_is_told(gate):
+    """Whoever waits for such a future does not wait for ever."""
+    executor = millpond.Executor(1, initializer=stay, initargs=(gate.path,))
+    cancelled, refused = executor.submit(square, 2), executor.submit(square, 3)
+    gate.wait_entered()
+    assert cancelled.cancel()
+    executor.kill_workers()
+    assert futures.wait([cancelled, refused], WAIT_S).not_done == set()
+    executor.shutdown()

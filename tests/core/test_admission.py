@@ -6,7 +6,7 @@ import pytest
 
 from millpond.core.admission import refusal
 from millpond.core.call import Call
-from millpond.errors import QueueFull
+from millpond.errors import PoolClosed, QueueFull
 from tests.core.model import World
 
 INF = float("inf")
@@ -48,6 +48,17 @@ def test_what_is_refused_counts_as_submitted_and_rejected():
         world.submit()
     assert (world.machine.submitted, world.machine.counts["rejected"]) == (3, 2)
     assert world.machine.codes == {"queue_full": 2}
+
+
+def test_whoever_gives_up_what_was_refused_comes_too_late():
+    """Callers on other threads may do so before they are told; the call is over, and counted once."""
+    world = World(min_workers=0).begin()
+    world.close(0.0)
+    refused = Call(7, world.operation("work"), b"", INF)
+    with pytest.raises(PoolClosed):
+        world.machine.submit(refused, world.now)
+    world.cancel(refused)
+    assert (refused.state, world.machine.counts["rejected"], world.machine.counts["cancelled"]) == ("ended", 1, 0)
 
 
 def test_a_pool_that_does_not_serve_refuses_before_anything_else():

@@ -29,13 +29,14 @@ from millpond.core import (
     moving,
     sleeping,
 )
-from millpond.core.call import QUEUED, RUNNING, Call
+from millpond.core.call import ENDED, QUEUED, RUNNING, TRANSITIONS, Call
 from millpond.core.deadlines import TICKS
 from millpond.core.lifetime import OPENING
 from millpond.core.operation import Operation
 from millpond.core.records import Records
 from millpond.core.sizing import GROW_AFTER
 from millpond.core.standstill import LATE_S
+from millpond.core.transitions import move
 from millpond.core.worker import READY, Worker
 from millpond.errors import PoolError
 from millpond.seams import FUNCTION
@@ -110,11 +111,12 @@ class Machine(Records):
             refused = admission.refusal(self, call.op, call.session, now, call.nbytes, call.deadline, call.priority)
         elif self.queued:
             refused = admission.too_many_bytes(self, call.op, call.nbytes)
-        if refused is not None:
-            raise self.reject(refused, now)
         session = call.session
-        if session is not None and session.is_restored and session.is_idle:
-            raise self.reject(moving.told_restored(session), now)
+        if refused is None and session is not None and session.is_restored and session.is_idle:
+            refused = moving.told_restored(session)
+        if refused is not None:
+            move(call, ENDED, TRANSITIONS)  # whoever gives it up from another thread may come too late
+            raise self.reject(refused, now)
         call.submitted_at = now
         call.key = now - call.priority * self.settings.priority_age if call.priority else now
         deadline = call.deadline

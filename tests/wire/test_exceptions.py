@@ -37,6 +37,16 @@ class Exits(Exception):
         sys.exit(3)
 
 
+class Interrupts(Exception):
+    """Would interrupt whoever takes it apart, sets it up or compares it."""
+
+    def _interrupt(self, *_: object) -> Any:
+        raise KeyboardInterrupt
+
+    __reduce__ = __getstate__ = __setstate__ = __eq__ = _interrupt
+    __hash__ = None  # type: ignore[assignment]
+
+
 class ExitsWhenUnpickled(Exception):
     """Its pickle calls what is not its own."""
 
@@ -126,6 +136,7 @@ def test_the_cause_is_the_workers_traceback():
     "error",
     [
         Exits("text"),
+        Interrupts("text"),
         ExitsWhenUnpickled("text"),
         ExitsWhenMade(),
         BadRepr("text"),

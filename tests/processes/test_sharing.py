@@ -163,6 +163,33 @@ async def test_managers_pools_and_children_work_inside_a_worker(start_method: st
             assert ours.recv() == "from the child"
 
 
+def handler_with(shared: Any, ours: Any) -> type:
+    """A class that travels by value, with what is shared among its attributes."""
+
+    class Handler:
+        numbers = shared
+        end = ours
+
+        def add(self, number: int) -> None:
+            self.numbers.append(number)
+            self.end.send(number)
+
+    return Handler
+
+
+@both
+async def test_a_class_that_travels_by_value_brings_what_is_shared_along(start_method: str) -> None:
+    """It is loaded where workers are forked from, which knows the program's managers as well, or in each worker."""
+    ours, theirs = SPAWN.Pipe(duplex=False)  # sockets are refused where workers are forked from
+    with multiprocessing.Manager() as manager:
+        numbers = manager.list()
+        handler = handler_with(numbers, theirs)
+        async with millpond.Pool(handler, min_workers=1, max_workers=1, start_method=start_method) as pool:
+            await pool.call("add", 5)
+            assert list(numbers) == [5]
+            assert ours.recv() == 5
+
+
 def put(shared: Any, key: str, value: int) -> None:
     """Change what a manager holds."""
     shared[key] = value

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.engine import kernel
 from millpond.wire.handlerspec import load_handler
 from millpond.wire.mainmodule import install
+from millpond.wire.sharing import know_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +58,7 @@ def make_image(plan: Plan) -> Image:
     before, threads = kernel.descriptors(), kernel.other_threads()
     install(plan["config"]["main"])
     program = importlib.import_module(plan["program"])
-    if plan["config"]["authkey"] is not None:  # the program uses it: so its workers share it
-        importlib.import_module("multiprocessing.process")
+    know_key(plan["config"]["authkey"])
     for name in plan["preload"]:
         importlib.import_module(name)
     handler = load_handler(plan["handler"])

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millpond.wire.descriptors import Handle, Lease
+from millpond.wire.onimport import when_imported
 
 Reduce = Callable[[Any], Any]
 Table = dict[type, Reduce]
@@ -45,6 +46,16 @@ def authentication_key() -> bytes | None:
     """What this program's managers and connections know each other by; `None` where it has not imported any."""
     process = sys.modules.get("multiprocessing.process")
     return bytes(process.current_process().authkey) if process is not None else None
+
+
+def know_key(key: bytes | None) -> None:
+    """Know the program's managers, and be known to them; without a key the program had none when it was asked."""
+
+    def tell(module: Any) -> None:
+        module.current_process().authkey = key
+
+    if key is not None:
+        when_imported("multiprocessing.process", tell)
 
 
 def leased(stream: bytes, lease: Lease | None) -> bytes:

@@ -8,60 +8,33 @@ is gone: the program's memory, too. Here it is told of what was made in this pro
 from __future__ import annotations
 
 import atexit
-import importlib.util
 import os
-import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
+from millpond.wire.onimport import when_imported
 
-_NAME = "multiprocessing.shared_memory"
 _KIND = "shared_memory"
 
 
 def install() -> None:
     """From now on, or from its import on. Cannot be undone: for real workers only."""
-    if _NAME in sys.modules:
-        _Tracker(sys.modules[_NAME])
-    else:
-        sys.meta_path.insert(0, _Awaiting())
-
-
-class _Awaiting:
-    """Stands before the finders of modules until the module is imported."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name != _NAME:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        loader: Any = spec and spec.loader
-        if loader is not None:
-            loader.exec_module = _then(loader.exec_module, _Tracker)
-        return spec
-
-
-def _then(run: Callable[[Any], None], do: Callable[[Any], object]) -> Callable[[Any], None]:
-    def run_and_do(module: Any) -> None:
-        run(module)
-        do(module)
-
-    return run_and_do
+    when_imported("multiprocessing.shared_memory", lambda module: _Tracker(module).install())
 
 
 class _Tracker:
     """Stands for the resource tracker in the module."""
 
     def __init__(self, module: Any) -> None:
+        self._module = module
         self._tracker = module.resource_tracker
-        self._posixshmem = module._posixshmem
         self._is_made = threading.local()
         self._names: set[str] = set()  # made here
-        module.resource_tracker = self
-        module.SharedMemory.__init__ = self._noting(module.SharedMemory.__init__)
+
+    def install(self) -> None:
+        self._module.resource_tracker = self
+        self._module.SharedMemory.__init__ = self._noting(self._module.SharedMemory.__init__)
         atexit.register(self._forget_the_removed)
 
     def register(self, name: str, kind: str) -> None:
@@ -85,6 +58,6 @@ class _Tracker:
         """What another process removed would be told of as left behind."""
         for name in list(self._names):
             try:
-                os.close(self._posixshmem.shm_open(name, os.O_RDONLY, 0))
+                os.close(self._module._posixshmem.shm_open(name, os.O_RDONLY, 0))
             except FileNotFoundError:
                 self.unregister(name, _KIND)

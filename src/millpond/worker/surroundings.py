@@ -41,8 +41,6 @@ def settle(config: Mapping[str, Any]) -> None:
         os.sched_setaffinity(0, config["cpu_affinity"])
     limit_threads(config.get("threads") or 1, config.get("worker_env") or {})
     reseed()
-    if config.get("authkey") is not None:
-        share_key(config["authkey"])
 
 
 def _write_by_lines() -> None:
@@ -74,13 +72,6 @@ def limit_threads(threads: int, chosen: Mapping[str, str | None]) -> None:
         import threadpoolctl
 
         threadpoolctl.threadpool_limits(limits=threads)
-
-
-def share_key(key: bytes) -> None:
-    """Know the program's managers, and be known to them."""
-    from multiprocessing import process
-
-    process.current_process().authkey = key
 
 
 def reseed() -> None:

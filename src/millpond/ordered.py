@@ -84,8 +84,10 @@ def _submit_next(
 def _result(future: Future[Any], end: float | None) -> Any:
     try:
         return future.result(None if end is None else end - time.monotonic())
-    finally:
+    except BaseException:  # the time is over, or whoever waits is interrupted
         future.cancel()
+        raise
+    finally:
         del future  # the traceback of what it raised would hold it
 
 

@@ -24,6 +24,7 @@ from millpond.wire.codec import CodecError, Frozen, PickleCodec
 from millpond.wire.functions import freeze_function, thaw_function
 from millpond.wire.handlerspec import freeze_arguments, load_arguments
 from millpond.wire.imports import needs_import
+from millpond.wire.mainglobals import mark_of
 from millpond.wire.segments import pack, unpack
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -284,3 +285,14 @@ def test_what_is_given_away_and_kept_nowhere_is_there_when_it_arrives():
     assert lock.acquire(block=False)
     assert list(array) == [1, 2]
     assert others
+
+
+def test_a_list_with_another_pipe_end_is_another_value():
+    """Though the ends have the same number: what a worker remembers of the program's values tells them apart."""
+    first, other = SPAWN.Pipe()
+    number, mark = first.fileno(), mark_of([first])
+    first.close()
+    second, _ = SPAWN.Pipe()
+    assert second.fileno() == number
+    assert mark_of([second]) != mark
+    other.close()

@@ -7,9 +7,10 @@ result brings have the values they had. Used by `byvalue` and `functions`; `work
 
 from __future__ import annotations
 
-import pickle
 import types
 from typing import Any
+
+from millpond.wire import sharing
 
 
 class MISSING:
@@ -121,7 +122,7 @@ def mark_of(value: Any) -> Any:
         return ("function", value.__code__, mark_of(value.__defaults__), mark_of(value.__kwdefaults__))
     if type(value) in _PICKLED:
         try:
-            return ("pickle", pickle.dumps(value, 5))  # tells 1 from True, and -0.0 from 0.0
+            return ("pickle", sharing.dumps(value))  # tells 1 from True, and -0.0 from 0.0
         except Exception:  # it holds something that does not pickle: taken to have changed
             pass
     return ("object", id(value), value) if isinstance(value, _BY_IDENTITY) else object()

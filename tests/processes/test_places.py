@@ -208,3 +208,46 @@ def test_an_initializer_of_a_script_sets_globals_for_its_functions(tmp_path: Pat
         """,
     )
     assert said == "[('small', 0), ('small', 1), ('small', 2)]\n"
+
+
+def test_functions_of_a_script_run_with_the_globals_of_their_call(tmp_path: Path) -> None:
+    """Submitted all at once while a global and a helper change and change back, one by one and side by side."""
+    said = script(
+        tmp_path,
+        """
+        import millpond
+
+        x, seen = 0, []
+
+        def helper():
+            return "even", x
+
+        even = helper
+
+        def odd():
+            return "odd", x
+
+        class Box:
+            def get(self):
+                return x
+
+        def ask(n):
+            return n, x, helper(), len(seen)
+
+        if __name__ == "__main__":
+            for concurrency in (1, 4):
+                with millpond.Executor(2, concurrency=concurrency) as executor:
+                    asked = []
+                    for n in range(120):
+                        x, helper = n % 3, (even, odd)[n % 2]
+                        if n % 20 == 0:
+                            seen.append(n)
+                        asked.append((executor.submit(ask, n), (n, x, helper(), len(seen))))
+                    wrong = [future.result() for future, wanted in asked if future.result() != wanted]
+                    for x in (1, 2, 1, -0.0, 0.0):
+                        if repr(executor.submit(Box().get).result()) != repr(x):
+                            wrong.append(x)
+                    print(wrong)
+        """,
+    )
+    assert said == "[]\n[]\n"

@@ -127,14 +127,21 @@ def test_what_is_redefined_is_what_is_called(name: str) -> None:
 
 def test_a_function_changed_in_place_is_sent_anew() -> None:
     """Its code, its defaults and its attributes are parts of it, also when it is the same object."""
-    scope = program("def ask(x=1, *, y=1): return x, y, ask.__dict__.get('z', 1)\ndef other(x=1, *, y=1): return x + 2")
+    scope = program(
+        "def ask(x=1, *, y=1, w=None): return x, y, ask.__dict__.get('z', 1)\ndef other(x=1, *, y=1): return x + 2"
+    )
     ask = scope["ask"]
     assert call(ask) == (1, 1, 1)
     ask.__defaults__ = (2,)
     assert call(ask) == (2, 1, 1)
     ask.__kwdefaults__["y"] = 2
     assert call(ask) == (2, 2, 1)
-    ask.__kwdefaults__ = {"y": 3}
+    del ask.__kwdefaults__["w"]
+    with pytest.raises(TypeError, match="w"):
+        call(ask)
+    ask.__kwdefaults__["w"] = 1
+    assert call(ask) == (2, 2, 1)
+    ask.__kwdefaults__ = {"y": 3, "w": 1}
     assert call(ask) == (2, 3, 1)
     ask.z = 4
     assert call(ask) == (2, 3, 4)

@@ -155,7 +155,8 @@ def _watched(function: Any) -> _Watched | None:
         if not is_of_main(current) and _assigns_globals(code):  # it has those of its pickle for its own
             return None
         functions[id(current)] = (current, code, current.__defaults__, keywords)
-        values += [(keywords, name, value) for name, value in (keywords or {}).items()]
+        keyword_only = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+        values += [(keywords, name, keywords.get(name, MISSING)) for name in keyword_only if keywords]
         for name in global_names(code):
             value = scope.get(name, MISSING)
             if isinstance(value, types.FunctionType):

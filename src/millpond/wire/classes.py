@@ -1,0 +1,106 @@
+"""Classes that travel by value: built where they are new, looked up where they are known, by cloudpickle's own ids.
+
+The process that defined a class is its home. Nothing that comes back changes it there, and no base is told of the same
+subclass twice. Elsewhere the class follows its home: what the home changed since it was last sent replaces what is
+here, what only this process changed stays. Used by `byvalue`; its functions are part of what is pickled.
+"""
+
+from __future__ import annotations
+
+import abc
+import types
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from cloudpickle import cloudpickle
+
+from millpond.wire.mainglobals import mark_of
+
+_DATA = (int, float, complex, bool, str, bytes, type(None), list, dict, set, tuple, frozenset)
+
+# Classes that came from elsewhere: what tells of each attribute whether the home changed it since. `None` while a class
+# is still without attributes, and for ever if what brings them fails.
+_received: weakref.WeakKeyDictionary[type, dict[str, Any] | None] = weakref.WeakKeyDictionary()
+
+
+def by_value(kind: type, reduced: Any) -> Any:
+    """How the class is pickled, given how cloudpickle would do it."""
+    if not isinstance(reduced, tuple) or len(reduced) != 6:
+        return reduced
+    make, arguments, state, items, pairs, set_up = reduced
+    return find_or_make, (make, arguments), (set_up, state, kind not in _received), items, pairs, bring_up_to_date
+
+
+def find_or_make(make: Callable[..., type], arguments: tuple[Any, ...]) -> type:
+    """The class if this process has it, else a new one without attributes."""
+    known: type | None = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(arguments[-2])
+    if known is not None:
+        return known
+    try:
+        made = make(*arguments)
+    except Exception:
+        # A base wants to know more of a subclass than its name, or looks for what a class without attributes lacks.
+        if make is not cloudpickle._make_skeleton_class:
+            raise
+        made = _made_in_silence(*arguments)
+    _received.setdefault(made, None)
+    return made
+
+
+def bring_up_to_date(kind: type, recipe: tuple[Callable[..., None], tuple[dict[str, Any], Any], bool]) -> None:
+    """Give a class the attributes that came, as far as they are news here."""
+    set_up, (attributes, slots), is_from_home = recipe
+    if kind not in _received:
+        return
+    before = _received[kind]
+    if before is not None and not is_from_home:
+        return
+    marks = {name: mark_of(value) if type(value) in _DATA else None for name, value in attributes.items()}
+    if before is None:
+        set_up(kind, (attributes, slots))
+    else:
+        news = {name: attributes[name] for name, mark in marks.items() if mark is None or before.get(name) != mark}
+        set_up(kind, (news, slots))
+        for name in before.keys() - marks.keys() & vars(kind).keys():
+            delattr(kind, name)
+    _received[kind] = marks
+
+
+def _made_in_silence(
+    meta: type, name: str, bases: tuple[Any, ...], namespace: dict[str, Any], tracker_id: str | None, extra: Any
+) -> type:
+    """A class made without telling its bases or its metaclass: all they did to the original comes with its attributes.
+
+    `type.__new__` calls the first `__init_subclass__` it finds: that of a base which is then taken away again. Python
+    allows that where both have the same layout.
+    """
+    resolved = types.resolve_bases(bases)
+    if resolved in ((), (object,)):
+        kind: Any = type.__new__(meta, name, resolved, dict(namespace))
+    else:
+        kind = type.__new__(meta, name, (_silent(resolved[0]), *resolved), dict(namespace))
+        kind.__bases__ = resolved
+    if isinstance(kind, abc.ABCMeta):
+        abc._abc_init(kind)  # type: ignore[attr-defined]
+    made: type = cloudpickle._lookup_class_or_track(tracker_id, kind)
+    return made
+
+
+def _silent(base: Any) -> type:
+    """A class of the same layout that does nothing when it is told of a subclass."""
+    while base.__base__ is not None and _layout(base) == _layout(base.__base__):
+        base = base.__base__
+    parent = base.__base__ or object
+    offsets = {"__dict__": "__dictoffset__", "__weakref__": "__weakrefoffset__"}
+    added = tuple(slot for slot, offset in offsets.items() if getattr(base, offset) and not getattr(parent, offset))
+    if parent.__itemsize__:  # `int` or `tuple`, which have the last word on the layout anyway
+        parent, added = object, ()
+    namespace = {"__slots__": added, "__init_subclass__": classmethod(lambda cls: None)}
+    if parent is object:
+        return type("Silent", (), namespace)
+    return _made_in_silence(type(parent), "Silent", (parent,), namespace, None, None)
+
+
+def _layout(kind: Any) -> tuple[int, ...]:
+    return kind.__basicsize__, kind.__itemsize__, kind.__dictoffset__, kind.__weakrefoffset__

@@ -1,4 +1,4 @@
-"""Two processes in one, as far as classes that travel by value go."""
+"""Two processes in one, as far as classes, locks, caches and variables that travel by value go."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cloudpickle import cloudpickle
 
-from millpond.wire import classes
+from millpond.wire import classes, reducers
 from millpond.wire.byvalue import dumps
 
 
@@ -23,6 +23,9 @@ class Process:
             (cloudpickle, "_DYNAMIC_CLASS_TRACKER_BY_CLASS"): weakref.WeakKeyDictionary(),
             (cloudpickle, "_DYNAMIC_CLASS_TRACKER_BY_ID"): weakref.WeakValueDictionary(),
             (classes, "_received"): weakref.WeakKeyDictionary(),
+            (reducers, "_callees"): weakref.WeakKeyDictionary(),
+            (reducers, "_ids"): {},
+            (reducers, "_variables"): {},
         }
 
     @contextmanager

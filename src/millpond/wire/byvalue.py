@@ -1,14 +1,16 @@
-"""Classes and functions that the other end cannot import, pickled by value: cloudpickle's rules with two changes.
+"""Classes and functions that the other end cannot import, pickled by value: cloudpickle's rules with three changes.
 
 A class that the other end has is looked up there and not built again (`classes`). Functions of `__main__` share their
-globals in a worker, as those of a module do (`mainglobals`). Imported by `codec` and `functions` when first needed,
-because importing cloudpickle takes longer than a worker's start should.
+globals in a worker, as those of a module do (`mainglobals`). What belongs to a process, a lock or a cache, is made
+there (`reducers`). Imported by `codec` and `functions` when first needed, because importing cloudpickle takes longer
+than a worker's start should.
 """
 
 from __future__ import annotations
 
 import io
 import types
+from collections import ChainMap
 from typing import Any
 
 import cloudpickle
@@ -17,15 +19,20 @@ from millpond.wire import mainglobals, sharing
 from millpond.wire.classes import by_value
 from millpond.wire.descriptors import Lease
 from millpond.wire.functions import global_names
+from millpond.wire.reducers import LOCKS, REDUCERS, reduce_otherwise
+from millpond.wire.refusal import Nowhere, check_nothing_shared, tell_where
 
 PROTOCOL = 5
 
 
 class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """A cloudpickle pickler that never sets up a class twice.
+    """A cloudpickle pickler that never sets up a class twice, and knows how to make more kinds of objects anew.
 
     `lease` holds the descriptors of what is shared.
     """
+
+    has_locks = False  # in what was pickled so far
+    dispatch_table = ChainMap(REDUCERS, *cloudpickle.Pickler.dispatch_table.maps)
 
     def __init__(self, file: Any, *, lease: Lease, **given: Any) -> None:
         super().__init__(file, **given)
@@ -40,12 +47,28 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
             return self._moving(value)
         if issubclass(type(value), type):
             return by_value(value, super().reducer_override(value))
+        if isinstance(value, types.FunctionType):
+            return super().reducer_override(value)
         shared = sharing.reduced(value, self._shared, self._lease)
-        return super().reducer_override(value) if shared is NotImplemented else shared
+        if shared is not NotImplemented:
+            return shared
+        if type(value) in LOCKS:
+            self.has_locks = True
+        return reduce_otherwise(value)
 
-    def dump(self, value: Any) -> None:
-        """Pickle the value, and then what is to be set at the other end."""
-        super().dump(_Call(mainglobals.complete, value, self.values))
+    def dump(self, value: Any, values: Any = None) -> None:
+        """Pickle the value, and then what is to be set at the other end; what refuses it says where in it that is.
+
+        With `values`, which are this pickler's, a pair of both is pickled.
+        """
+        whole = value if values is None else (value, values)
+        try:
+            super().dump(_Call(mainglobals.complete, whole, self.values))
+        except Exception as error:
+            tell_where(error, value, ByValuePickler(Nowhere(), lease=Lease(), protocol=PROTOCOL))
+            raise
+        if self.has_locks:
+            check_nothing_shared(value)
 
     def _moving(self, function: types.FunctionType) -> Any:
         self.globals_ref[id(function.__globals__)] = self._places[_is_method(function)]
@@ -76,7 +99,7 @@ def dumps(value: Any, with_values: bool = False) -> bytes:
     """
     file, lease = io.BytesIO(), Lease()
     pickler = ByValuePickler(file, lease=lease, protocol=PROTOCOL)
-    pickler.dump((value, pickler.values) if with_values else value)
+    pickler.dump(value, pickler.values if with_values else None)
     return sharing.leased(file.getvalue(), lease)
 
 

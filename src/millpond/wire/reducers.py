@@ -1,0 +1,167 @@
+"""How objects travel of which each process has its own: locks, caches of functions, context variables, weak containers.
+
+The other end gets a fresh one, and the same one again when it comes again, as long as it is there: a lock of the script
+guards what it guards in all calls that run in a worker, and a cache stays filled. Used by `byvalue`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import gc
+import sys
+import threading
+import types
+import uuid
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from cloudpickle import cloudpickle
+
+LOCKS = _LOCK, _RLOCK = type(threading.Lock()), type(threading.RLock())
+_FILENAME = 10  # where a code object's arguments have the name of its file
+
+_callees: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # of caches that came: what each calls
+# Context variables cannot be referred to weakly, and are never freed in practice. By id, and by what they are known by.
+_ids: dict[int, tuple[Any, str]] = {}
+_variables: dict[str, contextvars.ContextVar[Any]] = {}
+
+# What has a lock among its attributes, but is more than its attributes: (module, class).
+_MORE_THAN_DATA = (
+    ("threading", "Thread"),
+    ("subprocess", "Popen"),
+    ("concurrent.futures._base", "Future"),
+    ("concurrent.futures._base", "Executor"),
+    ("multiprocessing.pool", "Pool"),
+    ("multiprocessing.pool", "ApplyResult"),
+)
+
+
+def reduce_otherwise(value: Any) -> Any:
+    """What the table cannot say, because it holds for subclasses too."""
+    if isinstance(value, threading.local):
+        return _reduce_local(value)
+    for module, name in _MORE_THAN_DATA:
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(value, kind):
+            raise TypeError(f"cannot pickle {type(value).__name__!r} object")
+    return NotImplemented
+
+
+def the_same(tracker_id: str, make: Callable[..., Any], *arguments: Any) -> Any:
+    """What this process has under the id, or a fresh one."""
+    known = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(tracker_id)
+    return cloudpickle._lookup_class_or_track(tracker_id, make(*arguments)) if known is None else known
+
+
+def _reduce_lock(lock: Any) -> Any:
+    make = threading.Lock if type(lock) is _LOCK else threading.RLock
+    return the_same, (cloudpickle._get_or_create_tracker_id(lock), make)
+
+
+def _reduce_condition(condition: threading.Condition) -> Any:
+    return threading.Condition, (condition._lock,)  # type: ignore[attr-defined]  # and nobody who waits here
+
+
+def _reduce_local(local: threading.local) -> Any:
+    return _named(local) or (the_same, (cloudpickle._get_or_create_tracker_id(local), type(local)))
+
+
+def _named(value: Any) -> Any:
+    """The value as a name in a module, if it is one that the other end can import."""
+    for name, module in list(sys.modules.items()):
+        if type(module) is types.ModuleType and name != "__main__":
+            for attribute, found in list(vars(module).items()):
+                if found is value:
+                    return getattr, (module, attribute)
+    return None
+
+
+def _reduce_variable(variable: contextvars.ContextVar[Any]) -> Any:
+    named = _named(variable)
+    if named is not None:
+        return named
+    _, token = _ids.setdefault(id(variable), (variable, uuid.uuid4().hex))
+    _variables.setdefault(token, variable)
+    default: tuple[Any, ...] = ()
+    try:
+        default = (contextvars.Context().run(variable.get),)
+    except LookupError:
+        pass
+    return the_variable, (token, variable.name, default)
+
+
+def the_variable(token: str, name: str, default: tuple[Any, ...]) -> contextvars.ContextVar[Any]:
+    """The context variable that stands here for one of another process."""
+    made = contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
+    variable = _variables.setdefault(token, made)
+    _ids.setdefault(id(variable), (variable, token))
+    return variable
+
+
+def _reduce_cache(cache: Any) -> Any:
+    if cloudpickle._lookup_module_and_qualname(cache):
+        return cache.__qualname__  # by name
+    parameters = cache.cache_parameters()
+    attributes = {name: value for name, value in vars(cache).items() if name != "cache_parameters"}
+    arguments = (cloudpickle._get_or_create_tracker_id(cache), empty_cache, parameters["maxsize"], parameters["typed"])
+    return the_same, arguments, attributes, None, None, fill_cache
+
+
+def empty_cache(maxsize: int | None, typed: bool) -> Any:
+    """A cache of a function that is still to come, because the function may refer to its cache."""
+    callee = functools.partial(len)
+    cache = functools.lru_cache(maxsize, typed)(callee)
+    _callees[cache] = callee
+    return cache
+
+
+def fill_cache(cache: Any, attributes: dict[str, Any]) -> None:
+    """Let a cache call the function as it came last; the results it has stay."""
+    callee = _callees.get(cache)
+    if callee is not None:  # else it is the program's own, come back
+        callee.__setstate__((attributes["__wrapped__"], (), {}, {}))
+        vars(cache).update(attributes)
+
+
+def _reduce_weak_dictionary(weak: Any) -> Any:
+    return type(weak), (), list(weak.items()), None, None, fill_dictionary
+
+
+def _reduce_weak_set(weak: weakref.WeakSet[Any]) -> Any:
+    return type(weak), (), list(weak), None, None, fill_set
+
+
+def fill_dictionary(weak: Any, items: list[tuple[Any, Any]]) -> None:
+    """Those stay to which something else refers as well."""
+    weak.update(items)
+
+
+def fill_set(weak: weakref.WeakSet[Any], items: list[Any]) -> None:
+    """Those stay to which something else refers as well."""
+    weak.update(items)
+
+
+def _reduce_mappingproxy(proxy: Any) -> Any:
+    return types.MappingProxyType, (gc.get_referents(proxy)[0],)  # the mapping itself, of which others know too
+
+
+def _reduce_code(code: types.CodeType) -> Any:
+    """Keep the file's name, without which tracebacks have no source lines: cloudpickle 3.1.3 drops it."""
+    make, arguments = cloudpickle._code_reduce(code)
+    return make, (*arguments[:_FILENAME], code.co_filename, *arguments[_FILENAME + 1 :])
+
+
+REDUCERS: dict[type, Callable[[Any], Any]] = {
+    _LOCK: _reduce_lock,
+    _RLOCK: _reduce_lock,
+    threading.Condition: _reduce_condition,
+    contextvars.ContextVar: _reduce_variable,
+    functools._lru_cache_wrapper: _reduce_cache,
+    weakref.WeakKeyDictionary: _reduce_weak_dictionary,
+    weakref.WeakValueDictionary: _reduce_weak_dictionary,
+    weakref.WeakSet: _reduce_weak_set,
+    types.MappingProxyType: _reduce_mappingproxy,
+    types.CodeType: _reduce_code,
+}

@@ -7,6 +7,7 @@ import functools
 import gc
 import pickle
 import queue
+import sys
 import threading
 import time
 import traceback
@@ -252,3 +253,16 @@ def test_tracebacks_have_their_source_lines(worker: Process) -> None:
     with pytest.raises(ValueError, match="this line") as caught:
         there()
     assert 'raise ValueError("this line")' in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_module_that_cannot_be_imported_goes_with_the_functions_that_use_it(
+    worker: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Functions refer to it by a global; it may refer to itself."""
+    module = types.ModuleType("nowhere_to_be_found")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec("import nowhere_to_be_found as me\ntwo = 2\ndef double(x): return x * me.two", vars(module))
+    scope = script("def ask(x): return module.double(x)", module=module)
+    stream = dumps(scope["ask"])
+    monkeypatch.delitem(sys.modules, module.__name__)
+    assert worker.load(stream)(4) == 8

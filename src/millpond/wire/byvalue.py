@@ -14,11 +14,13 @@ from collections import ChainMap
 from typing import Any
 
 import cloudpickle
+from cloudpickle.cloudpickle import _dynamic_class_reduce
 
 from millpond.wire import mainglobals, sharing
 from millpond.wire.classes import by_value
 from millpond.wire.descriptors import Lease
 from millpond.wire.functions import global_names
+from millpond.wire.importable import has_no_place
 from millpond.wire.reducers import LOCKS, REDUCERS, reduce_otherwise
 from millpond.wire.refusal import Nowhere, check_nothing_shared, tell_where
 
@@ -46,9 +48,10 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         if mainglobals.is_of_main(value):
             return self._moving(value)
         if issubclass(type(value), type):
-            return by_value(value, super().reducer_override(value))
+            has_place = not has_no_place(value)
+            return by_value(value, super().reducer_override(value) if has_place else _dynamic_class_reduce(value))
         if isinstance(value, types.FunctionType):
-            return super().reducer_override(value)
+            return self._dynamic_function_reduce(value) if has_no_place(value) else super().reducer_override(value)
         shared = sharing.reduced(value, self._shared, self._lease)
         if shared is not NotImplemented:
             return shared

@@ -16,6 +16,7 @@ import msgspec
 from millpond.errors import Interrupted
 from millpond.wire import sharing
 from millpond.wire.descriptors import Lease
+from millpond.wire.importable import is_importable
 from millpond.wire.imports import CALLS_A_NAME, needs_import
 from millpond.wire.pickling import Part, Scribe, gather, scribe
 from millpond.wire.sharing import is_outdated
@@ -238,8 +239,7 @@ class PickleCodec:
         if len(stream) <= _REUSE_UP_TO:
             clear_memo()
             idle.append(made)
-        # What `__main__` names is another module at the other end. Text that merely says so costs time, not truth.
-        if stream.find(b"__main__") >= 0:
+        if not is_importable(stream):
             return self._freeze_by_value(value, refuse)
         return Frozen([stream], buffers) if buffers or len(stream) > self._threshold else stream
 

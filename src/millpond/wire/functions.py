@@ -18,6 +18,7 @@ from typing import Any
 from millpond.labels import made_label
 from millpond.wire import mainglobals, sharing
 from millpond.wire.codec import refuse
+from millpond.wire.importable import is_importable
 from millpond.wire.mainglobals import MISSING, Arrived, is_of_main
 
 KEPT_BY_PARENT = 256
@@ -114,12 +115,12 @@ def _freeze(function: Any) -> bytes:
 
 
 def _pickled_by_name(function: Any) -> bytes | None:
-    """A plain pickle, if the other end can load it: what refers to `__main__` is another module there."""
+    """A plain pickle, if the other end can load it."""
     try:
         stream = sharing.dumps(function)
     except (pickle.PicklingError, AttributeError, TypeError, RuntimeError):
         return None
-    return None if b"__main__" in stream else stream
+    return stream if is_importable(stream) else None
 
 
 def _is_only_a_name(function: Any) -> bool:

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from millpond.wire import sharing
+from millpond.wire.importable import can_import, is_importable
 
 HandlerSpec = dict[str, Any] | None  # {"name": "module:qualname"}, {"pickle": bytes}, or None for functions only
 
@@ -33,7 +34,7 @@ def freeze_handler(handler: Any) -> HandlerSpec:
             "give the class itself, and what its constructor needs as args and kwargs"
         )
     name = f"{handler.__module__}:{handler.__qualname__}"
-    if handler.__module__ != "__main__" and _found(name) is handler:
+    if handler.__module__ != "__main__" and _found(name) is handler and can_import(handler.__module__):
         return {"name": name}
     from millpond.wire import byvalue
 
@@ -46,7 +47,7 @@ def freeze_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         plain = sharing.dumps((args, kwargs))
     except Exception:
         plain = b""  # a lambda, a local class: cloudpickle says what it cannot carry either
-    if plain and b"__main__" not in plain:
+    if plain and is_importable(plain):
         return plain
     from millpond.wire import byvalue
 

@@ -19,6 +19,8 @@ from typing import Any
 
 from cloudpickle import cloudpickle
 
+from millpond.wire.importable import can_import, has_no_place
+
 LOCKS = _LOCK, _RLOCK = type(threading.Lock()), type(threading.RLock())
 _FILENAME = 10  # where a code object's arguments have the name of its file
 
@@ -73,7 +75,7 @@ def _named(value: Any) -> Any:
     for name, module in list(sys.modules.items()):
         if type(module) is types.ModuleType and name != "__main__":
             for attribute, found in list(vars(module).items()):
-                if found is value:
+                if found is value and can_import(name):
                     return getattr, (module, attribute)
     return None
 
@@ -101,7 +103,7 @@ def the_variable(token: str, name: str, default: tuple[Any, ...]) -> contextvars
 
 
 def _reduce_cache(cache: Any) -> Any:
-    if cloudpickle._lookup_module_and_qualname(cache):
+    if cloudpickle._lookup_module_and_qualname(cache) and not has_no_place(cache):
         return cache.__qualname__  # by name
     parameters = cache.cache_parameters()
     attributes = {name: value for name, value in vars(cache).items() if name != "cache_parameters"}
@@ -153,6 +155,15 @@ def _reduce_code(code: types.CodeType) -> Any:
     return make, (*arguments[:_FILENAME], code.co_filename, *arguments[_FILENAME + 1 :])
 
 
+def _reduce_module(module: types.ModuleType) -> Any:
+    if can_import(module.__name__):
+        return cloudpickle._module_reduce(module)
+    contents = {name: value for name, value in vars(module).items() if name not in _OF_THE_LOADER}
+    return types.ModuleType, (module.__name__,), contents
+
+
+_OF_THE_LOADER = ("__builtins__", "__loader__", "__spec__")
+
 REDUCERS: dict[type, Callable[[Any], Any]] = {
     _LOCK: _reduce_lock,
     _RLOCK: _reduce_lock,
@@ -164,4 +175,5 @@ REDUCERS: dict[type, Callable[[Any], Any]] = {
     weakref.WeakSet: _reduce_weak_set,
     types.MappingProxyType: _reduce_mappingproxy,
     types.CodeType: _reduce_code,
+    types.ModuleType: _reduce_module,
 }

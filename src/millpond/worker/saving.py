@@ -11,6 +11,7 @@ from millpond.wire import saved, segments, sharing
 from millpond.wire.codec import CodecError
 from millpond.wire.descriptors import OF_ITS_PROCESS
 from millpond.wire.frames import SEGMENTED
+from millpond.wire.importable import is_importable
 from millpond.wire.saved import DIFFERENT, UNCHANGED, UNSAVED, Saved
 from millpond.wire.wording import error_text, type_name
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     Exported = tuple[Any, BaseException | None]
 
-MAIN = b"__main__"  # in a stream it may name what the next worker cannot import
 SMALLEST = 256  # bytes of a state below which no difference is looked for
 
 
@@ -50,8 +50,8 @@ class Saver:
     def _in_one_piece(self, seat: Seat, state: Any) -> Saved | None:
         """What to send of a state that plain pickling carries; `None` if it does not.
 
-        The codec looks through all of a stream for names of `__main__`, which is most of what freezing costs: here
-        only what differs from the state before is looked through.
+        The codec looks through all of a stream for names that the next worker cannot import, which is most of what
+        freezing costs: here only what differs from the state before is looked through.
         """
         try:
             stream = sharing.dumps(state)
@@ -63,7 +63,8 @@ class Saver:
         differs = None
         if before is not None and len(stream) >= SMALLEST:
             differs = saved.difference(before, stream, seat.differed)
-        if len(stream) > self._limit or MAIN in (stream if differs is None else saved.touched(stream, differs)):
+        changed = stream if differs is None else saved.touched(stream, differs)
+        if len(stream) > self._limit or not is_importable(changed):
             return None
         seat.sent, seat.sent_flags = stream, 0
         if differs is None:

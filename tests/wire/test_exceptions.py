@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import datetime
+import gc
 import os
 import pickle
 import signal
 import sys
 import traceback
+import weakref
 from pathlib import Path
 from typing import Any, cast
 
@@ -342,6 +344,20 @@ def test_an_exception_of_the_callers_script_arrives_as_itself(monkeypatch: pytes
     assert type(restore(body, "pickle")) is HandlerError
     monkeypatch.setattr(sys.modules["__main__"], "Guest", Guest, raising=False)
     assert type(restore(body, "pickle")) is Guest
+
+
+def test_an_exception_goes_with_its_last_reference():
+    """It is in no cycle with its cause: what its traceback holds at the caller is free at once."""
+    gc.disable()
+    try:
+        for error in (Attributes("text"), Attributes("text", cast("int", Outside(2)))):
+            out = carry(error)
+            whole = as_raised(carry(error))
+            gone = [weakref.ref(out), weakref.ref(whole)]
+            del out, whole
+            assert [ref() for ref in gone] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_each_caller_gets_an_exception_of_its_own():

@@ -9,7 +9,7 @@ import msgspec
 from millpond.errors import CLASSES, HandlerError, PoolError
 from millpond.seams import HandlerFacts
 from millpond.wire.emitted import Number, Plain
-from millpond.wire.exceptions import Carried, caused
+from millpond.wire.exceptions import Carried, RemoteTraceback, restored
 from millpond.wire.frames import Body, ProtocolError
 
 T = TypeVar("T")
@@ -65,5 +65,5 @@ def fault_of(body: Body, codec_name: str) -> PoolError:
         facts |= {"type_name": fault.type, "text": fault.text, "traceback": fault.traceback}
     error = kind(fault.message, **facts)
     if fault.traceback:
-        error.__cause__, _ = caused(fault.traceback, fault, codec_name)
+        error.__cause__ = RemoteTraceback(fault.traceback, restored(fault, codec_name))
     return error

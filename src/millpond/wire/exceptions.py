@@ -34,7 +34,7 @@ _NEVER_THEMSELVES = (StopIteration, StopAsyncIteration)
 class RemoteTraceback(Exception):
     """The cause of an exception that was raised in a worker: its text is the worker's traceback.
 
-    It keeps what else came of the exception, for `as_raised`.
+    For `as_raised` it keeps what was raised, where that is not the exception it is the cause of, or its pickle.
     """
 
     def __init__(self, text: str, raised: BaseException | None = None, pickled: bytes | None = None) -> None:
@@ -50,7 +50,7 @@ class RemoteTraceback(Exception):
         return RemoteTraceback, (self.tb,)
 
     def raised(self) -> BaseException | None:
-        """The exception as it was raised, if it came so; unpickles."""
+        """What it keeps; unpickles."""
         return _unpickled(self._pickled) or self._raised
 
 
@@ -94,13 +94,12 @@ def restore(body: bytes | memoryview, codec_name: str) -> BaseException:
         description = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
         raise ProtocolError("the description of an exception cannot be read") from reason
-    cause, raised = caused(description.traceback, description, codec_name)
-    error = raised
+    raised, kept = restored(description, codec_name), None
     if raised is None or not issubclass(type(raised), Exception) or issubclass(type(raised), _NEVER_THEMSELVES):
-        error = _as_handler_error(description)
-    assert error is not None
-    _set_cause(error, cause)
-    return error
+        raised, kept = _as_handler_error(description), raised
+    pickled = description.pickled if codec_name == "pickle" else None
+    _set_cause(raised, RemoteTraceback(description.traceback, kept, pickled))
+    return raised
 
 
 def carry(error: BaseException, codec_name: str) -> dict[str, bytes | None]:
@@ -122,12 +121,20 @@ def carry(error: BaseException, codec_name: str) -> dict[str, bytes | None]:
         return {"carried": None}
 
 
-def caused(text: str, came: Carried, codec_name: str) -> tuple[RemoteTraceback, BaseException | None]:
-    """The cause of what the caller is told, and the exception as it came, if it did; under msgpack it never does."""
-    if codec_name != "pickle":
-        return RemoteTraceback(text), None
-    raised = _restored(came.carried)
-    return RemoteTraceback(text, raised, came.pickled), raised
+def restored(came: Carried, codec_name: str) -> BaseException | None:
+    """The exception, or `None` if the data asks for anything but loaded exception classes and plain data."""
+    carried = came.carried
+    if codec_name != "pickle" or not carried or len(carried) > CARRIED_LIMIT:
+        return None
+    try:
+        error = thaw_exception(carried)
+        return None if issubclass(type(error), _NEVER_CARRIED) else error
+    except KeyboardInterrupt as interrupt:
+        if is_from_signal(interrupt):
+            raise
+        return None
+    except BaseException:
+        return None
 
 
 def as_raised(error: BaseException) -> BaseException:
@@ -190,21 +197,6 @@ def _is_made_by_itself(error: BaseException) -> bool:
         maker = maker.func
     home = str(maker.__module__).partition(".")[0]
     return maker is kind or getattr(maker, "__self__", None) is kind or home == kind.__module__.partition(".")[0]
-
-
-def _restored(carried: bytes | None) -> BaseException | None:
-    """The exception, or `None` if the data asks for anything but loaded exception classes and plain data."""
-    if not carried or len(carried) > CARRIED_LIMIT:
-        return None
-    try:
-        error = thaw_exception(carried)
-        return None if issubclass(type(error), _NEVER_CARRIED) else error
-    except KeyboardInterrupt as interrupt:
-        if is_from_signal(interrupt):
-            raise
-        return None
-    except BaseException:
-        return None
 
 
 def _unpickled(pickled: bytes | None) -> BaseException | None:

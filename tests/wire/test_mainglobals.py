@@ -43,6 +43,12 @@ def call(function: Any, *args: Any) -> Any:
     return thaw_function(freeze_function(function))(*args)
 
 
+def namespace_here() -> Namespace:
+    """The worker's."""
+    assert mainglobals.here is not None
+    return mainglobals.here
+
+
 SCRIPT = """
 model = None
 cache = {}
@@ -109,6 +115,10 @@ REDEFINED = {
     "recursion": [f"def helper(n={x}): return n or turn(n)\ndef turn(n): return helper(n - 1)" for x in (1, 2)],
     "class body": [f"x = {x}\ndef helper():\n    class A:\n        y = x\n    return A.y" for x in (1, 2)],
     "method": ["x = 1\nclass A:\n    def get(self): return x\ndef helper(): return A().get()", "x = 2"],
+    "module": [f"import {x} as m\ndef helper(): return len(m.__name__) - 3" for x in ("math", "cmath")],
+    "imported": [f"from math import {x} as rounded\ndef helper(): return rounded(1.5)" for x in ("floor", "ceil")],
+    "partial": [f"import functools\nhelper = functools.partial(int, {x})" for x in (1, 2)],
+    "assigns": [f"def helper():\n    global y\n    y = {x}\n    return y" for x in (1, 2)],
     "comprehension": [f"x = {x}\ndef helper(): return [[x for _ in 'a'] for _ in 'a'][0][0]" for x in (1, 2)],
 }  # fmt: skip
 
@@ -169,6 +179,17 @@ def test_a_name_that_a_call_removed_stays_away() -> None:
     scope["x"] = 2
     scope["y"].append(1)
     assert call(scope["ask"]) == (2, [1])
+
+
+def test_a_value_that_came_by_itself_is_not_for_calls_made_before() -> None:
+    """They have the values of their time, and the next call has its own again."""
+    scope, here = program("x = 1\ndef ask(): return x"), namespace_here()
+    before = freeze_function(scope["ask"])
+    assert thaw_function(before)() == 1
+    scope["x"] = 2
+    here.define("x", 2)
+    assert here.names["x"] == 2
+    assert (thaw_function(before)(), call(scope["ask"])) == (1, 2)
 
 
 def test_what_a_call_assigns_lasts_however_it_is_assigned() -> None:

@@ -141,6 +141,19 @@ def test_functions_among_the_arguments_see_their_own_values() -> None:
     assert not worker.here._copies
 
 
+def test_what_the_program_defines_comes_after_the_calls_that_use_another_value() -> None:
+    """A new name is there at once; a call that was made before the change still has the value of then."""
+    worker = Worker()
+    worker.begin(1, "plain")
+    before = freeze_function(worker.scope["plain"])
+    worker.here.define("x", 5)
+    worker.here.define("new", 6)
+    assert (worker.here.names["x"], worker.here.names["new"], worker.end(1)) == (0, 6, (0, 0, 0, 0))
+    assert worker.here.names["x"] == 5
+    late = iter(thaw_function(before)())
+    assert (next(late), next(late)) == (None, (0, 0, 0, 0))
+
+
 def test_a_call_that_fails_to_arrive_leaves_nothing_behind() -> None:
     """The next one finds the namespace free."""
     worker = Worker()

@@ -84,6 +84,8 @@ class OverlappedNamespace(Namespace):
 
     def leave(self) -> None:
         """The call that asks has ended."""
+        if not self._users and not self._copies:  # then it is in neither: most calls need no lock
+            return
         with self._lock:
             call = self._caller()
             self._users.pop(call, None)

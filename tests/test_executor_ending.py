@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from concurrent import futures
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +91,34 @@ def test_who_cancelled_what_a_broken_executor_refuses_is_told(gate):
     executor.kill_workers()
     assert futures.wait([cancelled, refused], WAIT_S).not_done == set()
     executor.shutdown()
+
+
+INTERRUPTED = """
+import sys
+from tests.executor_work import stay
+from millpond import Executor
+
+if __name__ == "__main__":
+    executor = Executor(1)
+    {use}
+"""
+USES = {
+    "with": "with executor: executor.submit(stay, sys.argv[1]).result()",
+    "without": "executor.submit(stay, sys.argv[1]).result()",
+    "map": "with executor: list(executor.map(stay, [sys.argv[1]] * 100))",
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_ctrl_c_interrupts_what_the_workers_run(gate, tmp_path, use):
+    """A program that leaves by it does not wait until that would have ended."""
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED.format(use=USES[use]))
+    environment = {"PYTHONPATH": f"{Path(millpond.__file__).parents[1]}:{Path(__file__).parents[1]}"}
+    command = [sys.executable, str(script), gate.path]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as program:
+        gate.wait_entered()
+        program.send_signal(signal.SIGINT)
+        told = program.communicate(timeout=WAIT_S)[1]
+    assert (program.returncode, told.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")
+    assert len(gate.ran()) == 1

@@ -10,12 +10,14 @@ import logging
 import math
 import os
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from copy import copy
 from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, SupportsIndex, TypeVar
 
 from millpond.callfuture import CallFuture
@@ -23,7 +25,7 @@ from millpond.chunks import Initialized
 from millpond.core import staffing
 from millpond.desk import DEFAULT
 from millpond.errors import PoolError, StartFailed
-from millpond.finishing import ENDING, cancel_waiting, end_workers, finish_soon, withdraw_soon
+from millpond.finishing import ENDING, cancel_waiting, end_workers, finish_soon, interrupt_workers, withdraw_soon
 from millpond.loopthread import LoopThread
 from millpond.ordered import ordered_map
 from millpond.pool import Pool
@@ -146,6 +148,19 @@ class Executor(futures.Executor):
         if wait:
             thread.join()
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._interrupt()
+        self.shutdown(wait=True)
+
+    def _interrupt(self) -> None:
+        """Raise `KeyboardInterrupt` in what the workers run, as Ctrl-C at the terminal does to a standard pool's."""
+        thread = self._thread
+        if thread is not None and thread.is_running:
+            thread.post(interrupt_workers, self._pool)
+
     def terminate_workers(self) -> None:
         """Shut down at once: cancel what waits, and send SIGTERM to the workers. What they run fails with `WorkerDied`.
 
@@ -258,9 +273,16 @@ def _pids(pool: Pool) -> list[int]:
 def _finish_pending() -> None:
     """At the interpreter's exit, before threads are told to end: pending work is finished, as the stdlib's is."""
     for executor in list(_USED):
+        if _ends_by_interrupt():
+            executor._interrupt()
         executor.shutdown(wait=True)
     for thread in list(ENDING):
         thread.join()
+
+
+def _ends_by_interrupt() -> bool:
+    """Whether Ctrl-C ends the program; where people type, the last exception told may be an old one."""
+    return not hasattr(sys, "ps1") and issubclass(getattr(sys, "last_type", None) or Exception, KeyboardInterrupt)
 
 
 def _disown() -> None:

@@ -19,6 +19,7 @@ from millpond.loopthread import LoopThread
 
 if TYPE_CHECKING:
     from millpond.core.call import Call
+    from millpond.core.worker import Worker
     from millpond.pool import Pool
 
 ENDING: set[LoopThread] = set()  # that finish what is pending; their executors may be collected
@@ -74,6 +75,13 @@ def cancel_waiting(pool: Pool) -> None:
             pool.desk.driver.orders.faults.note("a done-callback", error)
 
 
+def interrupt_workers(pool: Pool) -> None:
+    """Raise `KeyboardInterrupt` in what runs: Ctrl-C, which the terminal sends to the program's process group only."""
+    for worker in list(pool.desk.driver.machine.workers.values()):
+        if worker.inflight:
+            _signal(worker, signal.SIGINT)
+
+
 async def end_workers(pool: Pool, signo: signal.Signals) -> None:
     """Fail what runs, send a signal to each worker, and close the pool; one that lives on is killed after its drain.
 
@@ -87,10 +95,14 @@ async def end_workers(pool: Pool, signo: signal.Signals) -> None:
     for worker in list(machine.workers.values()):
         for call in list(worker.inflight.values()):
             _fail(pool, call, broken)
-        if worker.pid:
-            with suppress(ProcessLookupError):
-                os.kill(worker.pid, signo)
+        _signal(worker, signo)
     await closing
+
+
+def _signal(worker: Worker, signo: signal.Signals) -> None:
+    if worker.pid:
+        with suppress(ProcessLookupError):
+            os.kill(worker.pid, signo)
 
 
 def _fail(pool: Pool, call: Call, broken: WorkerDied) -> None:

@@ -6,13 +6,14 @@ import gc
 import multiprocessing
 import threading
 import time
+import weakref
 from concurrent import futures
 
 import pytest
 
 import millpond
 from millpond.settings import Settings
-from tests.executor_work import WAIT_S, Gate, die, pid_of, power, square, square_or_die, stay
+from tests.executor_work import WAIT_S, Gate, die, initialize, pid_of, power, square, square_or_die, stay
 
 
 @pytest.fixture
@@ -94,6 +95,17 @@ def test_what_is_larger_than_a_pool_s_default_allows_travels(executor):
 def test_all_workers_are_used(executor):
     """Two workers share what is there."""
     assert len(set(executor.map(pid_of, range(200)))) == 2
+
+
+def test_a_shut_down_executor_lets_go_of_its_initargs(tmp_path):
+    """At once, whoever still names the executor; locks and queues among them have names in the system."""
+    given = Gate(tmp_path)
+    kept = weakref.ref(given)
+    executor = millpond.Executor(1, initializer=initialize, initargs=(given,))
+    assert executor.submit(square, 3).result(WAIT_S) == 9
+    executor.shutdown()
+    del given
+    assert kept() is None
 
 
 def test_with_spawn_workers_are_started_as_calls_need_them(gate):

@@ -72,6 +72,7 @@ class Pool(Calls):
         "_loop",
         "_monitors",
         "_signals",
+        "_spec",
         "desk",
         "map_window",
         "name",
@@ -101,7 +102,7 @@ class Pool(Calls):
         self.settings = make_settings(settings, overrides)
         self.run_id = uuid.uuid4().hex
         definitions = Definitions()
-        spec = EngineSpec(
+        self._spec = EngineSpec(
             check_handler(handler),
             tuple(args),
             dict(kwargs or {}),
@@ -127,7 +128,7 @@ class Pool(Calls):
         self.map_window = 2 * self.settings.max_workers * self.settings.concurrency + MAP_AHEAD
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signals = ClosingOnSignals(self.close)
-        self._door = Door(self._driver, spec, self._opened, self._ended)
+        self._door = Door(self._driver, self._spec, self._opened, self._ended)
 
     # Opening and closing
 
@@ -172,6 +173,7 @@ class Pool(Calls):
         LEFT_OPEN.discard(self)
         self._monitors.stop()
         self._signals.remove()
+        self._spec.let_go()
 
     async def drain(self) -> None:
         """Take no more calls, and wait until what is queued and running has ended."""

@@ -121,7 +121,7 @@ class Death:
         return "\n".join(line.rstrip() for line in lines)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EngineSpec:
     """What an engine needs to make workers: the handler, its constructor's arguments, and the pool's settings.
 
@@ -137,6 +137,10 @@ class EngineSpec:
     pool_name: str
     clock: Clock | None = None
     definitions: Any = None
+
+    def let_go(self) -> None:
+        """The engine is closed: whoever still holds on to it holds nothing of the handler's with it."""
+        self.args, self.kwargs = (), {}
 
 
 class EngineEvents(Protocol):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.errors import CLASSES, ResultNotSerializable
 from millpond.seams import EXPORTS
 from millpond.wire.codec import Codec, CodecError, Frozen
+from millpond.wire.descriptors import OF_ITS_PROCESS
 from millpond.wire.exceptions import RemoteTraceback, describe, restore
 from millpond.wire.frames import EXPIRED, INTERRUPTED, ITEM, SEGMENTED, SKIPPED
 from millpond.wire.segments import Parts, joined
@@ -52,6 +53,8 @@ class DirectAnswers:
         if len(body) > self._limit:
             told = f"the result is {len(body)} bytes large, max_payload is {self._limit}"
             raise Unsendable("payload_too_large", told)
+        if fields[4] in EXPORTS and isinstance(body, Frozen) and body.lease is not None:
+            raise Unsendable("result_not_serializable", f"the session's state {OF_ITS_PROCESS}")
         self.nbytes = len(body)
         self._say_ahead(fields, ahead)
         if fields[4] in EXPORTS:
@@ -125,7 +128,7 @@ class DirectAnswers:
 def private(payload: bytes | Frozen) -> bytes | Frozen:
     """A copy that shares nothing which anybody could still change."""
     if isinstance(payload, Frozen):
-        return Frozen(list(payload.streams), list(payload.buffers)).own()
+        return Frozen(list(payload.streams), list(payload.buffers), payload.lease).own()
     return payload
 
 

@@ -19,7 +19,7 @@ from millpond.wire.descriptors import Lease
 from millpond.wire.importable import is_importable
 from millpond.wire.imports import CALLS_A_NAME, needs_import
 from millpond.wire.pickling import Part, Scribe, gather, scribe
-from millpond.wire.sharing import is_outdated
+from millpond.wire.sharing import table as plain_table
 from millpond.wire.wording import error_text, is_from_signal, type_name
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ class PickleCodec:
         # Idle scribes. A list's pop and append are atomic, so that two threads, or a `__reduce__` that freezes
         # something itself, never share one.
         self._idle: list[Scribe] = []
+        self._table: sharing.Table | None = None  # what they dispatch by
 
     def freeze_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Frozen:
         """See `Codec`."""
@@ -219,13 +220,15 @@ class PickleCodec:
         return stream if len(stream) <= self._threshold else None
 
     def _freeze(self, value: Any, refuse: Refuse) -> bytes | Frozen:
+        table = plain_table()
+        if table is not self._table:
+            self._idle = []  # first: who finds the table in its place takes no scribe with another
+            self._table = table
         idle = self._idle
-        if is_outdated():
-            idle.clear()
         try:
             made = idle.pop()
         except IndexError:
-            made = scribe(pickle.Pickler, self._threshold, sharing.table())
+            made = scribe(pickle.Pickler, self._threshold, table)
         dump, clear_memo, parts = made
         try:
             dump(value)

@@ -96,23 +96,21 @@ _tables: _Tables | None = None  # while multiprocessing is not there
 _modules, _dispatch_table = sys.modules, copyreg.dispatch_table
 
 
-def is_outdated() -> bool:
-    """Whether `table` would return another table than the last time."""
-    known = _tables
-    if known is None:
-        return _REDUCTION in _modules
-    return len(known.registered) != known.count or known.copied != _dispatch_table
-
-
 def table() -> Table | None:
     """The dispatch table of a plain pickler, which refuses what is shared; `None` while multiprocessing is not there.
 
-    A plain dictionary: a mapping that looks into several costs 0.3 us for each object.
+    The same one as long as nothing changed. A plain dictionary: a mapping that looks into several costs 0.3 us for each
+    object.
     """
     global _tables
-    if is_outdated():
-        _tables = _Tables(_modules[_REDUCTION].ForkingPickler._extra_reducers, dict(_dispatch_table))
-    return None if _tables is None else _tables.plain
+    known = _tables
+    if known is None:
+        if _REDUCTION not in _modules:
+            return None
+    elif len(known.registered) == known.count and known.copied == _dispatch_table:
+        return known.plain
+    _tables = known = _Tables(_modules[_REDUCTION].ForkingPickler._extra_reducers, dict(_dispatch_table))
+    return known.plain
 
 
 def dumps(value: Any) -> bytes:

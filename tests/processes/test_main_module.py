@@ -40,6 +40,10 @@ def spawned():
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.map(sq, [3]), pool.apply(Item, (4,)).n, pool.apply(names)
 
+def given(function):
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.map(function, [5])
+
 def names(): return multiprocessing.current_process().name, multiprocessing.parent_process().name
 
 def parent(program):
@@ -51,6 +55,7 @@ if __name__ == "__main__":
     with millpond.Executor(1, start_method=sys.argv[1]) as executor:
         for function in (unimported, pickled, hints, by_name, argv, imported, names, forked, spawned):
             print(function.__name__, executor.submit(function).result())
+        print("given", executor.submit(given, sq).result())
         print("parent", *executor.submit(parent, os.getpid()).result())
         def sq(x): return -x
         print("redefined", executor.submit(eval, "__import__('__main__').sq(3)").result(), end=" ")
@@ -86,6 +91,7 @@ def test_main_in_a_worker_is_what_the_program_defines(start_method: str, tmp_pat
         forked ([9], 4, ('ForkPoolWorker-1:1', '{kind}Process-1'))
         run __mp_main__
         spawned ([9], 4, ('SpawnPoolWorker-1:2', '{kind}Process-1'))
+        given [25]
         parent True True
         redefined 9 (-3, -4)
         """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from millpond.wire import mainmodule
+from millpond.wire import byvalue, mainmodule
 from tests.wire.program import Program
 
 SCRIPT = """
@@ -35,6 +35,22 @@ def test_what_the_program_defines_is_there_by_name(monkeypatch: pytest.MonkeyPat
         assert main.indirectly(3) == 9
         assert main.Item(2).scaled() == 6
         assert vars(main)["sq"].__globals__ is vars(main)
+
+
+def test_a_function_that_is_sent_is_the_one_that_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an argument and beside others, so that a worker's code can pickle it; one that differs is another."""
+    program = Program(monkeypatch, SCRIPT)
+    sent = byvalue.dumps((program.scope["sq"], program.scope["indirectly"]))
+    program.look()
+    program.run("def sq(x): return -x")
+    redefined = byvalue.dumps(program.scope["sq"])
+    program.run(SCRIPT)
+    with program.worker() as main:
+        before = main.sq
+        assert pickle.loads(sent) == (before, main.indirectly)
+        assert pickle.loads(sent)[1].__globals__["sq"] is before
+        assert pickle.loads(redefined)(3) == -3
+        assert before(3) == 9
 
 
 def test_pickle_and_type_hints_find_what_they_look_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,9 +82,10 @@ def test_the_module_looks_like_the_programs(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_program_without_a_file_has_none_in_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that children of a worker do not look for a script that is not there."""
-    with Program(monkeypatch).worker() as main:
-        assert not hasattr(main, "__file__")
-        assert main.__spec__ is None
+    for attributes in ({}, {"__file__": "<stdin>"}):
+        with Program(monkeypatch, **attributes).worker() as main:
+            assert not hasattr(main, "__file__")
+            assert main.__spec__ is None
 
 
 def test_a_name_follows_the_program(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from cloudpickle.cloudpickle import _dynamic_class_reduce
 from millpond.wire import mainglobals, sharing
 from millpond.wire.classes import by_value
 from millpond.wire.descriptors import Lease
-from millpond.wire.functions import global_names
+from millpond.wire.functions import global_names, is_self_contained
 from millpond.wire.importable import has_no_place
 from millpond.wire.reducers import LOCKS, REDUCERS, reduce_otherwise
 from millpond.wire.refusal import Nowhere, check_nothing_shared, tell_where
@@ -82,6 +82,9 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         names, scope = global_names(function.__code__), function.__globals__
         slots["__globals__"] = {name: scope[name] for name in names if name in scope}
         self.values |= dict.fromkeys(names, mainglobals.MISSING) | slots["__globals__"]
+        if scope.get(function.__name__) is function and is_self_contained(function):
+            arguments = (function.__name__, function.__defaults__, function.__kwdefaults__, make, *arguments)
+            make = mainglobals.same_or_made
         return make, arguments, (set_up, (attributes, slots)), items, pairs, mainglobals.set_up
 
 

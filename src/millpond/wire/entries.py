@@ -65,7 +65,7 @@ def made_entry(value: Any, scope: dict[str, Any], most_bytes: int) -> tuple[byte
     """The pickle and the names it may mention; raises what pickling raises, and `ValueError` if it is too large."""
     file = _Bounded(most_bytes)
     pickler = _EntryPickler(file, scope)
-    pickler.dump(value)
+    cloudpickle.Pickler.dump(pickler, value)  # nobody asks where in it something refuses to be pickled
     if pickler.lease:
         raise ValueError("this refers to descriptors, which may be taken once")
     return file.getvalue(), pickler.mentioned

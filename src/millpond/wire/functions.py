@@ -150,7 +150,7 @@ def _watched(function: Any) -> _Watched | None:
         current = waiting.pop()
         if id(current) in functions:
             continue
-        if not _is_self_contained(current):
+        if not is_self_contained(current):
             return None
         code, scope, keywords = current.__code__, current.__globals__, current.__kwdefaults__
         if not is_of_main(current) and _assigns_globals(code):  # it has those of its pickle for its own
@@ -169,7 +169,7 @@ def _watched(function: Any) -> _Watched | None:
     return values, list(functions.values())
 
 
-def _is_self_contained(function: Any) -> bool:
+def is_self_contained(function: Any) -> bool:
     """A function without closure, attributes or mutable defaults: its code and its globals say everything."""
     if not isinstance(function, types.FunctionType) or function.__closure__ or function.__dict__:
         return False

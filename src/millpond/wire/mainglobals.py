@@ -8,6 +8,7 @@ result brings have the values they had. Used by `byvalue` and `functions`; `work
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from typing import Any
 
 from millpond.wire import sharing
@@ -98,6 +99,16 @@ def place(is_method: bool) -> dict[str, Any]:
     return {"__name__": "__main__"} if here is None else here.place(is_method)
 
 
+def same_or_made(
+    name: str, defaults: Any, keywords: Any, make: Callable[..., Any], code: types.CodeType, scope: Any, *rest: Any
+) -> Any:
+    """The function of that name, if it is the same: so that what looks for it by its name finds what it holds."""
+    there = scope.get(name)
+    if is_of_main(there) and there.__globals__ is scope and mark_of(there) == _mark_of_parts(code, defaults, keywords):
+        return there
+    return make(code, scope, *rest)
+
+
 def set_up(function: types.FunctionType, recipe: tuple[Any, tuple[Any, dict[str, Any]]]) -> None:
     """Set up a function. What arrives with it may call it at once: names that are new here are set already."""
     set_state, (attributes, slots) = recipe
@@ -119,13 +130,17 @@ def complete(value: Any, values: dict[str, Any]) -> Any:
 def mark_of(value: Any) -> Any:
     """What is equal for equal values and does not change with them; where that cannot be told, equal to nothing."""
     if is_of_main(value) and not value.__closure__ and not value.__dict__:
-        return ("function", value.__code__, mark_of(value.__defaults__), mark_of(value.__kwdefaults__))
+        return _mark_of_parts(value.__code__, value.__defaults__, value.__kwdefaults__)
     if type(value) in _PICKLED:
         try:
             return ("pickle", sharing.dumps(value))  # tells 1 from True, and -0.0 from 0.0
         except Exception:  # it holds something that does not pickle: taken to have changed
             pass
     return ("object", id(value), value) if isinstance(value, _BY_IDENTITY) else object()
+
+
+def _mark_of_parts(code: types.CodeType, defaults: Any, keywords: Any) -> Any:
+    return ("function", code, mark_of(defaults), mark_of(keywords))
 
 
 _BY_IDENTITY = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type)

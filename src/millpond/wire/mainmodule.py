@@ -71,8 +71,11 @@ def main_facts(entries: dict[str, bytes]) -> MainFacts:
     """In the program: what `install` needs."""
     scope = namespace()
     spec = scope.get("__spec__")
+    attributes = {name: scope[name] for name in _ATTRIBUTES if isinstance(scope.get(name), str)}
+    if attributes.get("__file__", "").startswith("<"):
+        del attributes["__file__"]  # standard input: children of a worker would look for such a file, again and again
     return {
-        "attributes": {name: scope[name] for name in _ATTRIBUTES if isinstance(scope.get(name), str)},
+        "attributes": attributes,
         "spec": None if spec is None else (spec.name, spec.origin),
         "argv": [str(argument) for argument in getattr(sys, "argv", ())],
         "entries": entries,

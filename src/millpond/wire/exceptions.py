@@ -138,9 +138,9 @@ def restored(came: Carried, codec_name: str) -> BaseException | None:
 
 
 def as_raised(error: BaseException) -> BaseException:
-    """What the standard pool would give for it: what the function, or the pickler, raised, in whatever words.
+    """What the standard pool would give for it: what the function, or the pickler, raised.
 
-    What the pool says of it is a note. Other errors of the pool are what they are.
+    Other errors of the pool are what they are.
     """
     kind, cause = type(error), _cause_of(error)
     if isinstance(cause, RemoteTraceback):
@@ -151,8 +151,6 @@ def as_raised(error: BaseException) -> BaseException:
         return error
     if raised is None:
         return error
-    if issubclass(kind, PoolError) and kind is not HandlerError:
-        BaseException.add_note(raised, str(error))
     _set_cause(raised, RemoteTraceback(text))
     return raised
 

@@ -7,6 +7,7 @@ import ctypes
 import functools
 import gc
 import multiprocessing
+import multiprocessing.connection
 import multiprocessing.managers
 import multiprocessing.reduction
 import multiprocessing.sharedctypes
@@ -297,3 +298,17 @@ def test_a_list_with_another_pipe_end_is_another_value():
     assert second.fileno() == number
     assert mark_of([second]) != mark
     other.close()
+
+
+class Derived(multiprocessing.connection.Connection):
+    """A connection that does something more."""
+
+
+def test_a_connection_of_another_class_is_refused():
+    """It would travel as the number of its descriptor."""
+    ours, theirs = SPAWN.Pipe()
+    derived = Derived(os.dup(theirs.fileno()))
+    with pytest.raises(CodecError, match="Derived"):
+        carry([derived])
+    derived.close()
+    ours.close()

@@ -30,6 +30,7 @@ _CLASSES = (
     ("multiprocessing.synchronize", ("SemLock", "Condition", "Event")),
     ("multiprocessing.queues", ("Queue", "SimpleQueue")),
     ("multiprocessing.sharedctypes", ("SynchronizedBase",)),
+    ("multiprocessing.connection", ("Connection",)),
 )
 
 
@@ -89,7 +90,12 @@ class _Tables:
         self.count = len(registered)
         self.copied = copied  # of copyreg's
         self.reducers = {kind: reduce for kind, reduce in list(registered.items()) if reduce.__module__ in _REDUCERS}
-        self.plain = copied | dict.fromkeys((*self.reducers, Leased), _refuse)
+        # A class made from one of them has no reducer: as any other object it would travel as a descriptor's number.
+        kinds: list[type] = [Leased, *self.reducers]
+        for kind in self.reducers:
+            if kind.__module__ in _REDUCERS:
+                kinds += kind.__subclasses__()
+        self.plain = copied | dict.fromkeys(kinds, _refuse)
 
 
 _tables: _Tables | None = None  # while multiprocessing is not there
@@ -109,7 +115,10 @@ def table() -> Table | None:
             return None
     elif len(known.registered) == known.count and known.copied == _dispatch_table:
         return known.plain
-    _tables = known = _Tables(_modules[_REDUCTION].ForkingPickler._extra_reducers, dict(_dispatch_table))
+    pickler = getattr(_modules[_REDUCTION], "ForkingPickler", None)
+    if pickler is None:  # another thread is in the midst of the import
+        return None
+    _tables = known = _Tables(pickler._extra_reducers, dict(_dispatch_table))
     return known.plain
 
 
@@ -130,7 +139,8 @@ def classes() -> tuple[type, ...]:
     if table() is None:
         return ()
     loaded = [(sys.modules[module], names) for module, names in _CLASSES if module in sys.modules]
-    return tuple(getattr(module, name) for module, names in loaded for name in names)
+    # Another thread may be in the midst of an import.
+    return tuple(getattr(module, name) for module, names in loaded for name in names if hasattr(module, name))
 
 
 def reduced(value: Any, classes: tuple[type, ...], lease: Lease) -> Any:
@@ -178,12 +188,15 @@ def _as_at_a_start(reduce: Reduce | None, value: Any, lease: Lease) -> Any:
 def _check_has_name(value: Any) -> None:
     """A lock of the fork context is an address in this process's memory: the worker would write to the same in its own.
 
-    A queue, a condition or a synchronized value has such locks.
+    A queue, a condition or a synchronized value has such locks. Of connections only multiprocessing's own can be made
+    again at the other end.
     """
+    if hasattr(value, "fileno"):
+        raise pickle.PicklingError(f"cannot pickle {type(value).__name__!r} object: its class is made from Connection")
     locks = [getattr(held, "_semlock", None) for held in (value, *vars(value).values())]
     if any(lock is not None and lock.name is None for lock in locks):
         raise pickle.PicklingError(
-            f"a {type(value).__name__} of multiprocessing's fork context can only be inherited, and workers run: "
+            f"{type(value).__name__} of multiprocessing's fork context can only be inherited, and workers run: "
             'make it with multiprocessing.get_context("spawn")'
         )
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import PAGES, ROOT, Example, examples
+from tests.needs import need
 
 LIMIT_S = 60
 EXAMPLES = [example for name, page in PAGES.items() for example in examples(name, page)]
 PLAY = Path(__file__).parent / "play.py"
+NEEDED = {"docs/dspy.md": "dspy"}
 
 
 def run(command: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
@@ -24,6 +26,7 @@ def run(command: list[str], directory: Path) -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if not e.not_run], ids=str)
 def test_an_example_runs_and_prints_what_it_says(example: Example, tmp_path):
     """Whoever copies an example gets what the page promises, and no warning."""
+    need(*NEEDED.get(example.page, "").split())
     program = tmp_path / "example.py"
     program.write_text(example.program)
     ended = run([sys.executable, str(PLAY), str(program)], tmp_path)

@@ -28,18 +28,8 @@ LIMIT_S = 100
 
 # Kinds that do not yet arrive everywhere.
 LEFT = {
-    *("NewType", "__init_subclass__ with arguments", "annotations"),
-    *("cache of a recursive function", "cached_property", "condition", "context variable", "decorator with types"),
-    *("event", "function that takes a lock", "function that uses a context variable"),
-    *("function that uses a weak dictionary", "instance with locks", "local NamedTuple", "local dataclass, instance"),
-    *("lock", "lru_cache", "parameters and variadic type variables", "pydantic generic model", "queue"),
-    *("reentrant lock", "semaphore", "singledispatch", "singledispatchmethod", "slots", "subclass of str"),
-    *("thread-local data", "thread-local data of a class", "weak containers"),
-    # Of DSPy.
-    *("BestOfN", "ChainOfThought", "Predict", "Predict with typed outputs", "ReAct with the script's tools"),
-    *("class of a program", "program after BootstrapFewShot", "program after LabeledFewShot", "program of the script"),
-    *("program with a language model of its own", "signature from text", "signature of the script"),
-    *("signature that was changed",),
+    *("NewType", "annotations", "decorator with types", "local dataclass, instance"),
+    *("parameters and variadic type variables", "slots", "subclass of str"),
 }
 
 Report = dict[str, dict[str, str]]  # journey -> kind -> what its probe said

@@ -28,10 +28,16 @@ class Locked:
 
     def __init__(self):
         self.own = threading.RLock()
+        self.some = threading.BoundedSemaphore(2)
+        self.ready = threading.Event()
+        self.ready.set()
+        self.jobs = queue.Queue(3)
+        self.jobs.put("job")
+        self.changed = threading.Condition()
 
-    def both(self):
-        with self.lock, self.own:
-            return "held"
+    def all(self):
+        with self.lock, self.own, self.some, self.changed:
+            return self.ready.is_set(), self.jobs.qsize(), self.jobs.maxsize
 
 
 class Local(threading.local):
@@ -102,18 +108,6 @@ def remembered(key):
     return len(SEEN) >= 1 and SEEN[key]
 
 
-def set_event():
-    it = threading.Event()
-    it.set()
-    return it
-
-
-def filled():
-    it = queue.Queue(3)
-    it.put("a")
-    return it
-
-
 def asked(it):
     return it.area, it.area, it.asked
 
@@ -123,27 +117,12 @@ def local_of(it):
     return it.a, getattr(it, "name", None)
 
 
-def turns(it):
-    with it:
-        return type(it).__name__
-
-
 kind("cached_property", lambda: Circle(2), asked)
 kind("lru_cache", lambda: slow, lambda it: (it(3), it.cache_info().maxsize, it.__name__, it.__doc__, it.__wrapped__(1)))
 kind("cache of a recursive function", lambda: fib, lambda it: it(20))
 kind("singledispatch", lambda: shown, lambda it: (it(1), it("x"), it(Circle(1)), it(True)))
 kind("singledispatchmethod", Shown, lambda it: (it.show(1), it.show("x")))
-kind("lock", threading.Lock, turns)
-kind("reentrant lock", threading.RLock, turns)
-kind("condition", threading.Condition, turns)
-kind(
-    "semaphore",
-    lambda: threading.BoundedSemaphore(2),
-    lambda it: (it.acquire(timeout=0), it.acquire(timeout=0), it.acquire(timeout=0), it.release(2)),
-)
-kind("event", set_event, lambda it: it.is_set())
-kind("queue", filled, lambda it: (it.qsize(), it.maxsize))
-kind("instance with locks", Locked, lambda it: it.both())
+kind("instance with locks", Locked, lambda it: it.all())
 kind("function that takes a lock", lambda: guarded, lambda it: (it(1), it(2)))
 kind("thread-local data", threading.local, local_of)
 kind("thread-local data of a class", Local, local_of)

@@ -128,3 +128,18 @@ def test_a_handler_of_a_script_finds_its_main_from_the_beginning(tmp_path: Path)
         "    print(pool.call('ask', 4))\n"
     )
     assert run(tmp_path, "program.py") == "(4, 9, 16)\n"
+
+
+def test_a_script_that_a_workers_child_runs_again_opens_no_pool(tmp_path: Path) -> None:
+    """Without a main guard each child would have a pool, whose worker would have a child."""
+    (tmp_path / "program.py").write_text(
+        "import millpond, multiprocessing\n"
+        "def spawned():\n"
+        "    child = multiprocessing.get_context('spawn').Process(target=print)\n"
+        "    child.start()\n"
+        "    child.join()\n"
+        "    return child.exitcode\n"
+        "with millpond.Executor(1, output='ring') as executor:\n"
+        "    print(executor.submit(spawned).result())\n"
+    )
+    assert run(tmp_path, "program.py") == "1\n"

@@ -21,6 +21,7 @@ from millpond.engine.inbox import Inbox
 from millpond.engine.link import Link
 from millpond.engine.logs import Ring
 from millpond.engine.numbering import Numbering
+from millpond.engine.plan import check_not_run_again
 from millpond.engine.shortage import MemoryKills
 from millpond.engine.succession import Succession
 from millpond.logger.pool_logger import PoolLogger
@@ -57,6 +58,7 @@ class LocalEngine:
         """Start the warden and wait for its image; `StartFailed` ends with the user's traceback."""
         if self._is_closed or self._images is not None:
             raise RuntimeError("an engine is opened once; make another")
+        check_not_run_again()
         self._loop = asyncio.get_running_loop()
         self._spec = spec
         self._events = events

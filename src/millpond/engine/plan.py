@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from millpond.engine import kernel
 from millpond.environment import made_of
+from millpond.errors import StartFailed
 from millpond.wire.descriptors import Lease
 from millpond.wire.handlerspec import HandlerSpec, freeze_arguments, freeze_handler
 from millpond.wire.mainmodule import main_facts
@@ -88,6 +89,16 @@ def leases(plan: Plan) -> list[Lease]:
     """What holds the descriptors that the plan refers to: to be kept as long as processes are started from it."""
     streams = [(plan["handler"] or {}).get("pickle"), plan["config"]["arguments"]]
     return [stream.lease for stream in streams if isinstance(stream, Leased)]
+
+
+def check_not_run_again() -> None:
+    """Raise `StartFailed` while multiprocessing runs the program's script in a child, which would have one in turn."""
+    module = sys.modules.get("multiprocessing.process")
+    if module is not None and getattr(module.current_process(), "_inheriting", False):
+        raise StartFailed(
+            "this script is run again, by a process that multiprocessing has spawned to find its functions; "
+            "put what only the program is to do under: if __name__ == '__main__'"
+        )
 
 
 def process_name() -> str:

@@ -17,7 +17,7 @@ RUNS = -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python $(RUNS) && { echo $$python; break; }; done)
 
-.PHONY: help demo test test-all bench lint pytest clean
+.PHONY: help demo test test-all bench lint pytest cpython clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -27,14 +27,14 @@ demo: $(VENV)/.has-demo  ## serve a digit reader to hundreds of sessions and kil
 
 test: lint pytest  ## check style and types, then run all tests on this Python
 
-test-all: test  ## the same, then the tests on each newer Python found on the machine
+test-all: test cpython  ## the same and CPython's tests of its pool, then both on each newer Python of the machine
 	@for version in $(NEWER); do \
 		found=; \
 		for python in python$$version $(HOME)/.pyenv/versions/$$version*/bin/python$$version; do \
 			if $$python $(RUNS); then found=$$python; break; fi; \
 		done; \
 		if [ -z "$$found" ]; then echo "Python $$version is not on this machine: not tested"; continue; fi; \
-		$(MAKE) pytest VENV=.venv-$$version PYTHON=$$found; \
+		$(MAKE) pytest cpython VENV=.venv-$$version PYTHON=$$found; \
 	done
 
 bench: $(VENV)/.has-bench  ## measure Millpond and other process pools side by side (ARGS=--quick for a short run)
@@ -50,6 +50,10 @@ lint: $(VENV)/.has-test  ## check style and types
 pytest: $(VENV)/.has-test
 	@echo "Running the tests on $$($(VENV)/bin/python -V)"
 	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+cpython: $(VENV)/.has-test
+	@echo "Running CPython's tests of its process pool against ours on $$($(VENV)/bin/python -V)"
+	@$(VENV)/bin/python -m tests.cpython.run
 
 clean:  ## remove the environments and every cache
 	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -115,8 +115,8 @@ def test_with_spawn_workers_are_started_as_calls_need_them(gate):
             assert executor.submit(square, number).result(WAIT_S) == number * number
         assert len(executor._processes) == 1
         staying = [executor.submit(stay, gate.path, number) for number in range(2)]
-        gate.wait_entered(2)
         assert len(executor._processes) == 2
+        gate.wait_entered(2)
         gate.open()
         assert [future.result(WAIT_S) for future in staying] == [0, 1]
         assert executor.submit(square, 3).result(WAIT_S) == 9

@@ -15,6 +15,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from types import TracebackType
@@ -24,13 +25,21 @@ from millpond.callfuture import CallFuture
 from millpond.chunks import Initialized
 from millpond.core import staffing
 from millpond.desk import DEFAULT
-from millpond.errors import PoolError, StartFailed
+from millpond.errors import PoolClosed, PoolError, StartFailed
 from millpond.finishing import ENDING, cancel_waiting, end_workers, finish_soon, interrupt_workers, withdraw_soon
 from millpond.loopthread import LoopThread
 from millpond.ordered import ordered_map
 from millpond.pool import Pool
 from millpond.settings import MOST_PAYLOAD_BYTES
-from millpond.standard import WorkerProcess, as_standard, check_given_once, processes, standard_settings
+from millpond.standard import (
+    WorkerProcess,
+    all_there,
+    as_standard,
+    check_given_once,
+    pids_of,
+    processes,
+    standard_settings,
+)
 from millpond.statistics import Statistics
 from millpond.telemetry.log import LoggingListener
 
@@ -216,7 +225,13 @@ class Executor(futures.Executor):
     def _processes(self) -> dict[int, WorkerProcess]:
         """The workers there are, by process id; waits for those that are starting."""
         thread = self._thread
-        return {} if thread is None else processes(thread.ask(lambda: _pids(self._pool)))
+        if thread is None:
+            return {}
+        if not thread.is_current:
+            thread.ask(lambda: None)  # whoever is started for what was submitted before is among them
+            with suppress(PoolClosed, futures.CancelledError):  # it ends at this moment
+                thread.run(all_there(self._pool))
+        return processes(thread.ask(lambda: pids_of(self._pool)))
 
     @property
     def _shutdown_thread(self) -> bool:
@@ -264,10 +279,6 @@ def _place(pool: Pool, call: Call) -> None:
     needed = min(math.ceil(machine.unended / machine.concurrency), bounds.high)
     if needed > bounds.low:  # the floor, so that whoever was started stays
         staffing.set_bounds(machine, needed, bounds.high, "there are more calls than workers", driver.now())
-
-
-def _pids(pool: Pool) -> list[int]:
-    return [worker.pid for worker in pool.desk.driver.machine.workers.values() if worker.pid]
 
 
 def _finish_pending() -> None:

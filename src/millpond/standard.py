@@ -18,6 +18,8 @@ from millpond.settings import FIELDS
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
+    from millpond.pool import Pool
+
 E = TypeVar("E", bound=BaseException | None)
 
 # A warden is what multiprocessing calls a fork server; workers are never forked from the program itself.
@@ -118,3 +120,14 @@ def processes(pids: list[int]) -> dict[int, WorkerProcess]:
         with suppress(psutil.NoSuchProcess):
             found[pid] = WorkerProcess(pid)
     return found
+
+
+async def all_there(pool: Pool) -> None:
+    """Wait until no worker is on its way."""
+    driver = pool.desk.driver
+    await driver.until(lambda: all(worker.pid for worker in driver.machine.workers.values()))
+
+
+def pids_of(pool: Pool) -> list[int]:
+    """The processes of the workers that are there; on the loop's thread."""
+    return [worker.pid for worker in pool.desk.driver.machine.workers.values() if worker.pid]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import multiprocessing
@@ -34,6 +35,10 @@ class Sharer:
     def send(self, end: Connection, what: Any) -> str:
         end.send(what)
         return os.readlink(f"/proc/self/fd/{end.fileno()}")
+
+    def wait(self, end: Connection) -> None:
+        end.send("begun")
+        end.recv()
 
     def die_with(self, end: Connection) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -97,6 +102,34 @@ async def test_a_pipe_s_end_is_the_same_in_the_worker_and_nothing_stays(start_me
         with pytest.raises(EOFError):  # neither the program nor the worker holds the other end
             ours.recv()
         ours.close()
+    gc.collect()
+    await until(lambda: threading.active_count() == threads and descriptors() == before)
+
+
+async def test_calls_that_nobody_waits_for_leave_nothing() -> None:
+    """Cancelled while they run or wait, and refused when the pool closes: each pipe's other end is closed then."""
+    gc.collect()
+    before, threads = descriptors(), threading.active_count()
+    async with millpond.Pool(Sharer, min_workers=1, max_workers=1) as pool:
+        for leave in ("cancel", "close"):
+            pipes = [SPAWN.Pipe() for _ in range(4)]
+            calls = [asyncio.create_task(pool.call("wait", theirs)) for _, theirs in pipes]
+            await until(pipes[0][0].poll)
+            assert pipes[0][0].recv() == "begun"
+            if leave == "cancel":
+                for call in calls:
+                    call.cancel()
+            else:
+                await pool.close(drain=0)
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(error, BaseException) for error in ended)
+            del calls, ended
+            for ours, theirs in pipes:
+                theirs.close()
+                await until(ours.poll)
+                with pytest.raises(EOFError):
+                    ours.recv()
+                ours.close()
     gc.collect()
     await until(lambda: threading.active_count() == threads and descriptors() == before)
 

@@ -22,6 +22,10 @@ x, k, made = 0, [], 0
 def helper(): return x
 class Box:
     def get(self): return x
+    def static():
+        before = x
+        yield
+        yield x, before
 def plain():
     before = x, helper()
     yield
@@ -55,7 +59,7 @@ class Worker:
 
     def begin(self, call: int, name: str) -> None:
         """A call arrives, and runs to its `yield`."""
-        blob = freeze_function(self.scope[name])
+        blob = freeze_function(self.scope.get(name) or vars(self.scope["Box"])[name])
         self.calling = call
         self.running[call] = iter(thaw_function(blob)())
         next(self.running[call])
@@ -76,7 +80,11 @@ def _nothing_shared() -> Iterator[None]:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["plain", "listed"]), st.integers(0, 2)), max_size=40))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["plain", "listed", "static"]), st.integers(0, 2)), max_size=40
+    )
+)
 def test_each_of_many_overlapping_calls_sees_its_own_values(steps: list[tuple[int, str, int]]) -> None:
     """Whatever begins and ends while it runs: a global, a list, and what a helper sees of them."""
     worker, made = Worker(), dict[int, int]()

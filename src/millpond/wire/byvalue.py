@@ -34,6 +34,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
     """
 
     has_locks = False  # in what was pickled so far
+    _submitted: Any = None  # if it is a function, it is no method, wherever it was defined
     dispatch_table = ChainMap(REDUCERS, *cloudpickle.Pickler.dispatch_table.maps)
 
     def __init__(self, file: Any, *, lease: Lease, **given: Any) -> None:
@@ -64,6 +65,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
 
         With `values`, which are this pickler's, a pair of both is pickled.
         """
+        self._submitted = value
         whole = value if values is None else (value, values)
         try:
             super().dump(_Call(mainglobals.complete, whole, self.values))
@@ -74,7 +76,8 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
             check_nothing_shared(value)
 
     def _moving(self, function: types.FunctionType) -> Any:
-        self.globals_ref[id(function.__globals__)] = self._places[_is_method(function)]
+        is_method = _is_method(function) and function is not self._submitted
+        self.globals_ref[id(function.__globals__)] = self._places[is_method]
         reduced = super().reducer_override(function)
         if not isinstance(reduced, tuple):
             return reduced

@@ -15,6 +15,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from millpond.wire.wording import type_name
+
 # What two processes cannot share by each having one of its own: an object may have such a thing among its attributes,
 # where it guards the object's copy; given by itself it is meant to be shared.
 _MEANT_TO_BE_SHARED = (
@@ -44,7 +46,7 @@ def check_nothing_shared(value: Any) -> None:
         path, current = waiting.pop()
         if isinstance(current, _MEANT_TO_BE_SHARED):
             raise TypeError(
-                f"cannot pickle {type(current).__name__!r} object: the other process would have another one; what "
+                f"cannot pickle {type_name(type(current))!r} object: the other process would have another one; what "
                 f"multiprocessing.get_context('spawn') makes can be shared{f' (at {path})' if path else ''}"
             )
         if type(current) in (list, tuple, dict) and id(current) not in seen:

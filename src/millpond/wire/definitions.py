@@ -11,9 +11,8 @@ import functools
 import marshal
 import threading
 import types
-from collections.abc import Iterable, Iterator
-from itertools import repeat
-from operator import is_
+from collections.abc import Callable, Iterable
+from operator import is_, itemgetter
 from typing import Any
 
 from millpond.wire.mainmodule import MODULE, namespace
@@ -21,9 +20,11 @@ from millpond.wire.mainmodule import MODULE, namespace
 LARGEST_BYTES = 256 * 1024  # of one entry, which has to fit into a frame whatever `max_payload` is
 
 Entries = dict[str, bytes]
-# How many names there are; those with entries and their values; the others and their types; and those without an entry
-# that definitions mention, and the ids of their values.
-_Snapshot = tuple[int, dict[str, Any], tuple[list[str], list[type]], tuple[Iterable[str], list[int]]]
+# How many names there are; what gets the values of those with entries, and the values; of the others, and their types;
+# of those without an entry that definitions mention, and the ids.
+_Values = Callable[[dict[str, Any]], tuple[Any, ...]]
+_Known = tuple[_Values, tuple[Any, ...]]
+_Snapshot = tuple[int, _Known, _Known, _Known]
 
 _GONE = object()
 _FUNCTIONS = (types.FunctionType, type(functools.lru_cache(len)))
@@ -58,7 +59,8 @@ class _Watch:
         self._mentioned: frozenset[str] = frozenset()  # by definitions
         # Name -> id of a value without an entry. No reference: what the program lets go of would stay in memory.
         self._passed_over: dict[str, int] = {}
-        self._snapshot: _Snapshot = (-1, {}, ([], []), ((), []))
+        nothing: _Known = (_getter(()), ())
+        self._snapshot: _Snapshot = (-1, nothing, nothing, nothing)
 
     def look(self) -> Entries:
         if not self._is_as_it_was(self._snapshot):
@@ -71,13 +73,14 @@ class _Watch:
         return self.entries
 
     def _taken(self) -> _Snapshot:
-        names = [name for name in self.scope.copy() if name not in self._seen]
-        others, passed_over = self._values(names), self._passed_over
+        scope, seen = self.scope, self._seen
+        others = {name: type(value) for name, value in scope.copy().items() if name not in seen}
+        passed_over = {name: number for name, number in self._passed_over.items() if name in scope}
         return (
-            len(names) + len(self._seen),
-            self._seen,
-            (names, [*map(type, others)]),
-            (passed_over.keys(), [*passed_over.values()]),
+            len(seen) + len(others),
+            (_getter(seen), (*seen.values(),)),
+            (_getter(others), (*others.values(),)),
+            (_getter(passed_over), (*passed_over.values(),)),
         )
 
     def _is_as_it_was(self, snapshot: _Snapshot) -> bool:
@@ -85,16 +88,17 @@ class _Watch:
 
         A value without an entry is known by its type: it cannot have become a definition without another.
         """
-        size, seen, (others, types_of_others), (passed_over, ids) = snapshot
-        return (
-            len(self.scope) == size
-            and all(map(is_, self._values(seen), seen.values()))
-            and [*map(type, self._values(others))] == types_of_others
-            and [*map(id, self._values(passed_over))] == ids
-        )
-
-    def _values(self, names: Iterable[str]) -> Iterator[Any]:
-        return map(self.scope.get, names, repeat(_GONE))
+        scope = self.scope
+        size, (seen, values), (others, types_of_others), (passed_over, ids) = snapshot
+        try:
+            return (
+                len(scope) == size
+                and all(map(is_, seen(scope), values))
+                and (*map(type, others(scope)),) == types_of_others
+                and (*map(id, passed_over(scope)),) == ids
+            )
+        except KeyError:  # a name is gone
+            return False
 
     def _changes(self) -> list[str]:
         """The names whose entries are to be made anew."""
@@ -138,6 +142,12 @@ class _Watch:
             return None
         self._mentioned |= mentioned
         return entry
+
+
+def _getter(names: Iterable[str]) -> _Values:
+    """What gives the values of all these names; `KeyError` if one is not there. `itemgetter` does from two on."""
+    several = (*names,)
+    return itemgetter(*several) if len(several) > 1 else lambda scope: (*(scope[name] for name in several),)
 
 
 _watch = _Watch({})

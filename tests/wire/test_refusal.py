@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import pickle
 import threading
 import types
 import zlib
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from millpond.wire import refusal
 from millpond.wire.byvalue import dumps
 from millpond.wire.codec import CodecError, PickleCodec
 from millpond.wire.handlerspec import freeze_arguments, freeze_handler
@@ -98,6 +100,21 @@ def test_a_lock_that_is_to_be_shared_is_named() -> None:
     """It could travel, but not as what it is meant to be."""
     with pytest.raises(CodecError, match=r"can be shared \(at args\[0\]\['lock'\]\)"):
         PickleCodec().freeze_arguments(({"lock": threading.Lock()},), {})
+
+
+def test_a_lock_among_the_arguments_of_a_partial_is_refused() -> None:
+    """They are arguments as any."""
+    with pytest.raises(TypeError, match=r"can be shared \(at value.args\[0\]\)"):
+        dumps(functools.partial(keeps, threading.Lock()))
+
+
+def test_a_path_is_not_looked_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In what is large the refusal comes without one."""
+    monkeypatch.setattr(refusal, "MOST_OBJECTS", 50)
+    with pytest.raises(TypeError, match=r"cannot pickle 'generator' object$"):
+        dumps([*range(100), numbers()])
+    monkeypatch.setattr(refusal, "MOST_ITEMS", 5)
+    assert len(pickle.loads(dumps([threading.Lock(), *range(10)]))) == 11
 
 
 class Odd:

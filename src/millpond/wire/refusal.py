@@ -7,6 +7,7 @@ after a failure; what a value's methods do differently the second time costs the
 from __future__ import annotations
 
 import collections
+import functools
 import pickle
 import queue
 import threading
@@ -29,7 +30,12 @@ _MEANT_TO_BE_SHARED = (
     threading.local,
     queue.Queue,
 )
+# What is looked at holds up a loop: a value of more objects is refused without a path, and a container of more items is
+# taken for data.
+MOST_OBJECTS, MOST_ITEMS = 20_000, 1000
+
 _SLOT = types.MemberDescriptorType
+_HOLDS_ARGUMENTS = (list, tuple, dict, functools.partial)
 _SEQUENCES = (list, tuple, collections.deque)
 _MAPPINGS = (dict, types.MappingProxyType, weakref.WeakValueDictionary)
 _ATTRIBUTES = ("func", "args", "keywords", "fget", "fset", "fdel", "__func__", "__self__", "__wrapped__")
@@ -49,9 +55,13 @@ def check_nothing_shared(value: Any) -> None:
                 f"cannot pickle {type_name(type(current))!r} object: the other process would have another one; what "
                 f"multiprocessing.get_context('spawn') makes can be shared{f' (at {path})' if path else ''}"
             )
-        if type(current) in (list, tuple, dict) and id(current) not in seen:
+        if type(current) in _HOLDS_ARGUMENTS and id(current) not in seen and _size(current) <= MOST_ITEMS:
             seen.add(id(current))
             waiting += [(path + label, held) for label, held in (_steps(current) if path else _first_steps(value))]
+
+
+def _size(holder: Any) -> int:
+    return 0 if type(holder) is functools.partial else len(holder)
 
 
 def tell_where(error: Exception, value: Any, pickler: Any) -> None:
@@ -73,14 +83,22 @@ class _Follower(_Pickler):  # type: ignore[misc]
         self._reducer = pickler
         self.dispatch_table = pickler.dispatch_table
         self.inside: list[Any] = []
+        self._left = MOST_OBJECTS
 
     def reducer_override(self, value: Any) -> Any:
         return self._reducer.reducer_override(value)
 
     def save(self, value: Any, save_persistent_id: bool = True) -> None:
+        self._left -= 1
+        if not self._left:
+            raise _TooLarge
         self.inside.append(value)
         super().save(value, save_persistent_id)
         self.inside.pop()  # not after a failure: then it says where
+
+
+class _TooLarge(Exception):
+    """The path would take too long to find."""
 
 
 class Nowhere:
@@ -94,6 +112,8 @@ def _path(value: Any, pickler: Any) -> str:
     follower = _Follower(pickler)
     try:
         follower.dump(value)
+    except _TooLarge:
+        return ""
     except Exception:
         path, holder = "", value
         for held in follower.inside[1:]:

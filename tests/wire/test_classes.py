@@ -196,6 +196,16 @@ def test_an_abstract_class_whose_base_wants_to_know_more_stays_abstract(worker: 
         kid()
 
 
+def test_what_is_registered_with_an_abstract_class_stays_and_goes_on(worker: Process) -> None:
+    """Though nothing else in the worker refers to the registered class."""
+    scope = script("class Shape(abc.ABC): pass\nclass Other: pass\nShape.register(Other)", abc=abc)
+    shape = worker.load(dumps(scope["Shape"]))
+    gc.collect()
+    third = Process()
+    onward = third.load(worker.dumps(shape))
+    assert issubclass(third.load(dumps(scope["Other"])), onward)
+
+
 KINDS = """
 class Color(enum.Enum):
     RED = 1

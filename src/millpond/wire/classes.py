@@ -56,7 +56,7 @@ def bring_up_to_date(kind: type, recipe: tuple[Callable[..., None], tuple[dict[s
     before = _received[kind]
     if before is not None and not is_from_home:
         return
-    marks = {name: mark_of(value) if type(value) in _DATA else None for name, value in attributes.items()}
+    marks = {name: _mark(name, value) for name, value in attributes.items()}
     if before is None:
         set_up(kind, (attributes, slots))
     else:
@@ -65,6 +65,13 @@ def bring_up_to_date(kind: type, recipe: tuple[Callable[..., None], tuple[dict[s
         for name in before.keys() - marks.keys() & vars(kind).keys():
             delattr(kind, name)
     _received[kind] = marks
+
+
+def _mark(name: str, value: Any) -> Any:
+    """What tells whether the value changed; `None` where nothing does."""
+    if name == "_abc_impl":
+        return value  # the classes registered, to which an abstract class refers weakly: they stay as long as it does
+    return mark_of(value) if type(value) in _DATA else None
 
 
 def _made_in_silence(

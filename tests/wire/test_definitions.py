@@ -96,6 +96,14 @@ def test_objects_with_code_of_their_own_are_no_data(monkeypatch: pytest.MonkeyPa
     assert program.look().keys() == {"Spy", "f"}
 
 
+def test_loggers_patterns_and_paths_are_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts have them beside their functions."""
+    imports = "import datetime, decimal, logging, pathlib, re\n"
+    data = "a, b, c = logging.getLogger('a'), re.compile('b'), pathlib.Path('c')\n"
+    more = "d, e = datetime.timedelta(1), decimal.Decimal(1)\ndef f(): return a, b, c, d, e"
+    assert Program(monkeypatch, imports + data + more).look().keys() == {"a", "b", "c", "d", "e", "f"}
+
+
 def test_the_pool_that_looked_last_has_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks from many threads leave what the program defines now, and each thread's look what it saw at least."""
     program = Program(monkeypatch, "def f0(): pass")

@@ -22,6 +22,7 @@ class Item:
     next: "Item | None"
     def __init__(self, n): self.n = n
     def scaled(self): return scaled(self.n)
+    class Part: pass
 def sq(x): return x * x
 def scaled(x): return x * SCALE
 def indirectly(x): return [sq(y) for y in (x,)][0]
@@ -58,6 +59,7 @@ def test_pickle_and_type_hints_find_what_they_look_for(monkeypatch: pytest.Monke
     with Program(monkeypatch, SCRIPT).worker() as main:
         assert pickle.loads(pickle.dumps(main.Item(3))).n == 3
         assert pickle.loads(pickle.dumps(main.sq)) is main.sq
+        assert type(pickle.loads(pickle.dumps(main.Item.Part()))) is main.Item.Part
         assert typing.get_type_hints(main.Item)["next"] == main.Item | None
 
 

@@ -29,6 +29,8 @@ def by_value(kind: type, reduced: Any) -> Any:
     if not isinstance(reduced, tuple) or len(reduced) != 6:
         return reduced
     make, arguments, state, items, pairs, set_up = reduced
+    if kind.__qualname__ != kind.__name__:  # which cloudpickle leaves behind: pickle looks for a nested class by it
+        state = (state[0] | {"__qualname__": kind.__qualname__}, state[1])
     return find_or_make, (make, arguments), (set_up, state, kind not in _received), items, pairs, bring_up_to_date
 
 

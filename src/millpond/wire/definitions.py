@@ -29,6 +29,8 @@ _Snapshot = tuple[int, _Known, _Known, _Known]
 _GONE = object()
 _FUNCTIONS = (types.FunctionType, type(functools.lru_cache(len)))
 _PLAIN = (int, float, complex, bool, str, bytes, type(None), list, dict, set, tuple, frozenset)
+# Modules of types whose objects are data as well, and common in scripts.
+_DATA_MODULES = ("datetime", "decimal", "fractions", "logging", "pathlib", "pathlib._local", "re", "uuid")
 _lock = threading.RLock()  # held while entries are made, which runs code of the program's
 
 
@@ -130,7 +132,7 @@ class _Watch:
         if type(value) is types.ModuleType:
             return MODULE + value.__name__.encode()
         is_plain = type(value) in _PLAIN
-        if not (is_plain or _is_definition(value) or _is_imported(value)):
+        if not (is_plain or type(value).__module__ in _DATA_MODULES or _is_definition(value) or _is_imported(value)):
             return None
         from millpond.wire.entries import made_entry
 

@@ -71,11 +71,11 @@ class OverlappedNamespace(Namespace):
             call = self._caller()
             if call in self._copies:
                 return False
-            others = [is_settled for user, is_settled in self._users.items() if user != call]
-            if others and not (all(others) and self._are_in_place(arrived)):
-                return False
+            for user, is_settled in self._users.items():
+                if user != call and not (is_settled and self._are_in_place(arrived)):
+                    return False
             self._users[call] = True
-            return super().renew(arrived)
+            return arrived.version == self.version or super().renew(arrived)
 
     def _are_in_place(self, arrived: Arrived) -> bool:
         return arrived.version == self.version or all(
@@ -92,7 +92,7 @@ class OverlappedNamespace(Namespace):
             copy = self._copies.pop(call, None)
             if copy is not None:
                 copy.give_back(self)
-            if not self._users:
+            if self._defined and not self._users:
                 super().receive(self._defined)
                 self._defined.clear()
 

@@ -183,8 +183,9 @@ def test_after_shutdown_nothing_is_taken_and_everything_was_finished(executor_of
     executor.shutdown()
     assert all(future.done() for future in pending)
     assert [future.result() for future in pending] == [number * number for number in range(50)]
-    with pytest.raises(RuntimeError, match="after shutdown"):
-        executor.submit(square, 1)
+    for argument in (1, threading.Lock()):  # whether it could be sent or not
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            executor.submit(square, argument)
     with pytest.raises(RuntimeError, match="after shutdown"):
         executor.map(square, [1])
     executor.shutdown()

@@ -107,18 +107,19 @@ class Executor(futures.Executor):
         told by the future.
         """
         future: CallFuture[T] = CallFuture()
-        desk = self._pool.desk
+        call: Call | None = None
         try:
-            call = desk.function_call(fn, args, kwargs, DEFAULT, future)
+            call = self._pool.desk.function_call(fn, args, kwargs, DEFAULT, future)
+            call.own_payload()
         except PoolError as error:
             future.set_exception(error)
-            return future
-        call.own_payload()
         with self._lock:
             if self._broken is not None:
                 raise as_standard(copy(self._broken))
             if self._is_shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
+            if call is None:
+                return future
             thread = self._thread or self._start()
             future.call, future.withdraw = call, self._withdraw
             thread.post(self._place, call)

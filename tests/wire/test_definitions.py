@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 
 import pytest
@@ -122,3 +124,23 @@ def test_the_pool_that_looked_last_has_the_newest(monkeypatch: pytest.MonkeyPatc
         thread.join()
     assert not missing
     assert len(program.definitions.newest) == 81
+
+
+def test_a_forked_child_can_look_whatever_the_program_did_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that was pickling when the program forked is not in the child, and keeps nobody there waiting."""
+    source = "class Slow:\n    def __reduce__(self): begun.set(); go.wait(20); return int, ()\ndef f(x=Slow()): pass"
+    program = Program(monkeypatch, "")
+    begun, go = threading.Event(), threading.Event()
+    program.scope.update(begun=begun, go=go)
+    program.run(source)
+    thread = threading.Thread(target=program.look)
+    thread.start()
+    assert begun.wait(20)
+    child = os.fork()
+    if child == 0:
+        go.set()
+        signal.alarm(10)
+        os._exit(0 if program.look() else 1)
+    go.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0

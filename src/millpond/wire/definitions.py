@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import marshal
+import os
 import threading
 import types
 from collections.abc import Callable, Iterable
@@ -32,6 +33,7 @@ _PLAIN = (int, float, complex, bool, str, bytes, type(None), list, dict, set, tu
 # Modules of types whose objects are data as well, and common in scripts.
 _DATA_MODULES = ("datetime", "decimal", "fractions", "logging", "pathlib", "pathlib._local", "re", "uuid")
 _lock = threading.RLock()  # held while entries are made, which runs code of the program's
+os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 class Definitions:

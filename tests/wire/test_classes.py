@@ -260,6 +260,7 @@ def test_all_kinds_of_classes_arrive_whole_and_come_back(worker: Process) -> Non
         assert there["Pair"](1) == (1, "r")
         assert there["Slotted"](1) == there["Slotted"](1, [])
         assert weakref.ref(there["Slotted"](1)) is not None
+        assert not hasattr(there["Slotted"](1), "__dict__")
         assert there["Frozen"](1) < there["Frozen"](2)
         assert (there["IntBox"](5).item, there["IntBox"](5).inner()) == (5, 3)
         assert there["Node"]().again() is there["Node"] is there["Node"].itself

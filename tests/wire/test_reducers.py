@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 import types
+import typing
 import weakref
 from concurrent.futures import Future
 from typing import Any
@@ -239,6 +240,22 @@ def test_a_future_is_refused() -> None:
     future: Future[int] = Future()
     with pytest.raises(TypeError, match="cannot pickle 'Future' object"):
         dumps(lambda: future)
+
+
+def test_what_types_are_written_with_travels(worker: Process) -> None:
+    """`NewType`, `ParamSpec` and `TypeVarTuple` of a script, each the same one each time."""
+    source = "Id = NewType('Id', int)\nP, Ts = ParamSpec('P'), TypeVarTuple('Ts')\ndef get(): return Id, P, Ts"
+    names = {"NewType": typing.NewType, "ParamSpec": typing.ParamSpec, "TypeVarTuple": typing.TypeVarTuple}
+    scope = script(source, **names)
+    new_type, *parameters = there = worker.load(dumps(scope["get"]))()
+    assert (new_type(3), new_type.__supertype__, new_type.__module__) == (3, int, "__main__")
+    assert [made.__name__ for made in parameters] == ["P", "Ts"]
+    assert worker.load(dumps(scope["get"]))() == there != scope["get"]()
+    assert pickle.loads(worker.dumps(lambda: there))() == scope["get"]()
+    assert pickle.loads(dumps([IMPORTED, lambda: 1]))[0] is IMPORTED
+
+
+IMPORTED = typing.NewType("IMPORTED", int)
 
 
 def test_tracebacks_have_their_source_lines(worker: Process) -> None:

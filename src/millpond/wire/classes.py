@@ -18,6 +18,7 @@ from cloudpickle import cloudpickle
 from millpond.wire.mainglobals import mark_of
 
 _DATA = (int, float, complex, bool, str, bytes, type(None), list, dict, set, tuple, frozenset)
+_NAMES = (str, tuple, list, dict)
 
 # Classes that came from elsewhere: what tells of each attribute whether the home changed it since. `None` while a class
 # is still without attributes, and for ever if what brings them fails.
@@ -31,6 +32,10 @@ def by_value(kind: type, reduced: Any) -> Any:
     make, arguments, state, items, pairs, set_up = reduced
     if kind.__qualname__ != kind.__name__:  # which cloudpickle leaves behind: pickle looks for a nested class by it
         state = (state[0] | {"__qualname__": kind.__qualname__}, state[1])
+    slots = vars(kind).get("__slots__")
+    # They cannot be given to a class that is there. `typing.NamedTuple` gives its own.
+    if make is cloudpickle._make_skeleton_class and isinstance(slots, _NAMES) and not issubclass(kind, tuple):
+        arguments[3]["__slots__"] = slots
     return find_or_make, (make, arguments), (set_up, state, kind not in _received), items, pairs, bring_up_to_date
 
 

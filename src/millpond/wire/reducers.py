@@ -12,6 +12,7 @@ import gc
 import sys
 import threading
 import types
+import typing
 import uuid
 import weakref
 from collections.abc import Callable
@@ -127,6 +128,19 @@ def fill_cache(cache: Any, attributes: dict[str, Any]) -> None:
         vars(cache).update(attributes)
 
 
+def _reduce_new_type(made: typing.NewType) -> Any:
+    if cloudpickle._lookup_module_and_qualname(made, made.__name__) and not has_no_place(made):
+        return made.__name__  # by name
+    made_of = cloudpickle._get_or_create_tracker_id(made), typing.NewType, made.__name__, made.__supertype__
+    return the_same, made_of, vars(made)
+
+
+def _reduce_parameters(made: Any) -> Any:
+    if cloudpickle._lookup_module_and_qualname(made, made.__name__) and not has_no_place(made):
+        return made.__name__  # by name
+    return the_same, (cloudpickle._get_or_create_tracker_id(made), type(made), made.__name__)
+
+
 def _reduce_weak_dictionary(weak: Any) -> Any:
     return type(weak), (), list(weak.items()), None, None, fill_dictionary
 
@@ -170,6 +184,9 @@ REDUCERS: dict[type, Callable[[Any], Any]] = {
     threading.Condition: _reduce_condition,
     contextvars.ContextVar: _reduce_variable,
     functools._lru_cache_wrapper: _reduce_cache,
+    typing.NewType: _reduce_new_type,
+    typing.ParamSpec: _reduce_parameters,
+    typing.TypeVarTuple: _reduce_parameters,
     weakref.WeakKeyDictionary: _reduce_weak_dictionary,
     weakref.WeakValueDictionary: _reduce_weak_dictionary,
     weakref.WeakSet: _reduce_weak_set,

@@ -50,6 +50,31 @@ def worker() -> Process:
     return Process()
 
 
+SLOTS = """
+class Slim:
+    __slots__ = ("a", "__b")
+    def __init__(self): self.a, self.__b = 1, 2
+    def sum(self): return self.a + self.__b
+class Text(str):
+    __slots__ = ("mark",)
+class Child(Slim):
+    __slots__ = ()
+"""
+
+
+def test_an_instance_with_slots_arrives_and_comes_back(worker: Process) -> None:
+    """Its class has the slots elsewhere as well: both ends set the same kind of state."""
+    scope = script(SLOTS)
+    text = scope["Text"]("t")
+    text.mark = 5
+    for value in (scope["Slim"](), scope["Child"](), text):
+        arrived = worker.load(dumps(value))
+        assert not hasattr(arrived, "__dict__")
+        back = pickle.loads(worker.dumps(arrived))
+        assert type(back) is type(value)
+        assert back.mark == 5 if value is text else back.sum() == arrived.sum() == 3
+
+
 def test_a_class_made_at_run_time_keeps_what_its_metaclass_set(worker: Process) -> None:
     """Data alone, no methods: nothing of it is taken for a complete class."""
     made = Meta("Made", (Model,), {"fields": {"question": str}, "__doc__": None})

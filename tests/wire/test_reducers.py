@@ -249,7 +249,7 @@ def test_what_types_are_written_with_travels(worker: Process) -> None:
     scope = script(source, **names)
     new_type, *parameters = there = worker.load(dumps(scope["get"]))()
     assert (new_type(3), new_type.__supertype__, new_type.__module__) == (3, int, "__main__")
-    assert [made.__name__ for made in parameters] == ["P", "Ts"]
+    assert [(made.__name__, made.__module__) for made in parameters] == [("P", "__main__"), ("Ts", "__main__")]
     assert worker.load(dumps(scope["get"]))() == there != scope["get"]()
     assert pickle.loads(worker.dumps(lambda: there))() == scope["get"]()
     assert pickle.loads(dumps([IMPORTED, lambda: 1]))[0] is IMPORTED

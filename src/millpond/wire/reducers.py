@@ -138,7 +138,8 @@ def _reduce_new_type(made: typing.NewType) -> Any:
 def _reduce_parameters(made: Any) -> Any:
     if cloudpickle._lookup_module_and_qualname(made, made.__name__) and not has_no_place(made):
         return made.__name__  # by name
-    return the_same, (cloudpickle._get_or_create_tracker_id(made), type(made), made.__name__)
+    made_of = cloudpickle._get_or_create_tracker_id(made), type(made), made.__name__
+    return the_same, made_of, (None, {"__module__": made.__module__})
 
 
 def _reduce_weak_dictionary(weak: Any) -> Any:

@@ -234,6 +234,24 @@ class Slotted:
         self.a = 1
 
 
+class Slots2(Slotted):
+    __slots__ = ()
+
+    def __init__(self):
+        super().__init__()
+        self.b = 2
+
+
+class Private:
+    __slots__ = ("__a",)
+
+    def __init__(self):
+        self.__a = 3
+
+    def get(self):
+        return self.__a
+
+
 class Typed:
     def __set_name__(self, owner, name):
         self.name = "_" + name
@@ -284,6 +302,8 @@ def after_setting(it):
 
 
 kind("slots", Slotted, lambda it: (it.a, hasattr(it, "b"), hasattr(it, "__dict__"), type(it).__slots__))
+kind("slots of a base", Slots2, lambda it: (it.a, it.b))
+kind("private slot", Private, lambda it: it.get())
 kind("descriptor", described, lambda it: (it.size, it.other, type(it).size.name))
 kind("property, class method, static method", Proper, after_setting)
 

@@ -21,7 +21,7 @@ from millpond.wire.classes import by_value
 from millpond.wire.descriptors import Lease
 from millpond.wire.functions import global_names, is_self_contained
 from millpond.wire.importable import has_no_place
-from millpond.wire.reducers import LOCKS, REDUCERS, reduce_otherwise
+from millpond.wire.reducers import LOCKS, REDUCERS, more_than_data, reduce_otherwise
 from millpond.wire.refusal import Nowhere, check_nothing_shared, tell_where
 
 PROTOCOL = 5
@@ -41,6 +41,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         super().__init__(file, **given)
         self._lease = lease
         self._shared = sharing.classes()
+        self._refused = more_than_data()
         self.values: dict[str, Any] = {}  # of the globals that functions of `__main__` use
         self._places = [_Call(mainglobals.place, is_method) for is_method in (False, True)]
 
@@ -58,7 +59,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
             return shared
         if type(value) in LOCKS:
             self.has_locks = True
-        return reduce_otherwise(value)
+        return reduce_otherwise(value, self._refused)
 
     def dump(self, value: Any, values: Any = None) -> None:
         """Pickle the value, and then what is to be set at the other end; what refuses it says where in it that is.

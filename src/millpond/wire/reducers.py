@@ -41,14 +41,18 @@ _MORE_THAN_DATA = (
 )
 
 
-def reduce_otherwise(value: Any) -> Any:
-    """What the table cannot say, because it holds for subclasses too."""
+def more_than_data() -> tuple[type, ...]:
+    """The classes of which that is true, as far as they are loaded."""
+    loaded = [getattr(sys.modules.get(module), name, None) for module, name in _MORE_THAN_DATA]
+    return tuple(kind for kind in loaded if kind is not None)
+
+
+def reduce_otherwise(value: Any, refused: tuple[type, ...]) -> Any:
+    """What the table cannot say, because it holds for subclasses too; `refused` are those that are more than data."""
     if isinstance(value, threading.local):
         return _reduce_local(value)
-    for module, name in _MORE_THAN_DATA:
-        kind = getattr(sys.modules.get(module), name, None)
-        if kind is not None and isinstance(value, kind):
-            raise TypeError(f"cannot pickle {type(value).__name__!r} object")
+    if isinstance(value, refused):
+        raise TypeError(f"cannot pickle {type(value).__name__!r} object")
     return NotImplemented
 
 

@@ -24,7 +24,7 @@ def answers(kinds: dict[str, Kind]) -> dict[str, Answers]:
     streams = {name: _stream(kind) for name, kind in kinds.items()}
     sent = pickle.dumps({name: stream for name, stream in streams.items() if isinstance(stream, bytes)})
     ended = subprocess.run(
-        [sys.executable, __file__, *_libraries()], input=sent, stdout=subprocess.PIPE, check=True, timeout=60
+        [sys.executable, __file__, *libraries()], input=sent, stdout=subprocess.PIPE, check=True, timeout=60
     )
     came = pickle.loads(ended.stdout)
     there = {name: came[name][0] if name in came else str(stream) for name, stream in streams.items()}
@@ -32,7 +32,8 @@ def answers(kinds: dict[str, Kind]) -> dict[str, Answers]:
     return {"there": there, "back": back}
 
 
-def _libraries() -> list[str]:
+def libraries() -> list[str]:
+    """What is slow to import, of what this process has imported."""
     return [
         name for name in ("pydantic", "pandas", "sklearn.linear_model", "scipy.sparse", "dspy") if name in sys.modules
     ]

@@ -1,8 +1,8 @@
 """Lets each kind of a list travel in every way, as a script that defines them all, and prints what its probes said.
 
 Run as `__main__`: `program.py WAY FILE...`, where a way is `plain`, `stock-fork`, `stock-spawn`, `fork`, `spawn` or
-`brief`, which is `fork` with fewer pools. It prints JSON: for each journey and kind what the probe answered, or how it
-failed.
+`brief`, which is `fork` with fewer pools, and with what is slow to import in their image. It prints JSON: for each
+journey and kind what the probe answered, or how it failed.
 """
 
 from __future__ import annotations
@@ -81,11 +81,13 @@ def here() -> Answers:
 
 async def journeys(way: str, folder: Path) -> dict[str, Answers]:
     told: dict[str, Answers] = {"here": here()}
-    start_method = "fork" if way == "brief" else way
-    await awake(told, start_method=start_method)
+    settings: dict[str, Any] = {"start_method": way}
+    if way == "brief":
+        settings = {"preload": fresh_interpreter.libraries()}
+    await awake(told, **settings)
     if way != "brief":
-        await asleep(told, "memory", start_method=start_method)
-    await asleep(told, "SQLite", start_method=start_method, session_store=str(folder / "sessions.db"))
+        await asleep(told, "memory", **settings)
+    await asleep(told, "SQLite", session_store=str(folder / "sessions.db"), **settings)
     return told
 
 

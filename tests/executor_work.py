@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import pickle
@@ -85,6 +86,11 @@ def fail_after_setting_up_logging(path):
 
 def ignore_termination():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def fail_and_tell_at_the_end(path):
+    atexit.register(lambda: (time.sleep(0.2), Path(path).write_text("told")))
+    fail("no licence for this machine")
 
 
 class Gate:

@@ -13,7 +13,18 @@ import pytest
 
 import millpond
 from millpond.settings import Settings
-from tests.executor_work import WAIT_S, Gate, die, initialize, pid_of, power, square, square_or_die, stay
+from tests.executor_work import (
+    WAIT_S,
+    Gate,
+    die,
+    fail_and_tell_at_the_end,
+    initialize,
+    pid_of,
+    power,
+    square,
+    square_or_die,
+    stay,
+)
 
 
 @pytest.fixture
@@ -106,6 +117,14 @@ def test_a_shut_down_executor_lets_go_of_its_initargs(tmp_path):
     executor.shutdown()
     del given
     assert kept() is None
+
+
+def test_a_worker_whose_initializer_fails_ends_in_its_own_time(tmp_path):
+    """What it has to deliver at its end, the log of the failure above all, is there when the executor breaks."""
+    told = tmp_path / "told"
+    with millpond.Executor(1, initializer=fail_and_tell_at_the_end, initargs=(told,)) as executor:
+        assert isinstance(executor.submit(square, 3).exception(WAIT_S), futures.BrokenExecutor)
+        assert told.read_text() == "told"
 
 
 def test_with_spawn_workers_are_started_as_calls_need_them(gate):

@@ -56,8 +56,12 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
 
 
 def _has_failed(machine: Machine, floor: int, enough: int) -> bool:
-    """Starts fail, and either all have to succeed or no other is on its way."""
-    return bool(machine.failure) and (enough == floor or not machine.starting)
+    """Starts fail, and either all have to succeed or no other is on its way.
+
+    One that said so is let die by itself: it may have a log to deliver still.
+    """
+    has_failed = bool(machine.failure) and bool(machine.sizing.fails or machine.outage.why)
+    return has_failed and (enough == floor or not machine.starting)
 
 
 async def bring_down(driver: Driver, drain_s: float, failure: str = "") -> None:

@@ -96,7 +96,7 @@ def test_35_what_travels_arrives_equal(way, lists, count):
 
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
 def test_35_what_cannot_travel_is_refused(start_method):
-    """It never arrives as something else."""
+    """It never arrives as something else, and the caller is told where in the arguments it is."""
     arrived = [
         (kind, journey, said)
         for journey, told in journeys(start_method).items()
@@ -104,6 +104,9 @@ def test_35_what_cannot_travel_is_refused(start_method):
         if kind not in report("plain")["here"] and not failed(said)
     ]
     assert arrived == []
+    told = journeys(start_method)["argument of an operation"]
+    refused = {kind: said for kind, said in told.items() if kind not in report("plain")["here"]}
+    assert [said for said in refused.values() if "(at args[1]" not in said] == []
 
 
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])

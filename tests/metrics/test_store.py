@@ -106,6 +106,18 @@ def test_what_is_too_old_goes(make):
     assert len(read(later, 60)) == 1
 
 
+def test_what_comes_at_once_costs_no_more_history_than_it_takes_room(make):
+    """However many slots waited for the writer, and are written together."""
+    store = make(most_bytes=LEAST_BYTES)
+    for first in (0, 900):
+        with store._wakes:  # which the writer needs
+            for n in range(first, first + 900):
+                store.put(60, at(WALL + n))
+        assert store.settle()
+    assert 0.5 * LEAST_BYTES < store.stored_bytes <= LEAST_BYTES
+    assert read(store)[-1].wall == WALL + 1_799
+
+
 def test_the_file_stays_within_its_bound_and_the_newest_stays(make, tmp_path):
     """The oldest tenth goes when it is full."""
     store = make(most_bytes=LEAST_BYTES)

@@ -282,7 +282,7 @@ def _shrink(connection: sqlite3.Connection, most_bytes: int) -> int:
         ).fetchone()[0]
         with connection:
             connection.execute("DELETE FROM slots WHERE wall <= ?", (edge,))
-        connection.execute("PRAGMA incremental_vacuum").fetchall()
+        connection.executescript("PRAGMA incremental_vacuum")  # to its end; `execute` frees one page
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return size
 

@@ -82,7 +82,7 @@ async def test_a_best_effort_failure_is_seen_and_can_be_healed(near_site):
         report = await pool.warm()
         assert (report.warm, report.success_share) == ((1,), 1.0)
         assert pool.statistics().state == "ready"
-        assert health_notes(pool) == ""
+        assert "not fully warm" not in health_notes(pool)
         assert pool.statistics().starts == 1
 
 

@@ -21,10 +21,9 @@ from millpond.wire.classes import by_value
 from millpond.wire.descriptors import Lease
 from millpond.wire.functions import global_names, is_self_contained
 from millpond.wire.importable import has_no_place
+from millpond.wire.pickling import PROTOCOL
 from millpond.wire.reducers import LOCKS, REDUCERS, more_than_data, reduce_otherwise
 from millpond.wire.refusal import Nowhere, check_nothing_shared, tell_where
-
-PROTOCOL = 5
 
 
 class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -43,7 +42,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._shared = sharing.classes()
         self._refused = more_than_data()
         self.values: dict[str, Any] = {}  # of the globals that functions of `__main__` use
-        self._places = [_Call(mainglobals.place, is_method) for is_method in (False, True)]
+        self._places = [Call(mainglobals.place, is_method) for is_method in (False, True)]
 
     def reducer_override(self, value: Any) -> Any:
         """What cloudpickle does, with the changes above."""
@@ -69,7 +68,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._submitted = value
         whole = value if values is None else (value, values)
         try:
-            super().dump(_Call(mainglobals.complete, whole, self.values))
+            super().dump(Call(mainglobals.complete, whole, self.values))
         except Exception as error:
             tell_where(error, value, ByValuePickler(Nowhere(), lease=Lease(), protocol=PROTOCOL))
             raise
@@ -92,7 +91,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         return make, arguments, (set_up, (attributes, slots)), items, pairs, mainglobals.set_up
 
 
-class _Call(dict[str, Any]):
+class Call(dict[str, Any]):
     """Pickled as a call of a function that the other end has; what is a dictionary can stand for globals."""
 
     def __init__(self, *call: Any) -> None:

@@ -15,9 +15,8 @@ from typing import Any
 
 from cloudpickle import cloudpickle
 
-from millpond.wire.mainglobals import mark_of
+from millpond.wire.mainglobals import PLAIN, mark_of
 
-_DATA = (int, float, complex, bool, str, bytes, type(None), list, dict, set, tuple, frozenset)
 _NAMES = (str, tuple, list, dict)
 
 # Classes that came from elsewhere: what tells of each attribute whether the home changed it since. `None` while a class
@@ -78,7 +77,7 @@ def _mark(name: str, value: Any) -> Any:
     """What tells whether the value changed; `None` where nothing does."""
     if name == "_abc_impl":
         return value  # the classes registered, to which an abstract class refers weakly: they stay as long as it does
-    return mark_of(value) if type(value) in _DATA else None
+    return mark_of(value) if type(value) in PLAIN else None
 
 
 def _made_in_silence(

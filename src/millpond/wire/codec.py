@@ -303,9 +303,9 @@ class PickleCodec:
         except BaseException as error:
             refuse("this value cannot be pickled", error)
         stream, buffers = gather(parts, self._threshold)
-        if lease:
-            return Frozen([stream], buffers, lease)
-        return Frozen([stream], buffers) if buffers or len(stream) > self._threshold else stream
+        if lease or buffers or len(stream) > self._threshold:
+            return Frozen([stream], buffers, lease or None)
+        return stream
 
 
 def make_codec(name: str, threshold: int, definitions: Definitions | None = None) -> Codec:

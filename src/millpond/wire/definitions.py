@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from operator import is_, itemgetter
 from typing import Any
 
+from millpond.wire.mainglobals import PLAIN
 from millpond.wire.mainmodule import MODULE, namespace
 
 LARGEST_BYTES = 256 * 1024  # of one entry, which has to fit into a frame whatever `max_payload` is
@@ -29,7 +30,6 @@ _Snapshot = tuple[int, _Known, _Known, _Known]
 
 _GONE = object()
 _FUNCTIONS = (types.FunctionType, type(functools.lru_cache(len)))
-_PLAIN = (int, float, complex, bool, str, bytes, type(None), list, dict, set, tuple, frozenset)
 # Modules of types whose objects are data as well, and common in scripts.
 _DATA_MODULES = ("datetime", "decimal", "fractions", "logging", "pathlib", "pathlib._local", "re", "uuid")
 _lock = threading.RLock()  # held while entries are made, which runs code of the program's
@@ -133,7 +133,7 @@ class _Watch:
         """The value as `mainmodule.define` takes it, or `None`."""
         if type(value) is types.ModuleType:
             return MODULE + value.__name__.encode()
-        is_plain = type(value) in _PLAIN
+        is_plain = type(value) in PLAIN
         if not (is_plain or type(value).__module__ in _DATA_MODULES or _is_definition(value) or _is_imported(value)):
             return None
         from millpond.wire.entries import made_entry

@@ -12,19 +12,13 @@ from typing import Any
 
 import cloudpickle
 
-from millpond.wire.byvalue import PROTOCOL, ByValuePickler
+from millpond.wire.byvalue import ByValuePickler, Call
 from millpond.wire.descriptors import Lease
 from millpond.wire.mainmodule import namespace
+from millpond.wire.pickling import PROTOCOL
 
 _WORDS = re.compile(r"\w+")
 _WRITTEN = ("builtins", "typing", "types")  # modules of the kinds of annotations that may contain text
-
-
-class _Namespace(dict[str, Any]):
-    """Stands for the globals of `__main__` in a pickle."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return namespace, ()
 
 
 class _Bounded(io.BytesIO):
@@ -55,7 +49,7 @@ class _EntryPickler(ByValuePickler):
         if type(value) is not types.FunctionType or value.__globals__ is not self._scope:
             return super().reducer_override(value)
         self.mentioned |= _names_of(value.__code__) | _names_in(value.__annotations__)
-        self.globals_ref[id(self._scope)] = _Namespace()
+        self.globals_ref[id(self._scope)] = Call(namespace)
         make, arguments, (attributes, slots), *rest = self._dynamic_function_reduce(value)
         slots |= {"__globals__": {}, "_cloudpickle_submodules": []}
         return make, arguments, (attributes, slots), *rest
@@ -65,7 +59,7 @@ def made_entry(value: Any, scope: dict[str, Any], most_bytes: int) -> tuple[byte
     """The pickle and the names it may mention; raises what pickling raises, and `ValueError` if it is too large."""
     file = _Bounded(most_bytes)
     pickler = _EntryPickler(file, scope)
-    cloudpickle.Pickler.dump(pickler, value)  # nobody asks where in it something refuses to be pickled
+    pickler.dump(value)
     if pickler.lease:
         raise ValueError("this refers to descriptors, which may be taken once")
     return file.getvalue(), pickler.mentioned

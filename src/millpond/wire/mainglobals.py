@@ -131,7 +131,7 @@ def mark_of(value: Any) -> Any:
     """What is equal for equal values and does not change with them; where that cannot be told, equal to nothing."""
     if is_of_main(value) and not value.__closure__ and not value.__dict__:
         return _mark_of_parts(value.__code__, value.__defaults__, value.__kwdefaults__)
-    if type(value) in _PICKLED:
+    if type(value) in PLAIN:
         try:
             return ("pickle", sharing.dumps(value))  # tells 1 from True, and -0.0 from 0.0
         except Exception:  # it holds something that does not pickle: taken to have changed
@@ -144,5 +144,5 @@ def _mark_of_parts(code: types.CodeType, defaults: Any, keywords: Any) -> Any:
 
 
 _BY_IDENTITY = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type)
-_PICKLED = (int, float, complex, bool, str, bytes, type(None), list, dict, set, tuple, frozenset)
+PLAIN = (int, float, complex, bool, str, bytes, type(None), list, dict, set, tuple, frozenset)
 ABSENT = mark_of(MISSING)

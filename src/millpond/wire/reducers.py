@@ -147,19 +147,14 @@ def _reduce_parameters(made: Any) -> Any:
 
 
 def _reduce_weak_dictionary(weak: Any) -> Any:
-    return type(weak), (), list(weak.items()), None, None, fill_dictionary
+    return type(weak), (), list(weak.items()), None, None, fill_weak
 
 
 def _reduce_weak_set(weak: weakref.WeakSet[Any]) -> Any:
-    return type(weak), (), list(weak), None, None, fill_set
+    return type(weak), (), list(weak), None, None, fill_weak
 
 
-def fill_dictionary(weak: Any, items: list[tuple[Any, Any]]) -> None:
-    """Those stay to which something else refers as well."""
-    weak.update(items)
-
-
-def fill_set(weak: weakref.WeakSet[Any], items: list[Any]) -> None:
+def fill_weak(weak: Any, items: list[Any]) -> None:
     """Those stay to which something else refers as well."""
     weak.update(items)
 

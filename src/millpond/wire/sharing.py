@@ -18,11 +18,11 @@ from typing import Any
 
 from millpond.wire.descriptors import Handle, Lease
 from millpond.wire.onimport import when_imported
+from millpond.wire.pickling import PROTOCOL
 
 Reduce = Callable[[Any], Any]
 Table = dict[type, Reduce]
 
-_PROTOCOL = 5
 _REDUCTION = "multiprocessing.reduction"
 _REDUCERS = frozenset(f"multiprocessing.{name}" for name in ("connection", "heap", "sharedctypes"))
 # Classes whose objects, and those of classes made from them, are pickled only while a process is being started.
@@ -126,9 +126,9 @@ def dumps(value: Any) -> bytes:
     """As `pickle.dumps`, but raises `ToBeShared` for what is shared."""
     known = table()
     if known is None:
-        return pickle.dumps(value, _PROTOCOL)
+        return pickle.dumps(value, PROTOCOL)
     file = io.BytesIO()
-    pickler = pickle.Pickler(file, _PROTOCOL)
+    pickler = pickle.Pickler(file, PROTOCOL)
     pickler.dispatch_table = known
     pickler.dump(value)
     return file.getvalue()
@@ -179,7 +179,7 @@ def _as_at_a_start(reduce: Reduce | None, value: Any, lease: Lease) -> Any:
     before = context.get_spawning_popen()
     context.set_spawning_popen(_Start(lease))
     try:
-        made = value.__reduce_ex__(_PROTOCOL) if reduce is None else reduce(value)
+        made = value.__reduce_ex__(PROTOCOL) if reduce is None else reduce(value)
     finally:
         context.set_spawning_popen(before)
     return (_arena, made[1]) if made[0].__name__ == "rebuild_arena" else made
@@ -209,7 +209,7 @@ def _is_shared(value: Any) -> bool:
 def _refuse(value: Any) -> Any:
     """The reducer of what is shared in a plain pickler's table."""
     if not _is_shared(value):
-        return value.__reduce_ex__(_PROTOCOL)
+        return value.__reduce_ex__(PROTOCOL)
     raise ToBeShared(f"{type(value).__name__} is shared")
 
 

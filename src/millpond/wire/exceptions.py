@@ -8,6 +8,7 @@ trusts its workers as the standard pool does, unpickles.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -126,15 +127,8 @@ def restored(came: Carried, codec_name: str) -> BaseException | None:
     carried = came.carried
     if codec_name != "pickle" or not carried or len(carried) > CARRIED_LIMIT:
         return None
-    try:
-        error = thaw_exception(carried)
-        return None if issubclass(type(error), _NEVER_CARRIED) else error
-    except KeyboardInterrupt as interrupt:
-        if is_from_signal(interrupt):
-            raise
-        return None
-    except BaseException:
-        return None
+    error = _made(partial(thaw_exception, carried))
+    return None if issubclass(type(error), _NEVER_CARRIED) else error
 
 
 def as_raised(error: BaseException) -> BaseException:
@@ -199,15 +193,18 @@ def _is_made_by_itself(error: BaseException) -> bool:
 
 def _unpickled(pickled: bytes | None) -> BaseException | None:
     """The exception, or `None` where that fails or would import a module."""
+    error = _made(lambda: None if not pickled or needs_import(pickled) else pickle.loads(pickled))
+    is_raisable = issubclass(type(error), BaseException) and not issubclass(type(error), _NEVER_CARRIED)
+    return error if is_raisable else None
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    """What is made, or `None` if that fails: an exception's own code may raise anything, but true interrupts pass."""
     try:
-        if not pickled or needs_import(pickled):
-            return None
-        error = pickle.loads(pickled)
+        return make()
     except KeyboardInterrupt as interrupt:
         if is_from_signal(interrupt):
             raise
-        return None
     except BaseException:
-        return None
-    is_raisable = issubclass(type(error), BaseException) and not issubclass(type(error), _NEVER_CARRIED)
-    return error if is_raisable else None
+        pass
+    return None

@@ -29,7 +29,7 @@ from millpond.seams import FUNCTION, NO_OPERATION, HandlerFacts, TraceSource
 from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, nearest
 from millpond.wire import errands
 from millpond.wire.codec import Codec, CodecError
-from millpond.wire.functions import freeze_function, function_name
+from millpond.wire.functions import NAMED, freeze_function, function_name
 from millpond.wire.sharing import reusable
 
 if TYPE_CHECKING:
@@ -181,9 +181,11 @@ class Desk:
                 f"{type(function).__name__!r} object is not callable"
             )
         try:
-            blob = self._frozen(function)
+            blob = freeze_function(function)
         except CodecError as error:
             raise BadArgument(f"{function_name(function)} cannot be sent to a worker: {error}") from error
+        if blob[0] != NAMED:
+            self._look_at_main(blob)
         operation = self._machine.function(function_name(function))
         if options.session is not None and self._machine.state == OPENING:
             return self._early(
@@ -207,18 +209,19 @@ class Desk:
             if warmup.kind == "imports":
                 args = (freeze_function(errands.import_module), warmup.target)
             elif warmup.kind == "run":
-                args = (freeze_function(errands.run_frozen), self._frozen(warmup.target), *warmup.args)
+                blob = freeze_function(warmup.target)
+                self._look_at_main(blob)
+                args = (freeze_function(errands.run_frozen), blob, *warmup.args)
             payload = reusable(self._codec.freeze_arguments(args, warmup.kwargs))
         except CodecError as error:
             raise BadArgument(f"the warm-up {warmup.name!r} cannot be sent to a worker: {error}") from error
         operation = CoreOperation(warmup.name, number, None, self._machine.new_breaker())
         return Command(warmup.name, operation, payload, warmup.deadline, warmup.required)
 
-    def _frozen(self, function: Callable[..., Any]) -> bytes:
-        blob = freeze_function(function)
+    def _look_at_main(self, blob: bytes) -> None:
+        """Take note of what the program defines now if a function that is on its way may refer to it."""
         if b"__main__" in blob:
             self._definitions.look()
-        return blob
 
     def _warmup_operation(self, warmup: Warmup) -> int:
         known = self._operations.get(warmup.target)

@@ -110,7 +110,8 @@ class Executor(futures.Executor):
         call: Call | None = None
         try:
             call = self._pool.desk.function_call(fn, args, kwargs, DEFAULT, future)
-            call.own_payload()
+            if type(call.payload) is not bytes:
+                call.own_payload()
         except PoolError as error:
             future.set_exception(error)
         with self._lock:

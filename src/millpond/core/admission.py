@@ -49,7 +49,9 @@ def refusal(
     if not m.queued and is_closed and deadline - now >= m.longest_s + 4.0 * op.service.limit_s:
         return None  # what runs is done in time: the answer for most
     refused = too_many_bytes(m, op, nbytes) or (None if is_closed else _circuit_open(op, now))
-    return refused or overload.refusal(m, op, session, deadline, priority, now)
+    if refused or deadline == math.inf:
+        return refused
+    return overload.refusal(m, op, session, deadline, priority, now)
 
 
 def too_many_bytes(m: Machine, op: Operation, nbytes: int) -> PoolError | None:

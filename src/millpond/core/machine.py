@@ -82,12 +82,16 @@ class Machine(Records):
         known = functions.get(name)
         if known is None and len(functions) >= FUNCTIONS:
             known = functions.get(name := OTHERS)
-        return known or Operation(name, FUNCTION, None, self.new_breaker())
+        if known is None:
+            known = Operation(name, FUNCTION, None, self.new_breaker())
+            known.is_entered = False
+        return known
 
     def _enter_function(self, call: Call) -> None:
         """The call's record is one of those that are kept, whoever else made another meanwhile."""
         call.op = self.function(call.op.name)
         self.functions[call.op.name] = call.op
+        call.op.is_entered = True
 
     def reject(self, error: PoolError, now: float) -> PoolError:
         """Count a call that was refused before it was admitted, and give the error back to be raised."""
@@ -104,7 +108,7 @@ class Machine(Records):
 
         `was_asked`: `admission.refusal` was asked in this turn, before the size of the arguments was known.
         """
-        if call.operation == FUNCTION and call.op is not self.functions.get(call.op.name):
+        if not call.op.is_entered:
             self._enter_function(call)
         refused = None
         if not was_asked:

@@ -34,6 +34,7 @@ class Operation:
         "ended",
         "expected",
         "facts",
+        "is_entered",
         "is_stream",
         "name",
         "number",
@@ -47,6 +48,7 @@ class Operation:
         self.number = number
         self.breaker = breaker
         self.learn_facts(facts)
+        self.is_entered = True  # among those the machine keeps; a function's not before its first call
         self.expected = UNKNOWN
         self.ended = 0
         self.service = ServiceTimes()

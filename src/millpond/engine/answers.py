@@ -166,7 +166,7 @@ class Answers:
         told, value = verdict
         if value is _APART:
             return
-        _, saved = link.unravel(call_id)
+        saved = None if link.is_plain else link.unravel(call_id)[1]
         link.settle(position)
         if call_id in link.asides:
             link.asides.discard(call_id)
@@ -214,7 +214,8 @@ class Answers:
 
     def _thaw(self, link: Link, fields: Fields, body: Body) -> Any:
         """The value, or `_APART`; what under msgpack cannot be decoded is no worker's honest answer."""
-        streams, buffers = list[Any]([body]), list[Any]()
+        streams: list[Any] = [body]
+        buffers: list[Any] = []
         is_segmented = fields[2] & frames.SEGMENTED
         if is_segmented:
             streams, buffers = segments.unpack(body, link.replies)

@@ -179,10 +179,6 @@ class Driver:
             state, reason = restored(session.baggage, flags, body)
             self.machine.saved(worker, call_id, lease, state, reason)
 
-    def all_told(self) -> None:
-        """See `EngineEvents`."""
-        self.carry_out()
-
     def untold(self, error: BaseException) -> None:
         """See `EngineEvents`."""
         self.orders.faults.note("what a worker said", error, "it ends the call it was about at most")
@@ -270,6 +266,8 @@ class Driver:
                 look()
         if interrupt is not None:
             raise interrupt
+
+    all_told = carry_out  # see `EngineEvents`
 
     def _failed(self, verb: str, subject: Any, detail: Any, error: BaseException) -> BaseException | None:
         """An order raised; returns what raised if that was an interrupt, which is for the loop."""

@@ -81,10 +81,11 @@ class SlotWriter:
                 self.overflows += 1
                 return None
             self._arena.data[offset : offset + length] = buffer
-            index = self._unused.pop()
+            index, end = self._unused.pop(), offset + length
             self._arena.states[index] = _IN_USE
-            insort(self._live, (offset, offset + length, index))
-            self._used = max(self._used, offset + length)
+            insort(self._live, (offset, end, index))
+            if end > self._used:
+                self._used = end
         return index, offset, length
 
     def give_back(self, now: float, most: int = GIVEN_AT_ONCE_BYTES) -> int:

@@ -267,8 +267,9 @@ class PickleCodec:
     def thaw_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
         """See `Codec`."""
         try:
-            if may_import or not any(map(needs_import, streams)):
-                return pickle.loads(streams[0] if len(streams) == 1 else b"".join(streams), buffers=buffers)
+            stream = streams[0] if len(streams) == 1 else b"".join(streams)
+            if may_import or not needs_import(stream):
+                return pickle.loads(stream, buffers=buffers)
         except BaseException as error:
             refuse_all("this value cannot be unpickled", error)
         raise NotLoaded("a module has to be imported first")

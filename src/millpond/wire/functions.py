@@ -27,6 +27,7 @@ KEPT_BY_WORKER = 64
 # The first byte of a blob says what it is: what a name leads to, a function by value that may be used for equal blobs
 # again, or what has to be made anew each time.
 _NAMED, _KEPT, _FRESH = b"n", b"k", b"f"
+NAMED = _NAMED[0]
 
 # What a blob depends on, compared by identity: globals (a namespace, a name, what it was), and functions' own parts.
 _Watched = tuple[list[tuple[dict[str, Any], str, Any]], list[tuple[Any, Any, Any, Any]]]

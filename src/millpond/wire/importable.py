@@ -23,7 +23,7 @@ def is_importable(stream: bytes) -> bool:
     """Whether another process can import all that the stream names. Text that merely says `__main__` costs time."""
     if len(sys.modules) != _looked_at:
         _look_again()
-    return stream.find(_MAIN) < 0 and (not _lost or all(stream.find(name) < 0 for name in _lost))
+    return _MAIN not in stream and not (_lost and any(name in stream for name in _lost))
 
 
 def has_no_place(value: Any) -> bool:

@@ -31,7 +31,9 @@ def needs_import(stream: bytes | bytearray | memoryview) -> bool:
     """Whether decoding it would import a module that this process has not."""
     if type(stream) is memoryview and len(stream) <= _SHORT_BYTES:
         stream = bytes(stream)
-    head = _head(stream) if type(stream) is bytes else b""
+    head = b""
+    if type(stream) is bytes and 0 < (at := stream.rfind(CALLS_A_NAME)) < _HEAD_BYTES:
+        head = stream[_PROTOCOL_BYTES:at]  # how it begins, up to the last name
     if head in _known_heads:
         return False
     names = _NAMED.findall(stream)
@@ -45,12 +47,6 @@ def needs_import(stream: bytes | bytearray | memoryview) -> bool:
             _known_heads.clear()
         _known_heads.add(head)
     return False
-
-
-def _head(stream: bytes) -> bytes:
-    """How a short stream, or one with names at its beginning only, begins: up to the last name."""
-    at = stream.rfind(CALLS_A_NAME)
-    return stream[_PROTOCOL_BYTES:at] if 0 < at < _HEAD_BYTES else b""
 
 
 def _is_type(name: bytes) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, get_args, get_type_hints
 import alert_tables
 
 from millpond import errors, events
-from millpond.executor import UNBOUNDED
+from millpond.executor.executor import UNBOUNDED
 from millpond.metrics import health
 from millpond.metrics.catalogue import CATALOGUE
 from millpond.metrics.derived import BLAME, DERIVED, Blame

@@ -12,8 +12,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "millpond"
 
-FACE = "pool"  # pool.py, sync.py, executor.py, testing/ and the names `millpond` itself offers: one unit
-FACE_FOLDERS = {"testing"}
+FACE = "pool"  # pool.py, sync.py, executor/, testing/ and the names `millpond` itself offers: one unit
+FACE_FOLDERS = {"executor", "testing"}
 FLOORS = (
     {"cores", "environment", "files", "labels"},
     {"errors", "events", "settings", "seams", "logger"},

@@ -27,7 +27,7 @@ from millpond.labels import LONGEST_BYTES, is_label
 from millpond.runtime import traces
 from millpond.seams import FUNCTION, NO_OPERATION, HandlerFacts, TraceSource
 from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, nearest
-from millpond.wire import errands
+from millpond.wire import remote
 from millpond.wire.codec import Codec, CodecError
 from millpond.wire.functions import NAMED, freeze_function, function_name
 from millpond.wire.sharing import reusable
@@ -207,11 +207,11 @@ class Desk:
             number = self._warmup_operation(warmup)
         try:
             if warmup.kind == "imports":
-                args = (freeze_function(errands.import_module), warmup.target)
+                args = (freeze_function(remote.import_module), warmup.target)
             elif warmup.kind == "run":
                 blob = freeze_function(warmup.target)
                 self._look_at_main(blob)
-                args = (freeze_function(errands.run_frozen), blob, *warmup.args)
+                args = (freeze_function(remote.run_frozen), blob, *warmup.args)
             payload = reusable(self._codec.freeze_arguments(args, warmup.kwargs))
         except CodecError as error:
             raise BadArgument(f"the warm-up {warmup.name!r} cannot be sent to a worker: {error}") from error

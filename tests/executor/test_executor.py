@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import millpond
-from tests.executor_work import (
+from tests.executor.work import (
     WAIT_S,
     Gate,
     Refuses,
@@ -33,7 +33,7 @@ from tests.executor_work import (
     what_was_set,
 )
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ def test_what_cannot_be_sent_is_the_futures_exception(executor_of):
 
 EXITING = """
 import time
-from tests.executor_work import stay
+from tests.executor.work import stay
 from millpond import Executor
 
 def note(future):

@@ -75,7 +75,7 @@ def as_standard(error: E) -> E:
     Who has not imported it cannot catch it.
     """
     if isinstance(error, BrokenExecutor) and "concurrent.futures.process" in sys.modules:
-        from millpond.brokenpool import STANDARD
+        from millpond.executor.brokenpool import STANDARD
 
         error.__class__ = STANDARD.get(type(error), type(error))
     return error

@@ -10,7 +10,7 @@ from concurrent import futures
 import numpy
 import pytest
 
-from millpond.ordered import ordered_map
+from millpond.executor.ordered import ordered_map
 
 
 class Inline(futures.Executor):

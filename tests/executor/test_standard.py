@@ -18,8 +18,8 @@ import numpy
 import pytest
 
 import millpond
-from millpond.standard import processes
-from tests.executor_work import WAIT_S, die, fail_to_initialize, initialize, pid_of, square, what_was_set
+from millpond.executor.standard import processes
+from tests.executor.work import WAIT_S, die, fail_to_initialize, initialize, pid_of, square, what_was_set
 
 SPAWN = multiprocessing.get_context("spawn")
 FORK = multiprocessing.get_context("fork")
@@ -142,12 +142,12 @@ def test_nobody_else_loads_multiprocessing_for_it():
     """Who has not imported that class gets Millpond's own."""
     program = """
 import sys, millpond
-from tests.executor_work import die
+from tests.executor.work import die
 with millpond.Executor(1) as executor:
     error = executor.submit(die).exception(20)
 print(type(error).__name__, "multiprocessing" in sys.modules)
 """
-    environment = {"PYTHONPATH": f"{Path(millpond.__file__).parents[1]}:{Path(__file__).parents[1]}"}
+    environment = {"PYTHONPATH": f"{Path(millpond.__file__).parents[1]}:{Path(__file__).parents[2]}"}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "WorkerDied False\n"

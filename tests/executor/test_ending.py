@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import millpond
-from tests.executor_work import WAIT_S, Gate, die, ignore_termination, square, stay
+from tests.executor.work import WAIT_S, Gate, die, ignore_termination, square, stay
 
 HOW = {"terminate_workers": signal.SIGTERM, "kill_workers": signal.SIGKILL}
 
@@ -95,7 +95,7 @@ def test_who_cancelled_what_a_broken_executor_refuses_is_told(gate):
 
 INTERRUPTED = """
 import sys
-from tests.executor_work import stay
+from tests.executor.work import stay
 from millpond import Executor
 
 if __name__ == "__main__":
@@ -114,7 +114,7 @@ def test_ctrl_c_interrupts_what_the_workers_run(gate, tmp_path, use):
     """A program that leaves by it does not wait until that would have ended."""
     script = tmp_path / "script.py"
     script.write_text(INTERRUPTED.format(use=USES[use]))
-    environment = {"PYTHONPATH": f"{Path(millpond.__file__).parents[1]}:{Path(__file__).parents[1]}"}
+    environment = {"PYTHONPATH": f"{Path(millpond.__file__).parents[1]}:{Path(__file__).parents[2]}"}
     command = [sys.executable, str(script), gate.path]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as program:
         gate.wait_entered()

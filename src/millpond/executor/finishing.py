@@ -12,9 +12,9 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from millpond.callfuture import CallFuture
 from millpond.core.lifetime import CLOSED, CLOSING
 from millpond.errors import WorkerDied
+from millpond.executor.future import CallFuture
 from millpond.loopthread import LoopThread
 
 if TYPE_CHECKING:

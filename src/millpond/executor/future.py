@@ -11,7 +11,7 @@ from concurrent import futures
 from concurrent.futures._base import CANCELLED, FINISHED
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from millpond.standard import as_standard
+from millpond.executor.standard import as_standard
 from millpond.wire.exceptions import as_raised
 
 if TYPE_CHECKING:

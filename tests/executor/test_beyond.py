@@ -13,7 +13,7 @@ import pytest
 
 import millpond
 from millpond.settings import Settings
-from tests.executor_work import (
+from tests.executor.work import (
     WAIT_S,
     Gate,
     die,

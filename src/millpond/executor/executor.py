@@ -21,17 +21,20 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, SupportsIndex, TypeVar
 
-from millpond.callfuture import CallFuture
-from millpond.chunks import Initialized
 from millpond.core import staffing
 from millpond.desk import DEFAULT
 from millpond.errors import PoolClosed, PoolError, StartFailed
-from millpond.finishing import ENDING, cancel_waiting, end_workers, finish_soon, interrupt_workers, withdraw_soon
-from millpond.loopthread import LoopThread
-from millpond.ordered import ordered_map
-from millpond.pool import Pool
-from millpond.settings import MOST_PAYLOAD_BYTES
-from millpond.standard import (
+from millpond.executor.finishing import (
+    ENDING,
+    cancel_waiting,
+    end_workers,
+    finish_soon,
+    interrupt_workers,
+    withdraw_soon,
+)
+from millpond.executor.future import CallFuture
+from millpond.executor.ordered import ordered_map
+from millpond.executor.standard import (
     WorkerProcess,
     all_there,
     as_standard,
@@ -40,8 +43,12 @@ from millpond.standard import (
     processes,
     standard_settings,
 )
+from millpond.loopthread import LoopThread
+from millpond.pool import Pool
+from millpond.settings import MOST_PAYLOAD_BYTES
 from millpond.statistics import Statistics
 from millpond.telemetry.log import LoggingListener
+from millpond.wire.remote import Initialized
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Any, SupportsIndex, TypeVar
 
-from millpond.chunks import run_chunk
+from millpond.wire.remote import run_chunk
 
 T = TypeVar("T")
 Calls = Iterator[tuple[Any, ...]]  # the arguments of each

@@ -13,6 +13,7 @@ import pytest
 import millpond
 from millpond.logger.delivery import DELIVERY
 from tests.contract.handlers import Plain, double
+from tests.leftovers import Leftovers, wait_until
 
 
 def wait_for(path):
@@ -231,11 +232,10 @@ def test_a_pool_that_is_not_open_says_so_and_never_hangs():
 
 def test_a_failing_start_leaves_no_thread():
     """The error is the user's own, and nothing is left behind."""
-    before = set(threading.enumerate())
+    before = Leftovers(besides=("millpond-resources",))  # that of the module's pool, some time after it opened
     with pytest.raises(millpond.StartFailed, match="no model on this machine"):
         millpond.SyncPool("tests.contract.handlers:NeverMade", max_workers=1).open()
-    fresh = {thread.name for thread in set(threading.enumerate()) - before}
-    assert fresh <= {"millpond-resources"}  # the shared pool's, which looks at its processes a second after it opened
+    wait_until(lambda: not before.threads())
 
 
 def test_a_pool_left_to_the_garbage_or_closed_twice_is_no_problem():

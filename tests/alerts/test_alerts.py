@@ -16,6 +16,7 @@ from millpond.metrics.catalogue import Family
 from millpond.telemetry.bus import Bus
 from millpond.testing import ManualClock
 from tests.alerts.made import gauge, gauges, group
+from tests.leftovers import Leftovers
 
 UPPER_BOUND_S = 20.0
 BUSY = Rule(
@@ -342,8 +343,8 @@ def test_the_history_is_bounded():
 
 def test_nothing_starts_before_there_is_something_to_tell():
     """No thread for alerts that never fire."""
-    before = set(threading.enumerate())
+    before = Leftovers()
     site = Site()
     site.live(30)
-    assert set(threading.enumerate()) <= before
+    assert not before.threads()
     site.alerts.close(UPPER_BOUND_S)

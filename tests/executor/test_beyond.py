@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import threading
-import time
 import weakref
 from concurrent import futures
 
@@ -25,6 +23,10 @@ from tests.executor.work import (
     square_or_die,
     stay,
 )
+from tests.leftovers import Leftovers
+
+# The module's executor begins this one a while after it was made.
+OF_OTHER_POOLS = ("millpond-resources",)
 
 
 @pytest.fixture
@@ -81,9 +83,9 @@ def test_functions_without_an_importable_name_are_taken(executor):
 
 def test_nothing_starts_before_the_first_submit():
     """Neither a thread nor a process; shutting down then is no effort either."""
-    before = set(threading.enumerate())
+    before = Leftovers(OF_OTHER_POOLS)
     idle = millpond.Executor(2)
-    assert set(threading.enumerate()) <= before
+    assert not before.threads()
     assert idle.statistics().state == "new"
     idle.shutdown()
     with pytest.raises(RuntimeError, match="after shutdown"):
@@ -197,36 +199,6 @@ def test_its_settings_are_those_of_a_pool():
         facts = executor.statistics()
         assert (facts.name, facts.alive, facts.endings["ok"]) == ("executor", 1, 1)
         assert executor.run_id == facts.run_id
-
-
-def wait_for_threads(count):
-    gc.collect()
-    end = time.monotonic() + WAIT_S
-    while threading.active_count() > count:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def test_an_executor_nobody_names_any_more_ends_though_its_futures_are_kept():
-    """As the standard library's does: neither processes nor threads stay behind."""
-    before = threading.active_count()
-    kept = [millpond.Executor(1).submit(square, 3)]
-    assert kept[0].result(WAIT_S) == 9
-    wait_for_threads(before)
-
-
-def test_an_executor_dropped_with_work_pending_finishes_it(gate):
-    """What was accepted is done, and then its workers end."""
-    before = threading.active_count()
-    executor = millpond.Executor(1)
-    kept = [executor.submit(stay, gate.path, number) for number in range(3)]
-    gate.wait_entered()
-    del executor
-    gc.collect()
-    assert kept[2].cancel()
-    gate.open()
-    assert [future.result(WAIT_S) for future in kept[:2]] == [0, 1]
-    wait_for_threads(before)
 
 
 def test_a_future_that_is_done_holds_on_to_nothing_of_the_pool(executor, gate):

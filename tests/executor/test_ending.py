@@ -1,7 +1,8 @@
-"""An executor's workers ended at once: `terminate_workers` and `kill_workers`, on every Python."""
+"""An executor's workers ended: at once (`terminate_workers`, `kill_workers`), or because nobody names it any more."""
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import millpond
 from tests.executor.work import WAIT_S, Gate, die, ignore_termination, square, stay
+from tests.leftovers import Leftovers
 
 HOW = {"terminate_workers": signal.SIGTERM, "kill_workers": signal.SIGKILL}
 
@@ -122,3 +124,25 @@ def test_ctrl_c_interrupts_what_the_workers_run(gate, tmp_path, use):
         told = program.communicate(timeout=WAIT_S)[1]
     assert (program.returncode, told.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")
     assert len(gate.ran()) == 1
+
+
+def test_an_executor_nobody_names_any_more_ends_though_its_futures_are_kept():
+    """As the standard library's does: neither processes nor threads stay behind."""
+    before = Leftovers()
+    kept = [millpond.Executor(1).submit(square, 3)]
+    assert kept[0].result(WAIT_S) == 9
+    before.wait_gone()
+
+
+def test_an_executor_dropped_with_work_pending_finishes_it(gate):
+    """What was accepted is done, and then its workers end."""
+    before = Leftovers()
+    executor = millpond.Executor(1)
+    kept = [executor.submit(stay, gate.path, number) for number in range(3)]
+    gate.wait_entered()
+    del executor
+    gc.collect()
+    assert kept[2].cancel()
+    gate.open()
+    assert [future.result(WAIT_S) for future in kept[:2]] == [0, 1]
+    before.wait_gone()

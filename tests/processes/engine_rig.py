@@ -222,15 +222,6 @@ def lives(pid: int) -> bool:
         return False
 
 
-def descriptors() -> set[tuple[str, str]]:
-    """Open file descriptors of this process, and what they are of: a number is used again, a pipe is not."""
-    found = set()
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):  # that of the listing itself
-            found.add((number, os.readlink(f"/proc/self/fd/{number}")))
-    return found
-
-
 def on_a_loop(test: Callable[..., Any]) -> Callable[..., None]:
     """Run a test that is a coroutine function on a loop of its own."""
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
-import threading
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.leftovers import Leftovers
 from tests.processes.engine_handlers import Forger, Helped, Plain
-from tests.processes.engine_rig import Rig, descriptors, engine_for, lives, on_a_loop, until
+from tests.processes.engine_rig import Rig, engine_for, lives, on_a_loop, until
 
 METHODS = ["fork", "spawn"]
 
@@ -95,16 +94,14 @@ async def test_a_hundred_deaths_leave_nothing() -> None:
     async with engine_for(Plain) as rig:
         for _ in range(3):
             await _live_and_die(rig)
-        before, threads = descriptors(), set(threading.enumerate())
+        before = Leftovers()
         memory = psutil.Process().memory_info().rss
         for _ in range(100):
             await _live_and_die(rig)
-        gc.collect()
-        assert descriptors() <= before
-        assert set(threading.enumerate()) <= threads
-        assert not psutil.Process(rig.warden).children(recursive=True)
+        await before.gone()
+        await until(lambda: not psutil.Process(rig.warden).children(recursive=True))
         assert psutil.Process().memory_info().rss - memory < 10 << 20
-    assert set(psutil.Process().children()) <= children
+    await until(lambda: set(psutil.Process().children()) <= children)
 
 
 async def _live_and_die(rig: Rig) -> None:

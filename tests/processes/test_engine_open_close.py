@@ -18,9 +18,10 @@ import pytest
 from millpond.engine import kernel
 from millpond.engine.local import LocalEngine
 from millpond.errors import StartFailed
+from tests.leftovers import Leftovers
 from tests.processes import engine_handlers
 from tests.processes.engine_handlers import Plain
-from tests.processes.engine_rig import STANDIN, Recorder, Rig, Worker, descriptors, engine_for, make_spec, on_a_loop
+from tests.processes.engine_rig import STANDIN, Recorder, Rig, Worker, engine_for, make_spec, on_a_loop
 
 REFUSALS: dict[str, tuple[Any, list[str]]] = {
     "a module that is missing": ("no_such_module:Handler", ["ModuleNotFoundError: No module named 'no_such_module'"]),
@@ -40,15 +41,15 @@ REFUSALS: dict[str, tuple[Any, list[str]]] = {
 async def test_an_image_that_cannot_be_made_is_said_at_opening(refusal: str) -> None:
     """`StartFailed` with the user's own words, and nothing left running or open."""
     handler, words = REFUSALS[refusal]
-    before = descriptors()
-    timeout = 1.0 if handler is engine_handlers.Stuck else 20.0
+    before = Leftovers()
+    timeout = 5.0 if handler is engine_handlers.Stuck else 20.0
     engine, spec = LocalEngine(STANDIN), make_spec(handler, start_timeout=timeout)
     with pytest.raises(StartFailed) as caught:
         await engine.open(spec, Recorder())
     assert all(word in str(caught.value) for word in words)
     assert str(caught.value).endswith(words[0]) or not words[0].startswith(("ModuleNotFound", "LookupError"))
     assert not kernel.carriers(spec.run_id)
-    assert descriptors() <= before
+    await before.gone()
     await engine.close()
 
 
@@ -74,7 +75,7 @@ async def test_spawn_opens_without_an_image_and_the_first_worker_tells_the_facts
 @on_a_loop
 async def test_cancelling_open_leaves_nothing() -> None:
     """Neither process nor descriptor, though user code is being imported."""
-    before = descriptors()
+    before = Leftovers()
     engine, spec = LocalEngine(STANDIN), make_spec(engine_handlers.Stuck)
     opening = asyncio.ensure_future(engine.open(spec, Recorder()))
     await asyncio.sleep(0.1)
@@ -82,7 +83,7 @@ async def test_cancelling_open_leaves_nothing() -> None:
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert not kernel.carriers(spec.run_id)
-    assert descriptors() <= before
+    await before.gone()
 
 
 @on_a_loop
@@ -100,7 +101,7 @@ async def test_close_during_open_ends_both() -> None:
 @on_a_loop
 async def test_closing_tells_every_death_and_frees_everything() -> None:
     """Idle, running and starting workers are all told of as gone; a second close finds nothing to do."""
-    before = descriptors()
+    before = Leftovers()
     async with engine_for(Plain) as rig:
         idle, running, starting = await rig.start(), await rig.start(), Worker()
         rig.engine.send(running, rig.call("sleep", 60))
@@ -108,13 +109,13 @@ async def test_closing_tells_every_death_and_frees_everything() -> None:
         await asyncio.gather(rig.engine.close(), rig.engine.close())
         assert {fact[1] for fact in rig.events.of("gone")} == {idle, running, starting}
         await rig.engine.close()
-    assert descriptors() <= before
+    await before.gone()
 
 
 @on_a_loop
 async def test_a_cancelled_close_still_ends_everything() -> None:
     """Also when its own task is cancelled with all others, as at the end of `asyncio.run`."""
-    before = descriptors()
+    before = Leftovers()
     async with engine_for(Plain) as rig:
         worker = await rig.start()
         closing = asyncio.ensure_future(rig.engine.close())
@@ -125,7 +126,7 @@ async def test_a_cancelled_close_still_ends_everything() -> None:
             await closing
         assert not kernel.carriers(rig.run_id)
         assert rig.events.of("gone", worker)
-    assert descriptors() <= before
+    await before.gone()
 
 
 @on_a_loop
@@ -148,7 +149,7 @@ async def test_a_start_without_descriptors_fails_alone() -> None:
     """Where this process has none left, the start is told as failed, nothing leaks, and the others go on."""
     async with engine_for(Plain) as rig:
         worker = await rig.start()
-        before = descriptors()
+        before = Leftovers()
         for room in range(12):
             starved = Worker()
             with _room_for(room):
@@ -159,7 +160,7 @@ async def test_a_start_without_descriptors_fails_alone() -> None:
         for fact in rig.events.of("ready")[1:]:
             rig.engine.kill(fact[1])
             await rig.events.wait("gone", fact[1])
-        assert descriptors() <= before
+        await before.gone()
 
 
 async def _settled(rig: Rig, worker: Worker) -> None:

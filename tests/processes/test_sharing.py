@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import multiprocessing
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ import pytest
 
 import millpond
 from tests.contract.sites import until
+from tests.leftovers import Leftovers
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -75,20 +73,10 @@ class Sharer:
         return child.exitcode or 0
 
 
-def descriptors() -> list[str]:
-    """What this process has open."""
-    found = []
-    for fd in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            found.append(os.readlink(f"/proc/self/fd/{fd}").partition(":")[0])
-    return sorted(found)
-
-
 @both
 async def test_a_pipe_s_end_is_the_same_in_the_worker_and_nothing_stays(start_method: str) -> None:
     """Given to a call that ran, to one whose worker died, and to one that may be repeated."""
-    gc.collect()
-    before, threads = descriptors(), threading.active_count()
+    before = Leftovers()
     async with millpond.Pool(Sharer, min_workers=1, max_workers=1, start_method=start_method) as pool:
         ours, theirs = SPAWN.Pipe()
         where = await pool.call("send", theirs, "hello")
@@ -102,14 +90,12 @@ async def test_a_pipe_s_end_is_the_same_in_the_worker_and_nothing_stays(start_me
         with pytest.raises(EOFError):  # neither the program nor the worker holds the other end
             ours.recv()
         ours.close()
-    gc.collect()
-    await until(lambda: threading.active_count() == threads and descriptors() == before)
+    await before.gone()
 
 
 async def test_calls_that_nobody_waits_for_leave_nothing() -> None:
     """Cancelled while they run or wait, and refused when the pool closes: each pipe's other end is closed then."""
-    gc.collect()
-    before, threads = descriptors(), threading.active_count()
+    before = Leftovers()
     async with millpond.Pool(Sharer, min_workers=1, max_workers=1) as pool:
         for leave in ("cancel", "close"):
             pipes = [SPAWN.Pipe() for _ in range(4)]
@@ -130,22 +116,19 @@ async def test_calls_that_nobody_waits_for_leave_nothing() -> None:
                 with pytest.raises(EOFError):
                     ours.recv()
                 ours.close()
-    gc.collect()
-    await until(lambda: threading.active_count() == threads and descriptors() == before)
+    await before.gone()
 
 
 async def test_results_bring_sockets_along() -> None:
     """They are fetched from the worker, which keeps its copy no longer than that."""
-    gc.collect()
-    before, threads = descriptors(), threading.active_count()
+    before = Leftovers()
     async with millpond.Pool(Sharer, min_workers=1, max_workers=1) as pool:
         for number in range(3):
             told, theirs = await pool.call("connect", number)
             assert told == number
             assert theirs.recv(20) == b"hello %d" % number
             theirs.close()
-    gc.collect()
-    await until(lambda: threading.active_count() == threads and descriptors() == before)
+    await before.gone()
 
 
 @both

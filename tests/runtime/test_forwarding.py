@@ -11,6 +11,7 @@ from millpond.logger import delivery
 from millpond.logger.delivery import DELIVERY
 from millpond.runtime import forwarding
 from millpond.runtime.forwarding import Forwarding, settled
+from tests.leftovers import Leftovers
 
 PATIENCE_S = 20.0
 WORKER = SimpleNamespace(id=3, pid=77)
@@ -59,10 +60,10 @@ async def test_a_handler_that_hangs_costs_records_and_no_time(gate, monkeypatch)
 async def test_nothing_is_left_once_it_is_settled(gate):
     """Neither a record nor the thread that delivered them."""
     gate.go_on.set()
-    threads = threading.active_count()
+    before = Leftovers()
     Forwarding().take(WORKER, 1, logging.WARNING, "handler.of_a_test", "last")
     await settled(PATIENCE_S)
-    assert (gate.lines, threading.active_count()) == (["last"], threads)
+    assert (gate.lines, before.threads()) == (["last"], [])
 
 
 def test_a_workers_record_is_one_line_and_so_is_its_loggers_name(caplog):

@@ -19,6 +19,7 @@ from millpond.sessions.sqlite import SqliteStore
 from millpond.settings import Settings
 from millpond.wire.codec import Frozen
 from millpond.wire.segments import Parts, joined, unpack
+from tests.leftovers import Leftovers
 from tests.runtime.stores import SlowStore, full
 
 NOW = 1_000_000.0
@@ -67,19 +68,19 @@ class Desk:
 
 async def test_memory_is_used_at_once():
     """There is no thread, and the answer is there when the order was given."""
-    threads = threading.active_count()
+    before = Leftovers()
     async with Desk(MemoryStore()) as desk:
         desk.put("stored", record())
         desk.recall("read")
         desk.keeper.erase("a", 1)
         desk.recall("gone")
         assert desk.told == [("stored", None, ""), ("read", b"state", ""), ("gone", None, "")]
-        assert threading.active_count() == threads
+        assert not before.threads()
 
 
 async def test_a_store_that_waits_has_a_thread_of_its_own():
     """One for all it does, gone when the keeper is closed; answers are told on the loop's."""
-    threads = threading.active_count()
+    before = Leftovers()
     store = SlowStore()
     async with Desk(store) as desk:
         desk.put("stored", record())
@@ -87,7 +88,7 @@ async def test_a_store_that_waits_has_a_thread_of_its_own():
         await desk.hear(2)
         assert len(store.threads) == 1
         assert threading.get_ident() not in store.threads
-    assert threading.active_count() == threads
+    await before.gone()
 
 
 async def test_what_comes_during_a_commit_shares_the_next():
@@ -367,13 +368,13 @@ async def test_closing_ends_in_time_whatever_the_disk_does(monkeypatch):
 async def test_a_store_that_cannot_be_opened_fails_the_opening(tmp_path):
     """With outcome not_started; nothing is left running, and closing is no error."""
     (tmp_path / "file").write_text("no database, this; " * 100)
-    threads = threading.active_count()
+    before = Leftovers()
     keeper = Keeper(SqliteStore(tmp_path / "file"))
     with pytest.raises(StoreFailed, match="cannot be opened") as raised:
         await keeper.open()
     assert raised.value.outcome == "not_started"
     await keeper.close()
-    assert threading.active_count() == threads
+    await before.gone()
 
 
 async def test_a_state_in_parts_comes_back_in_parts():

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import pickle
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from millpond.wire import descriptors
 from millpond.wire.descriptors import Handle, Lease
-
-WAIT_S = 10.0
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for something that another thread does."""
-    ends = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < ends
-        time.sleep(0.002)
-
-
-def what_is_open() -> set[str]:
-    """What this process's descriptors refer to; pipes and sockets are told apart."""
-    found = set()
-    for fd in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            found.add(f"{fd} {os.readlink(f'/proc/self/fd/{fd}')}")
-    return found
+from tests.leftovers import WAIT_S, Leftovers, wait_until
 
 
 def servers() -> int:
@@ -43,14 +23,12 @@ def servers() -> int:
 
 @pytest.fixture(autouse=True)
 def _nothing_left() -> Iterator[None]:
-    """Every test ends with the descriptors and threads that it began with."""
+    """No test ends with a descriptor or a thread that it did not begin with."""
     gc.collect()
-    before = {one for one in what_is_open() if "/proc/" not in one}
-    assert not servers()
+    wait_until(lambda: not servers())  # of what other tests sent
+    before = Leftovers()
     yield
-    gc.collect()
-    until(lambda: not servers())
-    until(lambda: {one for one in what_is_open() if "/proc/" not in one} == before)
+    before.wait_gone()
 
 
 @pytest.fixture
@@ -118,7 +96,7 @@ def test_what_nobody_fetched_is_closed_with_its_lease(pipe):
         lease.take(pipe[0])
     assert servers() == 1
     del lease
-    until(lambda: not servers())
+    wait_until(lambda: not servers())
 
 
 def test_a_stranger_gets_nothing(pipe):
@@ -165,4 +143,5 @@ def test_threads_keep_and_give_up_at_once(pipe):
         thread.start()
     for thread in threads:
         thread.join(WAIT_S)
+        assert not thread.is_alive()
     assert not failed

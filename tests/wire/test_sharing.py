@@ -27,6 +27,7 @@ from millpond.wire.handlerspec import freeze_arguments, load_arguments
 from millpond.wire.imports import needs_import
 from millpond.wire.mainglobals import mark_of
 from millpond.wire.segments import pack, unpack
+from tests.leftovers import Leftovers
 
 SPAWN = multiprocessing.get_context("spawn")
 FORK = multiprocessing.get_context("fork")
@@ -142,11 +143,9 @@ def test_what_is_shared_stays_shared(make, check):
     """Both ends see what the other does; what arrived lets go of its descriptors."""
     one = make()
     check(one, carry([one])[0])
-    gc.collect()
-    before = len(os.listdir("/proc/self/fd"))
+    before = Leftovers()
     carry([one])
-    gc.collect()
-    assert len(os.listdir("/proc/self/fd")) <= before
+    before.wait_gone()  # the thread that gave the descriptors out ends a moment after it gave the last
 
 
 NAMELESS: list[Any] = [

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import types
 from collections import ChainMap
+from collections.abc import Callable
 from typing import Any
 
 import cloudpickle
@@ -19,7 +20,7 @@ from cloudpickle.cloudpickle import _dynamic_class_reduce
 from millpond.wire import mainglobals, sharing
 from millpond.wire.classes import by_value
 from millpond.wire.descriptors import Lease
-from millpond.wire.functions import global_names, is_self_contained
+from millpond.wire.functions import Seen, is_self_contained, see
 from millpond.wire.importable import has_no_place
 from millpond.wire.pickling import PROTOCOL
 from millpond.wire.reducers import LOCKS, REDUCERS, more_than_data, reduce_otherwise
@@ -41,13 +42,12 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._lease = lease
         self._shared = sharing.classes()
         self._refused = more_than_data()
-        self.values: dict[str, Any] = {}  # of the globals that functions of `__main__` use
+        self.seen: list[Seen] = []  # the functions that are pickled by value
+        self._values: dict[str, Any] = {}  # of the globals that functions of `__main__` use
         self._places = [Call(mainglobals.place, is_method) for is_method in (False, True)]
 
     def reducer_override(self, value: Any) -> Any:
         """What cloudpickle does, with the changes above."""
-        if mainglobals.is_of_main(value):
-            return self._moving(value)
         if issubclass(type(value), type):
             has_place = not has_no_place(value)
             return by_value(value, super().reducer_override(value) if has_place else _dynamic_class_reduce(value))
@@ -60,35 +60,35 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
             self.has_locks = True
         return reduce_otherwise(value, self._refused)
 
-    def dump(self, value: Any, values: Any = None) -> None:
-        """Pickle the value, and then what is to be set at the other end; what refuses it says where in it that is.
+    def dump(self, value: Any, complete: Callable[..., Any] = mainglobals.complete) -> None:
+        """Pickle a call of `complete` with the value, and what is to be set at the other end.
 
-        With `values`, which are this pickler's, a pair of both is pickled.
+        What refuses the value says where in it that is.
         """
         self._submitted = value
-        whole = value if values is None else (value, values)
         try:
-            super().dump(Call(mainglobals.complete, whole, self.values))
+            super().dump(Call(complete, value, self._values))
         except Exception as error:
             tell_where(error, value, ByValuePickler(Nowhere(), lease=Lease(), protocol=PROTOCOL))
             raise
         if self.has_locks:
             check_nothing_shared(value)
 
-    def _moving(self, function: types.FunctionType) -> Any:
-        is_method = _is_method(function) and function is not self._submitted
-        self.globals_ref[id(function.__globals__)] = self._places[is_method]
-        reduced = super().reducer_override(function)
-        if not isinstance(reduced, tuple):
-            return reduced
-        make, arguments, (attributes, slots), items, pairs, set_up = reduced
-        names, scope = global_names(function.__code__), function.__globals__
-        slots["__globals__"] = {name: scope[name] for name in names if name in scope}
-        self.values |= dict.fromkeys(names, mainglobals.MISSING) | slots["__globals__"]
+    def _dynamic_function_reduce(self, function: types.FunctionType) -> Any:
+        seen = see(function)
+        self.seen.append(seen)
+        if not mainglobals.is_of_main(function):
+            return super()._dynamic_function_reduce(function)
+        scope, outer = function.__globals__, function.__qualname__.rpartition(".")[0]
+        is_of_class = bool(outer) and not outer.endswith("<locals>")
+        self.globals_ref[id(scope)] = self._places[is_of_class and function is not self._submitted]
+        make, arguments, (attributes, slots), *rest = super()._dynamic_function_reduce(function)
+        values = {name: value for held, name, value in seen[2] if held is scope}
+        self._values |= values
+        slots["__globals__"] = Call(mainglobals.set_at_once, values)
         if scope.get(function.__name__) is function and is_self_contained(function):
-            arguments = (function.__name__, function.__defaults__, function.__kwdefaults__, make, *arguments)
-            make = mainglobals.same_or_made
-        return make, arguments, (set_up, (attributes, slots)), items, pairs, mainglobals.set_up
+            make, arguments = mainglobals.same_or_made, (function.__name__, *seen[1][1:], make, *arguments)
+        return make, arguments, (attributes, slots), *rest
 
 
 class Call(dict[str, Any]):
@@ -101,18 +101,13 @@ class Call(dict[str, Any]):
         return self._call[0], self._call[1:]
 
 
-def dumps(value: Any, with_values: bool = False) -> bytes:
-    """The value as one stream, buffers included; `Leased` if something in it is shared.
+def dumps(value: Any, complete: Callable[..., Any] = mainglobals.complete, seen: list[Seen] | None = None) -> bytes:
+    """The value as one stream, buffers included; `Leased` if something in it is shared. See `ByValuePickler.dump`.
 
-    With `with_values` it is a pair: the value, and the globals that came with it.
+    The list `seen` is given the functions in it that travel by value.
     """
     file, lease = io.BytesIO(), Lease()
     pickler = ByValuePickler(file, lease=lease, protocol=PROTOCOL)
-    pickler.dump(value, pickler.values if with_values else None)
+    pickler.seen = pickler.seen if seen is None else seen
+    pickler.dump(value, complete)
     return sharing.leased(file.getvalue(), lease)
-
-
-def _is_method(function: types.FunctionType) -> bool:
-    """Whether it was defined in the body of a class."""
-    outer = function.__qualname__.rpartition(".")[0]
-    return bool(outer) and not outer.endswith("<locals>")

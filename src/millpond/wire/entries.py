@@ -46,11 +46,14 @@ class _EntryPickler(ByValuePickler):
     def reducer_override(self, value: Any) -> Any:
         if issubclass(type(value), type):
             self.mentioned |= _names_in(vars(value).get("__annotations__"))
-        if type(value) is not types.FunctionType or value.__globals__ is not self._scope:
-            return super().reducer_override(value)
-        self.mentioned |= _names_of(value.__code__) | _names_in(value.__annotations__)
+        return super().reducer_override(value)
+
+    def _dynamic_function_reduce(self, function: types.FunctionType) -> Any:
+        if function.__globals__ is not self._scope:
+            return super()._dynamic_function_reduce(function)
+        self.mentioned |= _names_of(function.__code__) | _names_in(function.__annotations__)
         self.globals_ref[id(self._scope)] = Call(namespace)
-        make, arguments, (attributes, slots), *rest = self._dynamic_function_reduce(value)
+        make, arguments, (attributes, slots), *rest = cloudpickle.Pickler._dynamic_function_reduce(self, function)
         slots |= {"__globals__": {}, "_cloudpickle_submodules": []}
         return make, arguments, (attributes, slots), *rest
 

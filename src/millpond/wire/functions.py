@@ -12,7 +12,7 @@ import pickle
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from millpond.labels import made_label
@@ -24,17 +24,20 @@ from millpond.wire.mainglobals import MISSING, Arrived, is_of_main
 KEPT_BY_PARENT = 256
 KEPT_BY_WORKER = 64
 
-# The first byte of a blob says what it is: what a name leads to, a function by value that may be used for equal blobs
-# again, or what has to be made anew each time.
-_NAMED, _KEPT, _FRESH = b"n", b"k", b"f"
+# The first byte of a blob says what it is: what a name leads to, any other plain pickle, or a function by value, which
+# may be used for equal blobs again or has to be made anew each time.
+_NAMED, _PLAIN, _KEPT, _FRESH = b"n", b"p", b"k", b"f"
 NAMED = _NAMED[0]
+_ONLY_A_NAME = b"\x93\x94."  # how the pickle ends of what is looked up by its name
 
-# What a blob depends on, compared by identity: globals (a namespace, a name, what it was), and functions' own parts.
-_Watched = tuple[list[tuple[dict[str, Any], str, Any]], list[tuple[Any, Any, Any, Any]]]
-_ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...))
+# A function that travels by value: its own parts, and the globals and keyword defaults it has: a mapping, a name, what
+# was there. Compared by identity.
+Seen = tuple[types.FunctionType, tuple[Any, Any, Any], list[tuple[dict[str, Any], str, Any]]]
+# What can only be replaced, which is seen; the functions among it are looked at themselves.
+_FIXED = (int, float, complex, bool, str, bytes, type(None), type(...), types.FunctionType)
 
 # By id: (function, blob, what must not have changed). The reference to the function keeps the id from being reused.
-_blobs: dict[int, tuple[Any, bytes, _Watched | None]] = {}
+_blobs: dict[int, tuple[Any, bytes, list[Seen]]] = {}
 _arrived: dict[bytes, Arrived] = {}  # by blob
 _lock = threading.Lock()  # held while either is changed
 
@@ -42,7 +45,7 @@ _lock = threading.Lock()  # held while either is changed
 def freeze_function(function: Callable[..., Any]) -> bytes:
     """The function as bytes for `thaw_function`; raises `CodecError` if nothing can carry it."""
     known = _blobs.get(id(function))
-    if known is not None and known[0] is function and (known[2] is None or _is_unchanged(known[2])):
+    if known is not None and known[0] is function and (not known[2] or _is_unchanged(known[2])):
         return known[1]
     try:
         return _freeze(function)
@@ -56,7 +59,7 @@ def thaw_function(blob: bytes) -> Any:
         kind = blob[:1]
         if kind == _NAMED:
             return _thaw_named(blob)
-        return _thaw_kept(blob) if kind == _KEPT else _thaw(blob)
+        return _thaw(blob) if kind == _PLAIN else _thaw_by_value(blob)
     except BaseException as error:
         refuse("the worker cannot load this function", error)
 
@@ -79,14 +82,13 @@ def _thaw(blob: bytes) -> Any:
 _thaw_named = functools.lru_cache(KEPT_BY_WORKER)(_thaw)
 
 
-def _thaw_kept(blob: bytes) -> Any:
-    known, here = _arrived.get(blob), mainglobals.here
-    if known is not None and here is not None and here.renew(known):
-        return known.function
-    function, values = _thaw(blob)
-    if here is not None and here.may_keep():
-        _keep(_arrived, blob, Arrived(function, values), KEPT_BY_WORKER)
-    return function
+def _thaw_by_value(blob: bytes) -> Any:
+    arrived, here = _arrived.get(blob), mainglobals.here
+    if arrived is None or here is None or not here.renew(arrived):
+        arrived = _thaw(blob)
+        if blob[:1] == _KEPT and here is not None and here.may_keep():
+            _keep(_arrived, blob, arrived, KEPT_BY_WORKER)
+    return arrived.function
 
 
 def _keep(kept: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
@@ -98,20 +100,18 @@ def _keep(kept: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
 
 
 def _freeze(function: Any) -> bytes:
+    seen: list[Seen] = []
     stream = _pickled_by_name(function)
     if stream is not None:
-        if not _is_only_a_name(function):
-            return _FRESH + stream
-        blob, watched = _NAMED + stream, None
+        kind = _NAMED if stream.endswith(_ONLY_A_NAME) else _PLAIN
     else:
         from millpond.wire import byvalue
 
-        watched = _watched(function)
-        stream = byvalue.dumps(function, with_values=watched is not None)
-        if watched is None:
-            return sharing.leased(_FRESH + stream, getattr(stream, "lease", None))
-        blob = _KEPT + stream
-    _keep(_blobs, id(function), (function, blob, watched), KEPT_BY_PARENT)
+        stream = byvalue.dumps(function, Arrived, seen)
+        kind = _KEPT if isinstance(function, types.FunctionType) and all(map(_says_all, seen)) else _FRESH
+    blob = sharing.leased(kind + stream, getattr(stream, "lease", None))
+    if kind in (_NAMED, _KEPT):
+        _keep(_blobs, id(function), (function, blob, seen), KEPT_BY_PARENT)
     return blob
 
 
@@ -124,80 +124,57 @@ def _pickled_by_name(function: Any) -> bytes | None:
     return stream if is_importable(stream) else None
 
 
-def _is_only_a_name(function: Any) -> bool:
-    """Whether its pickle is a name and nothing else; a partial or a bound method carries values that may change."""
-    if isinstance(function, types.BuiltinFunctionType):
-        return isinstance(function.__self__, types.ModuleType)
-    return isinstance(function, types.FunctionType | type)
+def see(function: types.FunctionType) -> Seen:
+    """What a by-value pickle of the function depends on."""
+    code, scope, keywords = function.__code__, function.__globals__, function.__kwdefaults__
+    places = [(keywords, name) for name in code.co_varnames if keywords]
+    places += [(scope, name) for name in global_names(code)]
+    own = (code, function.__defaults__, keywords)
+    return function, own, [(held, name, held.get(name, MISSING)) for held, name in places]
 
 
-def _is_unchanged(watched: _Watched) -> bool:
-    for scope, name, value in watched[0]:
-        if scope.get(name, MISSING) is not value:
+def _is_unchanged(seen: list[Seen]) -> bool:
+    for function, (code, defaults, keywords), values in seen:
+        is_same = function.__code__ is code and function.__defaults__ is defaults
+        if not is_same or function.__kwdefaults__ is not keywords or function.__dict__:
             return False
-    for own, code, defaults, keywords in watched[1]:
-        is_same = own.__code__ is code and own.__defaults__ is defaults and own.__kwdefaults__ is keywords
-        if not is_same or own.__dict__:
-            return False
+        for scope, name, value in values:
+            if scope.get(name, MISSING) is not value:
+                return False
     return True
 
 
-def _watched(function: Any) -> _Watched | None:
-    """On what a by-value pickle of the function depends, or `None` if that cannot be watched."""
-    values: list[tuple[dict[str, Any], str, Any]] = []
-    functions: dict[int, tuple[Any, Any, Any, Any]] = {}
-    waiting = [function]
-    while waiting:
-        current = waiting.pop()
-        if id(current) in functions:
-            continue
-        if not is_self_contained(current):
-            return None
-        code, scope, keywords = current.__code__, current.__globals__, current.__kwdefaults__
-        if not is_of_main(current) and _assigns_globals(code):  # it has those of its pickle for its own
-            return None
-        functions[id(current)] = (current, code, current.__defaults__, keywords)
-        keyword_only = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
-        values += [(keywords, name, keywords.get(name, MISSING)) for name in keyword_only if keywords]
-        for name in global_names(code):
-            value = scope.get(name, MISSING)
-            if isinstance(value, types.FunctionType):
-                if _pickled_by_name(value) is None:
-                    waiting.append(value)
-            elif not _is_constant(value):
-                return None
-            values.append((scope, name, value))
-    return values, list(functions.values())
+def is_self_contained(function: types.FunctionType) -> bool:
+    """Whether its code, its defaults and its globals say everything."""
+    return not function.__closure__ and not function.__dict__ and all(map(_is_fixed, function.__defaults__ or ()))
 
 
-def is_self_contained(function: Any) -> bool:
-    """A function without closure, attributes or mutable defaults: its code and its globals say everything."""
-    if not isinstance(function, types.FunctionType) or function.__closure__ or function.__dict__:
-        return False
-    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
-    return all(type(value) in _ATOMS for value in defaults)
+def _says_all(seen: Seen) -> bool:
+    """Whether the function cannot change unseen, here or, by what a call leaves behind, in a worker."""
+    function, (code, *_), values = seen
+    # One that is not of `__main__` has globals of its own there, and those of one call are not those of the next.
+    is_fixed = is_of_main(function) or not any(global_names(code).values())
+    return is_fixed and is_self_contained(function) and all(_is_fixed(value) for *_, value in values)
 
 
-def _is_constant(value: Any) -> bool:
+def _is_fixed(value: Any) -> bool:
     if isinstance(value, types.ModuleType):
         return sys.modules.get(value.__name__) is value
-    return value is MISSING or type(value) in _ATOMS
+    return type(value) in _FIXED or value is MISSING
 
 
 @functools.lru_cache(1024)
-def global_names(code: types.CodeType) -> tuple[str, ...]:
-    """The globals that code and the code inside it refer to; in the body of a class any name may be one."""
-    return tuple(dict.fromkeys(instruction.argval for instruction in _global_instructions(code)))
+def global_names(code: types.CodeType) -> dict[str, bool]:
+    """The globals that code and the code inside it refer to, and whether it assigns or removes them.
 
-
-def _assigns_globals(code: types.CodeType) -> bool:
-    return any(found.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") for found in _global_instructions(code))
-
-
-def _global_instructions(code: types.CodeType) -> Iterator[dis.Instruction]:
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "LOAD_NAME" or "GLOBAL" in instruction.opname:
-            yield instruction
+    In the body of a class any name may be one.
+    """
+    names: dict[str, bool] = {}
+    for found in dis.get_instructions(code):
+        if found.opname == "LOAD_NAME" or "GLOBAL" in found.opname:
+            names[found.argval] = names.get(found.argval, False) or not found.opname.startswith("LOAD")
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _global_instructions(constant)
+            for name, is_assigned in global_names(constant).items():
+                names[name] = names.get(name, False) or is_assigned
+    return names

@@ -19,12 +19,12 @@ class MISSING:
 
 
 class Arrived:
-    """A function that may be used again, with its program's values, and the version that had these last."""
+    """A function by value, with its program's values, and the version of the namespace that had these last."""
 
     __slots__ = ("function", "values", "version")
 
     def __init__(self, function: Any, values: dict[str, Any]) -> None:
-        self.function = function
+        self.function = complete(function, values)
         self.values = values
         self.version = -1
 
@@ -45,16 +45,12 @@ class Namespace:
         """Set the program's values, once all that came with them is complete."""
         for name, value in values.items():
             mark = mark_of(value)
-            if not self.has(name, value, mark):
+            if self.received.get(name, ABSENT) != mark:
                 self.set(name, value, mark)
 
     def define(self, name: str, value: Any) -> None:
         """Set a value that came by itself, ahead of the calls that were made since it changed."""
         self.receive({name: value})
-
-    def has(self, name: str, value: Any, mark: Any) -> bool:
-        """Whether this value of the program's came last."""
-        return bool(self.received.get(name, ABSENT) == mark)
 
     def set(self, name: str, value: Any, mark: Any) -> None:
         """Set or remove a name; `mark` is that of the program's value now."""
@@ -104,20 +100,14 @@ def same_or_made(
 ) -> Any:
     """The function of that name, if it is the same: so that what looks for it by its name finds what it holds."""
     there = scope.get(name)
-    if is_of_main(there) and there.__globals__ is scope and mark_of(there) == _mark_of_parts(code, defaults, keywords):
-        return there
-    return make(code, scope, *rest)
+    is_same = is_of_main(there) and mark_of(there) == (code, mark_of(defaults), mark_of(keywords))
+    return there if is_same and there.__globals__ is scope else make(code, scope, *rest)
 
 
-def set_up(function: types.FunctionType, recipe: tuple[Any, tuple[Any, dict[str, Any]]]) -> None:
-    """Set up a function. What arrives with it may call it at once: names that are new here are set already."""
-    set_state, (attributes, slots) = recipe
-    if here is not None:
-        for name, value in slots["__globals__"].items():
-            if name not in here.received:
-                function.__globals__.setdefault(name, value)
-        slots = {**slots, "__globals__": {}}
-    set_state(function, (attributes, slots))
+def set_at_once(values: dict[str, Any]) -> dict[str, Any]:
+    """Of a function's globals those to set before all is complete: what arrives with it may call it at once."""
+    known = {} if here is None else here.received | here.names
+    return {name: value for name, value in values.items() if value is not MISSING and name not in known}
 
 
 def complete(value: Any, values: dict[str, Any]) -> Any:
@@ -130,17 +120,13 @@ def complete(value: Any, values: dict[str, Any]) -> Any:
 def mark_of(value: Any) -> Any:
     """What is equal for equal values and does not change with them; where that cannot be told, equal to nothing."""
     if is_of_main(value) and not value.__closure__ and not value.__dict__:
-        return _mark_of_parts(value.__code__, value.__defaults__, value.__kwdefaults__)
+        return value.__code__, mark_of(value.__defaults__), mark_of(value.__kwdefaults__)
     if type(value) in PLAIN:
         try:
-            return ("pickle", sharing.dumps(value))  # tells 1 from True, and -0.0 from 0.0
+            return sharing.dumps(value)  # tells 1 from True, and -0.0 from 0.0
         except Exception:  # it holds something that does not pickle: taken to have changed
             pass
-    return ("object", id(value), value) if isinstance(value, _BY_IDENTITY) else object()
-
-
-def _mark_of_parts(code: types.CodeType, defaults: Any, keywords: Any) -> Any:
-    return ("function", code, mark_of(defaults), mark_of(keywords))
+    return (id(value), value) if isinstance(value, _BY_IDENTITY) else object()
 
 
 _BY_IDENTITY = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type)

@@ -7,10 +7,9 @@ A call that would change what another uses gets a copy, and what its code assign
 from __future__ import annotations
 
 import threading
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from millpond.wire.mainglobals import ABSENT, MISSING, Arrived, Namespace, mark_of
+from millpond.wire.mainglobals import ABSENT, MISSING, Arrived, Namespace, is_of_main, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +78,7 @@ class OverlappedNamespace(Namespace):
 
     def _are_in_place(self, arrived: Arrived) -> bool:
         return arrived.version == self.version or all(
-            self.has(name, value, mark_of(value)) for name, value in arrived.values.items()
+            self.received.get(name, ABSENT) == mark_of(value) for name, value in arrived.values.items()
         )
 
     def leave(self) -> None:
@@ -102,22 +101,19 @@ class Copy(Namespace):
 
     def __init__(self, shared: Namespace) -> None:
         super().__init__(dict(shared.names))
-        self.received = dict(shared.received)
-        self._before = dict(self.names)
-
-    def has(self, name: str, value: Any, mark: Any) -> bool:
-        """See `Namespace`; an equal function of the original's would see the original's values."""
-        is_own = isinstance(value, FunctionType) and value.__globals__ is self.names
-        return not is_own and super().has(name, value, mark)
+        # Functions are to come anew: equal ones of the original's would see the original's values.
+        self.received = {name: mark for name, mark in shared.received.items() if not is_of_main(self.names.get(name))}
+        self._before = {name: (value, shared.received.get(name, ABSENT)) for name, value in self.names.items()}
 
     def set(self, name: str, value: Any, mark: Any) -> None:
         """See `Namespace`; the program's values are not given back."""
         super().set(name, value, mark)
-        self._before[name] = value
+        self._before[name] = value, mark
 
     def give_back(self, shared: Namespace) -> None:
         """Set in the shared namespace what the call's code assigned or removed."""
         for name in self._before | self.names:
+            before, mark = self._before.get(name, (MISSING, ABSENT))
             value = self.names.get(name, MISSING)
-            if value is not self._before.get(name, MISSING):
-                shared.set(name, value, self.received.get(name, ABSENT))
+            if value is not before:
+                shared.set(name, value, mark)

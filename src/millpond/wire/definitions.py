@@ -12,8 +12,8 @@ import marshal
 import os
 import threading
 import types
-from collections.abc import Callable, Iterable
-from operator import is_, itemgetter
+from collections.abc import Callable
+from operator import call
 from typing import Any
 
 from millpond.wire.mainglobals import PLAIN
@@ -22,16 +22,15 @@ from millpond.wire.mainmodule import MODULE, namespace
 LARGEST_BYTES = 256 * 1024  # of one entry, which has to fit into a frame whatever `max_payload` is
 
 Entries = dict[str, bytes]
-# How many names there are; what gets the values of those with entries, and the values; of the others, and their types;
-# of those without an entry that definitions mention, and the ids.
-_Values = Callable[[dict[str, Any]], tuple[Any, ...]]
-_Known = tuple[_Values, tuple[Any, ...]]
-_Snapshot = tuple[int, _Known, _Known, _Known]
+# All names in their order; for each whether its value is known by its id or by its type; and these.
+_Snapshot = tuple[tuple[str, ...], list[Callable[[Any], Any]], list[Any]]
 
 _GONE = object()
-_FUNCTIONS = (types.FunctionType, type(functools.lru_cache(len)))
+# Kinds of values that have a name, beside classes, and what is written with such.
+_NAMED = (types.FunctionType, type(functools.lru_cache(len)), types.BuiltinFunctionType)
+_WRITTEN = (types.GenericAlias, types.UnionType)
 # Modules of types whose objects are data as well, and common in scripts.
-_DATA_MODULES = ("datetime", "decimal", "fractions", "logging", "pathlib", "pathlib._local", "re", "uuid")
+_DATA_MODULES = ("datetime", "decimal", "fractions", "logging", "pathlib", "pathlib._local", "re", "typing", "uuid")
 _lock = threading.RLock()  # held while entries are made, which runs code of the program's
 os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]
 
@@ -63,11 +62,12 @@ class _Watch:
         self._mentioned: frozenset[str] = frozenset()  # by definitions
         # Name -> id of a value without an entry. No reference: what the program lets go of would stay in memory.
         self._passed_over: dict[str, int] = {}
-        nothing: _Known = (_getter(()), ())
-        self._snapshot: _Snapshot = (-1, nothing, nothing, nothing)
+        self._snapshot: _Snapshot = (), [], []
 
     def look(self) -> Entries:
-        if not self._is_as_it_was(self._snapshot):
+        # Asked for each such call, and so in steps of C: 50 names take about 2 us.
+        names, by, known = self._snapshot
+        if (*self.scope,) != names or [*map(call, by, self.scope.values())] != known:
             with _lock:
                 before = self._taken()  # what another thread changes meanwhile is seen the next time
                 while changed := self._changes():
@@ -77,32 +77,13 @@ class _Watch:
         return self.entries
 
     def _taken(self) -> _Snapshot:
-        scope, seen = self.scope, self._seen
-        others = {name: type(value) for name, value in scope.copy().items() if name not in seen}
-        passed_over = {name: number for name, number in self._passed_over.items() if name in scope}
-        return (
-            len(seen) + len(others),
-            (_getter(seen), (*seen.values(),)),
-            (_getter(others), (*others.values(),)),
-            (_getter(passed_over), (*passed_over.values(),)),
-        )
+        """A value without an entry is known by its type, and cannot have become a definition without another.
 
-    def _is_as_it_was(self, snapshot: _Snapshot) -> bool:
-        """Asked for each such call, and so in steps of C: 50 names take about 2 us.
-
-        A value without an entry is known by its type: it cannot have become a definition without another.
+        But that of a name that is mentioned may have become one to have an entry.
         """
-        scope = self.scope
-        size, (seen, values), (others, types_of_others), (passed_over, ids) = snapshot
-        try:
-            return (
-                len(scope) == size
-                and all(map(is_, seen(scope), values))
-                and (*map(type, others(scope)),) == types_of_others
-                and (*map(id, passed_over(scope)),) == ids
-            )
-        except KeyError:  # a name is gone
-            return False
+        scope = self.scope.copy()
+        by = [id if name in self._seen or name in self._passed_over else type for name in scope]
+        return (*scope,), by, [*map(call, by, scope.values())]
 
     def _changes(self) -> list[str]:
         """The names whose entries are to be made anew."""
@@ -134,7 +115,7 @@ class _Watch:
         if type(value) is types.ModuleType:
             return MODULE + value.__name__.encode()
         is_plain = type(value) in PLAIN
-        if not (is_plain or type(value).__module__ in _DATA_MODULES or _is_definition(value) or _is_imported(value)):
+        if not (is_plain or type(value).__module__ in _DATA_MODULES or type(value) in _WRITTEN or _is_named(value)):
             return None
         from millpond.wire.entries import made_entry
 
@@ -148,12 +129,6 @@ class _Watch:
         return entry
 
 
-def _getter(names: Iterable[str]) -> _Values:
-    """What gives the values of all these names; `KeyError` if one is not there. `itemgetter` does from two on."""
-    several = (*names,)
-    return itemgetter(*several) if len(several) > 1 else lambda scope: (*(scope[name] for name in several),)
-
-
 _watch = _Watch({})
 
 
@@ -164,12 +139,9 @@ def _watch_of(scope: dict[str, Any]) -> _Watch:
     return _watch
 
 
+def _is_named(value: Any) -> bool:
+    return type(value) in _NAMED or issubclass(type(value), type)
+
+
 def _is_definition(value: Any) -> bool:
-    kind = type(value)
-    return (kind in _FUNCTIONS or issubclass(kind, type)) and getattr(value, "__module__", None) == "__main__"
-
-
-def _is_imported(value: Any) -> bool:
-    kind = type(value)
-    is_named = kind in _FUNCTIONS or kind is types.BuiltinFunctionType or issubclass(kind, type)
-    return is_named or kind in (types.GenericAlias, types.UnionType) or kind.__module__ == "typing"
+    return _is_named(value) and getattr(value, "__module__", None) == "__main__"

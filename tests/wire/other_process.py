@@ -25,7 +25,7 @@ class Process:
             (classes, "_received"): weakref.WeakKeyDictionary(),
             (reducers, "_callees"): weakref.WeakKeyDictionary(),
             (reducers, "_ids"): {},
-            (reducers, "_variables"): {},
+            (reducers, "_by_token"): {},
         }
 
     @contextmanager

@@ -258,6 +258,25 @@ def test_what_types_are_written_with_travels(worker: Process) -> None:
 IMPORTED = typing.NewType("IMPORTED", int)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there is no `type` statement")
+def test_what_a_type_statement_made_travels(worker: Process) -> None:
+    """Its value may refer to it, and to its parameters; it is the same one each time, and the program's own at home."""
+    source = (
+        "type Json = int | list[Json]\ntype Tree[T, *Ts, **P] = tuple[T, Tree[T], *Ts]\n"
+        "class Reader:\n    type Out = Json\ndef get(it=Tree[int]): return Json, Tree, Reader.Out"
+    )
+    scope = script(source)
+    get = worker.load(dumps(scope["get"]))
+    json, tree, out = get()
+    theirs = scope["Json"], scope["Tree"], scope["Reader"].Out
+    assert [repr(made.__value__) for made in (json, tree, out)] == [repr(made.__value__) for made in theirs]
+    assert (out.__value__, tree.__value__.__args__[0]) == (json, tree.__type_params__[0])
+    assert (json.__module__, json is scope["Json"]) == ("__main__", False)
+    assert get.__defaults__ == (tree[int],)
+    assert worker.load(dumps(scope["get"]))() == (json, tree, out)
+    assert pickle.loads(worker.dumps(lambda: (json, tree, out)))() == theirs
+
+
 def test_tracebacks_have_their_source_lines(worker: Process) -> None:
     """The code knows its file, whatever cloudpickle thinks of it."""
 

@@ -26,9 +26,9 @@ LOCKS = _LOCK, _RLOCK = type(threading.Lock()), type(threading.RLock())
 _FILENAME = 10  # where a code object's arguments have the name of its file
 
 _callees: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # of caches that came: what each calls
-# Context variables cannot be referred to weakly, and are never freed in practice. By id, and by what they are known by.
+# What cannot be referred to weakly, and is never freed in practice: context variables, type aliases. By id, by token.
 _ids: dict[int, tuple[Any, str]] = {}
-_variables: dict[str, contextvars.ContextVar[Any]] = {}
+_by_token: dict[str, Any] = {}
 
 # What has a lock among its attributes, but is more than its attributes: (module, class).
 _MORE_THAN_DATA = (
@@ -89,22 +89,37 @@ def _reduce_variable(variable: contextvars.ContextVar[Any]) -> Any:
     named = _named(variable)
     if named is not None:
         return named
-    _, token = _ids.setdefault(id(variable), (variable, uuid.uuid4().hex))
-    _variables.setdefault(token, variable)
     default: tuple[Any, ...] = ()
     try:
         default = (contextvars.Context().run(variable.get),)
     except LookupError:
         pass
-    return the_variable, (token, variable.name, default)
+    return the_variable, (token_of(variable), variable.name, default)
 
 
-def the_variable(token: str, name: str, default: tuple[Any, ...]) -> contextvars.ContextVar[Any]:
+def the_variable(token: str, name: str, default: tuple[Any, ...]) -> Any:
     """The context variable that stands here for one of another process."""
     made = contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
-    variable = _variables.setdefault(token, made)
-    _ids.setdefault(id(variable), (variable, token))
-    return variable
+    return known_or_made(token, made)
+
+
+def token_of(value: Any) -> str:
+    """By what other processes know a value that cannot be referred to weakly."""
+    _, token = _ids.setdefault(id(value), (value, uuid.uuid4().hex))
+    _by_token.setdefault(token, value)
+    return token
+
+
+def known(token: str) -> Any:
+    """What this process has under the token, or `None`."""
+    return _by_token.get(token)
+
+
+def known_or_made(token: str, made: Any) -> Any:
+    """What this process has under the token, which is what was made if it had nothing."""
+    value = _by_token.setdefault(token, made)
+    _ids.setdefault(id(value), (value, token))
+    return value
 
 
 def _reduce_cache(cache: Any) -> Any:

@@ -20,7 +20,7 @@ from cloudpickle.cloudpickle import _dynamic_class_reduce
 from millpond.wire import aliases, mainglobals, sharing
 from millpond.wire.classes import by_value
 from millpond.wire.descriptors import Lease
-from millpond.wire.functions import Seen, is_self_contained, see
+from millpond.wire.functions import Seen, see
 from millpond.wire.importable import has_no_place
 from millpond.wire.pickling import PROTOCOL
 from millpond.wire.reducers import LOCKS, REDUCERS, more_than_data, reduce_otherwise
@@ -86,7 +86,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         values = {name: value for held, name, value in seen[2] if held is scope}
         self._values |= values
         slots["__globals__"] = Call(mainglobals.set_at_once, values)
-        if scope.get(function.__name__) is function and is_self_contained(function):
+        if scope.get(function.__name__) is function and not function.__dict__:
             make, arguments = mainglobals.same_or_made, (function.__name__, *seen[1][1:], make, *arguments)
         return make, arguments, (attributes, slots), *rest
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dis
 import functools
 import pickle
+import re
 import sys
 import threading
 import types
@@ -28,6 +29,7 @@ KEPT_BY_WORKER = 64
 # may be used for equal blobs again or has to be made anew each time.
 _NAMED, _PLAIN, _KEPT, _FRESH = b"n", b"p", b"k", b"f"
 NAMED = _NAMED[0]
+_GLOBAL = re.compile("LOAD_NAME|.*_GLOBAL")
 _ONLY_A_NAME = b"\x93\x94."  # how the pickle ends of what is looked up by its name
 
 # A function that travels by value: its own parts, and the globals and keyword defaults it has: a mapping, a name, what
@@ -56,10 +58,7 @@ def freeze_function(function: Callable[..., Any]) -> bytes:
 def thaw_function(blob: bytes) -> Any:
     """The function of a blob. Runs whatever the blob asks for: only for what the parent sends to its workers."""
     try:
-        kind = blob[:1]
-        if kind == _NAMED:
-            return _thaw_named(blob)
-        return _thaw(blob) if kind == _PLAIN else _thaw_by_value(blob)
+        return _thaws.get(blob[:1], _thaw_by_value)(blob)
     except BaseException as error:
         refuse("the worker cannot load this function", error)
 
@@ -79,14 +78,14 @@ def _thaw(blob: bytes) -> Any:
     return pickle.loads(memoryview(blob)[1:])
 
 
-_thaw_named = functools.lru_cache(KEPT_BY_WORKER)(_thaw)
+_thaws: dict[bytes, Callable[[bytes], Any]] = {_NAMED: functools.lru_cache(KEPT_BY_WORKER)(_thaw), _PLAIN: _thaw}
 
 
 def _thaw_by_value(blob: bytes) -> Any:
     arrived, here = _arrived.get(blob), mainglobals.here
     if arrived is None or here is None or not here.renew(arrived):
         arrived = _thaw(blob)
-        if blob[:1] == _KEPT and here is not None and here.may_keep():
+        if blob[:1] == _KEPT:
             _keep(_arrived, blob, arrived, KEPT_BY_WORKER)
     return arrived.function
 
@@ -144,17 +143,14 @@ def _is_unchanged(seen: list[Seen]) -> bool:
     return True
 
 
-def is_self_contained(function: types.FunctionType) -> bool:
-    """Whether its code, its defaults and its globals say everything."""
-    return not function.__closure__ and not function.__dict__ and all(map(_is_fixed, function.__defaults__ or ()))
-
-
 def _says_all(seen: Seen) -> bool:
     """Whether the function cannot change unseen, here or, by what a call leaves behind, in a worker."""
-    function, (code, *_), values = seen
+    function, (code, defaults, _), values = seen
+    if function.__closure__ or function.__dict__:
+        return False
     # One that is not of `__main__` has globals of its own there, and those of one call are not those of the next.
-    is_fixed = is_of_main(function) or not any(global_names(code).values())
-    return is_fixed and is_self_contained(function) and all(_is_fixed(value) for *_, value in values)
+    is_alike = is_of_main(function) or not any(global_names(code).values())
+    return is_alike and all(map(_is_fixed, (*(defaults or ()), *(value for *_, value in values))))
 
 
 def _is_fixed(value: Any) -> bool:
@@ -169,12 +165,8 @@ def global_names(code: types.CodeType) -> dict[str, bool]:
 
     In the body of a class any name may be one.
     """
-    names: dict[str, bool] = {}
-    for found in dis.get_instructions(code):
-        if found.opname == "LOAD_NAME" or "GLOBAL" in found.opname:
-            names[found.argval] = names.get(found.argval, False) or not found.opname.startswith("LOAD")
+    found = [(it.argval, "LOAD" not in it.opname) for it in dis.get_instructions(code) if _GLOBAL.match(it.opname)]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            for name, is_assigned in global_names(constant).items():
-                names[name] = names.get(name, False) or is_assigned
-    return names
+            found += global_names(constant).items()
+    return {name: (name, True) in found for name, _ in found}

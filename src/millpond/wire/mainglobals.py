@@ -61,10 +61,6 @@ class Namespace:
         else:
             self.names[name] = value
 
-    def may_keep(self) -> bool:
-        """Whether a function that arrived with the call that asks lives where the next call may use it."""
-        return True
-
     def renew(self, arrived: Arrived) -> bool:
         """Have the program's values as they came with this function; false if it has to be made anew for that."""
         if arrived.version != self.version:
@@ -106,8 +102,9 @@ def same_or_made(
 
 def set_at_once(values: dict[str, Any]) -> dict[str, Any]:
     """Of a function's globals those to set before all is complete: what arrives with it may call it at once."""
-    known = {} if here is None else here.received | here.names
-    return {name: value for name, value in values.items() if value is not MISSING and name not in known}
+    known = () if here is None else (here.received, here.names)
+    there = {name: value for name, value in values.items() if value is not MISSING}
+    return {name: value for name, value in there.items() if not any(name in names for names in known)}
 
 
 def complete(value: Any, values: dict[str, Any]) -> Any:

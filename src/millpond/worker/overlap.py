@@ -60,15 +60,14 @@ class OverlappedNamespace(Namespace):
             else:
                 super().receive({name: value})
 
-    def may_keep(self) -> bool:
-        """Not if it is bound to a copy."""
-        return self._caller() not in self._copies
-
     def renew(self, arrived: Arrived) -> bool:
-        """See `Namespace`; false if values would change under another call, or before it has its own in place."""
+        """See `Namespace`; false if values would change under another call, or before it has its own in place.
+
+        And if the function is not bound to what all share.
+        """
         with self._lock:
             call = self._caller()
-            if call in self._copies:
+            if call in self._copies or arrived.function.__globals__ is not self.names:
                 return False
             for user, is_settled in self._users.items():
                 if user != call and not (is_settled and self._are_in_place(arrived)):

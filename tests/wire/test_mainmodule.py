@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from millpond.wire import byvalue, mainmodule
+from millpond.wire import byvalue, classes, mainmodule
+from millpond.wire.functions import freeze_function, thaw_function
 from tests.wire.program import Program
 
 SCRIPT = """
@@ -125,6 +126,37 @@ def test_nothing_is_imported_before_it_is_asked_for(tmp_path: Path, monkeypatch:
         assert "slow_to_import" not in sys.modules
         assert main.train() == (7, 7)
         assert main.Net.__name__ == "Net"
+
+
+def test_a_class_is_there_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The annotations of a function that are text look for it among the function's globals, not in the module."""
+    program = Program(monkeypatch, "class Item: pass\ndef get(it: 'Item'): return it")
+    program.look()
+    monkeypatch.setattr("millpond.wire.classes", classes)  # as it is to be again
+    monkeypatch.delitem(sys.modules, "millpond.wire.classes")
+    with program.worker():
+        assert "Item" in mainmodule.namespace()
+
+
+def test_a_function_that_looks_names_up_finds_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `globals()` or `eval`, each time it comes; what they name may need a module that is not imported yet."""
+    _module(tmp_path, monkeypatch, "late_to_import", "class Base: pass")
+    program = Program(
+        monkeypatch,
+        "import late_to_import\nclass Net(late_to_import.Base): pass\n"
+        "def ask(name): return globals()[name].__name__\ndef evaluate(text): return eval(text)",
+    )
+    asking, evaluating = (freeze_function(program.scope[name]) for name in ("ask", "evaluate"))
+    before = program.look()
+    program.run("class Later(Net): pass")
+    later = program.look()["Later"]
+    monkeypatch.delitem(sys.modules, "late_to_import")
+    with program.worker(**before):
+        assert thaw_function(asking)("Net") == "Net"
+        assert thaw_function(evaluating)("Net.__name__") == "Net"
+        monkeypatch.delitem(sys.modules, "late_to_import")
+        mainmodule.define("Later", later)
+        assert thaw_function(asking)("Later") == "Later"
 
 
 def test_what_cannot_be_set_up_says_why_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

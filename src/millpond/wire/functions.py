@@ -20,7 +20,7 @@ from millpond.labels import made_label
 from millpond.wire import mainglobals, sharing
 from millpond.wire.codec import refuse
 from millpond.wire.importable import is_importable
-from millpond.wire.mainglobals import MISSING, Arrived, is_of_main
+from millpond.wire.mainglobals import LOOKING_UP, MISSING, Arrived, is_of_main
 
 KEPT_BY_PARENT = 256
 KEPT_BY_WORKER = 64
@@ -146,7 +146,7 @@ def _is_unchanged(seen: list[Seen]) -> bool:
 def _says_all(seen: Seen) -> bool:
     """Whether the function cannot change unseen, here or, by what a call leaves behind, in a worker."""
     function, (code, defaults, _), values = seen
-    if function.__closure__ or function.__dict__:
+    if function.__closure__ or function.__dict__ or not LOOKING_UP.isdisjoint(global_names(code)):
         return False
     # One that is not of `__main__` has globals of its own there, and those of one call are not those of the next.
     is_alike = is_of_main(function) or not any(global_names(code).values())

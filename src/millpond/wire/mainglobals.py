@@ -7,6 +7,7 @@ result brings have the values they had. Used by `byvalue` and `functions`; `work
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -102,6 +103,8 @@ def same_or_made(
 
 def set_at_once(values: dict[str, Any]) -> dict[str, Any]:
     """Of a function's globals those to set before all is complete: what arrives with it may call it at once."""
+    if here is not None and not LOOKING_UP.isdisjoint(values):
+        vars(sys.modules["__main__"])  # has what waits to be looked up set up
     known = () if here is None else (here.received, here.names)
     there = {name: value for name, value in values.items() if value is not MISSING}
     return {name: value for name, value in there.items() if not any(name in names for names in known)}
@@ -128,4 +131,5 @@ def mark_of(value: Any) -> Any:
 
 _BY_IDENTITY = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type)
 PLAIN = (int, float, complex, bool, str, bytes, type(None), list, dict, set, tuple, frozenset)
+LOOKING_UP = frozenset(("eval", "exec", "globals", "vars"))  # globals of a function that may use any other by its name
 ABSENT = mark_of(MISSING)

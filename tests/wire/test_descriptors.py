@@ -78,7 +78,7 @@ def test_a_reused_lease_gives_it_again_until_it_is_given_up(pipe):
     lease = Lease()
     handle = travelled(lease.take(pipe[1]))
     other = Lease()
-    other.join(lease)
+    other.hold(lease)
     other.reuse()
     del lease
     for _ in range(3):

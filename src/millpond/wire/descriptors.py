@@ -65,42 +65,33 @@ class Lease:
     And what else has to stay until the value arrived.
     """
 
-    __slots__ = ("__weakref__", "_held", "_others", "_tokens")
+    __slots__ = ("__weakref__", "_held", "_tokens")
 
     def __init__(self) -> None:
         self._tokens: list[bytes] = []
-        self._others: list[Lease] = []
         self._held: list[Any] = []
 
     def __bool__(self) -> bool:
-        return bool(self._tokens or self._others or self._held)
+        return bool(self._tokens or self._held)
 
     def take(self, descriptor: int) -> Handle:
         """A handle of a copy of the descriptor."""
         if not self._tokens:
-            weakref.finalize(self, _release, self._tokens).atexit = False
+            weakref.finalize(self, _keeper.release, self._tokens).atexit = False
         handle, token = _keeper.keep(descriptor)
         self._tokens.append(token)
         return handle
 
     def hold(self, value: Any) -> None:
-        """Keep something alive as long as this lease."""
+        """Keep something alive as long as this lease, another lease too."""
         self._held.append(value)
-
-    def join(self, other: Lease) -> None:
-        """Hold another lease as long as this one."""
-        self._others.append(other)
 
     def reuse(self) -> None:
         """Let each descriptor be fetched as often as is asked for it: the value may be read more than once."""
         _keeper.reuse(self._tokens)
-        for other in self._others:
-            other.reuse()
-
-
-def _release(tokens: list[bytes]) -> None:
-    for token in tokens:
-        _keeper.release(token)
+        for held in self._held:
+            if isinstance(held, Lease):
+                held.reuse()
 
 
 class _Keeper:
@@ -120,7 +111,7 @@ class _Keeper:
             try:
                 listener = self._listener or self._listen()
             except BaseException:
-                self.release(token)
+                self.release([token])
                 raise
             return Handle(listener.getsockname(), token), token
 
@@ -128,13 +119,12 @@ class _Keeper:
         with self._lock:
             self._reused.update(token for token in tokens if token in self._kept)
 
-    def release(self, token: bytes) -> None:
+    def release(self, tokens: list[bytes]) -> None:
         with self._lock:
-            self._reused.discard(token)
-            copy = self._kept.pop(token, None)
-            if copy is None:
-                return
-            os.close(copy)
+            self._reused.difference_update(tokens)
+            for token in tokens:
+                if token in self._kept:
+                    os.close(self._kept.pop(token))
             if not self._kept and self._listener is not None:
                 with contextlib.suppress(OSError):
                     self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread, which closes it
@@ -188,7 +178,7 @@ class _Keeper:
                 return
             peer.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _INT.pack(copy))])
             if token not in self._reused:
-                self.release(token)
+                self.release([token])
 
 
 _keeper = _Keeper()

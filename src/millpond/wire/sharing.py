@@ -147,7 +147,7 @@ def reduced(value: Any, classes: tuple[type, ...], lease: Lease) -> Any:
     """How a shared value is pickled, its descriptors held by `lease`; `NotImplemented` for any other."""
     kind = type(value)
     if kind is Leased:
-        lease.join(value.lease)
+        lease.hold(value.lease)
         return value.__reduce__()
     if kind is socket.socket:
         return _socket, (lease.take(value.fileno()), value.family, value.type, value.proto)

@@ -77,17 +77,13 @@ def _is_found(name: str, module: Any) -> bool:
     if package and not _is_here(package):
         return False
     # Its package makes it when it is imported, or knows another module under this name, as `os` does `os.path`.
-    comes_along = getattr(module, "__file__", None) is None or _own_name(module, name) != name
+    own_name = getattr(getattr(module, "__spec__", None), "name", name)
+    comes_along = getattr(module, "__file__", None) is None or own_name != name
     path = getattr(sys.modules[package], "__path__", None) if package else None
     spec = _spec(name, path) if not package or path is not None else None
     if spec is None:
         return bool(package) and comes_along
     return comes_along or not spec.has_location or _is_same(module.__file__, spec.origin)
-
-
-def _own_name(module: Any, default: str) -> str:
-    name: str = getattr(getattr(module, "__spec__", None), "name", default)
-    return name
 
 
 def _spec(name: str, path: Any) -> Any:

@@ -86,8 +86,7 @@ def _named(value: Any) -> Any:
 
 
 def _reduce_variable(variable: contextvars.ContextVar[Any]) -> Any:
-    named = _named(variable)
-    if named is not None:
+    if named := _named(variable):
         return named
     default: tuple[Any, ...] = ()
     try:
@@ -147,26 +146,17 @@ def fill_cache(cache: Any, attributes: dict[str, Any]) -> None:
         vars(cache).update(attributes)
 
 
-def _reduce_new_type(made: typing.NewType) -> Any:
+def _reduce_typing(made: Any) -> Any:
     if cloudpickle._lookup_module_and_qualname(made, made.__name__) and not has_no_place(made):
         return made.__name__  # by name
-    made_of = cloudpickle._get_or_create_tracker_id(made), typing.NewType, made.__name__, made.__supertype__
-    return the_same, made_of, vars(made)
+    made_of = (made.__name__, made.__supertype__) if type(made) is typing.NewType else (made.__name__,)
+    made_here = cloudpickle._get_or_create_tracker_id(made), type(made), *made_of
+    return the_same, made_here, (None, {"__module__": made.__module__})
 
 
-def _reduce_parameters(made: Any) -> Any:
-    if cloudpickle._lookup_module_and_qualname(made, made.__name__) and not has_no_place(made):
-        return made.__name__  # by name
-    made_of = cloudpickle._get_or_create_tracker_id(made), type(made), made.__name__
-    return the_same, made_of, (None, {"__module__": made.__module__})
-
-
-def _reduce_weak_dictionary(weak: Any) -> Any:
-    return type(weak), (), list(weak.items()), None, None, fill_weak
-
-
-def _reduce_weak_set(weak: weakref.WeakSet[Any]) -> Any:
-    return type(weak), (), list(weak), None, None, fill_weak
+def _reduce_weak(weak: Any) -> Any:
+    items = list(weak) if isinstance(weak, weakref.WeakSet) else list(weak.items())
+    return type(weak), (), items, None, None, fill_weak
 
 
 def fill_weak(weak: Any, items: list[Any]) -> None:
@@ -199,12 +189,8 @@ REDUCERS: dict[type, Callable[[Any], Any]] = {
     threading.Condition: _reduce_condition,
     contextvars.ContextVar: _reduce_variable,
     functools._lru_cache_wrapper: _reduce_cache,
-    typing.NewType: _reduce_new_type,
-    typing.ParamSpec: _reduce_parameters,
-    typing.TypeVarTuple: _reduce_parameters,
-    weakref.WeakKeyDictionary: _reduce_weak_dictionary,
-    weakref.WeakValueDictionary: _reduce_weak_dictionary,
-    weakref.WeakSet: _reduce_weak_set,
+    **dict.fromkeys((typing.NewType, typing.ParamSpec, typing.TypeVarTuple), _reduce_typing),
+    **dict.fromkeys((weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet), _reduce_weak),
     types.MappingProxyType: _reduce_mappingproxy,
     types.CodeType: _reduce_code,
     types.ModuleType: _reduce_module,

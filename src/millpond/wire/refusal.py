@@ -55,13 +55,10 @@ def check_nothing_shared(value: Any) -> None:
                 f"cannot pickle {type_name(type(current))!r} object: the other process would have another one; what "
                 f"multiprocessing.get_context('spawn') makes can be shared{f' (at {path})' if path else ''}"
             )
-        if type(current) in _HOLDS_ARGUMENTS and id(current) not in seen and _size(current) <= MOST_ITEMS:
+        may_hold_some = type(current) in _HOLDS_ARGUMENTS and len(getattr(current, "args", current)) <= MOST_ITEMS
+        if may_hold_some and id(current) not in seen:
             seen.add(id(current))
             waiting += [(path + label, held) for label, held in (_steps(current) if path else _first_steps(value))]
-
-
-def _size(holder: Any) -> int:
-    return 0 if type(holder) is functools.partial else len(holder)
 
 
 def tell_where(error: Exception, value: Any, pickler: Any) -> None:
@@ -91,14 +88,11 @@ class _Follower(_Pickler):  # type: ignore[misc]
     def save(self, value: Any, save_persistent_id: bool = True) -> None:
         self._left -= 1
         if not self._left:
-            raise _TooLarge
+            self.inside.clear()  # the path would take too long to find
+            raise ValueError
         self.inside.append(value)
         super().save(value, save_persistent_id)
         self.inside.pop()  # not after a failure: then it says where
-
-
-class _TooLarge(Exception):
-    """The path would take too long to find."""
 
 
 class Nowhere:
@@ -110,19 +104,16 @@ class Nowhere:
 def _path(value: Any, pickler: Any) -> str:
     """The names that lead to the failure. What a pickle holds besides, such as an object's state, has none."""
     follower = _Follower(pickler)
+    path, holder = "", value
     try:
         follower.dump(value)
-    except _TooLarge:
-        return ""
     except Exception:
-        path, holder = "", value
         for held in follower.inside[1:]:
             steps = _steps(holder) if path else _first_steps(holder)
             label = next((label for label, there in _quiet(steps) if there is held), None)
             if label is not None:
                 path, holder = path + label, held
-        return path
-    return ""
+    return path
 
 
 def _quiet(steps: Steps) -> Steps:

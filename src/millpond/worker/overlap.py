@@ -69,16 +69,13 @@ class OverlappedNamespace(Namespace):
             call = self._caller()
             if call in self._copies or arrived.function.__globals__ is not self.names:
                 return False
-            for user, is_settled in self._users.items():
-                if user != call and not (is_settled and self._are_in_place(arrived)):
-                    return False
+            others = [is_settled for user, is_settled in self._users.items() if user != call]
+            if others and arrived.version != self.version:
+                others += [self.received.get(name, ABSENT) == mark_of(value) for name, value in arrived.values.items()]
+            if not all(others):
+                return False
             self._users[call] = True
-            return arrived.version == self.version or super().renew(arrived)
-
-    def _are_in_place(self, arrived: Arrived) -> bool:
-        return arrived.version == self.version or all(
-            self.received.get(name, ABSENT) == mark_of(value) for name, value in arrived.values.items()
-        )
+            return super().renew(arrived)
 
     def leave(self) -> None:
         """The call that asks has ended."""

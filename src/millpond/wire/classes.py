@@ -80,40 +80,33 @@ def _mark(name: str, value: Any) -> Any:
     return mark_of(value) if type(value) in PLAIN else None
 
 
+class _Complete(Exception):
+    """Ends the making of a class."""
+
+    kind: type | None = None
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self.kind = kind
+        raise self
+
+
 def _made_in_silence(
     meta: type, name: str, bases: tuple[Any, ...], namespace: dict[str, Any], tracker_id: str | None, extra: Any
 ) -> type:
     """A class made without telling its bases or its metaclass: all they did to the original comes with its attributes.
 
-    `type.__new__` calls the first `__init_subclass__` it finds: that of a base which is then taken away again. Python
-    allows that where both have the same layout.
+    `type.__new__` tells the bases last. Before that, when the class is complete, it tells what the class has their
+    names, and an error there leaves the class as it is.
     """
-    resolved = types.resolve_bases(bases)
-    if resolved in ((), (object,)):
-        kind: Any = type.__new__(meta, name, resolved, dict(namespace))
-    else:
-        kind = type.__new__(meta, name, (_silent(resolved[0]), *resolved), dict(namespace))
-        kind.__bases__ = resolved
+    complete = _Complete()
+    try:
+        type.__new__(meta, name, types.resolve_bases(bases), {**namespace, "_complete": complete})
+    except (_Complete, RuntimeError):  # the second is how Python 3.11 says it
+        if complete.kind is None:
+            raise
+    kind: Any = complete.kind
+    type.__delattr__(kind, "_complete")
     if isinstance(kind, abc.ABCMeta):
         abc._abc_init(kind)  # type: ignore[attr-defined]
     made: type = cloudpickle._lookup_class_or_track(tracker_id, kind)
     return made
-
-
-def _silent(base: Any) -> type:
-    """A class of the same layout that does nothing when it is told of a subclass."""
-    while base.__base__ is not None and _layout(base) == _layout(base.__base__):
-        base = base.__base__
-    parent = base.__base__ or object
-    offsets = {"__dict__": "__dictoffset__", "__weakref__": "__weakrefoffset__"}
-    added = tuple(slot for slot, offset in offsets.items() if getattr(base, offset) and not getattr(parent, offset))
-    if parent.__itemsize__:  # `int` or `tuple`, which have the last word on the layout anyway
-        parent, added = object, ()
-    namespace = {"__slots__": added, "__init_subclass__": classmethod(lambda cls: None)}
-    if parent is object:
-        return type("Silent", (), namespace)
-    return _made_in_silence(type(parent), "Silent", (parent,), namespace, None, None)
-
-
-def _layout(kind: Any) -> tuple[int, ...]:
-    return kind.__basicsize__, kind.__itemsize__, kind.__dictoffset__, kind.__weakrefoffset__

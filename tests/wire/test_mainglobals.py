@@ -13,6 +13,7 @@
 import copy
 import math
 import pickle
+import sys
 import types
 from typing import Any
 
@@ -227,6 +228,36 @@ def test_the_program_shares_nothing_with_what_results_bring() -> None:
     scope["x"] = 2
     second = received(scope["ask"])
     assert (first(), second(), scope["x"]) == (1, 2, 2)
+
+
+def test_a_function_of_the_script_comes_home_as_the_programs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker did to it, and to its globals, stays there. One of other code is another."""
+    main = types.ModuleType("__main__")
+    source = """
+limit = 1
+def ask(given=[]): return limit, given, again
+def again(function=ask): return function
+def marked(function):
+    def wrapper(): return function()
+    wrapper.__name__ = function.__name__
+    wrapper.mark = 1
+    return wrapper
+@marked
+def decorated(): return decorated
+def redefined(): return 1
+"""
+    exec(source, vars(main))
+    names = ("ask", "again", "decorated", "redefined")
+    worker = namespace_here().names
+    worker.update(zip(names, pickle.loads(dumps([vars(main)[name] for name in names])), strict=True))
+    exec("limit = 2\nask.__defaults__[0].append(3)\ndecorated.mark = 2\ndef redefined(): return 2", worker)
+    stream = dumps([worker[name] for name in names])
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    mainglobals.share(None)
+    *own, redefined = pickle.loads(stream)
+    assert own == [main.ask, main.again, main.decorated]
+    assert (main.ask(), main.decorated.mark) == ((1, [], main.again), 1)
+    assert (redefined(), main.redefined()) == (2, 1)
 
 
 def test_what_is_called_while_it_arrives_finds_its_globals() -> None:

@@ -86,9 +86,14 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         values = {name: value for held, name, value in seen[2] if held is scope}
         self._values |= values
         slots["__globals__"] = Call(mainglobals.set_at_once, values)
-        if scope.get(function.__name__) is function and not function.__dict__:
+        if scope.get(function.__name__) is not function:
+            return make, arguments, (attributes, slots), *rest
+        if not function.__dict__:
             make, arguments = mainglobals.same_or_made, (function.__name__, *seen[1][1:], make, *arguments)
-        return make, arguments, (attributes, slots), *rest
+        if mainglobals.here is None:
+            return make, arguments, (attributes, slots), *rest
+        arguments = (function.__name__, function.__code__, make, *arguments)
+        return mainglobals.own_or_made, arguments, (rest.pop(), (attributes, slots)), *rest, mainglobals.set_up
 
 
 class Call(dict[str, Any]):

@@ -101,6 +101,23 @@ def same_or_made(
     return there if is_same and there.__globals__ is scope else make(code, scope, *rest)
 
 
+def own_or_made(name: str, code: types.CodeType, make: Callable[..., Any], *arguments: Any) -> Any:
+    """In the program, where a worker's function of that name arrives: its own, if it is of the same code."""
+    own: Any = vars(sys.modules["__main__"]).get(name)
+    return own if _is_own(own) and own.__code__ == code else make(*arguments)
+
+
+def set_up(function: types.FunctionType, recipe: tuple[Callable[..., None], Any]) -> None:
+    """Give a function what came with it, but for the program's own: nothing that a worker did to it is done here."""
+    set_state, state = recipe
+    if not _is_own(function):
+        set_state(function, state)
+
+
+def _is_own(function: Any) -> bool:
+    return here is None and is_of_main(function) and function.__globals__ is vars(sys.modules["__main__"])
+
+
 def set_at_once(values: dict[str, Any]) -> dict[str, Any]:
     """Of a function's globals those to set before all is complete: what arrives with it may call it at once."""
     if here is not None and not LOOKING_UP.isdisjoint(values):

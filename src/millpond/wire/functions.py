@@ -126,7 +126,8 @@ def _pickled_by_name(function: Any) -> bytes | None:
 def see(function: types.FunctionType) -> Seen:
     """What a by-value pickle of the function depends on."""
     code, scope, keywords = function.__code__, function.__globals__, function.__kwdefaults__
-    places = [(keywords, name) for name in code.co_varnames if keywords]
+    keyword_only = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+    places = [(keywords, name) for name in keyword_only if keywords]
     places += [(scope, name) for name in global_names(code)]
     own = (code, function.__defaults__, keywords)
     return function, own, [(held, name, held.get(name, MISSING)) for held, name in places]

@@ -122,9 +122,9 @@ def set_at_once(values: dict[str, Any]) -> dict[str, Any]:
     """Of a function's globals those to set before all is complete: what arrives with it may call it at once."""
     if here is not None and not LOOKING_UP.isdisjoint(values):
         vars(sys.modules["__main__"])  # has what waits to be looked up set up
-    known = () if here is None else (here.received, here.names)
-    there = {name: value for name, value in values.items() if value is not MISSING}
-    return {name: value for name, value in there.items() if not any(name in names for names in known)}
+    received, names = ({}, {}) if here is None else (here.received, here.names)
+    new = [name for name in values if name not in received and name not in names]
+    return {name: values[name] for name in new if values[name] is not MISSING}
 
 
 def complete(value: Any, values: dict[str, Any]) -> Any:

@@ -120,14 +120,14 @@ def _set_up_waiting() -> None:
 
 
 def _set_up(name: str, entry: bytes, may_import: bool) -> None:
+    value: Any = MISSING
     try:
-        _set(name, _loaded(entry, may_import))
+        value = _loaded(entry, may_import)
     except _Waits:
-        _set(name, MISSING)
         _waiting[name] = entry
     except Exception as error:
-        _set(name, MISSING)
         _failed[name] = error
+    _set(name, value)
 
 
 def _set(name: str, value: Any) -> None:

@@ -17,7 +17,8 @@ import millpond
 from millpond.testing import FakeEngine
 from tests.contract.handlers import Plain
 
-WAIT_S = 20.0  # upper bound of every wait
+WAIT_S = 60.0  # upper bound of every wait
+BEGUN_S = 1.0  # a deadline that a call in a process passes while it runs: it is begun by then
 _FRAME_S = 0.003
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import millpond
 from tests.contract.handlers import Mixed
-from tests.contract.sites import check, failure, until
+from tests.contract.sites import BEGUN_S, check, failure, until
 
 
 async def test_a_deadline_that_passes_in_the_queue_proves_that_nothing_ran(site):
@@ -33,7 +33,7 @@ async def test_a_deadline_that_passes_while_running_stops_the_work(site, operati
     async with site.pool(Mixed) as pool:
         gate = site.gate(pool, operation)
         pids = pool.statistics().pids
-        error = await failure(pool.options(deadline=0.3).call(operation, gate.path))
+        error = await failure(pool.options(deadline=BEGUN_S).call(operation, gate.path))
         check(error, "deadline_exceeded", "unknown")
         assert await pool.call("echo", 1) == 1
         assert pool.statistics().pids == pids
@@ -115,7 +115,7 @@ async def test_a_worker_that_was_interrupted_may_be_replaced(site):
         gate = site.gate(pool)
         pids = pool.statistics().pids
         check(
-            await failure(pool.options(deadline=0.3).call("stay", gate.path)),
+            await failure(pool.options(deadline=BEGUN_S).call("stay", gate.path)),
             "deadline_exceeded",
             "unknown",
         )
@@ -144,7 +144,7 @@ async def test_no_answer_goes_to_the_wrong_caller_when_many_leave(site):
 
 async def test_the_default_deadline_holds_where_none_is_given(site):
     """The pool's setting bounds each call, and `None` lifts it."""
-    async with site.pool(deadline=0.2) as pool:
+    async with site.pool(deadline=BEGUN_S) as pool:
         gate = site.gate(pool)
         check(await failure(pool.call("stay", gate.path)), "deadline_exceeded", "unknown")
         patient = asyncio.create_task(pool.options(deadline=None).call("stay", gate.path, "patient"))

@@ -9,7 +9,7 @@ import pytest
 import millpond
 from millpond.testing import EventRecorder
 from tests.contract.handlers import Immovable, Plain, Portable
-from tests.contract.sites import check, failure, until
+from tests.contract.sites import BEGUN_S, check, failure, until
 
 
 async def test_state_stays_between_calls_and_apart_between_sessions(site):
@@ -191,7 +191,7 @@ async def test_the_next_caller_learns_that_a_call_was_interrupted(site):
     async with site.pool() as pool, pool.session("ann") as ann:
         gate = site.gate(pool, "stay_and_say")
         await ann.call("say", "a")
-        error = await failure(ann.options(deadline=0.3).call("stay_and_say", gate.path, "b"))
+        error = await failure(ann.options(deadline=BEGUN_S).call("stay_and_say", gate.path, "b"))
         check(error, "deadline_exceeded", "unknown")
         assert (await ann.call("about"))[2] is True
         assert (await ann.call("about"))[2] is False
@@ -201,9 +201,12 @@ async def test_the_next_caller_learns_that_a_call_was_interrupted(site):
 async def test_sessions_are_capped_and_expire(site):
     """The cap refuses at once; an idle session makes room, and its user is told."""
     async with site.pool(max_sessions=1, session_ttl=0.3) as pool:
-        ann = await pool.session("ann")
-        await ann.call("say", "a")
+        gate, ann = site.gate(pool, "stay_and_say"), await pool.session("ann")
+        busy = asyncio.create_task(ann.call("stay_and_say", gate.path, "a"))
+        await gate.entered()
         check(await failure(pool.session("bob").open()), "too_many_sessions", "not_started")
+        gate.open()
+        await busy
         await until(lambda: pool.statistics().sessions_open == 0)
         check(await failure(ann.call("say", "b")), "session_lost", "not_started")
         bob = await pool.session("bob")

@@ -162,9 +162,10 @@ async def test_sessions_of_a_drained_worker_go_to_the_store(site):
 
 async def test_an_expired_session_is_gone_from_the_store(site, tmp_path):
     """Asleep or not, it ends after session_ttl."""
-    settings = {"sleep_after": SOON_S, "session_ttl": 0.5, "session_store": str(tmp_path / "sessions.db")}
+    settings = {"sleep_after": SOON_S, "session_ttl": 1.5, "session_store": str(tmp_path / "sessions.db")}
     async with site.pool(**settings) as pool, pool.session("ann") as ann:
-        await ann.call("say", "a")
-        await until(lambda: pool.statistics().sessions_asleep == 1)
+        with EventRecorder(pool) as events:
+            await ann.call("say", "a")
+            await events.wait("session.asleep")
         await until(lambda: pool.statistics().sessions_open == 0)
         check(await failure(ann.call("say", "b")), "session_lost", "not_started")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.handlers import Mixed
-from tests.contract.sites import check, failure, read, until
+from tests.contract.sites import BEGUN_S, check, failure, read, until
 
 
 @pytest.mark.parametrize("operation", ["count", "acount"])
@@ -85,7 +85,7 @@ async def test_one_deadline_covers_the_whole_stream(site):
     async with site.pool() as pool:
         path = site.path()
         seen = []
-        error = await failure(read(pool.options(deadline=0.3).stream("count_for_ever", path), seen, pause=0.002))
+        error = await failure(read(pool.options(deadline=BEGUN_S).stream("count_for_ever", path), seen, pause=0.002))
         check(error, "deadline_exceeded", "unknown")
         assert seen == list(range(len(seen)))
         await until(lambda: Path(path + ".closed").exists())

@@ -12,7 +12,7 @@ import pytest
 import millpond
 from millpond import Warmup, warm_sequential, warm_staged
 from millpond.testing import EventRecorder
-from tests.contract.sites import check, failure, until
+from tests.contract.sites import WAIT_S, check, failure, until
 from tests.warming.handlers import Cook, note, noted
 
 
@@ -138,14 +138,14 @@ async def test_who_follows_is_let_go_when_the_pool_closes(near_site):
     async with near_site.pool(Cook) as pool:
         following = asyncio.ensure_future(follow(pool))
         await asyncio.sleep(0)
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(WAIT_S):
         assert await following == []
         assert await follow(pool) == []
     unopened = near_site.pool(Cook)
     following = asyncio.ensure_future(follow(unopened))
     await asyncio.sleep(0)
     unopened.close_unopened()
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(WAIT_S):
         assert await following == []
 
 
@@ -211,7 +211,7 @@ async def test_closing_while_warming_waits_for_nobody():
     pool = millpond.Pool(Cook, max_workers=1, warmup=[Warmup("nap", 30.0)])
     opening = asyncio.ensure_future(pool.open())
     await until(lambda: pool.statistics().workers["warming"])
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(WAIT_S):
         await pool.close()
     check(await failure(opening), "pool_closed", "not_started")
 
@@ -224,7 +224,7 @@ async def test_a_round_that_is_cancelled_is_over_at_once():
         warming.cancel()
         with pytest.raises(asyncio.CancelledError):
             await warming
-        assert await pool.options(deadline=5.0).call("what") == []
+        assert await pool.options(deadline=WAIT_S).call("what") == []
         (one,) = pool.warmer.report.workers
         assert one.failure == "it was given up"
         assert (await pool.warm(commands=[Warmup("heat", 2)])).success_share == 1.0
@@ -236,7 +236,7 @@ async def test_a_round_in_service_is_over_when_the_pool_closes():
     pool = await millpond.Pool(Cook, max_workers=1, drain=30.0).open()
     warming = asyncio.ensure_future(pool.warm(commands=[Warmup("nap", 60.0, deadline=90.0)]))
     await until(lambda: pool.statistics().busy)
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(WAIT_S):
         await pool.close()
         report = await warming
     assert [step.outcome for one in report.workers for step in one.commands] == ["cancelled"]
@@ -256,12 +256,12 @@ def test_a_sync_pool_tells_its_progress():
         following.start()
         while following.is_alive():  # it may not listen yet, and each round is followed to its end
             pool.warm(commands=[Warmup("heat", 1)])
-        assert [told.get(timeout=5.0) for _ in range(2)] == [("heat", "ok"), "over"]
+        assert [told.get(timeout=WAIT_S) for _ in range(2)] == [("heat", "ok"), "over"]
         assert len(pool.warmer.report.warm) == 1
         following = threading.Thread(target=follow)
         following.start()
-    following.join(5.0)
-    assert told.get(timeout=5.0) == "over"
+    following.join(WAIT_S)
+    assert told.get(timeout=WAIT_S) == "over"
     assert list(pool.warmer) == []
 
 

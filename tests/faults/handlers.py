@@ -108,6 +108,13 @@ class Plain:
         self.nap(seconds, mark)
         return self.say(session=session)
 
+    def stay_in_session(self, gate: str, mark: str | None = None, *, session: Any) -> tuple[int, int, int]:
+        """Stay until the file `gate` is there."""
+        began(mark)
+        while not os.path.exists(gate):
+            time.sleep(0.005)
+        return self.say(session=session)
+
     def die_in_session(self, mark: str, *, session: Any) -> None:
         began(mark)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.handlers import AsyncPlain, Plain
-from tests.faults.harness import SLACK, Callers, Mark, check_took, checked_pool, eventually, failure, is_alive
+from tests.faults.harness import Callers, Mark, at_most, check_took, checked_pool, eventually, failure, is_alive
 
 HOUR_S = 3600.0
 
@@ -43,7 +43,7 @@ async def test_22_hung(start_method: str, busy: bool, tmp_path: Path) -> None:
         if call is not None:
             error, took = await call
             assert (error.code, error.outcome) == ("worker_died", "unknown")
-            assert took <= 4.0 * SLACK
+            assert took <= at_most(4.0)
 
 
 async def test_22_hung_gets_no_more_calls(start_method: str) -> None:
@@ -78,15 +78,17 @@ async def test_22_busy_with_the_gil(start_method: str, handler: type, tmp_path: 
         pids = pool.statistics().pids
         call = asyncio.create_task(pool.options(deadline=30.0).call("hold_gil", 2.5, mark.path))
         pid = await mark.begun()
-        seen = 0.0
+        seen = unseen = 0.0
+        looked = time.monotonic()
         while not call.done():
+            unseen, looked = max(unseen, time.monotonic() - looked), time.monotonic()
             for record in pool.statistics().busy:
                 seen = max(seen, record.unresponsive_s)
                 assert (record.operation, pids[record.worker]) == ("hold_gil", pid)
             await asyncio.sleep(0.02)
         held = await call
         assert held >= 1.6, "the regular expression was tuned too short for this machine"
-        assert held - 1.0 <= seen <= held + 0.5
+        assert held - 1.0 - unseen <= seen <= held + at_most(0.25)
         assert (pool.statistics().pids, pool.statistics().starts) == (pids, 2)
 
 

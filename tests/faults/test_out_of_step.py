@@ -13,7 +13,16 @@ from millpond.wire import frames
 from millpond.worker.channel import Channel
 from tests.faults.forger import Forger
 from tests.faults.handlers import Plain
-from tests.faults.harness import SLACK, Callers, check_error, checked_pool, eventually, failure, is_alive, only_pid
+from tests.faults.harness import (
+    Callers,
+    at_most,
+    check_error,
+    checked_pool,
+    eventually,
+    failure,
+    is_alive,
+    only_pid,
+)
 
 STRAY = {
     "one-byte": b"\x07",
@@ -55,7 +64,7 @@ async def test_30_stray_bytes(start_method: str, handler: type, then_s: float) -
             check_error(error, "worker_died", "unknown")
             assert "broke the protocol" in str(error)
             assert "idempotent" not in str(error)
-            assert took <= 4.0 * SLACK
+            assert took <= at_most(4.0)
         assert [event.reason for event in killed] == ["protocol"] * 4
         await eventually(lambda: not any(map(is_alive, pids)), 2.0, "the end of those four")
 
@@ -67,7 +76,7 @@ async def test_30_an_answer_that_never_came(start_method: str) -> None:
         error, took = await failure(pool.options(deadline=None).call("echo", "token"))
         check_error(error, "worker_died", "unknown")
         assert "broke the protocol" in str(error)
-        assert took <= 4.0 * SLACK
+        assert took <= at_most(4.0)
         await eventually(lambda: not is_alive(hostile), 2.0, "the end of the worker")
 
 

@@ -19,17 +19,19 @@ import pytest
 import millpond
 from tests.faults.handlers import Plain
 from tests.faults.harness import (
-    SLACK,
     Mark,
+    at_most,
     check_error,
     checked_pool,
     eventually,
     failure,
     is_alive,
+    more_open,
     open_files,
     processes_of,
 )
 from tests.faults.outside import program
+from tests.leftovers import Leftovers
 
 HANDLER = "tests.faults.handlers:Plain"
 
@@ -62,7 +64,7 @@ async def test_11_warden_killed(start_method: str, tmp_path: Path) -> None:
         os.kill(warden, signal.SIGKILL)
         error, took = await call
         check_error(error, "worker_died", "unknown")
-        assert took <= 1.0 * SLACK
+        assert took <= at_most(1.0)
         assert await pool.options(deadline=20.0).call("echo", "next") == "next"
         await eventually(lambda: not any(map(is_alive, old.values())), 3.0, "the end of the old workers")
 
@@ -86,14 +88,14 @@ async def test_11_ended_threads_take_no_worker_along(start_method: str) -> None:
 
 async def test_11_no_helper_thread_is_needed(start_method: str) -> None:
     """A pool grown from one to eight workers outlives the loop's helper threads."""
+    before = Leftovers()
     async with checked_pool(max_workers=8, start_method=start_method) as pool:
         await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.01) for _ in range(4)))
         await pool.resize(min_workers=8, max_workers=8)
         await eventually(lambda: pool.statistics().workers.get("ready", 0) == 8, 20.0, "eight workers")
         pids = pool.statistics().pids
         await asyncio.get_running_loop().shutdown_default_executor()
-        others = [thread for thread in threading.enumerate() if not thread.name.startswith("millpond-")]  # metrics'
-        assert others == [threading.main_thread()]
+        assert all(name.startswith("millpond-") for name in before.threads())  # metrics'
         await asyncio.sleep(1.0)
         assert pool.statistics().pids == pids
         await pool.resize(min_workers=1, max_workers=8)
@@ -123,7 +125,7 @@ async def test_12_signals_drain(start_method: str, signo: int, tmp_path: Path) -
         took, complaints = await served.end()
         assert report["ends"] == ["done"] * 3
         assert report["seen"][:2] == [[True, True], [False, True]]
-        assert took <= 2.0 * SLACK
+        assert took <= at_most(2.0)
         check_complaints(complaints)
         assert not processes_of(facts["run_id"])
 
@@ -136,7 +138,7 @@ async def test_12_signals_end_what_outlasts_the_drain(start_method: str, signo: 
         os.killpg(served.pid, signo)
         report = await served.line()
         _, complaints = await served.end()
-        assert time.monotonic() - start <= (0.5 + 2.0) * SLACK
+        assert time.monotonic() - start <= at_most(0.5 + 2.0)
         assert report["ends"] == ["pool_closing"] * 3
         check_complaints(complaints)
         assert not processes_of(facts["run_id"])
@@ -168,7 +170,7 @@ async def test_12_signals_twice(start_method: str, tmp_path: Path) -> None:
         assert is_alive(served.pid)
         os.killpg(served.pid, signal.SIGINT)
         took, _ = await served.end()
-        assert took <= 1.0 * SLACK
+        assert took <= at_most(1.0)
         await eventually(lambda: not processes_of(facts["run_id"]), 1.0, "the end of its workers")
 
 
@@ -178,7 +180,7 @@ async def test_12_signals_are_the_programs(start_method: str, tmp_path: Path) ->
         facts = await served.line()
         os.killpg(served.pid, signal.SIGINT)
         took, complaints = await served.end()
-        assert took <= (0.5 + 2.0) * SLACK
+        assert took <= at_most(0.5 + 2.0)
         check_complaints(complaints)
         assert not processes_of(facts["run_id"])
 
@@ -195,12 +197,12 @@ async def test_13_close_with_calls(start_method: str, tmp_path: Path) -> None:
         await asyncio.sleep(0.05)
         start = time.monotonic()
         told = asyncio.gather(*queued)
-        told.add_done_callback(lambda _: took.append(time.monotonic() - start))
-        took: list[float] = []
-    assert time.monotonic() - start <= 3.0 * SLACK
+        told.add_done_callback(lambda _: ran_on.append([not call.done() for call in running]))
+        ran_on: list[list[bool]] = []
+    assert time.monotonic() - start <= at_most(3.0)
     for error, _ in await told:
         check_error(error, "pool_closed", "not_started")
-    assert took[0] <= 0.1 * SLACK
+    assert ran_on == [[True, True]]  # those that waited were told first
     for error, _ in await asyncio.gather(*running):
         assert isinstance(error, millpond.PoolError)
         assert (error.code, error.outcome) in {("pool_closing", "unknown"), ("pool_closed", "unknown")}
@@ -226,7 +228,7 @@ async def test_13_never_closed(start_method: str, face: str) -> None:
     async with program("left_open.py", HANDLER, start_method, face) as left:
         facts = await left.line()
         took, complaints = await left.end()
-        assert took <= 5.0
+        assert took <= at_most(5.0)
         assert left.process.returncode == 0
         assert complaints.count("\n") == 1, complaints
         assert "not closed" in complaints
@@ -241,7 +243,7 @@ async def test_13_close_twice(start_method: str) -> None:
     await asyncio.gather(pool.close(), pool.close())
     await pool.close()
     assert not processes_of(pool.run_id)
-    await eventually(lambda: open_files() == before, 1.0, "descriptors back")
+    await eventually(lambda: not more_open(before), 1.0, "descriptors back")
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05, 0.3])
@@ -255,7 +257,7 @@ async def test_13_close_during_open(start_method: str, pause: float) -> None:
     ends = await asyncio.gather(opening, return_exceptions=True)
     assert all(end is pool or isinstance(end, millpond.PoolClosed) for end in ends), ends
     await eventually(lambda: not processes_of(pool.run_id), 1.0, "the end of its workers")
-    await eventually(lambda: open_files() == before, 1.0, "descriptors back")
+    await eventually(lambda: not more_open(before), 1.0, "descriptors back")
 
 
 async def test_13_cancelled_open(start_method: str) -> None:
@@ -268,7 +270,7 @@ async def test_13_cancelled_open(start_method: str) -> None:
     await asyncio.wait([opening])
     await pool.close()
     await eventually(lambda: not processes_of(pool.run_id), 1.0, "the end of its workers")
-    await eventually(lambda: open_files() == before, 1.0, "descriptors back")
+    await eventually(lambda: not more_open(before), 1.0, "descriptors back")
 
 
 async def test_13_call_after_close(start_method: str) -> None:
@@ -277,4 +279,4 @@ async def test_13_call_after_close(start_method: str) -> None:
         assert await pool.call("echo", 1) == 1
     error, took = await failure(pool.call("echo", 2))
     check_error(error, "pool_closed", "not_started")
-    assert took <= 0.01 * SLACK
+    assert took <= at_most(0.01)

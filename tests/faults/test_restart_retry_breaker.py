@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,13 @@ from tests.faults.deadly import AsyncDeadly, Clumsy, Deadly, Fragile
 from tests.faults.harness import (
     SLACK,
     Mark,
+    at_most,
     check_error,
+    check_took,
     checked_pool,
     eventually,
     failure,
+    more_open,
     open_files,
     processes_of,
 )
@@ -54,11 +56,27 @@ async def test_19_crash_loop_at_open(
     assert "Traceback" in str(error)
     assert len(imports.starts) <= 3
     assert not processes_of(pool.run_id)
-    await eventually(lambda: open_files() == before, 1.0, "descriptors back")
+    await eventually(lambda: not more_open(before), 1.0, "descriptors back")
 
 
 # The row's 30 s with a first pause of 1 s, five times as fast.
 BACKOFF_S, WINDOW_S = 0.2, 6.0
+
+
+def _watch(starts: list[float], pauses: list[float]) -> Callable[[Any], None]:
+    """Note when starts begin, and how long after the last that failed."""
+    failed_at = list[float]()
+
+    def note(event: Any) -> None:
+        now = time.monotonic()
+        if event.name == "worker.gone":
+            failed_at.extend([now] if event.exit_code == 3 else [])
+            return
+        starts.append(now)
+        if failed_at:
+            pauses.append(now - failed_at.pop())
+
+    return note
 
 
 async def test_19_crash_loop_later(start_method: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -73,22 +91,20 @@ async def test_19_crash_loop_later(start_method: str, tmp_path: Path, caplog: py
         caplog.set_level(logging.WARNING, logger="millpond")
         healthy = len(record.starts)
         first, second = pool.statistics().pids.values()
-        spent, times = _cpu(pool.run_id), list[float]()
+        spent, starts, pauses = _cpu(pool.run_id), list[float](), list[float]()
+        pool.telemetry.attach("pauses", ["worker.gone", "worker.starting"], _watch(starts, pauses))
         os.kill(first, signal.SIGKILL)
         end = time.monotonic() + WINDOW_S
-        while time.monotonic() < end:
-            if len(record.starts) - healthy > len(times):
-                times.append(time.monotonic())
+        while time.monotonic() < end or len(pauses) < 3:
             assert await pool.call("echo", "served") == "served"
             await asyncio.sleep(0.02)
-        spent = _cpu(pool.run_id) - spent
+        spent, took = _cpu(pool.run_id) - spent, time.monotonic() - end + WINDOW_S
         facts = pool.statistics()
-        assert 2 <= len(times) <= 6
-        gaps = [after - before for before, after in itertools.pairwise(times)]
-        assert gaps[-1] >= 1.5 * gaps[0], gaps
+        assert sum(told < end for told in starts) <= 6
+        assert pauses[-1] >= 1.5 * pauses[0], pauses
         assert (facts.state, facts.is_ready, facts.is_live) == ("degraded", True, True)
         assert "exit code 3" in facts.reason
-        assert spent <= 0.2 * WINDOW_S * SLACK
+        assert spent <= 0.2 * took * SLACK
         os.kill(second, signal.SIGKILL)
         await eventually(lambda: not pool.statistics().is_ready, 1.0, "readiness to turn false with the last worker")
         assert pool.statistics().is_live
@@ -132,7 +148,7 @@ async def _refused(call: Awaitable[Any]) -> float:
     """Check that the breaker refuses `call`, at once; return its `retry_after`."""
     error, took = await failure(call)
     check_error(error, "circuit_open", "not_started")
-    assert took <= 0.01 * SLACK
+    assert took <= at_most(0.01)
     assert isinstance(error, millpond.PoolError)
     assert error.retry_after is not None
     return error.retry_after
@@ -174,7 +190,7 @@ async def test_20_breaker_counts_running_deadlines(start_method: str) -> None:
     """Five deadlines that pass while the operation runs open it as five deaths do."""
     async with checked_pool(min_workers=2, start_method=start_method) as pool:
         for _ in range(5):
-            error, _ = await failure(pool.options(deadline=0.1).call("nap", 30.0))
+            error, _ = await failure(pool.options(deadline=0.5).call("nap", 30.0))
             check_error(error, "deadline_exceeded", "unknown")
         await _refused(pool.call("nap", 0.0))
 
@@ -234,12 +250,12 @@ async def test_21_retry_within_the_deadline(start_method: str, tmp_path: Path) -
     """A retry does not begin the deadline anew."""
     mark = Mark(tmp_path)
     async with checked_pool(Deadly, min_workers=2, start_method=start_method) as pool:
-        call = asyncio.create_task(failure(pool.options(idempotent=True, deadline=1.0).call("nap", 30.0, mark.path)))
-        await asyncio.sleep(0.4)
+        call = asyncio.create_task(failure(pool.options(idempotent=True, deadline=5.0).call("nap", 30.0, mark.path)))
+        await asyncio.sleep(2.5)
         os.kill(await mark.begun(), signal.SIGKILL)
         error, took = await call
         check_error(error, "deadline_exceeded", "unknown", attempts=2)
-        assert took <= 1.0 + 0.25 * SLACK
+        check_took(took, 5.0, 5.25)
         assert len(mark.starts) == 2
 
 

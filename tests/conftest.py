@@ -54,7 +54,8 @@ class SettledLog(pytest.LogCaptureFixture):
 
 @pytest.fixture
 def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """As pytest's own, and nothing that was logged is still on its way."""
+    """As pytest's own; nothing that was logged is still on its way, neither now nor by an earlier test."""
+    assert DELIVERY.settle(LIMIT_S)
     caplog.__class__ = SettledLog
     return caplog
 

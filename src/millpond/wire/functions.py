@@ -32,9 +32,9 @@ NAMED = _NAMED[0]
 _GLOBAL = re.compile("LOAD_NAME|.*_GLOBAL")
 _ONLY_A_NAME = b"\x93\x94."  # how the pickle ends of what is looked up by its name
 
-# A function that travels by value: its own parts, and the globals and keyword defaults it has: a mapping, a name, what
-# was there. Compared by identity.
-Seen = tuple[types.FunctionType, tuple[Any, Any, Any], list[tuple[dict[str, Any], str, Any]]]
+# A function that travels by value: its code, its defaults, its keyword defaults, and what these and its globals are: a
+# mapping, a name, what was there. Compared by identity.
+Seen = tuple[types.FunctionType, types.CodeType, Any, Any, list[tuple[dict[str, Any], str, Any]]]
 # What can only be replaced, which is seen; the functions among it are looked at themselves.
 _FIXED = (int, float, complex, bool, str, bytes, type(None), type(...), types.FunctionType)
 
@@ -58,7 +58,7 @@ def freeze_function(function: Callable[..., Any]) -> bytes:
 def thaw_function(blob: bytes) -> Any:
     """The function of a blob. Runs whatever the blob asks for: only for what the parent sends to its workers."""
     try:
-        return _thaws.get(blob[:1], _thaw_by_value)(blob)
+        return _thaws.get(blob[:1], _thaw_kept)(blob)
     except BaseException as error:
         refuse("the worker cannot load this function", error)
 
@@ -78,15 +78,18 @@ def _thaw(blob: bytes) -> Any:
     return pickle.loads(memoryview(blob)[1:])
 
 
-_thaws: dict[bytes, Callable[[bytes], Any]] = {_NAMED: functools.lru_cache(KEPT_BY_WORKER)(_thaw), _PLAIN: _thaw}
+_thaws: dict[bytes, Callable[[bytes], Any]] = {
+    _NAMED: functools.lru_cache(KEPT_BY_WORKER)(_thaw),
+    _PLAIN: _thaw,
+    _FRESH: lambda blob: _thaw(blob).function,
+}
 
 
-def _thaw_by_value(blob: bytes) -> Any:
+def _thaw_kept(blob: bytes) -> Any:
     arrived, here = _arrived.get(blob), mainglobals.here
     if arrived is None or here is None or not here.renew(arrived):
         arrived = _thaw(blob)
-        if blob[:1] == _KEPT:
-            _keep(_arrived, blob, arrived, KEPT_BY_WORKER)
+        _keep(_arrived, blob, arrived, KEPT_BY_WORKER)
     return arrived.function
 
 
@@ -129,14 +132,15 @@ def see(function: types.FunctionType) -> Seen:
     keyword_only = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
     places = [(keywords, name) for name in keyword_only if keywords]
     places += [(scope, name) for name in global_names(code)]
-    own = (code, function.__defaults__, keywords)
-    return function, own, [(held, name, held.get(name, MISSING)) for held, name in places]
+    values = [(held, name, held.get(name, MISSING)) for held, name in places]
+    return function, code, function.__defaults__, keywords, values
 
 
 def _is_unchanged(seen: list[Seen]) -> bool:
-    for function, (code, defaults, keywords), values in seen:
-        is_same = function.__code__ is code and function.__defaults__ is defaults
-        if not is_same or function.__kwdefaults__ is not keywords or function.__dict__:
+    for function, code, defaults, keywords, values in seen:
+        if function.__code__ is not code or function.__defaults__ is not defaults or function.__dict__:
+            return False
+        if function.__kwdefaults__ is not keywords:
             return False
         for scope, name, value in values:
             if scope.get(name, MISSING) is not value:
@@ -146,7 +150,7 @@ def _is_unchanged(seen: list[Seen]) -> bool:
 
 def _says_all(seen: Seen) -> bool:
     """Whether the function cannot change unseen, here or, by what a call leaves behind, in a worker."""
-    function, (code, defaults, _), values = seen
+    function, code, defaults, _, values = seen
     if function.__closure__ or function.__dict__ or not LOOKING_UP.isdisjoint(global_names(code)):
         return False
     # One that is not of `__main__` has globals of its own there, and those of one call are not those of the next.

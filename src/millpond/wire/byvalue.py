@@ -23,7 +23,7 @@ from millpond.wire.descriptors import Lease
 from millpond.wire.functions import Seen, see
 from millpond.wire.importable import has_no_place
 from millpond.wire.pickling import PROTOCOL
-from millpond.wire.reducers import LOCKS, REDUCERS, more_than_data, reduce_otherwise
+from millpond.wire.reducers import LOCKS, MORE_THAN_DATA, REDUCERS, reduce_otherwise
 from millpond.wire.refusal import Nowhere, check_nothing_shared, tell_where
 
 
@@ -41,7 +41,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         super().__init__(file, **given)
         self._lease = lease
         self._shared = sharing.classes()
-        self._refused = more_than_data()
+        self._refused = sharing.loaded(MORE_THAN_DATA)
         self.seen: list[Seen] = []  # the functions that are pickled by value
         self._values: dict[str, Any] = {}  # of the globals that functions of `__main__` use
         self._places = [Call(mainglobals.place, is_method) for is_method in (False, True)]

@@ -30,21 +30,13 @@ _callees: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # o
 _ids: dict[int, tuple[Any, str]] = {}
 _by_token: dict[str, Any] = {}
 
-# What has a lock among its attributes, but is more than its attributes: (module, class).
-_MORE_THAN_DATA = (
-    ("threading", "Thread"),
-    ("subprocess", "Popen"),
-    ("concurrent.futures._base", "Future"),
-    ("concurrent.futures._base", "Executor"),
-    ("multiprocessing.pool", "Pool"),
-    ("multiprocessing.pool", "ApplyResult"),
+# What has a lock among its attributes, but is more than its attributes.
+MORE_THAN_DATA = (
+    ("threading", ("Thread",)),
+    ("subprocess", ("Popen",)),
+    ("concurrent.futures._base", ("Future", "Executor")),
+    ("multiprocessing.pool", ("Pool", "ApplyResult")),
 )
-
-
-def more_than_data() -> tuple[type, ...]:
-    """The classes of which that is true, as far as they are loaded."""
-    loaded = [getattr(sys.modules.get(module), name, None) for module, name in _MORE_THAN_DATA]
-    return tuple(kind for kind in loaded if kind is not None)
 
 
 def reduce_otherwise(value: Any, refused: tuple[type, ...]) -> Any:

@@ -22,11 +22,12 @@ from millpond.wire.pickling import PROTOCOL
 
 Reduce = Callable[[Any], Any]
 Table = dict[type, Reduce]
+Classes = tuple[tuple[str, tuple[str, ...]], ...]  # modules, and names in them
 
 _REDUCTION = "multiprocessing.reduction"
 _REDUCERS = frozenset(f"multiprocessing.{name}" for name in ("connection", "heap", "sharedctypes"))
 # Classes whose objects, and those of classes made from them, are pickled only while a process is being started.
-_CLASSES = (
+_CLASSES: Classes = (
     ("multiprocessing.synchronize", ("SemLock", "Condition", "Event")),
     ("multiprocessing.queues", ("Queue", "SimpleQueue")),
     ("multiprocessing.sharedctypes", ("SynchronizedBase",)),
@@ -136,11 +137,13 @@ def dumps(value: Any) -> bytes:
 
 def classes() -> tuple[type, ...]:
     """Those of multiprocessing's classes for `reduced` that are loaded."""
-    if table() is None:
-        return ()
-    loaded = [(sys.modules[module], names) for module, names in _CLASSES if module in sys.modules]
-    # Another thread may be in the midst of an import.
-    return tuple(getattr(module, name) for module, names in loaded for name in names if hasattr(module, name))
+    return () if table() is None else loaded(_CLASSES)
+
+
+def loaded(classes: Classes) -> tuple[type, ...]:
+    """Those of some modules' classes that are there: another thread may be in the midst of an import."""
+    modules = [(sys.modules[module], names) for module, names in classes if module in sys.modules]
+    return tuple(getattr(module, name) for module, names in modules for name in names if hasattr(module, name))
 
 
 def reduced(value: Any, classes: tuple[type, ...], lease: Lease) -> Any:

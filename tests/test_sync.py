@@ -121,7 +121,7 @@ def test_sessions_block_too(pool):
     """Joined, ordered, closed; calls with options belong to the session."""
     with pool.session("ann") as ann:
         assert ann.call("say", "a") == ["a"]
-        assert ann.options(deadline=5).call("say", "b") == ["a", "b"]
+        assert ann.options(deadline=30).call("say", "b") == ["a", "b"]
         assert (ann.id, ann.generation) == ("ann", 1)
     again = pool.session("ann")
     assert again.call("say", "c") == ["a", "b", "c"]

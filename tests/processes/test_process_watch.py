@@ -57,9 +57,15 @@ def test_the_parent_and_each_worker_have_figures(children):
 
 def test_processor_time_is_a_share_of_a_core(children):
     """The difference between two looks, over the time between them."""
-    worker = children("import time\nwhile time.process_time() < 0.5: pass\nprint('done', flush=True)\ninput()")
+    worker = children(
+        "import time\nprint('up', flush=True)\ninput()\nend = time.process_time() + 0.5\n"
+        "while time.process_time() < end: pass\nprint('done', flush=True)\ninput()"
+    )
+    assert answer(worker) == "up"
     watch = ProcessWatch()
     watch.look(100.0, {1: worker.pid})
+    worker.stdin.write("go\n")
+    worker.stdin.flush()
     assert answer(worker) == "done"
     watch.look(101.0, {1: worker.pid})
     assert 0.3 < watch.seen.processes[1].cpu < 0.8

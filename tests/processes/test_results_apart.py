@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import millpond
-from tests.contract.sites import check, failure, until
+from tests.contract.sites import BEGUN_S, check, failure, until
 
 MODULE = """
 import os, time
@@ -59,7 +59,7 @@ async def test_nobody_waits_for_the_import_of_anothers_result(place):
         first = asyncio.create_task(pool.call("make", 1))
         await until((place / "begun").exists)
         assert await pool.call("plain", 2) == 2
-        late = pool.options(deadline=0.05)
+        late = pool.options(deadline=BEGUN_S)
         check(await failure(late.call("make", 3)), "deadline_exceeded", "unknown")
         assert await pool.call("plain", 4) == 4
         assert not first.done()

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from millpond.wire.buffers import SLOTS, Arena, SlotReader, SlotWriter
 from millpond.wire.frames import ProtocolError
 from millpond.wire.memory import PAGE_BYTES, SharedMemory
+from tests.leftovers import Leftovers
 
 ROOM = 10_000
 
@@ -245,14 +246,14 @@ def test_memory_that_a_reader_has_not_left_is_kept(roomy: Ends):
 def test_closing_leaves_nothing_behind():
     """No descriptor, no name in /dev/shm; closing twice is one closing."""
     before = set(os.listdir("/dev/shm")) if Path("/dev/shm").is_dir() else set()
-    fds = len(os.listdir("/dev/fd"))
+    left = Leftovers()
     arena = Arena.create(100_000)
     arena.data[:5] = b"bytes"
     after = set(os.listdir("/dev/shm")) if Path("/dev/shm").is_dir() else set()
     assert not {name for name in after - before if "millpond" in name}
     arena.close()
     arena.close()
-    assert len(os.listdir("/dev/fd")) == fds
+    left.wait_gone()
 
 
 class ArenaMachine(RuleBasedStateMachine):

@@ -15,10 +15,10 @@ from tests.faults.handlers import Plain
 
 
 class Sleeper(Plain):
-    """Its calls take a second of the clock, or leave a mark."""
+    """Its calls take two seconds of the clock, or leave a mark."""
 
-    def second(self) -> str:
-        time.sleep(1.0)
+    def last(self) -> str:
+        time.sleep(2.0)
         return "done"
 
     def leave_mark(self, path: str) -> None:
@@ -39,7 +39,7 @@ async def main(start_method: str, blocked_s: float) -> None:
         pool.telemetry.attach("stalled", "pool.stalled", lambda event: said["stalled"].append(event.of))
         pool.telemetry.attach("breakers", "breaker.state", lambda event: said["breakers"].append(event.after))
         pids = sorted(pool.statistics().pids.values())
-        running = [asyncio.create_task(pool.options(deadline=s).call("second")) for s in (3.0, 60.0)]
+        running = [asyncio.create_task(pool.options(deadline=s).call("last")) for s in (3.0, 60.0)]
         await asyncio.sleep(0.05)
         late = [asyncio.create_task(pool.options(deadline=0.9).call("leave_mark", str(mark))) for _ in range(10)]
         await asyncio.sleep(0.05)

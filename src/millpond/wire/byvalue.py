@@ -82,18 +82,14 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         scope, outer = function.__globals__, function.__qualname__.rpartition(".")[0]
         is_of_class = bool(outer) and not outer.endswith("<locals>")
         self.globals_ref[id(scope)] = self._places[is_of_class and function is not self._submitted]
-        make, arguments, (attributes, slots), *rest = super()._dynamic_function_reduce(function)
+        make, arguments, (attributes, slots), items, pairs, set_state = super()._dynamic_function_reduce(function)
         values = {name: value for held, name, value in seen[4] if held is scope}
         self._values |= values
         slots["__globals__"] = Call(mainglobals.set_at_once, values)
         if scope.get(function.__name__) is not function:
-            return make, arguments, (attributes, slots), *rest
-        if not function.__dict__:
-            make, arguments = mainglobals.same_or_made, (function.__name__, *seen[2:4], make, *arguments)
-        if mainglobals.here is None:
-            return make, arguments, (attributes, slots), *rest
-        arguments = (function.__name__, function.__code__, make, *arguments)
-        return mainglobals.own_or_made, arguments, (rest.pop(), (attributes, slots)), *rest, mainglobals.set_up
+            return make, arguments, (attributes, slots), items, pairs, set_state
+        arguments = (function.__name__, not function.__dict__, *seen[2:4], make, *arguments)
+        return mainglobals.same_or_made, arguments, (set_state, attributes, slots), items, pairs, mainglobals.set_up
 
 
 class Call(dict[str, Any]):

@@ -93,29 +93,25 @@ def place(is_method: bool) -> dict[str, Any]:
 
 
 def same_or_made(
-    name: str, defaults: Any, keywords: Any, make: Callable[..., Any], code: types.CodeType, scope: Any, *rest: Any
+    name: str, is_plain: bool, defaults: Any, keywords: Any, make: Callable[..., Any], code: Any, scope: Any, *rest: Any
 ) -> Any:
-    """The function of that name, if it is the same: so that what looks for it by its name finds what it holds."""
-    there = scope.get(name)
-    is_same = is_of_main(there) and mark_of(there) == (code, mark_of(defaults), mark_of(keywords))
-    return there if is_same and there.__globals__ is scope else make(code, scope, *rest)
+    """The function of that name, if it is the same: so that what looks for it by its name finds what it holds.
+
+    The program's own is the same whatever a worker did to it; a worker's is if it has no attributes, and such defaults.
+    """
+    names = vars(sys.modules["__main__"]) if here is None else scope
+    there: Any = names.get(name)
+    is_same = is_of_main(there) and there.__globals__ is names and there.__code__ == code
+    if is_same and here is not None:
+        is_same = is_plain and mark_of(there) == (code, mark_of(defaults), mark_of(keywords))
+    return there if is_same else make(code, scope, *rest)
 
 
-def own_or_made(name: str, code: types.CodeType, make: Callable[..., Any], *arguments: Any) -> Any:
-    """In the program, where a worker's function of that name arrives: its own, if it is of the same code."""
-    own: Any = vars(sys.modules["__main__"]).get(name)
-    return own if _is_own(own) and own.__code__ == code else make(*arguments)
-
-
-def set_up(function: types.FunctionType, recipe: tuple[Callable[..., None], Any]) -> None:
+def set_up(function: types.FunctionType, recipe: tuple[Callable[..., None], Any, Any]) -> None:
     """Give a function what came with it, but for the program's own: nothing that a worker did to it is done here."""
-    set_state, state = recipe
-    if not _is_own(function):
+    set_state, *state = recipe
+    if here is not None or function.__globals__ is not vars(sys.modules["__main__"]):
         set_state(function, state)
-
-
-def _is_own(function: Any) -> bool:
-    return here is None and is_of_main(function) and function.__globals__ is vars(sys.modules["__main__"])
 
 
 def set_at_once(values: dict[str, Any]) -> dict[str, Any]:

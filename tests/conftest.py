@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from millpond.logger.delivery import DELIVERY
 
-LIMIT_S = 60
+LIMIT_S = 120
 
 # The same examples in every run, judged by what comes out and not by how long it took. `--hypothesis-profile=search`
 # looks for new ones.

@@ -18,7 +18,7 @@ from millpond.testing import ManualClock
 from tests.alerts.made import gauge, gauges, group
 from tests.leftovers import Leftovers
 
-UPPER_BOUND_S = 20.0
+UPPER_BOUND_S = 60.0
 BUSY = Rule(
     alert="Busy",
     expr="queued > 5",

@@ -10,7 +10,7 @@ from millpond.alerts.courier import MOST_WAITING, Courier, Patience, Undeliverab
 from millpond.alerts.notify import Notification
 from tests.alerts.made import alert
 
-UPPER_BOUND_S = 20.0
+UPPER_BOUND_S = 60.0
 QUICK = Patience(first_s=0.001, longest_s=0.01, give_up_s=10.0)
 
 

@@ -14,7 +14,7 @@ KNOWN = {
     "sky": {"reasoning": "looked up", "answer": "blue as it ever was"},
     "sea": {"reasoning": "swam there", "answer": "green"},
 }
-WAIT_S = 20
+WAIT_S = 60.0
 BARRIER = threading.Barrier(3)
 PIECE = 5  # characters of a streamed piece
 

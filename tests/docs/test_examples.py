@@ -12,7 +12,7 @@ import pytest
 from tests.docs.pages import PAGES, ROOT, Example, examples
 from tests.needs import need
 
-LIMIT_S = 60
+LIMIT_S = 120
 EXAMPLES = [example for name, page in PAGES.items() for example in examples(name, page)]
 PLAY = Path(__file__).parent / "play.py"
 NEEDED = {"docs/dspy.md": "dspy"}

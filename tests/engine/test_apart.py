@@ -24,7 +24,7 @@ from millpond.wire.codec import make_codec
 from millpond.wire.frames import ProtocolError
 
 WORKER, FIRST, SECOND = 3, 11, 12
-BOUND_S = 20.0
+BOUND_S = 60.0
 SLOW = """
 import pickle, threading
 from tests.engine import test_apart

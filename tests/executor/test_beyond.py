@@ -105,8 +105,12 @@ def test_what_is_larger_than_a_pool_s_default_allows_travels(executor):
     assert len(executor.submit(bytes, size).result(60)) == size
 
 
-def test_all_workers_are_used(executor):
+def test_all_workers_are_used(executor, gate):
     """Two workers share what is there."""
+    staying = [executor.submit(stay, gate.path, number) for number in range(2)]
+    gate.wait_entered(2)  # both are there: one may have died lately
+    gate.open()
+    assert [future.result(WAIT_S) for future in staying] == [0, 1]
     assert len(set(executor.map(pid_of, range(200)))) == 2
 
 

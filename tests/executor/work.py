@@ -10,7 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 SET_BY_INITIALIZER = []
 
 

@@ -7,7 +7,7 @@ import pytest
 from millpond.logger import delivery
 from millpond.logger.delivery import Delivery
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

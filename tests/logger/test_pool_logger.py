@@ -10,7 +10,7 @@ import pytest
 from millpond.logger.delivery import DELIVERY
 from millpond.logger.pool_logger import PoolLogger, say
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 FORGED = "x\n2026-01-01 CRITICAL forged\x1b[2J\u202e"
 
 

@@ -20,7 +20,7 @@ from millpond.settings import Settings
 from millpond.wire.codec import PickleCodec
 
 STANDIN = "tests.processes.standin"
-UPPER_S = 20.0  # no test waits longer for anything
+UPPER_S = 60.0  # no test waits longer for anything
 
 _ids = itertools.count(1)
 _codec = PickleCodec()

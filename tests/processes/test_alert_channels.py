@@ -26,7 +26,7 @@ from millpond.metrics.catalogue import Family
 from millpond.testing import ManualClock
 from tests.alerts.made import alert, gauges, group
 
-UPPER_BOUND_S = 30.0
+UPPER_BOUND_S = 60.0
 QUICK = Patience(first_s=0.001, longest_s=0.01)
 FIRING = Notification("hook", (("alertname", "A"),), (alert("A"),))
 

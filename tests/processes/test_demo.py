@@ -10,6 +10,8 @@ import sys
 import psutil
 import pytest
 
+from tests.processes.engine_rig import until_sync
+
 COMMAND = [sys.executable, "-u", "-m", "millpond.cli", "demo", "--plain", "--sessions", "40"]
 UPPER_BOUND_S = 100.0  # for a machine that is busy with other things
 
@@ -63,4 +65,4 @@ def test_an_interrupt_ends_it_with_the_summary_so_far(interrupted, word):
     assert "Ended early." in seen
     assert "Traceback" not in seen
     assert family or word == "cold start"
-    assert not any(process.is_running() for process in family)
+    until_sync(lambda: not any(process.is_running() for process in family))

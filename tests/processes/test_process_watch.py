@@ -13,7 +13,7 @@ import pytest
 from millpond.metrics.resources import AT_ONCE, FAMILY_EVERY, WEIGH_EVERY_S, ProcessWatch, count_family, steepest
 from millpond.metrics.snapshot import Trend
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 MB = 1e6
 
 

@@ -21,7 +21,7 @@ from millpond.wire.frames import HEADER, FrameReader
 from millpond.wire.handlerspec import freeze_arguments, freeze_handler
 from millpond.wire.logbook import Logbook
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 BOOT = """
 import os, sys, msgspec

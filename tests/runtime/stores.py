@@ -10,7 +10,7 @@ from millpond.errors import StoreFailed
 from millpond.seams import SessionRecord
 from millpond.sessions.memory import MemoryStore
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class SlowStore(MemoryStore):

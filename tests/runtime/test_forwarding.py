@@ -13,7 +13,7 @@ from millpond.runtime import forwarding
 from millpond.runtime.forwarding import Forwarding, settled
 from tests.leftovers import Leftovers
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 WORKER = SimpleNamespace(id=3, pid=77)
 
 

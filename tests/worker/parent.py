@@ -30,7 +30,7 @@ from millpond.wire.logbook import Logbook
 from millpond.worker.main import Worker
 
 BUFFER_BYTES = 8 * 1024 * 1024
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 CONFIG = {
     "incarnation": 7,

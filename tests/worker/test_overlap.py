@@ -16,7 +16,7 @@ from millpond.wire.functions import freeze_function, thaw_function
 from millpond.wire.mainglobals import Namespace
 from millpond.worker.overlap import OverlappedNamespace
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 SCRIPT = """
 x, k, made = 0, [], 0
 def helper(): return x

@@ -14,7 +14,7 @@ from millpond.errors import HandlerError
 from millpond.wire import frames
 from millpond.worker.logs import Forwarder
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 LOGGER = logging.getLogger("millpond.test.parallel")
 
 

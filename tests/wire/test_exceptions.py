@@ -81,6 +81,15 @@ class BadText(Exception):
         raise KeyboardInterrupt
 
 
+class NoText(Exception):
+    """Its text is of an attribute that it has not."""
+
+    def __str__(self) -> str:
+        return str(self.detail)  # type: ignore[attr-defined]
+
+    __repr__ = __str__
+
+
 class Outside:
     """No plain data, and what a pickle carries."""
 
@@ -121,6 +130,15 @@ def test_an_exception_arrives_as_itself():
     out = carry(error)
     assert type(out) is Attributes
     assert (out.args, out.code, str(out)) == (("text",), 7, "text")
+
+
+def test_an_exception_that_could_not_be_printed_before_arrives_as_itself():
+    """Its text is as wrong in the worker; that is no reason why an `except` clause should miss it."""
+    for error in (NoText(1), NoText(Outside(1))):
+        out = carry(error)
+        assert type(out) is NoText
+        with pytest.raises(AttributeError, match="detail"):
+            str(out)
 
 
 def test_the_cause_is_the_workers_traceback():

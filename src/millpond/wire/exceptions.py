@@ -162,7 +162,7 @@ def _as_data(error: BaseException, may_replace: bool) -> bytes | None:
     try:
         data, classes = freeze_exception(error, may_replace)
         twin = thaw_exception(data, classes)
-        repr(twin), str(twin)
+        _check_printed(twin, error)
     except Exception:
         return None
     return data if type(twin) is type(error) and len(data) <= CARRIED_LIMIT else None
@@ -172,10 +172,23 @@ def _as_pickle(error: BaseException, limit: int) -> bytes | None:
     try:
         pickled = sharing.dumps(error)  # no descriptor travels as its number
         twin = pickle.loads(pickled) if len(pickled) <= limit else None
-        repr(twin), str(twin)
+        _check_printed(twin, error)
     except Exception:
         return None
     return pickled if type(twin) is type(error) else None
+
+
+def _check_printed(twin: BaseException | None, error: BaseException) -> None:
+    """Raise what printing the twin raises, if the exception itself can be printed."""
+    for text_of in (repr, str):
+        try:
+            text_of(twin)
+        except Exception:
+            try:
+                text_of(error)
+            except Exception:
+                continue  # it never could
+            raise
 
 
 def _is_made_by_itself(error: BaseException) -> bool:

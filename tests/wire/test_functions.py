@@ -121,6 +121,17 @@ def test_a_function_that_may_have_changed_is_pickled_anew(name: str):
     assert thaw_function(blob) is not thaw_function(blob)
 
 
+def test_a_module_that_travels_by_value_may_have_changed(monkeypatch: pytest.MonkeyPatch):
+    """One that no other process can import is pickled as it is at each call."""
+    plugin = types.ModuleType("plugin_from_a_file")
+    exec("limit = 1\ndef check(): ...", vars(plugin))
+    monkeypatch.setitem(sys.modules, plugin.__name__, plugin)
+    function = script("def f(n): return n < plugin.limit", plugin=plugin).f
+    assert not run(function, 1)
+    plugin.limit = 2
+    assert run(function, 1)
+
+
 @pytest.mark.parametrize("change", ["n += 1", "del n"])
 def test_a_function_of_another_module_that_assigns_globals_is_pickled_anew(change: str):
     """By value it has globals of its own in the worker: those of one call are not those of the next."""

@@ -19,7 +19,7 @@ from typing import Any
 from millpond.labels import made_label
 from millpond.wire import mainglobals, sharing
 from millpond.wire.codec import refuse
-from millpond.wire.importable import is_importable
+from millpond.wire.importable import can_import, is_importable
 from millpond.wire.mainglobals import LOOKING_UP, MISSING, Arrived, is_of_main
 
 KEPT_BY_PARENT = 256
@@ -160,7 +160,7 @@ def _says_all(seen: Seen) -> bool:
 
 def _is_fixed(value: Any) -> bool:
     if isinstance(value, types.ModuleType):
-        return sys.modules.get(value.__name__) is value
+        return sys.modules.get(value.__name__) is value and can_import(value.__name__)
     return type(value) in _FIXED or value is MISSING
 
 

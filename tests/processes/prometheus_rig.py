@@ -35,7 +35,7 @@ class Server:
         """`status`, and `data` or `error`, as the HTTP API has them."""
         body = urllib.parse.urlencode({"query": expression, "time": f"{at_ms / 1000:.3f}"}).encode()
         try:
-            with urllib.request.urlopen(f"{self.url}/api/v1/query", body, timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.url}/api/v1/query", body, timeout=UPPER_BOUND_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

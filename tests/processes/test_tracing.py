@@ -16,7 +16,7 @@ from tests.telemetry.collector import Collector, words
 def provider_for(address):
     """An SDK that sends each span at once."""
     provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(address, timeout=10)))
+    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(address, timeout=60)))
     return provider
 
 

@@ -20,7 +20,7 @@ def collector():
 def test_a_collector_gets_the_spans_of_calls(collector):
     """Under their caller's, with kind, status and attributes as they were made."""
     provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(collector.address, timeout=10)))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(collector.address, timeout=60)))
     tracing = OpenTelemetryTracing(provider)
     with provider.get_tracer("test").start_as_current_span("request"):
         for ending, code in (("ok", None), ("expired", "deadline_exceeded")):

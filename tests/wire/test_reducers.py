@@ -67,7 +67,7 @@ def test_objects_with_locks_travel(worker: Process) -> None:
     there = worker.load(dumps(scope["get"]))()
     assert (there[0].is_set(), there[1].get(), there[2]._value, there[3].add()) == (True, 1, 2, 2)
     there[1].put(5)
-    assert (there[1].get(timeout=5), full.qsize(), guarded.count) == (5, 1, 1)
+    assert (there[1].get(timeout=60), full.qsize(), guarded.count) == (5, 1, 1)
     assert PickleCodec().thaw(PickleCodec().freeze([guarded]))[0].add() == 2
 
 

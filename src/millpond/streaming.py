@@ -26,10 +26,6 @@ class Inflow:
         self.error: BaseException | None = None
         self.reader: asyncio.Future[None] | None = None
 
-    def done(self) -> bool:
-        """Whether nobody waits for the ending any more."""
-        return self.is_over
-
     def item(self, value: Any) -> None:
         """One more item came."""
         if not self.is_over:
@@ -38,13 +34,15 @@ class Inflow:
 
     def set_result(self, _value: Any) -> None:
         """The generator came to its end."""
-        self.is_over = True
-        self._wake()
+        if not self.is_over:
+            self.is_over = True
+            self._wake()
 
     def set_exception(self, error: BaseException) -> None:
         """The generator raised, or the call failed otherwise."""
-        self.is_over, self.error = True, error
-        self._wake()
+        if not self.is_over:
+            self.is_over, self.error = True, error
+            self._wake()
 
     def _wake(self) -> None:
         if self.reader is not None and not self.reader.done():

@@ -45,10 +45,10 @@ def refusal(
         refused = outage.refusal(m, deadline, now)
         if refused is not None:
             return refused
-    is_closed = op.breaker.state == CLOSED
-    if not m.queued and is_closed and deadline - now >= m.longest_s + 4.0 * op.service.limit_s:
+    breaker = op.breaker
+    if not m.queued and breaker.state == CLOSED and deadline - now >= m.longest_s + 4.0 * op.service.limit_s:
         return None  # what runs is done in time: the answer for most
-    refused = too_many_bytes(m, op, nbytes) or (None if is_closed else _circuit_open(op, now))
+    refused = too_many_bytes(m, op, nbytes) or (None if breaker.state == CLOSED else _circuit_open(op, now))
     if refused or deadline == math.inf:
         return refused
     return overload.refusal(m, op, session, deadline, priority, now)

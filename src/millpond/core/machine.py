@@ -124,8 +124,10 @@ class Machine(Records):
         call.submitted_at = now
         call.key = now - call.priority * self.settings.priority_age if call.priority else now
         deadline = call.deadline
-        is_late = deadline <= now  # it took its time from another thread, or it has none
-        if not is_late and deadline != math.inf:
+        is_late = False
+        if deadline <= now:  # it took its time from another thread, or it has none
+            is_late = True
+        elif deadline != math.inf:
             self.wheel.add(call)
         # Nothing from here on raises: what is counted here is counted off by the call's ending only.
         self.submitted += 1
@@ -189,7 +191,8 @@ class Machine(Records):
             if not inflight:
                 worker.busy_s += now - worker.busy_since
             worker.expected_s -= call.expected
-            worker.answered += not call.is_chore
+            if not call.is_chore:
+                worker.answered += 1
             call.service_s = ended - started
             if self.tells_checkins:
                 self.say(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, len(inflight))

@@ -69,8 +69,39 @@ class Answers:
 
         One that cannot be told for any other reason costs its own call; a true interrupt is raised after the others.
         """
+        calls, free, worker, incarnation = link.calls, link.free, link.worker, link.id
+        thaw, answered = self._codec.thaw_result, self._events.answered
+        ok, positions, interrupt = frames.OK, POSITIONS, None
         try:
-            interrupt = self._tell_each(link, got)
+            for fields, body in got:
+                try:
+                    length, kind, flags, position, _, _, sender, call_id, _, began, ended = fields
+                    # The way of nearly every frame; what is anything else or in any doubt goes the long way.
+                    if (
+                        kind == ok
+                        and not flags
+                        and sender == incarnation
+                        and position < positions
+                        and calls[position] == call_id
+                        and link.is_plain
+                    ):
+                        try:
+                            value = thaw(body)
+                        except CodecError:
+                            self._tell_other(link, fields, body)
+                            continue
+                        calls[position] = None
+                        free.append(position)
+                        worker.answer_bytes = length
+                        answered(worker, call_id, "ok", value, began, ended, 0, monotonic())
+                    else:
+                        self._tell_other(link, fields, body)
+                except ProtocolError:
+                    raise
+                except BaseException as error:
+                    if not issubclass(type(error), Exception):
+                        interrupt = error
+                    self._untold(link, fields, error)
         finally:
             self._events.all_told()
         if interrupt is not None:
@@ -87,42 +118,6 @@ class Answers:
             link.asides.discard(call_id)
             failure = InternalError("the answer came, and could not be told", outcome="completed")
             self._events.answered(link.worker, call_id, "failed", failure, began, ended, flags, monotonic())
-
-    def _tell_each(self, link: Link, got: list[tuple[Fields, Body]]) -> BaseException | None:
-        """Returns the last interrupt that was raised."""
-        calls, free, worker, incarnation = link.calls, link.free, link.worker, link.id
-        thaw, answered = self._codec.thaw_result, self._events.answered
-        ok, positions, interrupt = frames.OK, POSITIONS, None
-        for fields, body in got:
-            try:
-                length, kind, flags, position, _, _, sender, call_id, _, began, ended = fields
-                # The way of nearly every frame; what is anything else or in any doubt goes the long way.
-                if (
-                    kind == ok
-                    and not flags
-                    and sender == incarnation
-                    and position < positions
-                    and calls[position] == call_id
-                    and link.is_plain
-                ):
-                    try:
-                        value = thaw(body)
-                    except CodecError:
-                        self._tell_other(link, fields, body)
-                        continue
-                    calls[position] = None
-                    free.append(position)
-                    worker.answer_bytes = length
-                    answered(worker, call_id, "ok", value, began, ended, 0, monotonic())
-                else:
-                    self._tell_other(link, fields, body)
-            except ProtocolError:
-                raise
-            except BaseException as error:
-                if not issubclass(type(error), Exception):
-                    interrupt = error
-                self._untold(link, fields, error)
-        return interrupt
 
     def _tell_other(self, link: Link, fields: Fields, body: Body) -> None:
         kind, sender = fields[1], fields[6]

@@ -45,6 +45,39 @@ class Reading:
 class Link:
     """Everything that belongs to one worker and is freed with it; raises `OSError` when it cannot be made."""
 
+    __slots__ = (
+        "_slots",
+        "_threshold",
+        "asides",
+        "calls",
+        "defined",
+        "definitions",
+        "ends",
+        "exports",
+        "free",
+        "id",
+        "is_at_end",
+        "is_distrusted",
+        "is_gone",
+        "is_plain",
+        "logbook",
+        "outbox",
+        "pid",
+        "reader",
+        "reading",
+        "renumbered",
+        "replies",
+        "ring",
+        "room",
+        "saves",
+        "stage",
+        "stderr",
+        "still",
+        "wardens",
+        "when_read",
+        "worker",
+    )
+
     def __init__(
         self,
         worker: Any,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent import futures
-from concurrent.futures._base import CANCELLED, FINISHED
+from concurrent.futures._base import CANCELLED
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.executor.standard import as_standard
@@ -57,8 +57,3 @@ class CallFuture(futures.Future[T]):
             self.has_begun = True
             self.call = self.withdraw = None
         return self.has_begun
-
-    def done(self) -> bool:
-        """Whether it was cancelled, or has a result or an exception."""
-        # While its call is with a worker only the thread that asks here can end it: no lock is needed to know.
-        return super().done() if not self.has_begun else self._state == FINISHED

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import InvalidStateError
+from concurrent import futures
 from typing import TYPE_CHECKING, Any, Protocol
 
 from millpond.core import fleet
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from millpond.runtime.storing import Keeper
     from millpond.seams import Engine, SessionRecord
     from millpond.telemetry.bus import Bus
+
+_IS_DONE = (asyncio.InvalidStateError, futures.InvalidStateError)  # what a future raises that has its ending
 
 
 class Warming(Protocol):
@@ -155,14 +157,14 @@ def finish(call: Call, value: Any) -> None:
     # an eighth of the rate.
     call.payload = call.ticket = None
     try:
-        if ticket is None or ticket.done():
+        if ticket is None:
             pass
         elif call.ending == "ok":
             ticket.set_result(value)
         else:
             ticket.set_exception(value)
-    except InvalidStateError:
-        pass  # a future of another thread's, which cancelled it this very moment
+    except _IS_DONE:
+        pass  # it was cancelled, or told before: asking first would cost every call what only these need
     finally:
         if call.trace is not None:
             traces.end(call, call.ending or "", value)

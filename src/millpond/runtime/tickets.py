@@ -6,11 +6,10 @@ from typing import Any, Protocol
 
 
 class Ticket(Protocol):
-    """An asyncio future, a `concurrent.futures` one, or a stream."""
+    """An asyncio future, a `concurrent.futures` one, or a stream.
 
-    def done(self) -> bool:
-        """Whether the caller has left or was told."""
-        ...
+    A future that has its ending, because its caller left or was told, raises `InvalidStateError`; a stream takes none.
+    """
 
     def set_result(self, value: Any, /) -> None:
         """The result."""

@@ -34,6 +34,7 @@ _NO_BUFFERS: list[Part] = []
 # time. A stream's first byte tells which it is: msgpack begins an empty map so, and no such value is a map.
 _ATOMS = frozenset({int, float, bool, type(None)})
 _SHORT = 1024  # characters or bytes
+_NO_MSGPACK = (OverflowError, UnicodeEncodeError)  # an integer of more than 64 bits, a lone surrogate
 _PICKLED = 0x80
 
 Refuse = Callable[[str, BaseException], NoReturn]  # raises what a value's methods raised, as a codec says it
@@ -197,27 +198,25 @@ class PickleCodec:
                 if kind not in _ATOMS and ((kind is not str and kind is not bytes) or len(value) > _SHORT):
                     break
             else:
-                plain = self._plain(args)
-                if plain is not None:
-                    return plain
+                try:
+                    stream: bytes = self._encode_plain(args)
+                    if len(stream) <= self._threshold:
+                        return stream
+                except _NO_MSGPACK:
+                    pass
         return self._freeze((args, kwargs), refuse)
 
     def freeze(self, value: Any) -> bytes | Frozen:
         """The value as bytes, or in parts if it is larger than the threshold; `CodecError` if nothing carries it."""
         kind = type(value)
         if kind in _ATOMS or ((kind is str or kind is bytes) and len(value) <= _SHORT):
-            plain = self._plain(value)
-            if plain is not None:
-                return plain
+            try:
+                stream: bytes = self._encode_plain(value)
+                if len(stream) <= self._threshold:
+                    return stream
+            except _NO_MSGPACK:
+                pass
         return self._freeze(value, refuse_all)
-
-    def _plain(self, value: Any) -> bytes | None:
-        """The value as msgpack, or `None` for an integer of more than 64 bits, a lone surrogate, or too much of it."""
-        try:
-            stream = self._encode_plain(value)
-        except (OverflowError, UnicodeEncodeError):
-            return None
-        return stream if len(stream) <= self._threshold else None
 
     def _freeze(self, value: Any, refuse: Refuse) -> bytes | Frozen:
         table = plain_table()

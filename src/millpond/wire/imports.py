@@ -31,10 +31,9 @@ def needs_import(stream: bytes | bytearray | memoryview) -> bool:
     """Whether decoding it would import a module that this process has not."""
     if type(stream) is memoryview and len(stream) <= _SHORT_BYTES:
         stream = bytes(stream)
-    head = b""
-    if type(stream) is bytes and 0 < (at := stream.rfind(CALLS_A_NAME)) < _HEAD_BYTES:
-        head = stream[_PROTOCOL_BYTES:at]  # how it begins, up to the last name
-    if head in _known_heads:
+    # How it begins, up to the last name.
+    at = stream.rfind(CALLS_A_NAME) if type(stream) is bytes else _HEAD_BYTES
+    if at < _HEAD_BYTES and stream[_PROTOCOL_BYTES:at] in _known_heads:
         return False
     names = _NAMED.findall(stream)
     if not _known.issuperset(names) and not all(map(_is_loaded, names)):
@@ -42,10 +41,10 @@ def needs_import(stream: bytes | bytearray | memoryview) -> bool:
     if type(stream) is memoryview or _SUBIMPORT in stream:
         named = (found[1] for found in _CALLED_WITH_TEXT.finditer(stream))
         return any(not (_is_loaded(name) or _is_type(name)) for name in named) and bool(re.search(_SUBIMPORT, stream))
-    if head and names:
+    if type(stream) is bytes and names and 0 < at < _HEAD_BYTES:
         if len(_known_heads) >= _HEADS:  # most have something in them that is different each time
             _known_heads.clear()
-        _known_heads.add(head)
+        _known_heads.add(stream[_PROTOCOL_BYTES:at])
     return False
 
 

@@ -23,7 +23,7 @@ help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 demo: $(VENV)/.has-demo  ## serve a digit reader to hundreds of sessions and kill a worker half-way (under a minute)
-	@$(VENV)/bin/millpond demo $(ARGS)
+	@$(VENV)/bin/python -m examples.demo $(ARGS)
 
 test: lint pytest  ## check style and types, then run all tests on this Python
 

@@ -114,11 +114,11 @@ def test_a_planted_violation_is_found_wherever_it_hides(tmp_path):
             "surprise/box.py": "",
             "wire/frames.py": "from ..core import call\n",
             "worker/loop.py": "from ..core import call\nfrom ..wire import frames\nfrom .. import seams\n",
-            "cli/demo.py": "from ..engine import local\n",
+            "cli/report.py": "from ..engine import local\n",
         },
     )
     assert violations(root) == [
-        "cli/demo.py:1: cli imports millpond.engine.local",
+        "cli/report.py:1: cli imports millpond.engine.local",
         "core/call.py:3: core imports millpond.runtime.driver",
         "core/queue.py:2: core imports socket",
         "engine/local.py:1: engine imports millpond.worker.main",
@@ -147,7 +147,7 @@ def test_what_points_down_is_let_through(tmp_path):
             "pool.py": "from .runtime.driver import Driver\nfrom .engine import local\n",
             "runtime/driver.py": "import asyncio\nfrom ..core.queue import pop\n",
             "wire/frames.py": "import struct\n",
-            "cli/demo.py": "import millpond\nfrom millpond import Pool\nfrom ..errors import PoolError\n",
+            "cli/report.py": "import millpond\nfrom millpond import Pool\nfrom ..errors import PoolError\n",
         },
     )
     assert violations(root) == []

@@ -37,13 +37,11 @@ def test_version_is_the_packages(capsys):
     assert capsys.readouterr().out.strip() == f"millpond {__version__}"
 
 
-@pytest.mark.parametrize(
-    "tokens", [["--seconds", "1"], ["--sessions", "0"], ["--workers", "0"], ["--seconds", "soon"], ["--speed", "9"]]
-)
+@pytest.mark.parametrize("tokens", [["--samples", "0"], ["--samples", "soon"], ["--speed", "9"]])
 def test_an_option_out_of_range_starts_nothing(tokens, capsys):
     """Bad options end with an exit code and a message that names the option."""
     with pytest.raises(SystemExit) as ended:
-        app(["demo", *tokens])
+        app(["warm-report", "no_such_module:Handler", *tokens])
     assert ended.value.code != 0
     said = capsys.readouterr()
     assert tokens[0] in said.out + said.err

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from millpond import __version__
-from millpond.cli.entry import DEMO_NEEDS, demand
-from millpond.cores import cores
 
 app = App(
     name="millpond",
@@ -19,45 +16,7 @@ app = App(
     result_action="return_value",
 )
 
-Seconds = Annotated[float, Parameter(validator=Number(gte=2, lte=600))]
-Sessions = Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))]
-Workers = Annotated[int | None, Parameter(validator=Number(gte=1, lte=64))]
 Samples = Annotated[int, Parameter(validator=Number(gte=1, lte=1000))]
-
-
-@app.command
-def demo(
-    *,
-    seconds: Seconds = 30.0,
-    sessions: Sessions = 300,
-    workers: Workers = None,
-    kill: bool = True,
-    plain: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
-    """Serve a reader of handwritten digits to hundreds of sessions, and kill a worker half-way.
-
-    Every answer is checked against a second copy of the model. The exit code is 1 if one was wrong. Ctrl-C ends it
-    early, with the summary so far.
-
-    Parameters
-    ----------
-    seconds
-        How long to serve, after the cold start.
-    sessions
-        Sessions at once, each with a running score in its worker.
-    workers
-        Worker processes (default: the cores, at least 2 and at most 8).
-    kill
-        Kill a worker with SIGKILL half-way.
-    plain
-        Print lines instead of the live view, as when the output is no terminal.
-    """
-    demand(DEMO_NEEDS, "demo")
-    from millpond.cli.demo.stage import perform
-    from millpond.cli.demo.story import Plan
-
-    count = workers or min(max(2, cores()), 8)
-    sys.exit(perform(Plan(seconds=seconds, sessions=sessions, workers=count, kill=kill), plain=plain))
 
 
 @app.command(name="warm-report")

@@ -10,7 +10,6 @@ import sys
 from importlib.util import find_spec
 
 APP_NEEDS = {"cyclopts": "cyclopts", "rich": "rich"}  # what is imported -> what is installed
-DEMO_NEEDS = {**APP_NEEDS, "sklearn": "scikit-learn"}
 INTERRUPTED = 130  # the exit code shells give for SIGINT
 
 

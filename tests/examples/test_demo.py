@@ -1,4 +1,4 @@
-"""The demo as somebody runs it, end to end."""
+"""The demo as somebody runs it: its options, and end to end."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import sys
 import psutil
 import pytest
 
+from examples.demo import __main__ as program
 from tests.processes.engine_rig import until_sync
 
-COMMAND = [sys.executable, "-u", "-m", "millpond.cli", "demo", "--plain", "--sessions", "40"]
+COMMAND = [sys.executable, "-u", "-m", "examples.demo", "--plain", "--sessions", "40"]
 UPPER_BOUND_S = 100.0  # for a machine that is busy with other things
 
 
@@ -43,6 +44,24 @@ def interrupted():
             return demo.wait(UPPER_BOUND_S), seen, family
 
     return run
+
+
+@pytest.mark.parametrize(
+    "tokens", [["--seconds", "1"], ["--sessions", "0"], ["--workers", "65"], ["--seconds", "soon"], ["--speed", "9"]]
+)
+def test_an_option_out_of_range_starts_nothing(tokens, capsys):
+    """Bad options end with exit code 2 and a message that names the option."""
+    with pytest.raises(SystemExit) as ended:
+        program.main(tokens)
+    assert ended.value.code == 2
+    assert tokens[0] in capsys.readouterr().err
+
+
+def test_a_missing_library_is_named_as_it_is_installed(monkeypatch, capsys):
+    """Exit code 2 and one line, no traceback."""
+    monkeypatch.setattr(program, "NEEDS", {"no_such_module": "some-package"})
+    assert program.main([]) == 2
+    assert capsys.readouterr().err == "demo: this needs some-package: pip install 'millpond[demo]'\n"
 
 
 def test_a_killed_worker_costs_no_wrong_answer():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -11,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from millpond.cli.demo import crowd
-from millpond.cli.demo.crowd import Venue, serve
-from millpond.cli.demo.key import AnswerKey, Question
-from millpond.cli.demo.reader import Round
+from examples.demo import story
+from examples.demo.reader import Round
+from examples.demo.story import Player, Question, Venue
 from millpond.errors import DeadlineExceeded, SessionLost, WorkerDied
 
-KEY = AnswerKey([Question(np.full(64, float(digit)), digit, digit) for digit in range(10)])
+QUESTIONS = [Question(np.full(64, float(digit)), digit, digit) for digit in range(10)]
 CALLS = 12  # that a performance takes
 
 Answer = Callable[["ErringPool", Round], Round]
@@ -69,15 +67,15 @@ class ErringPool:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     """Players think for no time, and all calls are the session's."""
-    monkeypatch.setattr(crowd, "LONGEST_THINK_S", 0.0)
-    monkeypatch.setattr(crowd, "LOOKS", 0.0)
+    monkeypatch.setattr(story, "LONGEST_THINK_S", 0.0)
+    monkeypatch.setattr(story, "LOOKS", 0.0)
 
 
 def perform(err: Answer) -> tuple[ErringPool, Venue]:
     """One player's show on a pool that errs so."""
     pool = ErringPool(err)
-    venue = pool.venue = Venue(pool=pool, random=Random(1), clock=time.perf_counter, key=KEY)
-    asyncio.run(serve(venue, 1))
+    venue = pool.venue = Venue(pool=pool, random=Random(1), questions=QUESTIONS)
+    asyncio.run(Player(venue, "player-0").play())
     return pool, venue
 
 

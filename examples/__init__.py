@@ -1,0 +1,1 @@
+"""Programs that use Millpond as its users do: nothing here is installed with it."""

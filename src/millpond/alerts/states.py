@@ -7,7 +7,7 @@ from outside is given frozen alerts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
 
 from millpond.alerts.expr.labels import Labels, fingerprint
@@ -53,33 +53,26 @@ class Alert:
         return self.annotations.get("summary", self.name)
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Case:
     """One alert of one rule while it lasts. `ms` are the store's, `wall` Unix seconds."""
 
-    __slots__ = (
-        "active_at",
-        "active_ms",
-        "annotations",
-        "fingerprint",
-        "fired_at",
-        "gone_ms",
-        "labels",
-        "name",
-        "resolved_at",
-        "state",
-        "value",
-    )
+    name: str
+    of: InitVar[Labels]
+    active_ms: int
+    active_at: float
+    labels: Mapping[str, str] = field(init=False)
+    fingerprint: str = field(init=False)
+    annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    state: str = INACTIVE
+    value: float = 0.0
+    gone_ms: int | None = None  # since when a firing one's condition no longer holds
+    fired_at: float = 0.0
+    resolved_at: float = 0.0
 
-    def __init__(self, name: str, labels: Labels, ms: int, wall: float) -> None:
-        self.name = name
-        self.labels: Mapping[str, str] = MappingProxyType(dict(labels))
-        self.fingerprint = fingerprint(labels)
-        self.annotations: Mapping[str, str] = MappingProxyType({})
-        self.state = INACTIVE
-        self.value = 0.0
-        self.active_ms, self.active_at = ms, wall
-        self.gone_ms: int | None = None  # since when a firing one's condition no longer holds
-        self.fired_at = self.resolved_at = 0.0
+    def __post_init__(self, of: Labels) -> None:
+        self.labels = MappingProxyType(dict(of))
+        self.fingerprint = fingerprint(of)
 
     def holds(self, ms: int, wall: float, for_ms: int) -> bool:
         """The condition holds; whether it fires from now on."""

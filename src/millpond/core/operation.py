@@ -6,6 +6,7 @@ one for each kind of errand the pool has on sessions.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.core.breaker import Breaker
@@ -22,6 +23,7 @@ SHORT_S = 2e-4  # of operations that take less, one run in `THINNED` is among th
 THINNED = 8
 
 
+@dataclass(slots=True, eq=False)
 class Operation:
     """One operation: `number` on the wire, `expected` seconds a call (a moving average).
 
@@ -29,30 +31,20 @@ class Operation:
     their callers gave up, say nothing about the operation and are not in it.
     """
 
-    __slots__ = (
-        "breaker",
-        "ended",
-        "expected",
-        "facts",
-        "is_entered",
-        "is_stream",
-        "name",
-        "number",
-        "samples",
-        "service",
-        "session_required",
-    )
+    name: str
+    number: int
+    facts: OperationFacts | None
+    breaker: Breaker
+    is_entered: bool = True  # among those the machine keeps; a function's not before its first call
+    expected: float = UNKNOWN
+    ended: int = 0
+    service: ServiceTimes = field(default_factory=ServiceTimes)
+    samples: Samples = field(default_factory=Samples)
+    is_stream: bool = field(init=False)
+    session_required: bool = field(init=False)
 
-    def __init__(self, name: str, number: int, facts: OperationFacts | None, breaker: Breaker) -> None:
-        self.name = name
-        self.number = number
-        self.breaker = breaker
-        self.learn_facts(facts)
-        self.is_entered = True  # among those the machine keeps; a function's not before its first call
-        self.expected = UNKNOWN
-        self.ended = 0
-        self.service = ServiceTimes()
-        self.samples = Samples()
+    def __post_init__(self) -> None:
+        self.learn_facts(self.facts)
 
     def learn_facts(self, facts: OperationFacts | None) -> None:
         """What the handler's code says of it now."""

@@ -7,6 +7,7 @@ the next try. The pool tries for as long as it is open: at once, then after a pa
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from millpond import events
@@ -35,18 +36,16 @@ TRANSITIONS: Table = {
 }
 
 
+@dataclass(slots=True, eq=False)
 class Outage:
     """The engine's state, why it is lost and since when, and how often in a row; `retry_at` is when it is tried."""
 
-    __slots__ = ("back_at", "losses", "lost_at", "retry_at", "state", "why")
-
-    def __init__(self) -> None:
-        self.state = THERE
-        self.why = ""
-        self.losses = 0
-        self.lost_at = 0.0
-        self.back_at = -math.inf
-        self.retry_at = 0.0
+    state: str = THERE
+    why: str = ""
+    losses: int = 0
+    lost_at: float = 0.0
+    back_at: float = -math.inf
+    retry_at: float = 0.0
 
     def __repr__(self) -> str:
         return f"<Outage {self.state}, {self.losses} losses>"

@@ -7,9 +7,10 @@ operation's breaker. Decides nothing.
 from __future__ import annotations
 
 import itertools
+import math
 from array import array
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import mul
 
 FEWEST = 10  # answers below which nothing is said
@@ -37,6 +38,7 @@ class _Part:
         return self.answers + len(self.missed)
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class ServiceTimes:
     """One operation's. `mean_s` and `limit_s` are 0 until there are 10 answers, and so is `usual_s`.
 
@@ -51,33 +53,20 @@ class ServiceTimes:
     the limit would be that of the runs that happened to be in time, and sink. One cut off sooner says nothing.
     """
 
-    __slots__ = (
-        "_missed",
-        "_parts",
-        "_runs",
-        "alarm_s",
-        "answers",
-        "doubted",
-        "limit_s",
-        "mean_s",
-        "newest",
-        "size",
-        "upper_s",
-        "usual_s",
-        "variance",
-    )
-
-    def __init__(self) -> None:
-        self.answers = 0  # since the first, those of `newest` not counted
-        self.mean_s = self.variance = self.limit_s = self.usual_s = 0.0
-        self.upper_s = float("inf")  # `limit_s` without the way
-        self.alarm_s = float("inf")  # an answer beyond it is counted in at once, not when the part is full
-        self.newest = array("d")  # answers since the last part; in a list each would keep a float alive
-        self.doubted: tuple[float, float] | None = None  # the last refusal: when, and until when it is looked back at
-        self._missed: list[float] = []
-        self._parts: deque[_Part] = deque()
-        self._runs = 0
-        self.size = FEWEST  # answers that make the next part
+    answers: int = 0  # since the first, those of `newest` not counted
+    mean_s: float = 0.0
+    variance: float = 0.0
+    limit_s: float = 0.0
+    usual_s: float = 0.0
+    upper_s: float = math.inf  # `limit_s` without the way
+    alarm_s: float = math.inf  # an answer beyond it is counted in at once, not when the part is full
+    # Answers since the last part; in a list each would keep a float alive
+    newest: array[float] = field(default_factory=lambda: array("d"))
+    doubted: tuple[float, float] | None = None  # the last refusal: when, and until when it is looked back at
+    _missed: list[float] = field(default_factory=list)
+    _parts: deque[_Part] = field(default_factory=deque)
+    _runs: int = 0
+    size: int = FEWEST  # answers that make the next part
 
     def answered(self, seconds: float) -> None:
         """A run came to its end by itself."""

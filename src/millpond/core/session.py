@@ -7,6 +7,7 @@ rest wait behind it. The book keeps who is open or closing and remembers who was
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from millpond.core.transitions import Table
@@ -31,69 +32,39 @@ TRANSITIONS: Table = {
 }
 
 
+@dataclass(slots=True, eq=False)
 class Session:
     """One open session of one generation; a reopened session is a new record."""
 
-    __slots__ = (
-        "affinity",
-        "baggage",
-        "committed",
-        "current",
-        "generation",
-        "id",
-        "introduced",
-        "is_restored",
-        "is_safe",
-        "is_stored",
-        "is_stubborn",
-        "is_unstored",
-        "last_used",
-        "lease",
-        "lost_because",
-        "number",
-        "on_restore",
-        "pinned",
-        "sent",
-        "state",
-        "storing",
-        "version",
-        "waiting",
-        "waiting_s",
-        "where",
-        "withheld",
-        "worker",
-    )
-
-    def __init__(self, session_id: str, number: int, generation: int, affinity: str, now: float) -> None:
-        self.id = session_id
-        self.number = number
-        self.generation = generation
-        self.affinity = affinity
-        self.state = OPEN
-        self.worker: Worker | None = None
-        self.lease = 0  # rises with every binding; what comes under an older one changes nothing
-        self.introduced = False  # whether the bound worker was told of it; the engine sets it
-        self.where = NEW  # its state's whereabouts
-        # The state in the parent's hand: on its way to the next worker or to the store; with durability, once it is in
-        # a worker, that of the last acknowledged answer.
-        self.baggage: Any = None
-        self.version = 0  # rises with each state that comes out of a worker
-        self.committed = 0  # with "disk": the version that is known to be in the store
-        self.withheld: deque[Withheld] | None = None  # answers that wait for a commit, in order
-        self.sent: tuple[int, Any, str] | None = None  # what came ahead of an answer: call id, state, why there is none
-        self.is_safe = True  # with durability: whether `baggage` is all that was acknowledged
-        self.is_restored = False  # whether its next call has to be told that it was restored
-        self.on_restore = "raise"
-        self.storing: SessionRecord | None = None  # it is put to sleep when this has been stored
-        self.is_stored = False  # whether there may be a record of it in the store
-        self.is_unstored = False  # with "disk": whether storing its newest state failed, and was not ordered again
-        self.is_stubborn = False  # whether its state could not be taken out while its worker was busy
-        self.pinned = ""  # why its state cannot be taken out of its worker
-        self.current: Call | None = None  # given up by its caller perhaps, and not back from its worker
-        self.waiting: OrderedDict[int, Call] | None = None  # call id -> call, in the order they were made
-        self.waiting_s = 0.0  # the work of `waiting`, as far as it could be told when it came
-        self.last_used = now
-        self.lost_because = ""
+    id: str
+    number: int
+    generation: int
+    affinity: str
+    last_used: float
+    state: str = OPEN
+    worker: Worker | None = None
+    lease: int = 0  # rises with every binding; what comes under an older one changes nothing
+    introduced: bool = False  # whether the bound worker was told of it; the engine sets it
+    where: str = NEW  # its state's whereabouts
+    # The state in the parent's hand: on its way to the next worker or to the store; with durability, once it is in
+    # a worker, that of the last acknowledged answer.
+    baggage: Any = None
+    version: int = 0  # rises with each state that comes out of a worker
+    committed: int = 0  # with "disk": the version that is known to be in the store
+    withheld: deque[Withheld] | None = None  # answers that wait for a commit, in order
+    sent: tuple[int, Any, str] | None = None  # what came ahead of an answer: call id, state, why there is none
+    is_safe: bool = True  # with durability: whether `baggage` is all that was acknowledged
+    is_restored: bool = False  # whether its next call has to be told that it was restored
+    on_restore: str = "raise"
+    storing: SessionRecord | None = None  # it is put to sleep when this has been stored
+    is_stored: bool = False  # whether there may be a record of it in the store
+    is_unstored: bool = False  # with "disk": whether storing its newest state failed, and was not ordered again
+    is_stubborn: bool = False  # whether its state could not be taken out while its worker was busy
+    pinned: str = ""  # why its state cannot be taken out of its worker
+    current: Call | None = None  # given up by its caller perhaps, and not back from its worker
+    waiting: OrderedDict[int, Call] | None = None  # call id -> call, in the order they were made
+    waiting_s: float = 0.0  # the work of `waiting`, as far as it could be told when it came
+    lost_because: str = ""
 
     def __repr__(self) -> str:
         where = f"worker {self.worker.id}" if self.worker is not None else "no worker"

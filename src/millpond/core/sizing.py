@@ -7,7 +7,7 @@ Pure arithmetic on values; the fleet carries it out. Whoever wants another size 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from millpond.core.retry import backoff
 
@@ -63,21 +63,22 @@ class TurnedAway:
         self.calls, self.expected_s, self.until = 0, 0.0, 0.0
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Sizing:
     """The three numbers' first: `wanted`, kept within bounds; the spares beyond it; and the budget of starts."""
 
-    __slots__ = ("fails", "first_pause", "high", "longest_pause", "low", "next_start_at", "spares", "start_s", "wanted")
+    low: int
+    high: int
+    first_pause: float
+    longest_pause: float
+    spares: int = 0  # workers to be kept warm beyond those that serve
+    wanted: int = field(init=False)
+    fails: int = 0  # starts that failed since the last that did not
+    next_start_at: float = 0.0
+    start_s: float = 0.0  # how long starting takes, a moving average; 0 while unknown
 
-    def __init__(self, low: int, high: int, first_pause: float, longest_pause: float, spares: int = 0) -> None:
-        self.low = low
-        self.high = high
-        self.wanted = low
-        self.spares = spares  # workers to be kept warm beyond those that serve
-        self.first_pause = first_pause
-        self.longest_pause = longest_pause
-        self.fails = 0  # starts that failed since the last that did not
-        self.next_start_at = 0.0
-        self.start_s = 0.0  # how long starting takes, a moving average; 0 while unknown
+    def __post_init__(self) -> None:
+        self.wanted = self.low
 
     def want(self, workers: int) -> int:
         """Set the wanted number, within bounds, and return it."""

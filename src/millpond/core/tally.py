@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.core.call import ENDINGS
@@ -43,6 +44,7 @@ def error_code(error: object) -> str:
     return error.code if is_pool_error(error) else "handler_error"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Samples:
     """What one operation's calls left since the last reading, and how they ended since the pool opened.
 
@@ -51,34 +53,26 @@ class Samples:
     next leaves a row, which stands for `gap` calls.
     """
 
-    __slots__ = (
-        "_chance",
-        "_passed",
-        "_stride",
-        "_taken_at",
-        "_thin_at",
-        "codes",
-        "dropped",
-        "endings",
-        "filled",
-        "gap",
-        "has_others",
-        "latencies",
-        "left",
-        "request_bytes",
-        "rows",
-        "services",
-        "waits",
-    )
+    dropped: int = 0  # calls that found no room
+    # Those in `rows` are not in it yet
+    endings: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ENDINGS, 0))
+    codes: dict[str, int] = field(default_factory=dict)
+    _stride: int = 1  # calls to a row, on average
+    _chance: int = 1
+    _taken_at: float = 0.0
+    gap: int = field(init=False)
+    left: int = field(init=False)
+    rows: bytearray = field(init=False)
+    filled: int = field(init=False)
+    _passed: int = field(init=False)
+    _thin_at: int = field(init=False)
+    has_others: bool = field(init=False)
+    waits: array[float] = field(init=False)
+    services: array[float] = field(init=False)
+    latencies: array[float] = field(init=False)
+    request_bytes: array[float] = field(init=False)
 
-    def __init__(self) -> None:
-        self.dropped = 0  # calls that found no room
-        self.endings: dict[str, int] = dict.fromkeys(ENDINGS, 0)  # those in `rows` are not in it yet
-        self.codes: dict[str, int] = {}
-        self._stride = 1  # calls to a row, on average
-        self._chance = 1
-        self._taken_at = 0.0
-        self.gap = self.left = 1
+    def __post_init__(self) -> None:
         self._renew(FIRST_ROOM)
 
     @property
@@ -129,47 +123,28 @@ class Samples:
         self.request_bytes = array("d")
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Tally:
     """Counters of one pool, since it opened; `busy_s` and `available_s` are those of the workers that are gone."""
 
-    __slots__ = (
-        "affinity_hits",
-        "affinity_misses",
-        "available_s",
-        "busy_s",
-        "cold_calls",
-        "deaths",
-        "interrupts",
-        "sessions_closed",
-        "sessions_lost",
-        "sessions_moved",
-        "sessions_opened",
-        "sessions_restored",
-        "sessions_slept",
-        "sessions_woken",
-        "start_failures",
-        "start_seconds",
-        "store_failures",
-    )
-
-    def __init__(self) -> None:
-        self.deaths: dict[str, int] = {}  # cause -> workers
-        self.start_failures = 0
-        self.start_seconds = array("d")  # of the workers that became ready since the last reading
-        self.cold_calls = 0  # given to a worker the moment it became ready: they waited for its start
-        self.interrupts = 0
-        self.sessions_opened = 0
-        self.sessions_closed = 0
-        self.sessions_lost = 0
-        self.sessions_moved = 0
-        self.sessions_slept = 0
-        self.sessions_woken = 0
-        self.sessions_restored = 0
-        self.store_failures = 0  # records that could not be stored or read
-        self.affinity_hits = 0  # sessions' calls that were run where the session's state was
-        self.affinity_misses = 0  # those for which its state was brought to another worker first
-        self.busy_s = 0.0
-        self.available_s = 0.0
+    deaths: dict[str, int] = field(default_factory=dict)  # cause -> workers
+    start_failures: int = 0
+    # Of the workers that became ready since the last reading
+    start_seconds: array[float] = field(default_factory=lambda: array("d"))
+    cold_calls: int = 0  # given to a worker the moment it became ready: they waited for its start
+    interrupts: int = 0
+    sessions_opened: int = 0
+    sessions_closed: int = 0
+    sessions_lost: int = 0
+    sessions_moved: int = 0
+    sessions_slept: int = 0
+    sessions_woken: int = 0
+    sessions_restored: int = 0
+    store_failures: int = 0  # records that could not be stored or read
+    affinity_hits: int = 0  # sessions' calls that were run where the session's state was
+    affinity_misses: int = 0  # those for which its state was brought to another worker first
+    busy_s: float = 0.0
+    available_s: float = 0.0
 
     def buried(self, worker: Worker, cause: str, now: float) -> None:
         """A worker is gone, and what it held was taken from it."""

@@ -7,6 +7,7 @@ through; one that serves is warmed again between its callers' calls. Which worke
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
@@ -31,46 +32,40 @@ FAILED = "its warm-up failed"
 GIVEN_UP = "it was given up"
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Command:
     """One command, frozen: what is run under which name, for how long at most, and whether it must succeed."""
 
-    __slots__ = ("deadline_s", "is_required", "name", "op", "payload")
-
-    def __init__(self, name: str, op: Operation, payload: Any, deadline_s: float, is_required: bool) -> None:
-        self.name = name
-        self.op = op
-        self.payload = payload
-        self.deadline_s = deadline_s
-        self.is_required = is_required
+    name: str
+    op: Operation
+    payload: Any
+    deadline_s: float
+    is_required: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Step:
     """What came of one command: outcome (ok, failed, expired, cancelled, lost), how long it took, and why it failed."""
 
-    __slots__ = ("command", "error", "outcome", "seconds")
-
-    def __init__(self, command: Command, outcome: str, seconds: float, error: BaseException | None) -> None:
-        self.command = command
-        self.outcome = outcome
-        self.seconds = seconds
-        self.error = error
+    command: Command
+    outcome: str
+    seconds: float
+    error: BaseException | None
 
 
+@dataclass(slots=True, eq=False)
 class Run:
     """The commands of one worker on their way, in order. `ticket` is told of each step and of the end, once."""
 
-    __slots__ = ("began_at", "call", "commands", "failure", "is_given_up", "is_over", "steps", "ticket", "worker")
-
-    def __init__(self, worker: Worker, commands: Sequence[Command], ticket: Any, now: float) -> None:
-        self.worker = worker
-        self.commands = commands
-        self.ticket = ticket
-        self.began_at = now
-        self.steps: list[Step] = []  # of the commands that ended
-        self.call: Call | None = None  # the command that waits or runs
-        self.failure = ""  # why the worker is not warm
-        self.is_given_up = False  # nobody wants it any more
-        self.is_over = False
+    worker: Worker
+    commands: Sequence[Command]
+    ticket: Any
+    began_at: float
+    steps: list[Step] = field(default_factory=list)  # of the commands that ended
+    call: Call | None = None  # the command that waits or runs
+    failure: str = ""  # why the worker is not warm
+    is_given_up: bool = False  # nobody wants it any more
+    is_over: bool = False
 
     @property
     def seconds_allowed(self) -> float:

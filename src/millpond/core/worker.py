@@ -6,6 +6,7 @@ what it holds, so that sending a call changes one thing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from millpond.core.free import UNRANKED, Rank
@@ -48,89 +49,52 @@ OVERRAN = "overran"  # an interrupted call did not come back within its grace
 PROTOCOL = "protocol"  # said what no correct worker says, or stopped in the middle of it
 
 
+@dataclass(slots=True, eq=False)
 class Worker:
     """One worker; `id` is its incarnation and never used again."""
 
-    __slots__ = (
-        "answer_bytes",
-        "answered",
-        "aside",
-        "breach",
-        "busy_s",
-        "busy_since",
-        "cause",
-        "cold",
-        "expected_s",
-        "greeted_at",
-        "id",
-        "idle_since",
-        "inflight",
-        "is_asked",
-        "is_killed",
-        "is_leaving",
-        "is_stalled",
-        "last_progress",
-        "level",
-        "link",
-        "pid",
-        "pinged_at",
-        "pings_missed",
-        "places",
-        "queue",
-        "rank",
-        "ready_at",
-        "reason",
-        "retire_at",
-        "run",
-        "sessions",
-        "skips",
-        "started_at",
-        "state",
-        "stopped_since",
-        "unasked",
-        "warm_at",
-        "window",
-    )
+    id: int
+    started_at: float
+    places: int  # calls it runs at a time, or may run still before it is recycled
+    window: int  # calls it may hold at most, if they are expected to be short
+    link: Any = None  # the engine's
+    state: str = STARTING
+    reason: str = ""  # why it drains or is killed; the first reason stands
+    cause: str = ""  # the same in one word: one of the causes above
+    pid: int = 0
+    # Call id -> call: sent and not answered, given-up ones included
+    inflight: dict[int, Call] = field(default_factory=dict)
+    aside: dict[int, Call] = field(default_factory=dict)  # errands its attendant has: they take no place
+    skips: int = 0  # calls withdrawn in time which the worker has yet to pass over
+    expected_s: float = 0.0  # work in flight, as far as known
+    queue: CallQueue = field(default_factory=CallQueue)  # calls of its sessions
+    sessions: dict[int, Session] = field(default_factory=dict)  # number -> session bound here
+    unasked: int | None = None  # while it drains: sessions in front that were not asked to leave yet
+    answered: int = 0
+    answer_bytes: int = 0  # of the answer that is being told; the engine sets it
+    busy_s: float = 0.0  # seconds holding at least one call, those since `busy_since` not counted
+    busy_since: float = field(init=False)
+    greeted_at: float = 0.0  # when it answered its handshake
+    run: Run | None = None  # its warm-up, while that goes on
+    cold: tuple[str, ...] = ()  # warm-up commands that failed in it, and need not succeed
+    warm_at: float = 0.0  # when it could have served
+    ready_at: float = 0.0  # when it began to serve
+    idle_since: float = field(init=False)
+    level: int = UNRANKED  # calls it holds, as far as `free` knows, while it has a free place
+    rank: Rank | None = None  # by its sessions, as far as `free` knows
+    last_progress: float = field(init=False)
+    is_stalled: bool = False  # the call at its head proved slow: nothing is sent ahead until something is answered
+    is_leaving: bool = False  # was told to say goodbye; only its death is awaited
+    is_killed: bool = False  # the pool ended it: no call it held is to blame
+    breach: str = ""  # how it broke the protocol: what it ran is to blame
+    pinged_at: float = 0.0
+    pings_missed: int = 0
+    is_asked: bool = False  # a ping is on its way, which a worker that runs a call answers after it
+    stopped_since: float | None = None
+    retire_at: float | None = None  # end of its life, by max_lifetime
 
-    def __init__(self, worker_id: int, now: float, places: int, window: int) -> None:
-        self.id = worker_id
-        self.places = places  # calls it runs at a time, or may run still before it is recycled
-        self.window = window  # calls it may hold at most, if they are expected to be short
-        self.link: Any = None  # the engine's
-        self.state = STARTING
-        self.reason = ""  # why it drains or is killed; the first reason stands
-        self.cause = ""  # the same in one word: one of the causes above
-        self.pid = 0
-        self.inflight: dict[int, Call] = {}  # call id -> call: sent and not answered, given-up ones included
-        self.aside: dict[int, Call] = {}  # errands its attendant has: they take no place
-        self.skips = 0  # calls withdrawn in time which the worker has yet to pass over
-        self.expected_s = 0.0  # work in flight, as far as known
-        self.queue = CallQueue()  # calls of its sessions
-        self.sessions: dict[int, Session] = {}  # number -> session bound here
-        self.unasked: int | None = None  # while it drains: sessions in front that were not asked to leave yet
-        self.answered = 0
-        self.answer_bytes = 0  # of the answer that is being told; the engine sets it
-        self.busy_s = 0.0  # seconds holding at least one call, those since `busy_since` not counted
-        self.busy_since = now
-        self.started_at = now
-        self.greeted_at = 0.0  # when it answered its handshake
-        self.run: Run | None = None  # its warm-up, while that goes on
-        self.cold: tuple[str, ...] = ()  # warm-up commands that failed in it, and need not succeed
-        self.warm_at = 0.0  # when it could have served
-        self.ready_at = 0.0  # when it began to serve
-        self.idle_since = now
-        self.level = UNRANKED  # calls it holds, as far as `free` knows, while it has a free place
-        self.rank: Rank | None = None  # by its sessions, as far as `free` knows
-        self.last_progress = now
-        self.is_stalled = False  # the call at its head proved slow: nothing is sent ahead until something is answered
-        self.is_leaving = False  # was told to say goodbye; only its death is awaited
-        self.is_killed = False  # the pool ended it: no call it held is to blame
-        self.breach = ""  # how it broke the protocol: what it ran is to blame
-        self.pinged_at = 0.0
-        self.pings_missed = 0
-        self.is_asked = False  # a ping is on its way, which a worker that runs a call answers after it
-        self.stopped_since: float | None = None
-        self.retire_at: float | None = None  # end of its life, by max_lifetime
+    def __post_init__(self) -> None:
+        self.busy_since = self.idle_since = self.last_progress = self.started_at
 
     @property
     def load(self) -> int:

@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 import warnings
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -34,19 +35,17 @@ GPU_DEVICES = ("/dev/nvidia", "/dev/kfd")
 ENDING_S, LOOK_S = 0.5, 0.002  # a thread that ended may be listed so long; between two looks
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Image:
     """What a forked worker starts with: the program to run, and the handler's class (`None`: functions only).
 
     `note` is what the parent is to be told of it.
     """
 
-    __slots__ = ("facts", "handler", "note", "program")
-
-    def __init__(self, program: ModuleType, handler: type | None, facts: dict[str, Any] | None, note: str) -> None:
-        self.program = program
-        self.handler = handler
-        self.facts = facts
-        self.note = note
+    program: ModuleType
+    handler: type | None
+    facts: dict[str, Any] | None
+    note: str
 
 
 class ImageError(Exception):

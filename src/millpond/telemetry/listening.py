@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 
 from millpond.events import Event
 from millpond.labels import check_label
@@ -55,35 +55,26 @@ def choose(events: Wanted) -> tuple[str, ...] | None:
     return None if "*" in names else tuple(check_name(name) for name in names)
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Listening:
     """A listener, from `attach` to `detach`."""
 
-    __slots__ = (
-        "_look_at",
-        "_looked_at",
-        "events",
-        "heard",
-        "id",
-        "is_attached",
-        "is_slow",
-        "listener",
-        "seconds",
-        "slowest",
-        "slowest_event",
-    )
+    id: str
+    wanted: InitVar[Wanted]
+    listener: Listener
+    _looked_at: float  # when its share of the time was looked at
+    events: tuple[str, ...] | None = field(init=False)
+    is_attached: bool = True  # until it is detached: an event under way may still have it on its list
+    is_slow: bool = False
+    heard: int = 0
+    seconds: float = 0.0
+    slowest: float = 0.0
+    slowest_event: str = ""
+    _look_at: float = LOOK_EVERY_S  # at how many seconds spent it will be again
 
-    def __init__(self, listener_id: str, events: Wanted, listener: Listener, now: float) -> None:
-        self.id = check_label("a listener's id", listener_id)
-        self.events = choose(events)
-        self.listener = listener
-        self.is_attached = True  # until it is detached: an event under way may still have it on its list
-        self.is_slow = False
-        self.heard = 0
-        self.seconds = 0.0
-        self.slowest = 0.0
-        self.slowest_event = ""
-        self._looked_at = now  # when its share of the time was looked at
-        self._look_at = LOOK_EVERY_S  # at how many seconds spent it will be again
+    def __post_init__(self, wanted: Wanted) -> None:
+        self.id = check_label("a listener's id", self.id)
+        self.events = choose(wanted)
 
     def wants(self, name: str) -> bool:
         """Whether it is to be given events of this name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from millpond.labels import check_label
@@ -113,6 +114,7 @@ def is_async(handler: type | None, facts: HandlerFacts) -> bool:
     )
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Operation:
     """One operation of the handler's instance.
 
@@ -121,17 +123,15 @@ class Operation:
     `no_session` there.
     """
 
-    __slots__ = ("function", "is_plain", "kind", "name", "no_session", "session_at")
+    name: str
+    kind: OperationKind
+    function: Callable[..., Any]
+    session_at: int | None
+    no_session: Any
+    is_plain: bool = field(init=False)
 
-    def __init__(
-        self, name: str, kind: OperationKind, function: Callable[..., Any], session_at: int | None, no_session: Any
-    ) -> None:
-        self.name = name
-        self.kind = kind
-        self.is_plain = kind == "plain"
-        self.function = function
-        self.session_at = session_at
-        self.no_session = no_session
+    def __post_init__(self) -> None:
+        self.is_plain = self.kind == "plain"
 
     def with_session(
         self, session: Any, args: Sequence[Any], kwargs: dict[str, Any]

@@ -6,6 +6,7 @@ deadline covers the opening hook. Runs no hook itself: `opening` says what there
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -38,35 +39,23 @@ class Session:
         return f"<Session {self.id!r}, generation {self.generation}>"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Seat:
     """A session's place in this worker: the session, whether it is open, and the state it brought from elsewhere."""
 
-    __slots__ = (
-        "baggage",
-        "baggage_flags",
-        "differed",
-        "is_open",
-        "is_simple",
-        "lease",
-        "number",
-        "sent",
-        "sent_flags",
-        "session",
-    )
+    number: int
+    session: Session
+    baggage: bytes | None
+    baggage_flags: int
+    lease: int = 0  # the binding under which it is here; says to the parent how old an answer is
+    sent: bytes | None = field(init=False)  # with durability: the state that the parent has
+    sent_flags: int = field(init=False)
+    differed: bytes = b""  # what of it was sent last, if not all
+    is_open: bool = False
+    is_simple: bool = False  # open, and a plain operation of it takes nothing but to be run
 
-    def __init__(
-        self, number: int, session: Session, baggage: bytes | None, baggage_flags: int, lease: int = 0
-    ) -> None:
-        self.number = number
-        self.session = session
-        self.baggage = baggage
-        self.baggage_flags = baggage_flags
-        self.lease = lease  # the binding under which it is here; says to the parent how old an answer is
-        self.sent = baggage  # with durability: the state that the parent has
-        self.sent_flags = baggage_flags
-        self.differed = b""  # what of it was sent last, if not all
-        self.is_open = False
-        self.is_simple = False  # open, and a plain operation of it takes nothing but to be run
+    def __post_init__(self) -> None:
+        self.sent, self.sent_flags = self.baggage, self.baggage_flags
 
     def opened(self, is_simple: bool) -> None:
         """The opening hook, if there is one, came back."""

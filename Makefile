@@ -17,7 +17,7 @@ RUNS = -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python $(RUNS) && { echo $$python; break; }; done)
 
-.PHONY: help demo test test-all bench lint pytest cpython clean
+.PHONY: help demo test test-all bench lint docs pytest cpython clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -25,7 +25,7 @@ help:  ## say what each target does
 demo: $(VENV)/.has-demo  ## serve a digit reader to hundreds of sessions and kill a worker half-way (under a minute)
 	@$(VENV)/bin/python -m examples.demo $(ARGS)
 
-test: lint pytest  ## check style and types, then run all tests on this Python
+test: lint docs pytest  ## check style and types, build the docs, then run all tests on this Python
 
 test-all: test cpython  ## the same and CPython's tests of its pool, then both on each newer Python of the machine
 	@for version in $(NEWER); do \
@@ -47,6 +47,9 @@ lint: $(VENV)/.has-test  ## check style and types
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 
+docs: $(VENV)/.has-docs  ## build the pages with the reference into site/; a warning is an error
+	@$(VENV)/bin/python -m mkdocs build --strict
+
 pytest: $(VENV)/.has-test
 	@echo "Running the tests on $$($(VENV)/bin/python -V)"
 	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
@@ -56,7 +59,7 @@ cpython: $(VENV)/.has-test
 	@$(VENV)/bin/python -m tests.cpython.run
 
 clean:  ## remove the environments and every cache
-	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

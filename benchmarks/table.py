@@ -87,7 +87,7 @@ def machine_text(result: dict[str, Any]) -> str:
         f"{facts['cores']} cores ({facts['processor']}), {facts['memory_gib']} GiB, Linux {facts['kernel']}, "
         f"Python {facts['python']}; {packages}.\n{result['date']}, {result['workers']} workers, {result['rounds']} "
         f"rounds, load before the run {facts['load_before']}. Raw data: "
-        f"[benchmarks/results/{result['date']}.json](../benchmarks/results/{result['date']}.json)."
+        f"`benchmarks/results/{result['date']}.json`."
     )
 
 

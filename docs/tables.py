@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import alert_tables
+from relatives import FOLLOWS, RELATIVES
 
 from millpond import errors, events
 from millpond.executor.executor import UNBOUNDED
 from millpond.metrics import health
 from millpond.metrics.catalogue import CATALOGUE
 from millpond.metrics.derived import BLAME, DERIVED, Blame
-from millpond.metrics.kin import ATTRIBUTES, RELATIVES, SEMANTIC
+from millpond.metrics.otel_names import ATTRIBUTES, SEMANTIC
 from millpond.settings import FIELDS, Settings
 from millpond.telemetry.log import LEVELS
 
@@ -148,7 +149,8 @@ def exported_table() -> str:
 def semantic_table() -> str:
     rows = [["metric", "OpenTelemetry", "instrument", "unit", "follows"]]
     for name, said in SEMANTIC.items():
-        rows.append([code(name), code(said.name), INSTRUMENTS[said.instrument], code(said.unit), code(said.like)])
+        follows = code(FOLLOWS.get(name, ""))
+        rows.append([code(name), code(said.name), INSTRUMENTS[said.instrument], code(said.unit), follows])
     return table(rows)
 
 

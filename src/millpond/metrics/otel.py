@@ -2,7 +2,7 @@
 
 Needs the extra `opentelemetry`. The SDK is never on the way of a call: nothing is recorded, everything is observed.
 There are no observable histograms, so a distribution appears as two counters here, `.count` and `.sum`; whole ones come
-from `otel_histograms`. Which metric has which name is in `kin`.
+from `otel_histograms`. Which metric has which name is in `otel_names`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ except ImportError as error:
 
 from millpond.metrics.catalogue import CATALOGUE, Family, Labels, Metric
 from millpond.metrics.exported import Exported, Metered, Metrics, metrics_of, read_all
-from millpond.metrics.kin import ATTRIBUTES, SEMANTIC, Instrument
+from millpond.metrics.otel_names import ATTRIBUTES, SEMANTIC, Instrument
 
 SCOPE = "millpond"
 WHOLE = "{"  # units like {call} count things, and so does By

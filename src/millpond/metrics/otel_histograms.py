@@ -22,8 +22,8 @@ from millpond.logger.escaping import escaped
 from millpond.metrics.catalogue import CATALOGUE
 from millpond.metrics.exported import Metered, Metrics, metrics_of
 from millpond.metrics.histogram import SCALE, Histogram, upper_bound
-from millpond.metrics.kin import ATTRIBUTES, SEMANTIC
 from millpond.metrics.otel import SCOPE
+from millpond.metrics.otel_names import ATTRIBUTES, SEMANTIC
 from millpond.metrics.snapshot import Snapshot
 
 NANO = 1_000_000_000

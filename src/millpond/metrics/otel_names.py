@@ -1,8 +1,7 @@
-"""What exported metrics are called elsewhere: in OpenTelemetry, and in two pools many people know.
+"""What exported metrics are called in OpenTelemetry: name, instrument and unit of every metric of the catalogue.
 
-`SEMANTIC` gives every metric of the catalogue its OpenTelemetry name, instrument and unit; names follow that project's
-conventions for connection pools, calls and processes, below `millpond`. `RELATIVES` is for readers who come from
-HikariCP (as Micrometer names it) or psycopg_pool; nothing runs on it but the docs.
+Names follow that project's conventions for connection pools, calls and processes, below `millpond`; which follows what
+is in the docs.
 """
 
 from __future__ import annotations
@@ -30,94 +29,71 @@ ATTRIBUTES = {  # label -> attribute
 
 @dataclass(frozen=True, slots=True)
 class Semantic:
-    """An instrument: name, kind, unit in UCUM; `like` names the convention it follows, if there is one."""
+    """An instrument: name, kind, unit in UCUM."""
 
     name: str
     instrument: Instrument
     unit: str
-    like: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Relative:
-    """What comes closest to a PromQL expression over our metrics; "" where the other has nothing like it."""
-
-    ours: str
-    otel: str = ""
-    hikari: str = ""
-    psycopg: str = ""
 
 
 SEMANTIC: dict[str, Semantic] = {
     "millpond_pool_state": Semantic("millpond.pool.state", "gauge", "1"),
-    "millpond_pool_uptime_seconds": Semantic("millpond.pool.uptime", "gauge", "s", "process.uptime"),
+    "millpond_pool_uptime_seconds": Semantic("millpond.pool.uptime", "gauge", "s"),
     "millpond_utilization_ratio": Semantic("millpond.pool.utilization", "gauge", "1"),
     "millpond_breakers_open": Semantic("millpond.breaker.open", "updown", "{operation}"),
     "millpond_health_state": Semantic("millpond.health.state", "gauge", "1"),
     "millpond_health_score": Semantic("millpond.health.score", "gauge", "1"),
     "millpond_health_component_score": Semantic("millpond.health.component.score", "gauge", "1"),
-    "millpond_workers": Semantic("millpond.worker.count", "updown", "{worker}", "db.client.connection.count"),
+    "millpond_workers": Semantic("millpond.worker.count", "updown", "{worker}"),
     "millpond_workers_wanted": Semantic("millpond.worker.wanted", "updown", "{worker}"),
     "millpond_workers_asked_for": Semantic("millpond.worker.asked_for", "updown", "{worker}"),
     "millpond_workers_not_warm": Semantic("millpond.worker.not_warm", "updown", "{worker}"),
     "millpond_workers_min": Semantic("millpond.worker.min", "updown", "{worker}"),
-    "millpond_workers_max": Semantic("millpond.worker.max", "updown", "{worker}", "db.client.connection.max"),
+    "millpond_workers_max": Semantic("millpond.worker.max", "updown", "{worker}"),
     "millpond_places": Semantic("millpond.worker.places", "updown", "{call}"),
     "millpond_worker_starts_total": Semantic("millpond.worker.starts", "counter", "{worker}"),
     "millpond_worker_start_failures_total": Semantic("millpond.worker.start_failures", "counter", "{worker}"),
     "millpond_worker_deaths_total": Semantic("millpond.worker.deaths", "counter", "{worker}"),
     "millpond_worker_busy_seconds_total": Semantic("millpond.worker.busy_time", "counter", "s"),
     "millpond_worker_available_seconds_total": Semantic("millpond.worker.available_time", "counter", "s"),
-    "millpond_worker_start_seconds": Semantic(
-        "millpond.worker.create_time", "histogram", "s", "db.client.connection.create_time"
-    ),
-    "millpond_calls_queued": Semantic(
-        "millpond.call.pending_requests", "updown", "{call}", "db.client.connection.pending_requests"
-    ),
-    "millpond_calls_running": Semantic("millpond.call.active", "updown", "{call}", "http.server.active_requests"),
+    "millpond_worker_start_seconds": Semantic("millpond.worker.create_time", "histogram", "s"),
+    "millpond_calls_queued": Semantic("millpond.call.pending_requests", "updown", "{call}"),
+    "millpond_calls_running": Semantic("millpond.call.active", "updown", "{call}"),
     "millpond_queue_max": Semantic("millpond.queue.max", "updown", "{call}"),
     "millpond_queue_bytes": Semantic("millpond.queue.size", "updown", "By"),
     "millpond_queue_oldest_seconds": Semantic("millpond.queue.oldest_time", "gauge", "s"),
     "millpond_calls_submitted_total": Semantic("millpond.call.submitted", "counter", "{call}"),
     "millpond_calls_total": Semantic("millpond.call.ended", "counter", "{call}"),
-    "millpond_call_errors_total": Semantic(
-        "millpond.call.errors", "counter", "{call}", "db.client.connection.timeouts"
-    ),
+    "millpond_call_errors_total": Semantic("millpond.call.errors", "counter", "{call}"),
     "millpond_retries_total": Semantic("millpond.call.retries", "counter", "{call}"),
     "millpond_late_answers_total": Semantic("millpond.call.late_answers", "counter", "{answer}"),
     "millpond_interrupts_total": Semantic("millpond.call.interrupts", "counter", "{call}"),
     "millpond_cold_calls_total": Semantic("millpond.call.cold", "counter", "{call}"),
-    "millpond_queue_wait_seconds": Semantic(
-        "millpond.call.wait_time", "histogram", "s", "db.client.connection.wait_time"
-    ),
-    "millpond_service_seconds": Semantic("millpond.call.use_time", "histogram", "s", "db.client.connection.use_time"),
-    "millpond_call_duration_seconds": Semantic("millpond.call.duration", "histogram", "s", "rpc.client.call.duration"),
-    "millpond_request_bytes": Semantic("millpond.call.request.size", "histogram", "By", "rpc.client.request.size"),
-    "millpond_response_bytes": Semantic("millpond.call.response.size", "histogram", "By", "rpc.client.response.size"),
+    "millpond_queue_wait_seconds": Semantic("millpond.call.wait_time", "histogram", "s"),
+    "millpond_service_seconds": Semantic("millpond.call.use_time", "histogram", "s"),
+    "millpond_call_duration_seconds": Semantic("millpond.call.duration", "histogram", "s"),
+    "millpond_request_bytes": Semantic("millpond.call.request.size", "histogram", "By"),
+    "millpond_response_bytes": Semantic("millpond.call.response.size", "histogram", "By"),
     "millpond_operation_calls_total": Semantic("millpond.operation.ended", "counter", "{call}"),
-    "millpond_operation_duration_seconds": Semantic(
-        "millpond.operation.duration", "gauge", "s", "rpc.client.call.duration"
-    ),
+    "millpond_operation_duration_seconds": Semantic("millpond.operation.duration", "gauge", "s"),
     "millpond_sessions": Semantic("millpond.session.count", "updown", "{session}"),
     "millpond_sessions_opened_total": Semantic("millpond.session.opened", "counter", "{session}"),
     "millpond_sessions_closed_total": Semantic("millpond.session.closed", "counter", "{session}"),
     "millpond_sessions_lost_total": Semantic("millpond.session.lost", "counter", "{session}"),
     "millpond_sessions_moved_total": Semantic("millpond.session.moved", "counter", "{move}"),
     "millpond_session_calls_total": Semantic("millpond.session.calls", "counter", "{call}"),
-    "millpond_workers_cpu_ratio": Semantic("millpond.worker.cpu.utilization", "gauge", "1", "process.cpu.utilization"),
-    "millpond_workers_resident_bytes": Semantic("millpond.worker.memory.usage", "updown", "By", "process.memory.usage"),
+    "millpond_workers_cpu_ratio": Semantic("millpond.worker.cpu.utilization", "gauge", "1"),
+    "millpond_workers_resident_bytes": Semantic("millpond.worker.memory.usage", "updown", "By"),
     "millpond_workers_proportional_bytes": Semantic("millpond.worker.memory.proportional", "updown", "By"),
     "millpond_workers_memory_trend_bytes_per_second": Semantic("millpond.worker.memory.growth", "gauge", "By/s"),
     "millpond_workers_memory_trend_confidence_ratio": Semantic(
         "millpond.worker.memory.growth_confidence", "gauge", "1"
     ),
-    "millpond_parent_resident_bytes": Semantic("millpond.parent.memory.usage", "updown", "By", "process.memory.usage"),
-    "millpond_parent_open_fds": Semantic(
-        "millpond.parent.file_descriptor.count", "updown", "{file_descriptor}", "process.unix.file_descriptor.count"
-    ),
+    "millpond_parent_resident_bytes": Semantic("millpond.parent.memory.usage", "updown", "By"),
+    "millpond_parent_open_fds": Semantic("millpond.parent.file_descriptor.count", "updown", "{file_descriptor}"),
     "millpond_parent_max_fds": Semantic("millpond.parent.file_descriptor.max", "updown", "{file_descriptor}"),
-    "millpond_parent_threads": Semantic("millpond.parent.thread.count", "updown", "{thread}", "process.thread.count"),
-    "millpond_parent_cpu_seconds_total": Semantic("millpond.parent.cpu.time", "counter", "s", "process.cpu.time"),
+    "millpond_parent_threads": Semantic("millpond.parent.thread.count", "updown", "{thread}"),
+    "millpond_parent_cpu_seconds_total": Semantic("millpond.parent.cpu.time", "counter", "s"),
     "millpond_children": Semantic("millpond.child.count", "updown", "{process}"),
     "millpond_zombies": Semantic("millpond.child.zombies", "updown", "{process}"),
     "millpond_collector_lag_seconds": Semantic("millpond.collector.lag", "gauge", "s"),
@@ -140,50 +116,3 @@ SEMANTIC: dict[str, Semantic] = {
     "millpond_alert_series": Semantic("millpond.alert.series", "updown", "{series}"),
     "millpond_alert_series_dropped_total": Semantic("millpond.alert.series_dropped", "counter", "{sample}"),
 }
-
-RELATIVES: tuple[Relative, ...] = (
-    Relative("sum(millpond_workers)", "db.client.connection.count", "hikaricp.connections", "pool_size"),
-    Relative(
-        'millpond_workers{state="ready"}',
-        'db.client.connection.count{state="idle"}',
-        "hikaricp.connections.idle",
-        "pool_available",
-    ),
-    Relative(
-        'millpond_workers{state="busy"}', 'db.client.connection.count{state="used"}', "hikaricp.connections.active"
-    ),
-    Relative("millpond_workers_min", "db.client.connection.idle.min", "hikaricp.connections.min", "pool_min"),
-    Relative("millpond_workers_max", "db.client.connection.max", "hikaricp.connections.max", "pool_max"),
-    Relative(
-        "millpond_calls_queued",
-        "db.client.connection.pending_requests",
-        "hikaricp.connections.pending",
-        "requests_waiting",
-    ),
-    Relative("millpond_calls_submitted_total", psycopg="requests_num"),
-    Relative(
-        "millpond_queue_wait_seconds",
-        "db.client.connection.wait_time",
-        "hikaricp.connections.acquire",
-        "requests_wait_ms",
-    ),
-    Relative("millpond_service_seconds", "db.client.connection.use_time", "hikaricp.connections.usage", "usage_ms"),
-    Relative(
-        'millpond_call_errors_total{code="deadline_exceeded"}',
-        "db.client.connection.timeouts",
-        "hikaricp.connections.timeout",
-        "requests_errors",
-    ),
-    Relative(
-        "millpond_worker_start_seconds",
-        "db.client.connection.create_time",
-        "hikaricp.connections.creation",
-        "connections_ms",
-    ),
-    Relative("millpond_worker_starts_total", psycopg="connections_num"),
-    Relative("millpond_worker_start_failures_total", psycopg="connections_errors"),
-    Relative('millpond_worker_deaths_total{cause="crashed"}', psycopg="connections_lost"),
-    Relative("millpond_call_duration_seconds", "rpc.client.call.duration"),
-    Relative("millpond_request_bytes", "rpc.client.request.size"),
-    Relative("millpond_response_bytes", "rpc.client.response.size"),
-)

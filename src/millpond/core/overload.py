@@ -36,7 +36,7 @@ def refusal(
 ) -> Overloaded | None:
     """Why a call that has to wait cannot be answered in time, or `None` if it can, or if that cannot be told."""
     limit_s = op.service.limit_s
-    if not limit_s or deadline == math.inf or (session is None and m.idle) or _is_roomy(m, op, session, deadline - now):
+    if not limit_s or (session is None and m.idle) or _is_roomy(m, op, session, deadline - now):
         return None
     room_s = max(0.0, deadline - now - limit_s)
     if deadline <= now or not (m.ready_count and m.settings.overload_control):

@@ -18,11 +18,11 @@ WAIT_S = 60.0  # upper bound of every wait
 _PAUSE_S = 0.005
 
 
-def wait_until(holds: Callable[[], object]) -> None:
-    """Wait for something that another thread or process does."""
+def wait_until(holds: Callable[[], object], what: object = "") -> None:
+    """Wait for something that another thread or process does; `what` is told if it does not."""
     end = time.monotonic() + WAIT_S
     while not holds():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, what
         time.sleep(_PAUSE_S)
 
 
@@ -56,10 +56,7 @@ class Leftovers:
     def wait_gone(self) -> None:
         """Wait until nothing is left."""
         gc.collect()
-        end = time.monotonic() + WAIT_S
-        while not self._are_gone():
-            assert time.monotonic() < end, self
-            time.sleep(_PAUSE_S)
+        wait_until(self._are_gone, self)
 
     async def gone(self) -> None:
         """The same on a loop, which may have to let go of some."""

@@ -16,7 +16,7 @@ from millpond.errors import PoolError
 from millpond.streaming import Inflow, Stream
 
 if TYPE_CHECKING:
-    from millpond.core.call import Call
+    from millpond.core import Call
     from millpond.pool import Pool
 
 

@@ -15,12 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from millpond.arguments import Check, compile_check
-from millpond.core.admission import refusal
-from millpond.core.affinity import lost
-from millpond.core.call import QUEUED, Call
-from millpond.core.lifetime import OPENING, SERVING, closed_error
-from millpond.core.operation import Operation as CoreOperation
-from millpond.core.warmup import Command
+from millpond.core import QUEUED, Call, Command, refusals, states
 from millpond.early import EarlyCall
 from millpond.errors import BadArgument, OutOfMemory, PayloadTooLarge, PoolError, SessionLost
 from millpond.labels import LONGEST_BYTES, is_label
@@ -33,8 +28,7 @@ from millpond.wire.functions import NAMED, freeze_function, function_name
 from millpond.wire.sharing import reusable
 
 if TYPE_CHECKING:
-    from millpond.core.operation import Operation
-    from millpond.core.session import Session
+    from millpond.core import Operation, Session
     from millpond.runtime.driver import Driver
     from millpond.settings import OnCancel, Settings
     from millpond.warming.commands import Warmup
@@ -108,6 +102,7 @@ class Desk:
         self.broken_by: PoolError | None = None  # why an executor's pool never opened: told instead of "closed"
         self.trace_source: TraceSource | None = None  # who traces calls; asked in the caller's thread and context
         self._machine = driver.machine
+        self._view = driver.view
         self._codec = codec
         self._definitions = definitions
         self._pool_name = pool_name
@@ -121,7 +116,7 @@ class Desk:
         if facts is not None:
             self._handler_name = facts.name
             self._operations = {
-                one.name: (self._machine.operations[one.name], compile_check(one))
+                one.name: (self._view.operations[one.name], compile_check(one))
                 for one in facts.operations
                 if one.name not in facts.removed
             }
@@ -145,13 +140,13 @@ class Desk:
         except TypeError:  # no name can be looked up by what has no hash
             raise self._unknown(name) from None
         if known is None:
-            if self._machine.state == OPENING and isinstance(name, str):
+            if self._view.state == states.OPENING and isinstance(name, str):
                 return self._early(
                     lambda early: self.operation_call(name, args, kwargs, options, ticket, stream, early),
-                    CoreOperation(name, NO_OPERATION, None, self._machine.new_breaker()),
+                    self._machine.unlisted(name, NO_OPERATION),
                     (args, kwargs, options, ticket),
                 )
-            raise self._unknown(name) if self._machine.state == SERVING else closed_error(self._machine)
+            raise self._unknown(name) if self._view.state == states.SERVING else refusals.closed(self._view.state)
         operation, check = known
         wrong = check(args, kwargs)
         if wrong is not None:
@@ -187,7 +182,7 @@ class Desk:
         if blob[0] != NAMED:
             self._look_at_main(blob)
         operation = self._machine.function(function_name(function))
-        if options.session is not None and self._machine.state == OPENING:
+        if options.session is not None and self._view.state == states.OPENING:
             return self._early(
                 lambda early: self.function_call(function, args, kwargs, options, ticket, early),
                 operation,
@@ -215,7 +210,7 @@ class Desk:
             payload = reusable(self._codec.freeze_arguments(args, warmup.kwargs))
         except CodecError as error:
             raise BadArgument(f"the warm-up {warmup.name!r} cannot be sent to a worker: {error}") from error
-        operation = CoreOperation(warmup.name, number, None, self._machine.new_breaker())
+        operation = self._machine.unlisted(warmup.name, number)
         return Command(warmup.name, operation, payload, warmup.deadline, warmup.required)
 
     def _look_at_main(self, blob: bytes) -> None:
@@ -252,7 +247,7 @@ class Desk:
             self._machine.let_in(call, refused, self.driver.now())
         self.driver.carry_out()
 
-    def _early(self, again: Callable[[EarlyCall], Call], operation: CoreOperation, made_of: Any) -> EarlyCall:
+    def _early(self, again: Callable[[EarlyCall], Call], operation: Operation, made_of: Any) -> EarlyCall:
         """A call whose operation or session cannot be known yet."""
         args, kwargs, options, ticket = made_of
         call = self._made_out(operation, args, kwargs, None, options, ticket, EarlyCall)
@@ -274,7 +269,7 @@ class Desk:
         ends_at = now + (self._deadline if options.deadline == _UNSET else options.deadline)
         if self.looks_first:
             until = ends_at if self.weighs_first else math.inf
-            refused = refusal(self._machine, operation, session, now, 0, until, options.priority)
+            refused = self._machine.refusal(operation, session, now, until, options.priority)
             if refused is not None:
                 raise refused
         try:
@@ -319,7 +314,9 @@ class Desk:
     def submit_or_fail(self, call: Call) -> None:
         """Hand a call over, to be carried out with the others of its batch; a refusal is told by its ticket."""
         try:
-            if type(call) is EarlyCall and self._machine.state != OPENING:  # the pool opened while it was on its way
+            if (
+                type(call) is EarlyCall and self._view.state != states.OPENING
+            ):  # the pool opened while it was on its way
                 call.settle()
             self._machine.submit(call, self.driver.now())
         except PoolError as error:
@@ -332,11 +329,11 @@ class Desk:
     def _session(self, session: Session | str) -> Session:
         if not isinstance(session, str):
             return session
-        found = self._machine.book.find(session)
+        found = self._view.session(session)
         if found is None:
             raise SessionLost("no such session is open; options(session=id) never opens one, pool.session(id) does")
         if found.state == "lost":
-            raise lost(found, found.lost_because)
+            raise refusals.session_lost(found, found.lost_because)
         return found
 
     def _unknown(self, name: object) -> BadArgument:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from millpond.core.call import Call
+from millpond.core import Call
 
 if TYPE_CHECKING:
-    from millpond.core.operation import Operation
-    from millpond.core.session import Session
+    from millpond.core import Operation, Session
 
 
 class EarlyCall(Call):

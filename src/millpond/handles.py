@@ -11,14 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from millpond.calls import Calls
-from millpond.core import lifetime
-from millpond.core.affinity import refusal
-from millpond.core.session import LOST, OPEN
+from millpond.core import refusals, session_states, states
 from millpond.desk import Options
 from millpond.settings import Affinity, OnRestore
 
 if TYPE_CHECKING:
-    from millpond.core.session import Session
+    from millpond.core import Session
     from millpond.pool import Pool
 
 
@@ -44,8 +42,8 @@ class SessionHandle(Calls):
         before and it is lost or closed by now; `TooManySessions` at the cap, and `StoreFailed` if the store cannot say
         whether an earlier program left it.
         """
-        if self._session is not None and self._session.state != OPEN:
-            raise refusal(self._session)
+        if self._session is not None and self._session.state != session_states.OPEN:
+            raise refusals.of_session(self._session)
         if self._session is None:
             desk, _ = self._pool.at_desk()
             await self._pool.entered()
@@ -71,10 +69,10 @@ class SessionHandle(Calls):
         before or meanwhile: its state is gone, and `close_session` did not run.
         """
         session, driver = self._opened(), self._pool.desk.driver
-        if session.state == OPEN:
+        if session.state == session_states.OPEN:
             await driver.close_session(session)
-        if session.state == LOST and driver.machine.state not in (lifetime.CLOSING, lifetime.CLOSED):
-            raise refusal(session)
+        if session.state == session_states.LOST and driver.view.state not in (states.CLOSING, states.CLOSED):
+            raise refusals.of_session(session)
 
     @property
     def chosen(self) -> Options:

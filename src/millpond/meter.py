@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from millpond.core import lifetime
-from millpond.core.tally import ROW_BYTES
+from millpond.core import ROW_BYTES
 from millpond.metrics.source import WORKER_STATES, OperationReading, Reading, WorkerReading
 
 if TYPE_CHECKING:
-    from millpond.core.operation import Operation
-    from millpond.core.worker import Worker
+    from millpond.core import Operation, Worker
     from millpond.runtime.driver import Driver
 
 
@@ -28,7 +25,7 @@ class Meter:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._machine = driver.machine
+        self._view = driver.view
         self._last = (0.0, 0.0)
         self.busy_s = 0.0
         self.available_s = 0.0
@@ -40,52 +37,51 @@ class Meter:
 
     def read(self) -> Reading:
         """Take a reading; on the pool's loop."""
-        m, tally, now = self._machine, self._machine.tally, self._driver.now()
-        state, reason = lifetime.health(m)
+        m, counters, now = self._view, self._view.counters, self._driver.now()
+        state, reason = m.health()
         workers = tuple(_read_worker(worker, now) for worker in m.workers.values())
         states = Counter(worker.state for worker in workers)
-        busy_s = tally.busy_s + sum(worker.busy_s for worker in workers)
-        available_s = tally.available_s + sum(worker.available_s for worker in workers)
+        busy_s = counters.busy_s + sum(worker.busy_s for worker in workers)
+        available_s = counters.available_s + sum(worker.available_s for worker in workers)
         self.busy_s, self.available_s = busy_s - self._last[0], available_s - self._last[1]
         self._last = busy_s, available_s
-        start_seconds, tally.start_seconds = tally.start_seconds, array("d")
         return Reading(
             at=now,
             state=state,
             reason=reason,
             states={state: states[state] for state in WORKER_STATES},
             workers=workers,
-            wanted=m.sizing.wanted,
+            wanted=m.wanted,
             asked_for=len(m.workers),
             places=m.ready_count * m.concurrency,
-            min_workers=m.sizing.low,
-            max_workers=m.sizing.high,
+            min_workers=m.low,
+            max_workers=m.high,
             not_warm=sum(bool(worker.cold) for worker in m.workers.values()),
             queued=m.queued,
             queued_bytes=m.queued_bytes,
             max_queued=m.settings.max_queued,
             running=m.unended - m.queued,
-            oldest_wait_s=self._oldest_wait(now),
+            oldest_wait_s=m.oldest_wait(now),
             submitted=m.submitted,
             endings=dict(m.counts),
             codes=dict(m.codes),
-            sessions_open=len(m.book),
-            sessions_asleep=m.asleep,
-            sessions_opened=tally.sessions_opened,
-            sessions_closed=tally.sessions_closed,
-            sessions_lost=tally.sessions_lost,
-            sessions_moved=tally.sessions_moved,
-            affinity_hits=tally.affinity_hits,
-            affinity_misses=tally.affinity_misses,
-            cold_calls=tally.cold_calls,
+            sessions_open=m.sessions_open,
+            sessions_asleep=m.sessions_asleep,
+            sessions_opened=counters.sessions_opened,
+            sessions_closed=counters.sessions_closed,
+            sessions_lost=counters.sessions_lost,
+            sessions_moved=counters.sessions_moved,
+            affinity_hits=counters.affinity_hits,
+            affinity_misses=counters.affinity_misses,
+            cold_calls=counters.cold_calls,
             starts=m.starts,
-            start_failures=tally.start_failures,
-            deaths=dict(tally.deaths),
-            start_seconds=start_seconds,
+            start_failures=counters.start_failures,
+            deaths=dict(counters.deaths),
+            start_seconds=self._driver.machine.take_start_seconds(),
             retries=m.retries,
             late_answers=m.late_answers,
-            interrupts=tally.interrupts,
-            breakers_open=tuple(one.name for one in self._operations() if one.breaker.state != "closed"),
+            interrupts=counters.interrupts,
+            breakers_open=tuple(one.name for one in m.all_operations() if one.breaker.state != "closed"),
             busy_s=busy_s,
             available_s=available_s,
             listeners_removed=self._driver.bus.removed_count,
@@ -93,20 +89,8 @@ class Meter:
             faults=sum(self._driver.orders.faults.seen().values()),
             stalls=dict(self._driver.stalls.counts),
             last_stall=self._driver.stalls.last,
-            operations=tuple(_read_operation(one, now) for one in self._operations() if one.samples.has_news),
+            operations=tuple(_read_operation(one, now) for one in m.all_operations() if one.samples.has_news),
         )
-
-    def _operations(self) -> Iterator[Operation]:
-        yield from self._machine.operations.values()
-        yield from self._machine.functions.values()
-
-    def _oldest_wait(self, now: float) -> float:
-        """The longest that any call has waited for a worker; those behind their session's own call do not."""
-        m = self._machine
-        queues = (m.queue, m.openers, *(worker.queue for worker in m.workers.values()))
-        waiting = [since for queue in queues if (since := queue.oldest()) is not None]
-        waiting += (call.submitted_at for call in m.shelf.values())
-        return now - min(waiting) if waiting else 0.0
 
 
 def _read_worker(worker: Worker, now: float) -> WorkerReading:

@@ -45,7 +45,7 @@ class Monitors:
         self._clock = clock
         self._name = name
         self._run_id = run_id
-        settings = driver.machine.settings
+        settings = driver.view.settings
         self._has_metrics = settings.metrics
         self._has_alerts = settings.metrics and settings.alerts
         self._history_path = settings.history_path

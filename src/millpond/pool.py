@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.calls import Calls
 from millpond.clock import MonotonicClock
-from millpond.core import lifetime
+from millpond.core import refusals, states
 from millpond.desk import DEFAULT, Desk
 from millpond.engine.choice import make_engine
 from millpond.handles import SessionHandle
@@ -77,7 +77,6 @@ class Pool(Calls):
         "map_window",
         "name",
         "run_id",
-        "settings",
         "warmer",
     )  # fmt: skip
 
@@ -99,14 +98,14 @@ class Pool(Calls):
         if profile != "balanced":
             raise ValueError(f"unknown profile {profile!r}; there is 'balanced'")
         self.name = check_label("a pool's name", name)
-        self.settings = make_settings(settings, overrides)
+        settings = make_settings(settings, overrides)
         self.run_id = uuid.uuid4().hex
         definitions = Definitions()
         self._spec = EngineSpec(
             check_handler(handler),
             tuple(args),
             dict(kwargs or {}),
-            self.settings,
+            settings,
             self.run_id,
             name,
             clock,
@@ -115,17 +114,15 @@ class Pool(Calls):
         clock = clock or MonotonicClock()
         self._bus = Bus()
         LoggingListener(pool=name).attach(self._bus)
-        made = make_engine(engine, self.settings.start_method) if isinstance(engine, str) else engine
-        keeper = make_keeper(self.settings, name)
-        self._driver = Driver(self.settings, made, clock, random or Random(), self._bus, keeper)
-        codec = make_codec(self.settings.codec, self.settings.buffer_threshold, definitions)
+        made = make_engine(engine, settings.start_method) if isinstance(engine, str) else engine
+        keeper = make_keeper(settings, name)
+        self._driver = Driver(settings, made, clock, random or Random(), self._bus, keeper)
+        codec = make_codec(settings.codec, settings.buffer_threshold, definitions)
         self._monitors = Monitors(self._driver, clock, name, self.run_id)
-        self.desk = Desk(self._driver, self.settings, codec, definitions, name)
-        self.warmer = PoolWarmer(
-            self._driver, self.settings.warmup, self.settings.warm_strategy, self.desk.warmup_command
-        )
+        self.desk = Desk(self._driver, settings, codec, definitions, name)
+        self.warmer = PoolWarmer(self._driver, settings.warmup, settings.warm_strategy, self.desk.warmup_command)
         self._driver.orders.warmer = self.warmer
-        self.map_window = 2 * self.settings.max_workers * self.settings.concurrency + MAP_AHEAD
+        self.map_window = 2 * settings.max_workers * settings.concurrency + MAP_AHEAD
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signals = ClosingOnSignals(self.close)
         self._door = Door(self._driver, self._spec, self._opened, self._ended)
@@ -153,7 +150,7 @@ class Pool(Calls):
 
         Then every process is ended, whatever it does. May be called any number of times, also while opening.
         """
-        if self._driver.machine.state not in (lifetime.NEW, lifetime.CLOSED):
+        if self._driver.view.state not in (states.NEW, states.CLOSED):
             self.at_desk()
         await self._door.close(self.settings.drain if drain is None else drain)
         await asyncio.gather(self._monitors.closed(), settled())
@@ -177,12 +174,12 @@ class Pool(Calls):
 
     async def drain(self) -> None:
         """Take no more calls, and wait until what is queued and running has ended."""
-        machine = self._driver.machine
+        view = self._driver.view
         self.at_desk()
         await self._door.entered()
-        lifetime.drain_pool(machine, self._driver.now())
+        self._driver.machine.drain_pool(self._driver.now())
         self._driver.carry_out()
-        await self._driver.until(lambda: not machine.unended)
+        await self._driver.until(lambda: not view.unended)
 
     async def __aenter__(self) -> Pool:
         return await self.open()
@@ -228,11 +225,13 @@ class Pool(Calls):
         nothing is changed then; `StartFailed` as `resize`. Cancelling ends the wait for the floor, the settings stay.
         """
         await self.entered()
-        before, self.settings = self.settings, self.settings.reconfigured(settings)
-        self._driver.machine.settings = self.settings
+        before = self.settings
+        after = before.reconfigured(settings)
         changed = {name: value for name, value in settings.items() if value != getattr(before, name)}
         if settings.keys() & BOUNDS:
-            await resize(self._driver, self.settings.min_workers, self.settings.max_workers)
+            await resize(self._driver, after)
+        else:
+            self._driver.configure(after, "configure()")
         return changed
 
     async def warm(self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None) -> WarmReport:
@@ -280,6 +279,11 @@ class Pool(Calls):
     def trace_source(self, source: TraceSource | None) -> None:
         self.desk.trace_source = source
 
+    @property
+    def settings(self) -> Settings:
+        """The settings the pool goes by now; `configure` and `resize` change them."""
+        return self._driver.view.settings
+
     def statistics(self) -> Statistics:
         """The pool at this moment; from any thread."""
         return ask_on(self._loop, lambda: collect(self._driver, self.name, self.run_id, self._monitors.percentiles()))
@@ -289,7 +293,7 @@ class Pool(Calls):
         return ask_on(self._loop, lambda: self._logs(worker))
 
     def _logs(self, worker: int | None) -> str:
-        workers = self._driver.machine.workers
+        workers = self._driver.view.workers
         if worker is not None and worker not in workers:
             raise ValueError(f"no worker {worker} is there; there are {sorted(workers)}")
         return self._driver.engine.logs(None if worker is None else workers[worker])
@@ -303,14 +307,13 @@ class Pool(Calls):
 
     def _wrong_loop(self) -> Exception:
         if self._loop is None:
-            return lifetime.closed_error(self._driver.machine)
+            return refusals.closed(self._driver.view.state)
         return RuntimeError("this pool belongs to another event loop; use SyncPool to share one between threads")
 
     def check_open(self) -> None:
         """Raise `PoolClosed` unless the pool opens, serves or drains."""
-        machine = self._driver.machine
-        if machine.state not in lifetime.STAFFED:
-            raise lifetime.closed_error(machine)
+        if not self._driver.view.is_staffed:
+            raise refusals.closed(self._driver.view.state)
 
     async def entered(self) -> None:
         """Wait until an opening that is on its way is over. Raises `PoolClosed` unless the pool serves or drains."""
@@ -324,18 +327,18 @@ class Pool(Calls):
 
     def disown(self) -> None:
         """In a forked child: this pool is the parent's, and every verb raises `PoolClosed`."""
-        self._driver.machine.state = lifetime.FORKED
+        self._driver.machine.forked()
         self._loop = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (PoolStub, (self.name,))
 
     def __repr__(self) -> str:
-        m = self._driver.machine  # of which plain numbers are read, on whatever thread this is
-        state = lifetime.DEGRADED if m.state == lifetime.SERVING and m.sizing.fails else m.state
+        m = self._driver.view  # of which plain numbers are read, on whatever thread this is
+        state = states.DEGRADED if m.state == states.SERVING and m.fails else m.state
         return (
-            f"<Pool {self.name!r} {state}: {len(m.workers)} of {m.sizing.wanted} workers, "
-            f"{m.unended - m.queued} running, {m.queued} queued, {len(m.book)} sessions>"
+            f"<Pool {self.name!r} {state}: {len(m.workers)} of {m.wanted} workers, "
+            f"{m.unended - m.queued} running, {m.queued} queued, {m.sessions_open} sessions>"
         )
 
 

@@ -19,9 +19,9 @@ AnswerKind = Literal["ok", "failed", "interrupted", "expired", "skipped"]
 
 FUNCTION = 0
 NO_OPERATION = 65_532  # what an image is asked for that lost the operation: it answers `bad_argument`
-EXPORT_ASIDE = 65_533  # the same as EXPORT_SESSION, while the worker runs another session's call
+EXPORT_CONCURRENT = 65_533  # the same as EXPORT_SESSION, while the worker runs another session's call
 EXPORT_SESSION = 65_534
-EXPORTS = (EXPORT_SESSION, EXPORT_ASIDE)
+EXPORTS = (EXPORT_SESSION, EXPORT_CONCURRENT)
 CLOSE_SESSION = 65_535
 
 # The pool's own events begin with these: nobody shall take a program's or a handler's for one of them.

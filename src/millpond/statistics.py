@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from millpond.core import lifetime
-from millpond.core.worker import BUSY, DRAINING, GONE, READY, SPARE, STARTING, WARMING
+from millpond.core import states, worker_states
 from millpond.logger.escaping import escaped
 
 if TYPE_CHECKING:
-    from millpond.core.call import Call
-    from millpond.core.worker import Worker
+    from millpond.core import Call, Worker
     from millpond.metrics.snapshot import Distribution
     from millpond.runtime.driver import Driver
 
@@ -83,26 +81,36 @@ class Statistics:
 
 def collect(driver: Driver, name: str, run_id: str, percentiles: Percentiles = NO_PERCENTILES) -> Statistics:
     """Read the machine's records; nothing is kept or changed."""
-    m = driver.machine
-    state, reason = lifetime.health(m)
+    m = driver.view
+    state, reason = m.health()
     there = list(m.workers.values())
     workers = Counter(w.shown_state for w in there)
-    operations = [*m.operations.values(), *m.functions.values()]
+    operations = list(m.all_operations())
     return Statistics(
         name=name,
         run_id=run_id,
         state=state,
         reason=reason,
-        is_ready=m.state == lifetime.SERVING and m.ready_count > 0,
-        is_live=m.state not in (lifetime.NEW, lifetime.CLOSED),
+        is_ready=m.state == states.SERVING and m.ready_count > 0,
+        is_live=m.state not in (states.NEW, states.CLOSED),
         workers=MappingProxyType(
-            {state: workers[state] for state in (STARTING, WARMING, SPARE, READY, BUSY, DRAINING)}
-            | {GONE: m.starts - len(m.workers)}
+            {
+                state: workers[state]
+                for state in (
+                    worker_states.STARTING,
+                    worker_states.WARMING,
+                    worker_states.SPARE,
+                    worker_states.READY,
+                    worker_states.BUSY,
+                    worker_states.DRAINING,
+                )
+            }
+            | {worker_states.GONE: m.starts - len(m.workers)}
         ),
-        wanted=m.sizing.wanted,
+        wanted=m.wanted,
         asked_for=len(m.workers),
         alive=sum(w.pid > 0 for w in there),
-        spares=workers[SPARE],
+        spares=workers[worker_states.SPARE],
         warm_failures=MappingProxyType(dict(m.warm_failures)),
         not_warm=MappingProxyType({w.id: w.cold for w in there if w.cold}),
         pids=MappingProxyType({w.id: w.pid for w in there if w.pid}),
@@ -114,9 +122,9 @@ def collect(driver: Driver, name: str, run_id: str, percentiles: Percentiles = N
         running=m.unended - m.queued,
         endings=MappingProxyType(dict(m.counts)),
         codes=MappingProxyType(dict(m.codes)),
-        sessions_open=len(m.book),
-        sessions_asleep=m.asleep,
-        sessions_pinned=MappingProxyType({number: one.pinned for number, one in m.pinned.items()}),
+        sessions_open=m.sessions_open,
+        sessions_asleep=m.sessions_asleep,
+        sessions_pinned=MappingProxyType({number: one.pinned_because for number, one in m.pinned.items()}),
         starts=m.starts,
         retries=m.retries,
         late_answers=m.late_answers,

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from millpond.core.call import Call
+    from millpond.core import Call
     from millpond.desk import Desk
 
 

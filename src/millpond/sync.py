@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
-from millpond.core import lifetime
+from millpond.core import states
 from millpond.desk import DEFAULT, Options
 from millpond.errors import PoolClosed, PoolError
 from millpond.following import SyncWarmer
@@ -28,7 +28,7 @@ from millpond.warming.strategies import Strategy
 if TYPE_CHECKING:
     from millpond.alerts.alerts import Alerts
     from millpond.calls import Calls
-    from millpond.core.call import Call
+    from millpond.core import Call
     from millpond.handles import SessionHandle
     from millpond.metrics.collector import MetricsCollector
     from millpond.seams import TraceSource
@@ -172,7 +172,7 @@ class SyncPool(SyncCalls):
         """Start the pool and wait until `min_workers` are ready; returns itself. Raises as `Pool.open`."""
         self._check_other_thread()
         with self._lock:
-            if self.pool.desk.driver.machine.state == lifetime.CLOSED:
+            if self.pool.desk.driver.view.state == states.CLOSED:
                 raise PoolClosed("the pool is closed; make another")
             if not self.thread.is_running:
                 self.thread.start()

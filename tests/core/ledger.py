@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from millpond.core.call import Call
+from millpond.core.records.call import Call
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Ledger:
 
     def claims(self, call: Call) -> None:
         """A worker looks at a call, or may have: from here on it may have run."""
-        if not call.is_chore:
+        if call.continuation is None:
             self.promise(call).claims += 1
 
     def begins(self, call: Call, max_attempts: int) -> None:
@@ -60,25 +60,25 @@ class Ledger:
         assert call.session is not None
         history = self.histories.setdefault(call.session.number, [])
         assert state == history, f"{call!r} finds {state}, its session's history is {history}"
-        if not call.is_chore:
+        if call.continuation is None:
             assert all(token < call.id for token in history), f"{call!r} comes after a later one"
             history.append(call.id)
             state.append(call.id)
 
     def completes(self, call: Call) -> None:
         """A worker came back from a call."""
-        if not call.is_chore:
+        if call.continuation is None:
             self.promise(call).completed += 1
 
     def leaves_no_trace(self, call: Call) -> None:
         """The session was not opened, or the call only looked: it left nothing in it."""
-        if not call.is_chore:
+        if call.continuation is None:
             assert call.session is not None
             self.histories[call.session.number].remove(call.id)
 
     def died_of(self, call: Call) -> None:
         """A worker died while it ran the call, and not because the pool killed it."""
-        if not call.is_chore:
+        if call.continuation is None:
             self.promise(call).deaths += 1
 
     def tells(self, call: Call, value: Any) -> None:
@@ -90,7 +90,7 @@ class Ledger:
         if getattr(value, "code", "") == "session_restored":
             self.tells_of_restoration(call)
         if getattr(value, "code", "") == "internal_error":
-            self._tells_of_failed_order(call, promise, outcome)
+            self._emits_of_failed_order(call, promise, outcome)
         elif call.ending in ("ok", "failed"):
             token = value if call.ending == "ok" else getattr(value, "args", (None,))[0]
             is_own = token == promise.token or "Interrupted by itself" in str(token)
@@ -106,7 +106,7 @@ class Ledger:
         elif outcome == "unknown":
             assert promise.claims, f"no worker looked at {call!r}, and its outcome is said to be unknown"
 
-    def _tells_of_failed_order(self, call: Call, promise: Promise, outcome: str) -> None:
+    def _emits_of_failed_order(self, call: Call, promise: Promise, outcome: str) -> None:
         assert call.ending == "failed"
         assert outcome != "not_started" or not promise.runs, f"{call!r} ran and is told that it did not start"
         assert outcome != "unknown" or promise.claims, f"no worker looked at {call!r}, and its outcome is unknown"

@@ -6,27 +6,25 @@ answered waits until it is delivered. Whatever no pool may do raises at the step
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 from millpond import events
-from millpond.core import affinity, fleet, invariants, lifetime, outage, staffing, warmup
-from millpond.core.call import Call
-from millpond.core.failures import SENT
-from millpond.core.machine import Machine
-from millpond.core.operation import Operation
-from millpond.core.session import Session
-from millpond.core.warmup import Command, Run, Step
-from millpond.core.worker import Worker
+from millpond.core import Call, Command, Machine, Operation, Run, Session, Worker, orders
+from millpond.core.records.states import AVAILABLE
+from millpond.core.settling import settle
+from millpond.core.workers import fleet
 from millpond.errors import PoolError
-from millpond.seams import Death, HandlerFacts, OperationFacts, SessionRecord
+from millpond.seams import Death, HandlerFacts, OperationFacts
 from millpond.settings import Settings
+from tests.core import invariants
 from tests.core.ledger import Ledger, Promise
 from tests.core.process import Frame, Process
 from tests.core.store import Store
 
-# Orders to tell somebody something: who raises was told. Of `send` every other one comes to nothing.
-DONE_ALL_THE_SAME = ("finish", "say", "session_closed", "warm_step", "warm_end")
+# Orders to tell somebody something: who raises was told. Of `Send` every other one comes to nothing.
+DONE_ALL_THE_SAME = (orders.Finish, orders.Emit, orders.SessionEnded, orders.WarmStep, orders.WarmEnd)
 OPERATIONS = ("work", "tokens", "say")  # plain, stream, and one that is called in sessions
 KILLED = Death(9, None, "the end of stderr")
 EXITED = Death(None, 0)
@@ -49,28 +47,30 @@ class World:
         self.now = 1000.0
         self.random = Random(seed)
         self.machine = Machine(Settings(**settings), self.random)
-        self.machine.has_listener = lambda _name: True
+        self.records = self.machine._records
+        self.machine.listen(lambda _name: True)
+        self.records.emits_starts = self.records.emits_checkouts = False
+        self.records.emits_checkins = self.records.emits_ends = False
         self.processes: dict[int, Process] = {}
         self.ledger = Ledger()
         self.refused = 0
-        self.checks = 0  # looks at the channels
         self.said: list[Any] = []
         self.marked: set[int] = set()  # calls whose future was cancelled before they were sent
         self.closing: list[Session] = []
         self.told_closed: list[Session] = []
         self.doubtful_withdrawals = False
-        self.broken: dict[str, int] = {}  # verb -> how many of the next orders of that kind will raise
+        self.broken: dict[type, int] = {}  # type of order -> how many of the next orders of that kind will raise
         # Warm-up commands: "r" for a required one, "b" for one done with best effort.
         self.commands = [self.command(f"{kind}{n}", kind == "r") for n, kind in enumerate(warmups)]
-        self.machine.is_warming_up = bool(warmups)
+        self.machine.require_warmup(bool(warmups))
         self.unwarmed: list[Worker] = []  # those that wait for their warm-up to be begun
         self.runs: list[Run] = []
         self.ended_runs: list[Run] = []
         self.store = Store()
         self.is_reviving = False  # the engine was ordered to go on
-        lifetime.open_pool(self.machine, self.now)
-        self.machine.knows(facts(close_hook))
-        lifetime.start_workers(self.machine, self.now)
+        self.machine.open_pool(self.now)
+        self.machine.learn(facts(close_hook))
+        self.machine.start_workers(self.now)
         self.settle()
 
     @property
@@ -89,12 +89,12 @@ class World:
         return [event for event in self.said if isinstance(event, kind)]
 
     def command(self, name: str, is_required: bool) -> Command:
-        return Command(name, Operation(name, 1, None, self.machine.new_breaker()), b"", 1.5, is_required)
+        return Command(name, self.machine.unlisted(name, 1), b"", 1.5, is_required)
 
     # What callers do
 
     def operation(self, name: str) -> Operation:
-        return self.machine.operations[name]
+        return self.records.operations[name]
 
     def submit(self, name: str = "work", **options: Any) -> Call | PoolError:
         """Submit a call with a token of its own; the call, or the error that refused it."""
@@ -119,7 +119,7 @@ class World:
 
     def open_session(self, name: str, affinity_mode: str | None = None, reopen: bool = False) -> Session | PoolError:
         try:
-            return affinity.open_session(self.machine, name, affinity_mode, reopen, self.now)
+            return self.machine.open_session(name, affinity_mode, reopen, self.now)
         except PoolError as error:
             return error
         finally:
@@ -128,63 +128,65 @@ class World:
     def close_session(self, session: Session) -> None:
         if session.state == "open":
             self.closing.append(session)
-        affinity.close_session(self.machine, session, self.now)
+        self.machine.close_session(session, self.now)
         self.settle()
 
     def resize(self, low: int, high: int) -> None:
-        staffing.set_bounds(self.machine, low, high, "asked for", self.now)
+        settings = replace(self.records.settings, min_workers=low, max_workers=high)
+        self.machine.configure(settings, "asked for", self.now)
         self.settle()
 
     def drain(self, process: Process) -> None:
-        fleet.drain(self.machine, process.record, "asked for", self.now)
+        fleet.drain(self.records, process.record, "asked for", self.now)
+        settle(self.records, self.now)
         self.settle()
 
     def replace(self, process: Process) -> None:
         """Another is to take the process's place before it goes."""
-        staffing.replace(self.machine, process.record, "asked for", self.now)
+        self.machine.replace(process.record, self.now)
         self.settle()
 
     def keep(self, process: Process) -> None:
-        staffing.keep(self.machine, process.record, self.now)
+        self.machine.keep(process.record, self.now)
         self.settle()
 
     def lose_engine(self) -> None:
         """The warden dies, and every worker with it."""
-        outage.engine_lost(self.machine, "the warden ended", self.now)
-        outage.workers_lost(self.machine, list(self.machine.workers.values()), "its warden ended", self.now)
+        self.machine.engine_lost("the warden ended", self.now)
+        self.machine.workers_lost(list(self.records.workers.values()), "its warden ended", self.now)
         self.settle()
 
     def revive_engine(self, is_failing: bool = False) -> None:
         """What comes of an order to revive the engine."""
         self.is_reviving = False
         if is_failing:
-            outage.engine_lost(self.machine, "no descriptor is free", self.now)
+            self.machine.engine_lost("no descriptor is free", self.now)
         else:
-            outage.engine_back(self.machine, self.now)
+            self.machine.engine_back(self.now)
         self.settle()
 
     def close(self, drain_s: float) -> None:
-        lifetime.close_pool(self.machine, self.now, drain_s)
+        self.machine.close_pool(self.now, drain_s)
         self.settle()
 
     def warm(self, worker: Worker) -> Run:
         """Begin the warm-up of a worker that waits for it, or that serves."""
         if worker in self.unwarmed:
             self.unwarmed.remove(worker)
-        run = warmup.begin(self.machine, worker, self.commands or [self.command("b0", False)], None, self.now)
+        run = self.machine.begin_warmup(worker, self.commands or [self.command("b0", False)], None, self.now)
         self.runs.append(run)
         self.settle()
         return run
 
     def give_up_warmup(self, run: Run) -> None:
         """Who asked for the warm-up does not want it any more."""
-        warmup.give_up(self.machine, run, self.now)
+        self.machine.give_up_warmup(run, self.now)
         self.settle()
 
     def refuse_warmup(self, worker: Worker) -> None:
         """The strategy stops: a worker that waits is not warmed."""
         self.unwarmed.remove(worker)
-        warmup.refuse(self.machine, worker, "the strategy stopped", self.now)
+        self.machine.refuse_warmup(worker, "the strategy stopped", self.now)
         self.settle()
 
     # What time does
@@ -192,8 +194,8 @@ class World:
     def advance(self, seconds: float) -> None:
         """Let time pass, waking the machine whenever it asked for it."""
         end = self.now + seconds
-        while self.machine.wake_at <= end:
-            self.now = max(self.now, self.machine.wake_at)
+        while self.machine.alarm.at <= end:
+            self.now = max(self.now, self.machine.alarm.at)
             self.tick()
         self.now = end
 
@@ -208,7 +210,7 @@ class World:
 
     def tick(self) -> None:
         """Wake the machine; if that is late, after all was read that lies there."""
-        if self.machine.is_late(self.now):
+        if self.records.is_late(self.now):
             self.read_all()
         self.machine.tick(self.now)
         self.settle()
@@ -222,23 +224,23 @@ class World:
     # What processes do
 
     def get_ready(self, process: Process) -> None:
-        fleet.warming(self.machine, process.record, 100 + process.record.id, self.now)
+        self.machine.warming(process.record, 100 + process.record.id, self.now)
         self.settle()
         process.is_ready = True
-        fleet.ready(self.machine, process.record, 100 + process.record.id, self.now)
+        self.machine.ready(process.record, 100 + process.record.id, self.now)
         self.settle()
 
     def fail_to_start(self, process: Process) -> None:
-        fleet.start_failed(self.machine, process.record, "no module named model")
+        self.machine.start_failed(process.record, "no module named model")
         self.settle()
         self.bury(process, Death(None, 1))
 
     def can_claim(self, process: Process) -> bool:
-        return process.can_claim(self.machine.concurrency)
+        return process.can_claim(self.records.concurrency)
 
     def claim(self, process: Process) -> None:
         """Let a process look at its next frame."""
-        process.claim(self.now, self.ledger, self.machine.settings.max_attempts)
+        process.claim(self.now, self.ledger, self.records.settings.max_attempts)
         running = [f.number for p in self.all if not p.is_crashed for f in p.running.values() if f.number]
         assert len(running) == len(set(running)), "two calls of one session run beside each other"
 
@@ -249,18 +251,18 @@ class World:
     def deliver(self, process: Process) -> None:
         """The parent reads the oldest answer of a process, and what comes ahead of it."""
         answer = process.answers.popleft()
-        if self.machine.is_durable and answer[0] in process.saves:
+        if self.records.is_durable and answer[0] in process.saves:
             lease, state, reason = process.saves.pop(answer[0])
             self.machine.saved(process.record, answer[0], lease, state, reason)
         call, kind, ended = process.record.inflight.get(answer[0]), answer[1], answer[4]
-        is_in_time = call is not None and not call.leaving and kind == "ok" and ended <= call.deadline
+        is_in_time = call is not None and not call.cancel_reason and kind == "ok" and ended <= call.deadline
         self.machine.answered(process.record, *answer, self.now)  # type: ignore[arg-type]
         self.settle()
         assert not is_in_time or call.ending != "expired", f"{call!r} was finished in time"
 
     def freeze(self, process: Process, is_frozen: bool) -> None:
         process.is_frozen = is_frozen
-        fleet.stopped(self.machine, process.record, is_frozen, self.now)
+        self.machine.stopped(process.record, is_frozen, self.now)
         self.settle()
 
     def crash(self, process: Process, is_deaf: bool = False) -> None:
@@ -278,82 +280,86 @@ class World:
         del self.processes[process.record.id]
         sessions = {session.number: session for session in process.record.sessions.values()}
         self.machine.worker_gone(process.record, death, list(process.running), self.now)
-        told = [detail for verb, detail, _ in self.machine.outbox if verb == "say"]
-        for event in told:
+        for order in self.machine.outbox:
+            event = order.event if isinstance(order, orders.Emit) else None
             if isinstance(event, events.SessionRestored):
                 self._restored(sessions[event.number])
         self.settle()
 
     def break_protocol(self, process: Process) -> None:
         """The parent finds that a process does not speak as a worker does."""
-        fleet.distrust(self.machine, process.record, "half a frame", self.now)
+        self.machine.distrusted(process.record, "half a frame", self.now)
         self.settle()
 
     def _restored(self, session: Session) -> None:
         """A session goes on from what was kept; one that was closing may be over already."""
         state = self.ledger.histories.get(session.number, [])
-        if session.where in ("in_hand", "new"):
-            state = session.baggage or []
+        if session.location in ("in_hand", "new"):
+            state = session.snapshot or []
         self.ledger.restores(session.number, list(state), session.on_restore == "raise")
 
     # Orders
 
     def settle(self) -> None:
         """Carry out all orders, then check everything."""
-        machine = self.machine
-        while machine.outbox:
-            outbox, machine.outbox = machine.outbox, []
-            for verb, subject, detail in outbox:
-                self._carry_out(verb, subject, detail)
-        invariants.check(machine)
-        if machine.is_on_disk:
+        outbox = self.machine.outbox
+        while outbox:
+            given = list(outbox)
+            outbox.clear()
+            for order in given:
+                self._carry_out(order)
+        invariants.check(self.records)
+        if self.records.is_on_disk:
             self._check_disk()
         for process in self.processes.values():
             forgotten = set(process.seats) - set(process.record.sessions) - process.unforgotten
             assert not forgotten, f"{process.record!r} was not told to forget the sessions {forgotten}"
 
-    def _carry_out(self, verb: str, subject: Any, detail: Any) -> None:
-        if not self.broken.get(verb):
-            getattr(self, f"_{verb}")(subject, detail)
+    def _carry_out(self, order: orders.Order) -> None:
+        kind, was_sent = type(order), False
+        carry_out = getattr(self, f"_{kind.__name__}")
+        if not self.broken.get(kind):
+            carry_out(order)
             return
-        self.broken[verb] -= 1
-        if verb in DONE_ALL_THE_SAME or (verb == "send" and self.broken[verb] % 2 and detail.id not in self.marked):
-            getattr(self, f"_{verb}")(subject, detail)
-            verb = SENT if verb == "send" else verb
-        elif verb == "withdraw":
-            self.ledger.claims(detail)  # whether it began cannot be told
-        elif verb == "forget" and subject.id in self.processes:
-            self.processes[subject.id].unforgotten.add(detail)
-        self.machine.order_failed(verb, subject, detail, RuntimeError("it is broken"), self.now)
+        self.broken[kind] -= 1
+        if isinstance(order, orders.Send):
+            was_sent = bool(self.broken[kind] % 2 and order.call.id not in self.marked)
+        if kind in DONE_ALL_THE_SAME or was_sent:
+            carry_out(order)
+        elif isinstance(order, orders.Withdraw):
+            self.ledger.claims(order.call)  # whether it began cannot be told
+        elif isinstance(order, orders.Forget) and order.worker.id in self.processes:
+            self.processes[order.worker.id].unforgotten.add(order.number)
+        self.machine.order_failed(order, RuntimeError("it is broken"), self.now, was_sent)
 
     def _check_disk(self) -> None:
         """What was acknowledged is in the store: the program may be killed at any moment.
 
         Not of a session that its owner ended: its name may be another's by now, and so is the record.
         """
-        for session in self.machine.book:
-            if self.machine.book.find(session.id) is not session:
+        for session in self.records.sessions:
+            if self.records.sessions.find(session.id) is not session:
                 continue
             acknowledged = self.ledger.acknowledged.get(session.number, set())
             if acknowledged:
                 missing = acknowledged - set(self.store.holds(session) or ())
                 assert not missing, f"{session!r} acknowledged {missing}, which are not in the store"
 
-    def _send(self, worker: Worker, call: Call) -> None:
+    def _Send(self, order: orders.Send) -> None:
+        worker, call = order.worker, order.call
         assert call.state == "running", f"{call!r} is sent"
         assert self.now < call.deadline, f"{call!r} is sent past its deadline"
         assert call.worker is worker
         if call.id in self.marked:
-            call.leaving = "cancelled"
-            self.machine.withdrawn(worker, call, True, self.now)
-            self.machine.answered(worker, 0, "skipped", None, self.now, self.now, 0, self.now)
+            self.machine.unsent(worker, call, self.now)
             return
         process = self.processes[worker.id]
         assert not process.is_killed, f"{call!r} is sent to a worker that was killed"
         assert not process.has_bye, f"{call!r} is sent to a worker that was told to say goodbye"
         process.take(call)
 
-    def _withdraw(self, worker: Worker, call: Call) -> None:
+    def _Withdraw(self, order: orders.Withdraw) -> None:
+        worker, call = order.worker, order.call
         assert call.state == "running", f"{call!r} is taken back"
         assert call.worker is worker
         process = self.processes[worker.id]
@@ -368,29 +374,28 @@ class World:
         is_proven = waiting[0].is_proven if waiting else call.id in process.dropped or process.found_late(call)
         self.machine.withdrawn(worker, call, is_proven, self.now)
 
-    def _interrupt(self, worker: Worker, call: Call) -> None:
-        process = self.processes.get(worker.id)
+    def _Interrupt(self, order: orders.Interrupt) -> None:
+        process, call = self.processes.get(order.worker.id), order.call
         for frame in [] if process is None else [*process.frames, *process.running.values()]:
             if frame.call is call:
                 frame.is_interrupted = True
 
-    def _finish(self, call: Call, value: Any) -> None:
-        self.ledger.tells(call, value)
+    def _Finish(self, order: orders.Finish) -> None:
+        self.ledger.tells(order.call, order.value)
 
-    def _start(self, worker: Worker, _detail: None) -> None:
-        machine = self.machine
+    def _Start(self, order: orders.Start) -> None:
+        worker, m = order.worker, self.records
         assert worker.id not in self.processes
-        assert machine.outage.state == outage.THERE, "a worker was started, and there is no engine"
-        assert len(machine.workers) <= machine.sizing.most + bool(machine.outgoing), (
-            "more workers were started than there may be"
-        )
+        assert m.engine.state == AVAILABLE, "a worker was started, and there is no engine"
+        assert len(m.workers) <= m.sizing.most + bool(m.outgoing), "more workers were started than there may be"
         self.processes[worker.id] = Process(worker)
 
-    def _revive(self, _subject: None, _detail: None) -> None:
+    def _Revive(self, _order: orders.Revive) -> None:
         assert not self.is_reviving
         self.is_reviving = True
 
-    def _stop(self, worker: Worker, _detail: None) -> None:
+    def _Stop(self, order: orders.Stop) -> None:
+        worker = order.worker
         process = self.processes.get(worker.id)
         if process is None:
             assert worker.state == "gone"  # its start failed after this was ordered
@@ -398,7 +403,8 @@ class World:
         assert not process.has_bye
         process.has_bye = True
 
-    def _kill(self, worker: Worker, _detail: None) -> None:
+    def _Kill(self, order: orders.Kill) -> None:
+        worker = order.worker
         process = self.processes.get(worker.id)
         if process is None:
             assert worker.state == "gone"
@@ -406,29 +412,26 @@ class World:
         assert not process.is_killed
         process.is_killed = True
 
-    def _ping(self, worker: Worker, _detail: None) -> None:
-        self.processes[worker.id].pings += 1
+    def _Ping(self, order: orders.Ping) -> None:
+        self.processes[order.worker.id].pings += 1
 
-    def _look(self, worker: Worker, _detail: None) -> None:
-        fleet.looked(self.machine, worker, self.processes[worker.id].is_frozen, self.now)
+    def _Look(self, order: orders.Look) -> None:
+        self.machine.looked(order.worker, self.processes[order.worker.id].is_frozen, self.now)
 
-    def _check(self, _nobody: None, _detail: None) -> None:
-        self.checks += 1
+    def _Weigh(self, order: orders.Weigh) -> None:
+        self.machine.weighed(order.worker, self.random.choice([None, 1, 10**12]), self.now)
 
-    def _weigh(self, worker: Worker, _detail: None) -> None:
-        fleet.weighed(self.machine, worker, self.random.choice([None, 1, 10**12]), self.now)
+    def _Forget(self, order: orders.Forget) -> None:
+        self.processes[order.worker.id].seats.pop(order.number, None)
 
-    def _forget(self, worker: Worker, number: int) -> None:
-        self.processes[worker.id].seats.pop(number, None)
+    def _Store(self, order: orders.Store) -> None:
+        self.store.ask("store", order.session, order.record)
 
-    def _store(self, session: Session, record: SessionRecord) -> None:
-        self.store.ask("store", session, record)
+    def _Recall(self, order: orders.Recall) -> None:
+        self.store.ask("recall", order.session, None)
 
-    def _recall(self, session: Session, _detail: None) -> None:
-        self.store.ask("recall", session, None)
-
-    def _erase(self, session: Session, _detail: None) -> None:
-        self.store.ask("erase", session, None)
+    def _Erase(self, order: orders.Erase) -> None:
+        self.store.ask("erase", order.session, None)
 
     def answer_store(self, is_failing: bool = False) -> None:
         """The store gets on with its oldest order."""
@@ -439,24 +442,25 @@ class World:
             self.machine.recalled(session, record, error, self.now)
         self.settle()
 
-    def _session_closed(self, session: Session, _detail: None) -> None:
-        assert session.state in ("closed", "lost")
-        self.told_closed.append(session)
+    def _SessionEnded(self, order: orders.SessionEnded) -> None:
+        assert order.session.state in ("closed", "lost")
+        self.told_closed.append(order.session)
 
-    def _warm(self, worker: Worker, _detail: None) -> None:
-        assert worker not in self.unwarmed
-        self.unwarmed.append(worker)
+    def _Warm(self, order: orders.Warm) -> None:
+        assert order.worker not in self.unwarmed
+        self.unwarmed.append(order.worker)
 
-    def _warm_step(self, run: Run, step: Step) -> None:
-        assert run.steps[-1] is step
+    def _WarmStep(self, order: orders.WarmStep) -> None:
+        run = order.run
+        assert run.steps[-1] is order.step
         assert [done.command for done in run.steps] == run.commands[: len(run.steps)]
 
-    def _warm_end(self, run: Run, _detail: None) -> None:
-        assert run not in self.ended_runs
-        self.ended_runs.append(run)
+    def _WarmEnd(self, order: orders.WarmEnd) -> None:
+        assert order.run not in self.ended_runs
+        self.ended_runs.append(order.run)
 
-    def _say(self, event: Any, _detail: None) -> None:
-        self.said.append(event)
+    def _Emit(self, order: orders.Emit) -> None:
+        self.said.append(order.event)
 
     # To the end
 
@@ -480,7 +484,7 @@ class World:
             process.attend(self.now, self.ledger)
         elif process.pings:
             process.pings = 0
-            fleet.ponged(self.machine, process.record, len(process.frames) + len(process.running), self.now)
+            self.machine.ponged(process.record, len(process.frames) + len(process.running), self.now)
         elif process.has_bye and not process.frames:
             self.bury(process, EXITED)
         else:
@@ -495,7 +499,7 @@ class World:
 
     def serve_time(self) -> bool:
         """Do what is due by now; false if that was nothing."""
-        is_due = self.machine.wake_at <= self.now
+        is_due = self.machine.alarm.at <= self.now
         if is_due:
             self.tick()
         return is_due
@@ -517,7 +521,7 @@ class World:
     def begin(self) -> World:
         """Get every worker ready and let the pool serve."""
         self.serve_all()
-        lifetime.serve(self.machine, self.now)
+        self.machine.serve(self.now)
         self.settle()
         return self
 
@@ -533,7 +537,7 @@ class World:
         """Let everything get on, time included, until every call has ended."""
         for _ in range(steps):
             self.serve_all()
-            if not self.machine.unended:
+            if not self.records.unended:
                 return
             self.advance(0.25)
         left = [p.call for p in self.promises.values() if not p.told]
@@ -541,7 +545,7 @@ class World:
 
     def check_over(self) -> None:
         """After everything: nobody waits, and nothing is left anywhere."""
-        m = self.machine
+        m = self.records
         assert not m.workers
         assert sorted(map(id, self.runs)) == sorted(map(id, self.ended_runs)), "a warm-up began and never ended"
         assert not list(invariants.calls_of(m))

@@ -9,10 +9,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from millpond.core.answers import SESSION_FAILED
-from millpond.core.call import Call
-from millpond.core.worker import Worker
-from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORTS
+from millpond.core.records.call import Call
+from millpond.core.records.worker import Worker
+from millpond.core.stimuli.answers import SESSION_FAILED
+from millpond.seams import CLOSE_SESSION, EXPORT_CONCURRENT, EXPORTS
 from tests.core.ledger import Ledger
 
 
@@ -82,9 +82,9 @@ class Process:
             self.dropped.add(call.id)
             return
         if call.session is not None and not call.session.introduced:
-            self.seats[call.session.number] = Seat(call.session.baggage, call.session.lease, call.session.baggage)
+            self.seats[call.session.number] = Seat(call.session.snapshot, call.session.lease, call.session.snapshot)
             call.session.introduced = True
-        where = self.errands if call.operation == EXPORT_ASIDE else self.frames
+        where = self.errands if call.operation == EXPORT_CONCURRENT else self.frames
         where.append(Frame(call, call.deadline))
 
     def claim(self, now: float, ledger: Ledger, max_attempts: int) -> None:
@@ -99,7 +99,7 @@ class Process:
         else:
             ledger.claims(call)
             self.running[call.id] = frame
-            if not call.is_chore:
+            if call.continuation is None:
                 ledger.begins(call, max_attempts)
             if call.session is not None:
                 self._sit_down(frame, ledger)
@@ -153,7 +153,7 @@ class Process:
             return
         if seat is not None:
             seat.is_open = True
-            if how == "unchanged" and not call.is_chore:
+            if how == "unchanged" and call.continuation is None:
                 ledger.leaves_no_trace(call)
                 seat.state.remove(call.id)
             self._save(call, seat, how)
@@ -162,7 +162,7 @@ class Process:
 
     def _save(self, call: Call, seat: Seat, how: str) -> None:
         """What a worker sends ahead of a session's answer, if durability asks for it."""
-        if not call.is_chore:
+        if call.continuation is None:
             assert seat.state is not None
             if how == "unsaved":
                 seat.sent, reason = None, "it holds a lock"

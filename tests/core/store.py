@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from millpond.core.session import Session
+from millpond.core.records.session import Session
 from millpond.errors import StoreFailed
 from millpond.seams import SessionRecord
 

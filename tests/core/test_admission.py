@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core.admission import refusal
-from millpond.core.call import Call
+from millpond.core.assignment.admission import refusal
+from millpond.core.records.call import Call
 from millpond.errors import PoolClosed, QueueFull
 from tests.core.model import World
 
@@ -46,8 +46,8 @@ def test_what_is_refused_counts_as_submitted_and_rejected():
     world = World(min_workers=1, max_workers=1, max_queued=0).begin()
     for _ in range(3):
         world.submit()
-    assert (world.machine.submitted, world.machine.counts["rejected"]) == (3, 2)
-    assert world.machine.codes == {"queue_full": 2}
+    assert (world.records.submitted, world.records.counts["rejected"]) == (3, 2)
+    assert world.records.codes == {"queue_full": 2}
 
 
 def test_whoever_gives_up_what_was_refused_comes_too_late():
@@ -58,7 +58,7 @@ def test_whoever_gives_up_what_was_refused_comes_too_late():
     with pytest.raises(PoolClosed):
         world.machine.submit(refused, world.now)
     world.cancel(refused)
-    assert (refused.state, world.machine.counts["rejected"], world.machine.counts["cancelled"]) == ("ended", 1, 0)
+    assert (refused.state, world.records.counts["rejected"], world.records.counts["cancelled"]) == ("ended", 1, 0)
 
 
 def test_a_pool_that_does_not_serve_refuses_before_anything_else():

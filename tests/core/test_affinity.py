@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core.session import Session
+from millpond.core.records.session import Session
 from tests.core.model import World
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core.session import Session
+from millpond.core.records.session import Session
 from tests.core.model import World
 
 
@@ -103,7 +103,7 @@ def test_an_idle_session_expires_and_says_so():
     assert session.state == "lost"
     assert "session_ttl" in str(world.submit("say", session=session))
     assert not process.seats
-    assert len(world.machine.book) == 0
+    assert len(world.records.sessions) == 0
 
 
 def test_a_session_in_use_does_not_expire():

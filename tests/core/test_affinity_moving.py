@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from millpond import events
-from millpond.core.session import Session
+from millpond.core.records.session import Session
 from tests.core.model import World
 
 
@@ -67,12 +67,12 @@ def test_a_state_that_cannot_be_exported_pins_the_session():
     world.drain(leaver)
     world.answer(leaver, "failed")
     world.advance(30.0)
-    assert (session.pinned != "", session.where, session.worker) == (True, "bound", leaver.record)
-    assert world.machine.pinned == {session.number: session}
+    assert (session.pinned != "", session.location, session.worker) == (True, "bound", leaver.record)
+    assert world.records.pinned == {session.number: session}
     world.close_session(session)
     world.serve_all()
     assert leaver.record.state == "gone"
-    assert not world.machine.pinned
+    assert not world.records.pinned
 
 
 def test_a_pinned_session_is_tried_again_after_its_next_call():
@@ -84,7 +84,7 @@ def test_a_pinned_session_is_tried_again_after_its_next_call():
     world.answer(leaver, "failed")
     world.submit("say", session=session)
     world.answer(leaver)
-    assert (session.pinned, session.where) == ("", "leaving")
+    assert (session.pinned, session.location) == ("", "leaving")
     world.answer(leaver, "failed")
     call = world.submit("say", session=session)
     assert len(world.events(events.SessionPinned)) == 2
@@ -104,7 +104,7 @@ def test_an_export_that_is_late_is_still_good():
     assert frame.is_interrupted
     world.complete(leaver, frame)
     world.deliver(leaver)
-    assert session.baggage is not None
+    assert session.snapshot is not None
     call = world.submit("say", session=session)
     world.serve_all()
     assert (call.ending, len(world.histories[session.number])) == ("ok", 2)
@@ -129,7 +129,7 @@ def test_an_errand_that_did_not_begin_in_time_pins_nobody():
     world = pool(2, concurrency=2)
     session = begun(world, "a")
     leaver = home(world, session)
-    world.machine.settings = world.machine.settings.changed(stopped_timeout=100.0)
+    world.records.settings = world.records.settings.changed(stopped_timeout=100.0)
     world.freeze(leaver, True)
     world.drain(leaver)
     world.advance(6.0)

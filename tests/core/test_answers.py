@@ -14,7 +14,7 @@ def test_an_answer_that_matches_no_call_is_counted_and_dropped():
     (process,) = world.all
     world.machine.answered(process.record, 999, "ok", "foreign", 0.0, 0.0, 0, world.now)
     world.settle()
-    assert (call.state, world.machine.late_answers) == ("running", 1)
+    assert (call.state, world.records.late_answers) == ("running", 1)
 
 
 def test_an_answer_of_another_worker_is_nobodys():
@@ -37,7 +37,7 @@ def test_the_answer_of_a_call_its_caller_left_is_dropped():
     following = world.submit()
     world.complete(process, process.running[left.id])
     world.deliver(process)
-    assert (left.ending, world.machine.late_answers) == ("cancelled", 1)
+    assert (left.ending, world.records.late_answers) == ("cancelled", 1)
     world.serve_all()
     assert world.promises[following.id].told == [following.id]
 
@@ -80,4 +80,4 @@ def test_an_operation_that_raises_interrupted_by_itself_failed():
     call = world.submit()
     world.answer(world.all[0], "interrupted")
     assert call.ending == "failed"
-    assert world.machine.codes == {"handler_error": 1}
+    assert world.records.codes == {"handler_error": 1}

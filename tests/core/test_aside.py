@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core import moving
-from millpond.core.aside import ASIDE_S
-from millpond.core.session import Session
-from millpond.core.worker import Worker
+from millpond.core.exports import ASIDE_S
+from millpond.core.records.session import Session
+from millpond.core.records.worker import Worker
+from millpond.core.sessions import moving
 from tests.core.model import World
 from tests.core.process import Process
 
@@ -15,7 +15,7 @@ from tests.core.process import Process
 def pool(workers: int = 2, has_hook: bool = False, **settings) -> World:
     """A pool of fixed size whose sessions may move."""
     world = World(min_workers=workers, max_workers=workers, **{"affinity": "hint", **settings}).begin()
-    world.machine.exports_aside = not has_hook
+    world.records.exports_concurrently = not has_hook
     return world
 
 
@@ -41,7 +41,7 @@ def test_a_session_goes_where_there_is_room_and_keeps_its_order():
     world = pool()
     session, process = busy_at_home(world)
     calls = [world.submit("say", session=session) for _ in range(3)]
-    assert (session.where, len(process.errands), process.record.load) == ("leaving", 1, 1)
+    assert (session.location, len(process.errands), process.record.load) == ("leaving", 1, 1)
     process.attend(world.now, world.ledger)
     process.attend(world.now, world.ledger)
     world.deliver(process)
@@ -55,7 +55,7 @@ def test_a_handler_with_a_hook_keeps_its_sessions_until_it_is_free():
     world = pool(has_hook=True)
     session, process = busy_at_home(world)
     call = world.submit("say", session=session)
-    assert (call.place is process.record.queue, process.errands) == (True, type(process.errands)())
+    assert (call.line is process.record.queue, process.errands) == (True, type(process.errands)())
 
 
 def test_a_short_wait_is_shorter_than_a_move():
@@ -65,7 +65,7 @@ def test_a_short_wait_is_shorter_than_a_move():
     (held,) = process.record.inflight.values()
     held.expected = process.record.expected_s = 0.0015
     call = world.submit("say", session=session)
-    assert (session.where, call.place is process.record.queue) == ("bound", True)
+    assert (session.location, call.line is process.record.queue) == ("bound", True)
 
 
 @pytest.mark.parametrize("expected", [0.0015, 0.0005])
@@ -78,7 +78,7 @@ def test_a_wait_that_grows_long_is_noticed(expected):
     call = world.submit("say", session=session)
     assert (call.state == "running") is (expected < 0.001)
     world.advance(0.03)
-    assert session.where == "leaving"
+    assert session.location == "leaving"
     world.serve_all()
     assert (call.ending, call.worker is process.record) == ("ok", False)
 
@@ -89,7 +89,7 @@ def test_an_attendant_that_cannot_begin_is_waited_for_no_longer_than_its_time():
     session, process = busy_at_home(world)
     call = world.submit("say", session=session)
     world.freeze(process, True)
-    world.machine.settings = world.machine.settings.changed(stopped_timeout=100.0)
+    world.records.settings = world.records.settings.changed(stopped_timeout=100.0)
     world.advance(ASIDE_S + 0.1)
     assert not session.pinned
     world.freeze(process, False)
@@ -105,8 +105,8 @@ def test_a_state_that_changes_under_the_attendant_pins_nobody():
     process.attend(world.now, world.ledger)
     process.attend(world.now, world.ledger, "failed")
     world.deliver(process)
-    assert (session.where, session.pinned, session.is_stubborn) == ("bound", "", True)
-    assert call.place is process.record.queue
+    assert (session.location, session.pinned, session.is_stubborn) == ("bound", "", True)
+    assert call.line is process.record.queue
     world.serve_all()
     assert call.ending == "ok"
 
@@ -142,7 +142,7 @@ def test_a_move_that_was_seen_is_what_the_next_is_expected_to_take():
     process.attend(world.now, world.ledger)
     world.now += 0.5
     world.deliver(process)
-    assert world.machine.move_s > 0.05
+    assert world.records.move_s > 0.05
     world.run_out()
 
 
@@ -188,14 +188,14 @@ def test_sessions_that_cannot_move_hide_nobody(is_pinned, ahead):
     busy, *stay, movable = at_home_in(world, home, ahead + 2)
     for session in stay:
         if is_pinned:
-            moving.pin(world.machine, session, "it holds a lock")
+            moving.pin(world.records, session, "it holds a lock")
         else:
             session.is_stubborn = True
     occupy(world, home, 2.0)
     for session in [*stay, movable]:
         world.submit("say", session=session)
-    assert (busy.worker, movable.where) == (home, "leaving")
-    assert not world.machine.movers
+    assert (busy.worker, movable.location) == (home, "leaving")
+    assert not world.records.candidates
 
 
 def test_sessions_that_had_better_wait_hide_nobody():
@@ -205,11 +205,11 @@ def test_sessions_that_had_better_wait_hide_nobody():
     soon, late = at_home_in(world, short, 30), at_home_in(world, long, 2)
     occupy(world, short, 0.01)
     occupy(world, long, 0.01)
-    world.machine.move_s = 1.0
+    world.records.move_s = 1.0
     for session in [*soon[1:], late[1]]:
         world.submit("say", session=session)
     assert late[1].where == "bound"
     (held,) = long.inflight.values()
     held.expected = long.expected_s = 2.0
     world.advance(0.1)
-    assert (late[1].where, {session.where for session in soon}) == ("leaving", {"bound"})
+    assert (late[1].where, {session.location for session in soon}) == ("leaving", {"bound"})

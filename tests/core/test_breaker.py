@@ -7,8 +7,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from millpond.core.breaker import LONGEST_RESET, TRANSITIONS, Breaker, BreakerRule
-from millpond.core.transitions import IllegalTransition, move
+from millpond.core.records.breaker import LONGEST_RESET, TRANSITIONS, Breaker, BreakerRule
+from millpond.core.records.states import IllegalTransition, move
 
 RULE = BreakerRule(faults=5, share=0.8, window=10.0, reset=5.0)
 

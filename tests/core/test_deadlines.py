@@ -7,11 +7,10 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.core.breaker import Breaker, BreakerRule
-from millpond.core.call import Call
-from millpond.core.deadlines import TICKS, Agenda, Wheel
-from millpond.core.operation import Operation
-from millpond.core.standstill import Standstills
+from millpond.core.records.breaker import Breaker, BreakerRule
+from millpond.core.records.call import Call
+from millpond.core.records.operation import Operation
+from millpond.core.records.timing import TICKS, Agenda, Standstills, Wheel
 
 OPERATION = Operation("work", 1, None, Breaker(BreakerRule(5, 0.8, 10.0, 5.0)))
 

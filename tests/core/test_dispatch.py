@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core.dispatch import STALL_S, WINDOW_CALLS, WINDOW_S
-from millpond.core.sizing import GROW_AFTER
+from millpond.core.assignment.dispatch import STALL_S, WINDOW_CALLS, WINDOW_S
+from millpond.core.records.sizing import GROW_AFTER
 from tests.core.model import World
 from tests.core.process import Process
 
@@ -41,7 +41,7 @@ def test_a_window_holds_about_a_millisecond():
     assert len(ids(process)) == pytest.approx(WINDOW_S / 2e-5, abs=1)
     world.answer(process)
     assert len(ids(process)) == pytest.approx(WINDOW_S / 2e-5, abs=1)
-    assert world.machine.queued == 80 - 1 - len(ids(process))
+    assert world.records.queued == 80 - 1 - len(ids(process))
 
 
 def test_a_window_is_bounded_in_calls():
@@ -76,7 +76,7 @@ def test_concurrency_fills_places_evenly():
     for _ in range(7):
         world.submit()
     assert [len(ids(process)) for process in world.all] == [3, 3]
-    assert world.machine.queued == 1
+    assert world.records.queued == 1
 
 
 def test_the_worker_used_last_is_used_again():
@@ -172,7 +172,7 @@ def test_calls_behind_a_stuck_one_are_taken_back():
     while world.serve(other):
         pass
     assert [call.state for call in calls].count("ended") == 9
-    assert world.machine.unended == 1
+    assert world.records.unended == 1
 
 
 def test_only_what_is_ahead_is_taken_back():
@@ -201,7 +201,7 @@ def test_a_single_worker_keeps_its_window_until_another_comes():
     world.get_ready(world.all[1])
     assert len(ids(stuck)) == 1
     world.serve(world.all[1])
-    assert len(ids(world.all[1])) + world.machine.queued == 9
+    assert len(ids(world.all[1])) + world.records.queued == 9
 
 
 def test_a_window_that_stalls_a_second_time_is_taken_back_too():

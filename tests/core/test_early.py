@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core import lifetime
 from millpond.errors import BadArgument
 from tests.core.model import World
 
@@ -76,7 +75,7 @@ def test_an_opening_that_fails_is_told_to_those_who_waited(failure, code):
     """With its cause; those who come later, and those who wait when it is closed, are told that it is closed."""
     world = opening()
     call = world.submit()
-    lifetime.close_pool(world.machine, world.now, 0.0, failure)
+    world.machine.close_pool(world.now, 0.0, failure)
     world.settle()
     assert (call.ending, told(world, call).code, told(world, call).outcome) == ("rejected", code, "not_started")
     assert failure in str(told(world, call))

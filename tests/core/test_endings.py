@@ -105,8 +105,8 @@ def test_calls_that_never_ran_do_not_hide_a_fault():
 def test_a_function_that_served_long_can_open_its_breaker():
     """Functions are sampled as operations are: answers from before the window do not count."""
     world = pool()
-    work = world.machine.operations["work"]
-    world.machine.operations["work"] = world.machine.function("module.function")
+    work = world.records.operations["work"]
+    world.records.operations["work"] = world.machine.function("module.function")
     for _ in range(100):
         world.submit()
         world.serve_all()
@@ -114,7 +114,7 @@ def test_a_function_that_served_long_can_open_its_breaker():
     for _ in range(5):
         kill_with(world)
     assert world.submit().code == "circuit_open"
-    world.machine.operations["work"] = work
+    world.records.operations["work"] = work
 
 
 def test_five_deaths_open_it_again():
@@ -149,7 +149,7 @@ def test_an_error_carries_the_calls_number_and_attempts():
     world.cancel(call)
     (error,) = world.promises[call.id].told
     assert (error.call_id, error.code) == (call.id, "cancelled")
-    assert world.machine.codes == {"cancelled": 1}
+    assert world.records.codes == {"cancelled": 1}
 
 
 class Shy(Exception):
@@ -165,4 +165,4 @@ def test_an_exception_that_lies_about_its_class_ends_its_call():
     call = world.submit()
     world.machine.answered(call.worker, call.id, "failed", Shy(), 0.0, 0.0, 0, world.now)
     assert call.ending == "failed"
-    assert world.machine.codes == {"handler_error": 1}
+    assert world.records.codes == {"handler_error": 1}

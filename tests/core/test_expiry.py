@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from millpond.core.expiry import LOOKED_AT_ONCE, LOOKS, SPARSE
+from millpond.core.sessions.sleeping import LOOKED_AT_ONCE, LOOKS, SPARSE
 from tests.core.model import World
 
 TTL_S = 16.0
@@ -53,7 +53,7 @@ def test_many_expire_little_by_little():
     sessions = [world.open_session(f"s{n}") for n in range(2 * LOOKED_AT_ONCE + 5)]
     world.now += TTL_S
     lost = []
-    while world.machine.wake_at <= world.now:
+    while world.machine.alarm.at <= world.now:
         world.tick()
         lost.append(sum(session.state == "lost" for session in sessions))
     assert lost[0] <= LOOKED_AT_ONCE
@@ -66,7 +66,7 @@ def test_sessions_that_are_over_are_not_kept_until_they_would_have_expired():
     world = pool(close_hook=False)
     for n in range(5 * SPARSE):
         world.close_session(world.open_session(f"s{n}"))
-    assert len(world.machine.expiring) <= SPARSE + 2
+    assert len(world.records.expiring) <= SPARSE + 2
 
 
 def test_a_session_does_not_expire_in_place_of_an_earlier_one_of_its_name():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core.failures import FAILED
-from millpond.core.session import Session
+from millpond.core.records.session import Session
+from millpond.core.stimuli.failures import FAILED
 from tests.core.model import World
 
 
@@ -70,11 +70,11 @@ def test_a_start_that_raises_is_a_failed_start():
     """Another is tried after a pause, and the pool says why."""
     world = broken(World(min_workers=0, max_workers=1).begin(), "start")
     world.resize(1, 1)
-    assert not world.machine.workers
-    assert "order to start could not be carried out" in world.machine.failure
+    assert not world.records.workers
+    assert "order to start could not be carried out" in world.records.failure
     world.advance(3.0)
     world.serve_all()
-    assert world.machine.ready_count == 1
+    assert world.records.ready_count == 1
 
 
 def test_a_kill_that_raises_is_ordered_again():
@@ -114,7 +114,7 @@ def test_a_worker_that_cannot_be_warmed_is_replaced():
     first = world.all[0]
     world.get_ready(first)
     assert first.is_killed
-    assert world.machine.failure
+    assert world.records.failure
 
 
 def asleep(world: World) -> Session:
@@ -126,7 +126,7 @@ def asleep(world: World) -> Session:
     world.serve_all()
     while world.store.orders:
         world.answer_store()
-    assert session.where == "asleep"
+    assert session.location == "asleep"
     return session
 
 
@@ -162,7 +162,7 @@ def test_a_session_that_cannot_be_erased_leaves_its_id_to_a_higher_generation():
     world.close_session(session)
     assert session.state == "closed"
     assert world.store.kept
-    assert world.machine.book.find("a") is None
+    assert world.records.sessions.find("a") is None
     world.advance(1.1)
     while world.store.orders:
         world.answer_store()
@@ -203,7 +203,7 @@ def test_what_a_session_left_behind_is_erased_with_the_next_of_its_id():
 def test_what_nobody_waits_for_changes_nothing(verb):
     """It is given again by time, or whoever it was for was told."""
     world = world_of()
-    before = repr(world.machine.workers)
+    before = repr(world.records.workers)
     FAILED[verb](world.machine, None, None, None, world.now)
-    assert repr(world.machine.workers) == before
+    assert repr(world.records.workers) == before
     assert not world.machine.outbox

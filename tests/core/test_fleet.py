@@ -7,8 +7,7 @@ import itertools
 import pytest
 
 from millpond import events
-from millpond.core import fleet
-from millpond.core.fleet import EVACUATED_AT_ONCE, GOODBYE_S
+from millpond.core.workers.fleet import EVACUATED_AT_ONCE, GOODBYE_S
 from millpond.seams import Death
 from tests.core.model import World
 
@@ -67,9 +66,9 @@ def test_a_thousand_workers_can_be_let_go_at_once():
     """Letting go of one is not nested in letting go of another."""
     world = World(min_workers=1000, max_workers=1000)
     for process in world.all:
-        fleet.ready(world.machine, process.record, 1, world.now)
+        world.machine.ready(process.record, 1, world.now)
     world.resize(0, 1)
-    assert world.machine.ready_count == 1
+    assert world.records.ready_count == 1
 
 
 def test_only_idle_workers_without_sessions_are_let_go():
@@ -88,7 +87,7 @@ def test_only_idle_workers_without_sessions_are_let_go():
     world.serve_all()
     world.advance(1.0)
     world.serve_all()
-    assert world.machine.ready_count == 1
+    assert world.records.ready_count == 1
 
 
 def test_those_not_ready_go_first():
@@ -117,7 +116,7 @@ def test_failing_starts_back_off(says_so):
     assert 4 <= len(starts) <= 6
     gaps = [later - sooner for sooner, later in itertools.pairwise(starts)]
     assert all(later > 1.15 * sooner for sooner, later in itertools.pairwise(gaps))
-    assert world.machine.sizing.fails == len(starts)
+    assert world.records.sizing.fails == len(starts)
     assert world.submit().worker is survivor.record
 
 
@@ -130,11 +129,11 @@ def test_a_batch_of_starts_that_fails_is_one_failure():
     for process in batch:
         world.fail_to_start(process)
         world.advance(0.1)
-    assert (world.machine.sizing.fails, world.machine.tally.start_failures) == (1, 6)
+    assert (world.records.sizing.fails, world.records.counters.start_failures) == (1, 6)
     world.advance(1.25)
     (another,) = world.all[1:]
     world.fail_to_start(another)
-    assert world.machine.sizing.fails == 2
+    assert world.records.sizing.fails == 2
 
 
 def test_a_start_that_hung_is_followed_after_a_pause():
@@ -162,14 +161,14 @@ def test_starting_recovers_by_itself():
         world.bury(process)
     for process in world.all:
         world.fail_to_start(process)
-    assert (len(world.processes), world.machine.failure != "") == (0, True)
+    assert (len(world.processes), world.records.failure != "") == (0, True)
     while not world.processes:
         world.advance(0.5)
     assert len(world.processes) == 1
     call = world.submit()
     world.serve_all()
     assert call.ending == "ok"
-    assert world.machine.failure == ""
+    assert world.records.failure == ""
     world.advance(0.5)
     assert len(world.processes) == 3
 
@@ -182,7 +181,7 @@ def test_an_old_workers_answer_proves_nothing_about_new_ones():
     world.fail_to_start(world.all[1])
     assert world.submit().worker.id == 1
     world.serve_all()
-    assert world.machine.sizing.fails == 1
+    assert world.records.sizing.fails == 1
 
 
 def test_a_death_after_an_answer_is_no_failed_start():
@@ -191,11 +190,11 @@ def test_a_death_after_an_answer_is_no_failed_start():
     world.submit()
     world.serve_all()
     world.bury(world.all[0])
-    assert world.machine.sizing.fails == 0
+    assert world.records.sizing.fails == 0
     world.get_ready(world.all[0])
     world.advance(0.5)
     world.bury(world.all[0])
-    assert world.machine.sizing.fails == 1
+    assert world.records.sizing.fails == 1
 
 
 def test_a_stopped_worker_is_replaced():
@@ -267,7 +266,7 @@ def test_growth_learns_how_long_a_start_takes():
     world = World(min_workers=1, max_workers=1)
     world.advance(2.0)
     world.get_ready(world.all[0])
-    assert world.machine.sizing.start_s == 2.0
+    assert world.records.sizing.start_s == 2.0
 
 
 def test_the_sessions_of_a_draining_worker_leave_little_by_little():

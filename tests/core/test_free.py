@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from millpond.core.free import SPARSE
+from millpond.core.records.slots import SPARSE
 from tests.core.model import World
 
 
@@ -55,7 +55,7 @@ def test_workers_that_come_and_go_leave_nothing_behind():
         world.drain(world.all[0])
         world.serve_all()
         world.open_session(f"s{n}")
-    assert len(world.machine.by_sessions._entries) <= 2 * len(world.all) + SPARSE + 1
+    assert len(world.records.free.by_sessions._entries) <= 2 * len(world.all) + SPARSE + 1
 
 
 def test_a_private_worker_whose_session_never_began_is_free_again():

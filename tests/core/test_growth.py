@@ -63,7 +63,7 @@ def test_growing_does_not_shrink():
     for _ in range(20):
         world.submit()
     world.advance(1.0)
-    assert world.machine.sizing.wanted >= 3
+    assert world.records.sizing.wanted >= 3
 
 
 def test_a_backlog_is_not_forgotten_when_the_pool_shrinks():
@@ -74,7 +74,7 @@ def test_a_backlog_is_not_forgotten_when_the_pool_shrinks():
     world.claim(process)
     waiting = world.submit()
     world.resize(0, 1)
-    world.machine.sizing.want(0)
+    world.records.sizing.want(0)
     world.bury(process)
     world.run_out()
     assert waiting.ending == "ok"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from millpond import events
-from millpond.core import hearing
+from millpond.core.assignment import endings as hearing
 from tests.core.model import World
 
 HOT = sorted(events.HOT - {"queue.depth"})  # that one is the driver's
@@ -13,8 +13,8 @@ HOT = sorted(events.HOT - {"queue.depth"})  # that one is the driver's
 
 def told(world: World, *names: str) -> list[str]:
     """The hot events that one answered and one failed call cause while these are listened to."""
-    world.machine.has_listener = lambda name: name in names
-    hearing.follow(world.machine)
+    world.records.has_listener = lambda name: name in names
+    hearing.follow(world.records)
     world.said.clear()
     world.submit()
     world.answer(world.all[0])
@@ -35,15 +35,15 @@ def test_nobody_listening_costs_no_event():
     world = World(min_workers=1, max_workers=1).begin()
     assert told(world) == []
     machine = world.machine
-    flags = (machine.tells_starts, machine.tells_checkouts, machine.tells_checkins, machine.tells_ends)
+    flags = (machine.emits_starts, machine.emits_checkouts, machine.emits_checkins, machine.emits_ends)
     assert not any(flags)
 
 
-def test_a_call_tells_its_times():
+def test_a_call_emits_its_times():
     """How long it waited, how long it ran, and both in the whole."""
     world = World(min_workers=1, max_workers=1).begin()
-    world.machine.has_listener = lambda name: name in events.HOT
-    hearing.follow(world.machine)
+    world.records.has_listener = lambda name: name in events.HOT
+    hearing.follow(world.records)
     world.submit("tokens")
     waits = world.submit()
     world.advance(2.0)
@@ -62,7 +62,7 @@ def test_a_call_tells_its_times():
 def test_samples_and_events_go_together():
     """Whoever adds up misses nothing because somebody listens."""
     world = World(min_workers=1, max_workers=1).begin()
-    world.machine.is_sampled = True
+    world.records.is_sampled = True
     assert told(world, "call.stop") == ["call.stop"]
     samples = world.operation("work").samples
     samples.take(world.now)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core import invariants
-from millpond.core.session import Session
-from millpond.core.worker import Worker
+from millpond.core.records.session import Session
+from millpond.core.records.worker import Worker
 from millpond.seams import SessionRecord
+from tests.core import invariants
 from tests.core.model import World
 
 
@@ -29,16 +29,16 @@ def world() -> World:
 
 def busy(made: World) -> Worker:
     """The worker that holds most."""
-    return max(made.machine.workers.values(), key=lambda w: w.load)
+    return max(made.records.workers.values(), key=lambda w: w.load)
 
 
 def session_of(made: World) -> Session:
     """The one session."""
-    return next(iter(made.machine.book))
+    return next(iter(made.records.sessions))
 
 
 def twice(made: World) -> None:
-    made.machine.openers.push(made.machine.queue.head())
+    made.records.unbound.push(made.records.queue.head())
 
 
 def given_away(made: World) -> None:
@@ -47,7 +47,7 @@ def given_away(made: World) -> None:
 
 
 def ended_and_waiting(made: World) -> None:
-    made.machine.queue.head().state = "ended"
+    made.records.queue.head().state = "ended"
 
 
 def lost_from_its_line(made: World) -> None:
@@ -56,12 +56,12 @@ def lost_from_its_line(made: World) -> None:
 
 def elsewhere(made: World) -> None:
     session = session_of(made)
-    session.worker = next(w for w in made.machine.workers.values() if w is not session.worker)
+    session.worker = next(w for w in made.records.workers.values() if w is not session.worker)
 
 
 def never_told(made: World) -> None:
     call = next(c for c in busy(made).inflight.values())
-    call.leaving = "cancelled"
+    call.cancel_reason = "cancelled"
 
 
 def to_the_dead(made: World) -> None:
@@ -75,11 +75,11 @@ def second_probe(made: World) -> None:
 
 
 def overslept(made: World) -> None:
-    made.machine.wake_at += 100.0
+    made.machine.alarm.at += 100.0
 
 
 def unwatched(made: World) -> None:
-    made.machine.wheel.discard(next(c for c in invariants.calls_of(made.machine) if c.session is not None))
+    made.records.wheel.discard(next(c for c in invariants.calls_of(made.machine) if c.session is not None))
 
 
 CORRUPTIONS = {
@@ -98,19 +98,19 @@ CORRUPTIONS = {
     "has the probe": second_probe,
     "something is due before": overslept,
     "deadlines are watched": unwatched,
-    "idle workers are noted": lambda made: made.machine.idle.update({1: busy(made)}),
-    "open windows are noted": lambda made: made.machine.open_windows.clear(),
+    "idle workers are noted": lambda made: made.records.free.idle.update({1: busy(made)}),
+    "open windows are noted": lambda made: made.records.open_windows.clear(),
     "to pass over": lambda made: setattr(busy(made), "skips", 200),
     "of work, counted": lambda made: setattr(busy(made), "expected_s", 5.0),
-    "workers are wanted": lambda made: setattr(made.machine.sizing, "wanted", 50),
+    "workers are wanted": lambda made: setattr(made.records.sizing, "wanted", 50),
     "told to go": lambda made: setattr(busy(made), "is_killed", True),
     "is leaving, with": lambda made: setattr(session_of(made), "where", "leaving"),
     "its state in hand is": lambda made: setattr(session_of(made), "baggage", [1]),
     "and its worker is": lambda made: setattr(session_of(made), "where", "asleep"),
-    "whether it is being read": lambda made: made.machine.waking.update({1: session_of(made)}),
+    "whether it is being read": lambda made: made.records.waking.update({1: session_of(made)}),
     "is being put to sleep": lambda made: setattr(session_of(made), "storing", SessionRecord("a", 1, 1, 1, [])),
     "is over and still here": lambda made: setattr(session_of(made), "where", "gone"),
-    "and nobody looks": lambda made: made.machine.by_use.update({1: session_of(made)}),
+    "and nobody looks": lambda made: made.records.by_use.update({1: session_of(made)}),
 }
 
 

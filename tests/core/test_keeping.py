@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core import affinity
 from millpond.seams import SessionRecord
 from tests.core.model import World
 
@@ -62,11 +61,11 @@ def test_a_state_under_an_older_lease_changes_nothing():
     """Nor does one for a call that the worker does not have."""
     world = pool()
     session = begun(world)
-    kept = session.baggage
+    kept = session.snapshot
     call = world.submit("say", session=session)
     world.machine.saved(session.worker, call.id, session.lease - 1, ["forged"])
     world.machine.saved(session.worker, 999, session.lease, ["forged"])
-    assert (session.sent, session.baggage) == (None, kept)
+    assert (session.sent, session.snapshot) == (None, kept)
 
 
 def test_an_answer_without_its_state_is_not_restored_from():
@@ -93,7 +92,7 @@ def test_with_disk_an_answer_waits_for_its_commit():
     world.answer(process)
     world.answer(process)
     assert (first.state, second.state) == ("running", "running")
-    assert world.machine.unended == 2
+    assert world.records.unended == 2
     world.answer_store()
     assert (first.ending, second.state) == ("ok", "running")
     world.answer_store()
@@ -134,16 +133,16 @@ def test_with_disk_a_state_that_cannot_be_saved_is_no_answer():
     """What was acknowledged before is what a death goes back to."""
     world = pool("disk")
     session = begun(world)
-    kept = session.baggage
+    kept = session.snapshot
     call = world.submit("say", session=session)
     process = home(world, session)
     world.claim(process)
     (frame,) = process.running.values()
     world.complete(process, frame, "unsaved")
     world.deliver(process)
-    assert (told(world, call).code, session.baggage) == ("store_failed", kept)
+    assert (told(world, call).code, session.snapshot) == ("store_failed", kept)
     world.bury(process)
-    assert (session.state, session.where) == ("open", "in_hand")
+    assert (session.state, session.location) == ("open", "in_hand")
 
 
 @pytest.mark.parametrize(("code", "ending"), [("cancelled", "cancelled"), ("deadline_exceeded", "expired")])
@@ -166,9 +165,9 @@ def test_a_session_of_an_earlier_program_goes_on_from_its_record():
     """It sleeps until its first call, which is told; leases go on where they were."""
     world = pool("disk")
     world.store.kept["a"] = SessionRecord("a", 3, 7, 12, [])
-    session = affinity.open_session(world.machine, "a", None, False, world.now, None, world.store.kept["a"])
+    session = world.machine.open_session("a", None, False, world.now, None, world.store.kept["a"])
     world.settle()
-    assert (session.where, session.generation, session.lease) == ("asleep", 3, 7)
+    assert (session.location, session.generation, session.lease) == ("asleep", 3, 7)
     world.ledger.untold.add(session.number)
     assert world.submit("say", session=session).code == "session_restored"
     call = world.submit("say", session=session)
@@ -182,5 +181,5 @@ def test_a_durable_session_leaves_its_worker_without_an_errand():
     world = pool(sleep_after=0.1)
     session = begun(world)
     world.advance(0.2)
-    assert (session.where, session.worker) == ("in_hand", None)
+    assert (session.location, session.worker) == ("in_hand", None)
     assert not any(process.frames for process in world.all)

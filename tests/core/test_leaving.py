@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core.leaving import NAG_S
+from millpond.core.cancel_reason import NAG_S
 from tests.core.model import World
 
 
@@ -87,7 +87,7 @@ def test_expired_work_never_runs():
     world.advance(0.5 + 1 / 64)
     assert {told(world, call).outcome for call in calls} == {"not_started"}
     assert {call.ending for call in calls} == {"expired"}
-    assert world.machine.queued == 0
+    assert world.records.queued == 0
 
 
 def test_the_worker_looks_at_the_deadline_too():
@@ -136,7 +136,7 @@ def test_an_abandoned_call_may_finish():
     assert not process.is_killed
     world.complete(process, process.running[call.id])
     world.deliver(process)
-    assert world.machine.late_answers == 1
+    assert world.records.late_answers == 1
 
 
 @pytest.mark.parametrize("cancels", [True, False])
@@ -179,7 +179,7 @@ def test_a_cancel_while_the_call_is_being_taken_back_is_not_lost():
     ahead = next(call for call in calls if call.id not in {i for p in world.all for i in p.running})
     world.now += 0.02
     world.machine.tick(world.now)
-    assert ahead.leaving == "taken_back"
+    assert ahead.cancel_reason == "taken_back"
     world.machine.cancel(ahead, world.now)
     assert [order[0] for order in world.machine.outbox if order[2] is ahead] == ["withdraw"]
     world.settle()
@@ -193,7 +193,7 @@ def test_a_deadline_that_passes_while_waiting_for_a_retry_leaves_the_outcome_unk
     (process,) = world.all
     world.claim(process)
     world.bury(process)
-    assert call.id in world.machine.shelf
+    assert call.id in world.records.delayed
     world.advance(3.0)
     assert (call.ending, told(world, call).outcome) == ("expired", "unknown")
 

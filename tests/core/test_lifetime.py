@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core import lifetime
-from millpond.core.transitions import IllegalTransition
+from millpond.core.records.states import IllegalTransition
+from millpond.core.stimuli import lifetime
 from tests.core.model import World
 
 
@@ -38,7 +38,7 @@ def test_closing_refuses_the_queued_at_once_and_gives_the_running_time():
         ("pool_closed", "not_started")
     }
     world.serve_all()
-    assert world.machine.counts["ok"] == 2
+    assert world.records.counts["ok"] == 2
     world.check_over()
 
 
@@ -47,9 +47,9 @@ def test_when_the_drain_is_over_nobody_waits():
     world = busy_pool()
     world.close(1.0)
     world.advance(0.9)
-    assert world.machine.unended == 2
+    assert world.records.unended == 2
     world.advance(0.1)
-    assert world.machine.unended == 0
+    assert world.records.unended == 0
     assert {told(world, p.call).code for p in list(world.promises.values())[:2]} == {"pool_closing"}
     assert all(process.is_killed for process in world.all)
     world.serve_all()
@@ -87,7 +87,7 @@ def test_a_second_close_can_only_shorten_the_drain():
     world.advance(1.0)
     world.close(0.0)
     world.advance(0.0)
-    assert world.machine.unended == 0
+    assert world.records.unended == 0
 
 
 def test_sessions_are_not_exported_by_a_closing_pool():
@@ -105,7 +105,7 @@ def test_sessions_are_not_exported_by_a_closing_pool():
 def test_a_session_that_closes_while_the_pool_does():
     """Whoever waits for its end is told, and no closing hook holds the pool up."""
     world = busy_pool()
-    (session,) = world.machine.book
+    (session,) = world.records.sessions
     world.close_session(session)
     world.close(1.0)
     world.serve_all()
@@ -116,7 +116,7 @@ def test_a_session_that_closes_while_the_pool_does():
 def test_draining_finishes_everything_and_takes_nothing_more():
     """Queued and running calls end as if nothing had happened; new ones and new sessions are refused."""
     world = busy_pool()
-    lifetime.drain_pool(world.machine, world.now)
+    world.machine.drain_pool(world.now)
     assert world.submit().code == "pool_closing"
     assert world.open_session("b").code == "pool_closing"
     world.run_out()
@@ -126,7 +126,7 @@ def test_draining_finishes_everything_and_takes_nothing_more():
 def test_a_dead_worker_is_replaced_while_the_pool_drains():
     """Or what is queued would never end."""
     world = busy_pool()
-    lifetime.drain_pool(world.machine, world.now)
+    world.machine.drain_pool(world.now)
     for process in world.all:
         world.bury(process)
     world.run_out()
@@ -138,7 +138,7 @@ def test_closing_while_opening():
     world.close(0.0)
     world.advance(3.0)
     world.serve_all()
-    lifetime.closed(world.machine, world.now)
+    world.machine.closed(world.now)
     world.check_over()
     assert world.submit().code == "pool_closed"
 
@@ -147,10 +147,10 @@ def test_states_that_are_not_in_the_table_are_refused():
     """A closed pool does not serve again."""
     world = World(min_workers=0).begin()
     world.close(0.0)
-    lifetime.closed(world.machine, world.now)
+    world.machine.closed(world.now)
     with pytest.raises(IllegalTransition):
-        lifetime.serve(world.machine, world.now)
-    assert world.machine.state == "closed"
+        world.machine.serve(world.now)
+    assert world.records.state == "closed"
 
 
 def test_a_pool_is_degraded_while_starts_fail():
@@ -159,6 +159,6 @@ def test_a_pool_is_degraded_while_starts_fail():
     world.advance(5.0)
     world.bury(world.all[0])
     world.fail_to_start(world.all[1])
-    state, reason = lifetime.health(world.machine)
+    state, reason = lifetime.health(world.records)
     assert (state, "no module named model" in reason) == ("degraded", True)
     assert world.submit().state == "running"

@@ -94,7 +94,7 @@ def test_what_a_worker_ran_when_it_broke_the_protocol_is_to_blame():
         error = told(world, call)
         assert (error.code, error.outcome) == (code, "unknown")
         world.serve_all()
-    died = world.machine.tally.deaths
+    died = world.records.counters.deaths
     assert died["protocol"] == 3
 
 
@@ -142,7 +142,7 @@ def test_an_idempotent_call_is_tried_again():
     world.bury(process)
     assert call.state == "queued"
     world.run_out()
-    assert (call.ending, call.attempts, world.machine.retries) == ("ok", 2, 1)
+    assert (call.ending, call.attempts, world.records.retries) == ("ok", 2, 1)
 
 
 def test_a_call_that_kills_every_worker_is_poison():
@@ -233,5 +233,5 @@ def test_put_back_calls_keep_their_order():
     held = len(process.frames)
     assert 0 < held < 60
     world.bury(process)
-    assert [call.id for call in sorted(world.machine.queue, key=lambda c: (c.key, c.id))] == [c.id for c in calls]
-    assert world.machine.queue.head() is calls[0]
+    assert [call.id for call in sorted(world.records.queue, key=lambda c: (c.key, c.id))] == [c.id for c in calls]
+    assert world.records.queue.head() is calls[0]

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from millpond import events
-from millpond.core import invariants
-from millpond.core.call import Call
 from millpond.core.machine import FUNCTIONS
+from millpond.core.records.call import Call
+from tests.core import invariants
 from tests.core.model import World, facts
 
 
@@ -43,14 +43,14 @@ def test_operations_have_the_numbers_of_the_wire():
     machine = World().machine
     assert [op.number for op in machine.operations.values()] == [1, 2, 3]
     assert machine.operations["tokens"].is_stream
-    machine.knows(facts(close_hook=False))
+    machine.learn(facts(close_hook=False))
     assert not machine.has_close_hook
 
 
 def test_an_event_nobody_hears_is_not_made():
     """Without a listener it costs the question."""
     world = World(min_workers=1, max_workers=1)
-    world.machine.has_listener = lambda name: name == "worker.gone"
+    world.records.has_listener = lambda name: name == "worker.gone"
     world.said.clear()
     world.begin()
     world.bury(world.all[0])
@@ -71,16 +71,16 @@ def test_a_call_that_cannot_be_placed_in_time_is_not_counted(impossible):
 def test_the_alarm_moves_only_forward_between_ticks():
     """Whoever sleeps until `wake_at` has to look at it only for something earlier."""
     world = World(min_workers=1, max_workers=1).begin()
-    before = world.machine.wake_at
+    before = world.machine.alarm.at
     world.submit(deadline=1000.0)
-    assert world.machine.wake_at == before
+    assert world.machine.alarm.at == before
     call = world.submit(deadline=0.01)
-    sooner = world.machine.wake_at
+    sooner = world.machine.alarm.at
     assert sooner < before
     world.cancel(call)
-    assert world.machine.wake_at <= sooner
+    assert world.machine.alarm.at <= sooner
     world.advance(0.02)
-    assert world.machine.wake_at > world.now
+    assert world.machine.alarm.at > world.now
 
 
 def test_records_say_where_they_are():

@@ -12,10 +12,10 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from millpond.core import lifetime
-from millpond.core.call import Call
-from millpond.core.failures import FAILED, SENT
-from millpond.core.session import Session
+from millpond.core.records.call import Call
+from millpond.core.records.session import Session
+from millpond.core.records import states
+from millpond.core.stimuli.failures import FAILED
 from tests.core.model import World
 from tests.core.process import Process
 
@@ -303,18 +303,18 @@ class Pool(RuleBasedStateMachine):
     # Orders
 
     @precondition(lambda self: hasattr(self, "world"))
-    @rule(verb=st.sampled_from(sorted(FAILED.keys() - {SENT})), count=st.integers(1, 4))
-    def break_orders(self, verb: str, count: int) -> None:
+    @rule(kind=st.sampled_from(sorted(FAILED, key=str)), count=st.integers(1, 4))
+    def break_orders(self, kind: type, count: int) -> None:
         """Any order may raise: the next few of this kind do."""
-        self.world.broken[verb] = count
+        self.world.broken[kind] = count
 
     # The end
 
-    @precondition(lambda self: self.world.machine.state == lifetime.SERVING)
+    @precondition(lambda self: self.world.records.state == states.SERVING)
     @rule(really=st.integers(0, 7))
     def drain_pool(self, really: int) -> None:
         if not really:
-            lifetime.drain_pool(self.world.machine, self.world.now)
+            self.world.machine.drain_pool(self.world.now)
 
     @rule(really=st.integers(0, 15), drain_s=st.sampled_from([0.0, 0.3, 3.0]))
     def close_pool(self, really: int, drain_s: float) -> None:
@@ -327,14 +327,14 @@ class Pool(RuleBasedStateMachine):
         if world is None:
             return
         world.broken.clear()
-        if world.machine.state != lifetime.CLOSING:
+        if world.records.state != states.CLOSING:
             for session in self.sessions:
                 world.close_session(session)
             world.run_out()
         world.close(1.0)
         world.advance(1.0)
         world.serve_store()  # an answer that waits for its state to be committed waits longer than the drain
-        assert not world.machine.unended, "the drain is over and somebody waits"
+        assert not world.records.unended, "the drain is over and somebody waits"
         world.serve_all()
         world.check_over()
 

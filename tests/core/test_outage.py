@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from millpond import events
-from millpond.core import lifetime, outage
-from millpond.core.transitions import IllegalTransition
+from millpond.core.records.states import IllegalTransition
+from millpond.core.stimuli import lifetime
+from millpond.core.workers import outage
 from tests.core.model import World
 
 
@@ -33,11 +34,11 @@ def test_an_engine_that_was_lost_is_tried_at_once():
     """And its workers come back when it does; until then the pool says why it has none."""
     world = pool()
     assert lost_again(world) < 0.06
-    assert lifetime.health(world.machine) == ("degraded", "the warden ended")
+    assert lifetime.health(world.records) == ("degraded", "the warden ended")
     assert not world.processes
     world.revive_engine()
     world.serve_all()
-    assert (world.machine.ready_count, lifetime.health(world.machine)) == (2, ("ready", ""))
+    assert (world.records.ready_count, lifetime.health(world.records)) == (2, ("ready", ""))
     assert len(world.events(events.PoolDegraded)) == len(world.events(events.PoolRestored)) == 1
 
 
@@ -57,7 +58,7 @@ def test_losses_in_a_row_are_followed_by_pauses_that_double_up_to_a_bound():
     assert all(6.0 <= pause <= 8.05 for pause in pauses[4:])
     world.revive_engine()
     world.serve_all()
-    assert world.machine.ready_count == 2
+    assert world.records.ready_count == 2
 
 
 def test_an_engine_that_was_there_for_a_while_is_tried_at_once_again():
@@ -80,7 +81,7 @@ def test_a_call_that_would_end_before_the_next_try_is_refused_and_others_wait():
     waiting = world.submit(deadline=0.5)
     assert waiting.state == "queued"
     world.revive_engine(is_failing=True)
-    pause = world.machine.outage.retry_at - world.now
+    pause = world.records.engine.retry_at - world.now
     refused = world.submit(deadline=0.3)
     assert (refused.code, refused.outcome) == ("start_failed", "not_started")
     assert refused.retry_after == pytest.approx(pause)
@@ -101,7 +102,7 @@ def test_what_the_lost_workers_held_is_judged_as_after_any_death_and_blamed_on_n
     world.lose_engine()
     world.serve_all()
     assert [call.ending for call in calls] == ["lost", "ok", "ok"]
-    assert (calls[0].deaths, world.machine.sizing.fails) == (0, 0)
+    assert (calls[0].deaths, world.records.sizing.fails) == (0, 0)
 
 
 def test_a_start_that_was_lost_with_the_engine_is_no_failed_start():
@@ -110,7 +111,7 @@ def test_a_start_that_was_lost_with_the_engine_is_no_failed_start():
     world.resize(3, 3)
     world.lose_engine()
     world.serve_all()
-    assert (world.machine.ready_count, world.machine.tally.start_failures) == (3, 0)
+    assert (world.records.ready_count, world.records.counters.start_failures) == (3, 0)
 
 
 def test_a_spare_that_is_lost_too_does_not_step_in():
@@ -118,21 +119,21 @@ def test_a_spare_that_is_lost_too_does_not_step_in():
     world = pool(spare_workers=1)
     world.lose_engine()
     assert not world.events(events.WorkerPromoted)
-    assert world.machine.ready_count == 0
+    assert world.records.ready_count == 0
 
 
 def test_an_opening_pool_fails_when_its_engine_is_lost():
     """Whoever opens it is told why."""
     world = World(min_workers=1, max_workers=1)
     world.lose_engine()
-    assert world.machine.failure == "the warden ended"
+    assert world.records.failure == "the warden ended"
 
 
 def test_a_draining_pool_has_its_engine_back_and_a_closing_one_does_not():
     """What is queued is still to be served; what is refused needs nobody."""
     world = pool()
     call = world.submit()
-    lifetime.drain_pool(world.machine, world.now)
+    world.machine.drain_pool(world.now)
     world.lose_engine()
     world.run_out()
     assert call.ending == "ok"

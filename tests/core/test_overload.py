@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from millpond import events
-from millpond.core import hearing
-from millpond.core.call import Call
+from millpond.core.assignment import endings as hearing
+from millpond.core.records.call import Call
 from millpond.errors import Overloaded
 from tests.core.model import World
 from tests.core.traffic import MEAN_S, SERVICES, Traffic
@@ -55,7 +55,7 @@ def test_a_call_that_would_wait_too_long_is_refused_at_the_door():
     assert "map()" in str(refused)
     assert "deadline=None" in str(refused)
     assert [event.code for event in world.events(events.CallRefused)] == ["overloaded"]
-    assert world.machine.counts["rejected"] == 1
+    assert world.records.counts["rejected"] == 1
     assert world.submit(deadline=6.0).state == "queued"
 
 
@@ -133,7 +133,7 @@ def test_a_pool_without_a_worker_starts_one_and_lets_the_call_wait():
 def test_a_call_that_became_hopeless_while_it_waited_is_dropped_before_it_costs_a_worker():
     """It is told as a refusal, as soon as its turn comes; the next one that can be answered is sent instead."""
     world = pool()
-    hearing.follow(world.machine)
+    hearing.follow(world.records)
     _, hopeless, next_one = busy(world, 2, deadline=10.0)
     world.advance(9.5)
     last = world.submit(deadline=10.0)
@@ -167,7 +167,7 @@ def test_one_that_began_before_is_not_dropped():
     world.advance(0.1)
     assert call.ending is None
     assert busy_one.ending is None
-    assert world.machine.codes == {}
+    assert world.records.codes == {}
 
 
 def test_a_deadline_that_passed_is_told_as_such():

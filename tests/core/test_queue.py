@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.core.breaker import Breaker, BreakerRule
-from millpond.core.call import Call
-from millpond.core.operation import Operation
-from millpond.core.queue import CallQueue
+from millpond.core.records.breaker import Breaker, BreakerRule
+from millpond.core.records.call import Call
+from millpond.core.records.operation import Operation
+from millpond.core.records.queue import CallQueue
 
 OPERATION = Operation("work", 1, None, Breaker(BreakerRule(5, 0.8, 10.0, 5.0)))
 INF = float("inf")
@@ -65,9 +65,9 @@ def test_a_call_knows_where_it_waits():
     """Its place is the queue while it is there, and nothing afterwards."""
     queue, call = CallQueue(), made(1, 1.0, priority=7)
     queue.push(call)
-    assert call.place is queue
+    assert call.line is queue
     queue.remove(call)
-    assert call.place is None
+    assert call.line is None
     assert len(queue) == 0
     assert queue.head() is None
 

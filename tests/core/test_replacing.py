@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from millpond import events
-from millpond.core import lifetime
-from millpond.core.worker import READY, SPARE, STARTING
+from millpond.core.records.worker import READY, SPARE, STARTING
 from tests.core.model import World
 
 
@@ -159,6 +158,6 @@ def test_a_pool_that_drains_goes_on_replacing():
     world = World(min_workers=1, max_workers=1).begin()
     calls = [world.submit() for _ in range(3)]
     world.replace(world.processes[1])
-    lifetime.drain_pool(world.machine, world.now)
+    world.machine.drain_pool(world.now)
     world.run_out()
     assert [call.ending for call in calls] == ["ok"] * 3

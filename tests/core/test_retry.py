@@ -6,11 +6,11 @@ import dataclasses
 
 import pytest
 
-from millpond.core.breaker import Breaker, BreakerRule
-from millpond.core.call import Call
-from millpond.core.operation import Operation
-from millpond.core.retry import LONGEST_PAUSE, backoff, may_retry
-from millpond.core.session import Session
+from millpond.core.records.breaker import Breaker, BreakerRule
+from millpond.core.records.call import Call
+from millpond.core.records.operation import Operation
+from millpond.core.records.session import Session
+from millpond.core.records.timing import LONGEST_PAUSE, backoff, may_retry
 from tests.core.model import facts
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from millpond.core.breaker import Breaker, BreakerRule
-from millpond.core.call import Call
-from millpond.core.operation import Operation
-from millpond.core.session import Session, SessionBook
-from millpond.core.worker import Worker
+from millpond.core.records.breaker import Breaker, BreakerRule
+from millpond.core.records.call import Call
+from millpond.core.records.operation import Operation
+from millpond.core.records.session import Session, SessionBook
+from millpond.core.records.worker import Worker
 
 OPERATION = Operation("say", 1, None, Breaker(BreakerRule(5, 0.8, 10.0, 5.0)))
 
@@ -22,9 +22,9 @@ def test_a_line_is_first_in_first_out_and_can_be_left():
     first, second, third = calls(3)
     for call in (first, second, third):
         session.wait_behind(call)
-    assert second.place is session
+    assert second.line is session
     session.remove(second)
-    assert second.place is None
+    assert second.line is None
     assert [session.next_waiting(), session.next_waiting(), session.next_waiting()] == [first, third, None]
 
 

@@ -12,8 +12,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from millpond.core import lifetime
-from millpond.core.session import Session
+from millpond.core.records.session import Session
 from tests.core.model import World
 from tests.core.process import Process
 
@@ -64,7 +63,7 @@ class Sessions(RuleBasedStateMachine):
             **others,
         ).begin()
         self.world.doubtful_withdrawals = doubtful
-        self.world.machine.exports_aside = not has_export_hook
+        self.world.records.exports_concurrently = not has_export_hook
         self.sessions: list[Session] = []
         for name in "abc":
             self.open_session(name, reopen=False)
@@ -99,7 +98,7 @@ class Sessions(RuleBasedStateMachine):
     def block(self, pick: int, count: int, is_free_later: bool) -> None:
         """The worker of a session is busy for long when calls of it come, and another is free, or becomes so."""
         session = self._session(pick)
-        self.occupy(len(self.world.all) * self.world.machine.concurrency)
+        self.occupy(len(self.world.all) * self.world.records.concurrency)
         if not is_free_later:
             self._finish_work_beside(session)
         self.call(pick, count, float("inf"))
@@ -219,7 +218,7 @@ class Sessions(RuleBasedStateMachine):
         world.broken.clear()
         world.serve_all()
         for session in self.sessions:
-            if session.pinned:  # it may keep the only worker there is room for
+            if session.pinned_because:  # it may keep the only worker there is room for
                 world.close_session(session)
         world.run_out()
         for session in self.sessions:
@@ -230,7 +229,7 @@ class Sessions(RuleBasedStateMachine):
         for session in self.sessions:
             world.close_session(session)
         world.run_out()
-        lifetime.drain_pool(world.machine, world.now)
+        world.machine.drain_pool(world.now)
         world.close(1.0)
         world.advance(1.0)
         world.serve_all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core.sizing import Backlog, Sizing
+from millpond.core.records.sizing import Backlog, Sizing
 
 
 def sizing(start_s: float = 1.0) -> Sizing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from millpond import events
-from millpond.core.sleeping import LEAVING_AT_ONCE, POSTPONED
+from millpond.core.sessions.sleeping import LEAVING_AT_ONCE, POSTPONED
 from tests.core.model import World
 
 SOON_S = 0.1
@@ -29,7 +29,7 @@ def asleep(world: World, name: str = "a", **options):
     session = begun(world, name, **options)
     world.advance(2 * SOON_S)
     world.serve_all()
-    assert session.where == "asleep"
+    assert session.location == "asleep"
     return session
 
 
@@ -43,12 +43,12 @@ def test_an_idle_session_goes_to_the_store_and_costs_its_worker_nothing():
     """Its state is in one place only, and the next call runs on it."""
     world = pool()
     session = asleep(world)
-    assert (session.worker, session.baggage) == (None, None)
+    assert (session.worker, session.snapshot) == (None, None)
     assert world.store.holds(session) == world.histories[session.number]
     assert not any(process.seats for process in world.all)
     call = world.submit("say", session=session)
     world.serve_all()
-    assert (call.ending, session.where, world.store.kept) == ("ok", "bound", {})
+    assert (call.ending, session.location, world.store.kept) == ("ok", "bound", {})
     assert [len(world.events(kind)) for kind in (events.SessionAsleep, events.SessionAwake)] == [1, 1]
 
 
@@ -77,7 +77,7 @@ def test_a_session_in_use_does_not_sleep():
     for _ in range(6):
         world.advance(SOON_S / 2)
         assert world.open_session("b") is joined
-    assert (session.where, joined.where) == ("bound", "bound")
+    assert (session.location, joined.location) == ("bound", "bound")
 
 
 def test_a_call_that_comes_while_the_state_is_being_stored_uses_what_is_in_hand():
@@ -86,12 +86,12 @@ def test_a_call_that_comes_while_the_state_is_being_stored_uses_what_is_in_hand(
     session = begun(world)
     world.advance(2 * SOON_S)
     world.answer(world.processes[session.worker.id])
-    assert (session.where, len(world.store.orders)) == ("in_hand", 1)
+    assert (session.location, len(world.store.orders)) == ("in_hand", 1)
     call = world.submit("say", session=session)
     assert call.state == "running"
     world.answer_store()
     world.serve_all()
-    assert (call.ending, session.where, world.store.kept) == ("ok", "bound", {})
+    assert (call.ending, session.location, world.store.kept) == ("ok", "bound", {})
 
 
 def test_a_session_that_cannot_be_stored_stays_in_hand_and_is_tried_again():
@@ -101,11 +101,11 @@ def test_a_session_that_cannot_be_stored_stays_in_hand_and_is_tried_again():
     world.advance(2 * SOON_S)
     world.answer(world.processes[session.worker.id])
     world.answer_store(is_failing=True)
-    assert (session.where, world.machine.tally.store_failures) == ("in_hand", 1)
+    assert (session.location, world.records.counters.store_failures) == ("in_hand", 1)
     assert "disk is full" in world.events(events.SessionUnstored)[0].message
     world.advance(2 * SOON_S)
     world.serve_all()
-    assert session.where == "asleep"
+    assert session.location == "asleep"
 
 
 def test_calls_wait_in_line_while_their_session_wakes():
@@ -113,7 +113,7 @@ def test_calls_wait_in_line_while_their_session_wakes():
     world = pool()
     session = asleep(world)
     calls = [world.submit("say", session=session) for _ in range(3)]
-    assert session.where == "waking"
+    assert session.location == "waking"
     assert [order[0] for order in world.store.orders] == ["recall"]
     world.cancel(calls[0])
     world.serve_all()
@@ -126,10 +126,10 @@ def test_a_session_whose_every_call_left_while_it_woke_goes_back_to_sleep():
     session = asleep(world)
     world.cancel(world.submit("say", session=session))
     world.serve_all()
-    assert session.where == "asleep"
+    assert session.location == "asleep"
 
 
-def test_a_store_that_cannot_be_read_tells_the_callers_and_loses_nothing():
+def test_a_store_that_cannot_be_read_emits_the_callers_and_loses_nothing():
     """The next call tries again."""
     world = pool()
     session = asleep(world)
@@ -169,7 +169,7 @@ def test_closing_a_sleeping_session_wakes_it_for_its_hook_only(close_hook):
     world.close_session(session)
     assert (session.state == "closed") is not close_hook
     world.serve_all()
-    assert (session.state, session.where, world.store.kept) == ("closed", "gone", {})
+    assert (session.state, session.location, world.store.kept) == ("closed", "gone", {})
 
 
 def test_a_pinned_session_does_not_sleep():
@@ -180,8 +180,8 @@ def test_a_pinned_session_does_not_sleep():
     world.answer(world.processes[session.worker.id], "failed")
     assert session.pinned
     world.advance(5.0)
-    assert session.where == "bound"
-    assert world.machine.pinned == {session.number: session}
+    assert session.location == "bound"
+    assert world.records.pinned == {session.number: session}
 
 
 def test_many_that_are_due_at_once_are_asked_for_little_by_little():
@@ -193,7 +193,7 @@ def test_many_that_are_due_at_once_are_asked_for_little_by_little():
     for _ in range(100):
         world.serve_all()
         world.advance(0.02)
-    assert {session.where for session in sessions} == {"asleep"}
+    assert {session.location for session in sessions} == {"asleep"}
 
 
 def test_without_a_time_to_sleep_after_only_drained_sessions_are_stored():
@@ -201,10 +201,10 @@ def test_without_a_time_to_sleep_after_only_drained_sessions_are_stored():
     world = pool(2, sleep_after=None)
     session = begun(world)
     world.advance(100.0)
-    assert session.where == "bound"
+    assert session.location == "bound"
     world.drain(world.processes[session.worker.id])
     world.serve_all()
-    assert session.where == "asleep"
+    assert session.location == "asleep"
 
 
 def test_many_that_may_leave_at_once_leave_little_by_little():
@@ -213,11 +213,11 @@ def test_many_that_may_leave_at_once_leave_little_by_little():
     sessions = [begun(world, f"number {number}") for number in range(3 * LEAVING_AT_ONCE)]
     world.now += 60.0
     looks = 0
-    while any(session.where == "bound" for session in sessions):
-        before = sum(session.where == "bound" for session in sessions)
-        world.now = max(world.now, world.machine.wake_at)
+    while any(session.location == "bound" for session in sessions):
+        before = sum(session.location == "bound" for session in sessions)
+        world.now = max(world.now, world.machine.alarm.at)
         world.tick()
-        assert before - sum(session.where == "bound" for session in sessions) <= LEAVING_AT_ONCE
+        assert before - sum(session.location == "bound" for session in sessions) <= LEAVING_AT_ONCE
         looks += 1
         assert looks < 100
     world.run_out()
@@ -231,8 +231,8 @@ def test_a_session_that_expires_asleep_counts_as_asleep_until_it_is_read():
     world.serve_all()
     world.advance(0.5)
     world.serve_all()
-    assert world.machine.asleep == 1
+    assert world.records.asleep == 1
     world.advance(3.0)
-    assert (session.state, session.where, world.machine.asleep) == ("lost", "waking", 1)
+    assert (session.state, session.location, world.records.asleep) == ("lost", "waking", 1)
     world.answer_store()
-    assert world.machine.asleep == 0
+    assert world.records.asleep == 0

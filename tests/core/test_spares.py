@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from millpond import events
-from millpond.core.sizing import Backlog, Sizing
-from millpond.core.worker import READY, SPARE
+from millpond.core.records.sizing import Backlog, Sizing
+from millpond.core.records.worker import READY, SPARE
 from tests.core.model import World
 
 
@@ -22,7 +22,7 @@ def test_spares_are_started_beyond_those_that_serve():
     """A pool of two with one spare has three workers, two of which serve."""
     world = World(min_workers=2, max_workers=2, spare_workers=1).begin()
     assert states(world) == [READY, READY, SPARE]
-    assert world.machine.ready_count == 2
+    assert world.records.ready_count == 2
     assert [event.worker for event in world.events(events.WorkerSpare)] == [3]
 
 
@@ -37,7 +37,7 @@ def test_a_spare_is_given_no_calls():
     assert second.worker is serving.record
 
 
-def test_a_spare_takes_a_dead_workers_place_in_the_step_that_tells_of_the_death():
+def test_a_spare_takes_a_dead_workers_place_in_the_step_that_emits_of_the_death():
     """The waiting call is sent before anything else happens, and another spare is started behind."""
     world = World(min_workers=1, max_workers=1, spare_workers=1).begin()
     (victim,), (spare,) = in_state(world, READY), in_state(world, SPARE)
@@ -99,7 +99,7 @@ def test_a_spare_is_worth_a_backlog_that_no_start_would_be():
         world.submit()
     world.advance(0.2)
     assert spare.record.state == READY
-    assert world.machine.sizing.wanted == 2
+    assert world.records.sizing.wanted == 2
 
 
 def test_an_empty_pool_with_a_spare_answers_its_first_call_at_once():
@@ -134,10 +134,10 @@ def test_a_dead_spare_is_replaced():
 def test_an_idle_pool_shrinks_to_its_floor_and_its_spares():
     """`idle_timeout` looks at those that serve."""
     world = World(min_workers=1, max_workers=3, spare_workers=1, idle_timeout=1.0).begin()
-    world.machine.sizing.want(3)
+    world.records.sizing.want(3)
     world.advance(0.6)
     world.serve_all()
-    assert world.machine.ready_count == 3
+    assert world.records.ready_count == 3
     world.advance(5.0)
     world.serve_all()
     assert states(world) == [READY, SPARE]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core.standstill import Standstills
+from millpond.core.records.timing import Standstills
 from tests.core.model import World
 
 
@@ -22,11 +22,11 @@ def test_only_the_part_of_a_standstill_that_lies_within_is_counted():
 def test_a_wake_up_that_is_overdue_counts_before_it_came():
     """What is read before the clock is looked at is judged by the same time."""
     world = World(min_workers=1, max_workers=1).begin()
-    due = world.machine.wake_at
-    assert world.machine.stood_still(world.now, due + 7.0) == pytest.approx(7.0)
+    due = world.machine.alarm.at
+    assert world.records.stood_still(world.now, due + 7.0) == pytest.approx(7.0)
     world.now = due + 7.0
     world.tick()
-    assert world.machine.stood_still(due - 1.0, world.now) == pytest.approx(7.0)
+    assert world.records.stood_still(due - 1.0, world.now) == pytest.approx(7.0)
 
 
 def test_a_worker_that_was_stopped_is_judged_by_time_in_which_the_pool_ran():
@@ -97,7 +97,7 @@ def test_a_start_takes_no_longer_because_the_pool_stood_still():
     world.sleep_through(60.0)
     world.advance(0.2)
     world.get_ready(world.all[0])
-    assert world.machine.sizing.start_s < 1.0
+    assert world.records.sizing.start_s < 1.0
 
 
 def test_nobody_is_judged_the_moment_the_pool_goes_on():
@@ -182,7 +182,7 @@ def test_a_call_that_comes_past_its_deadline_is_not_sent():
     assert (call.ending, call.attempts) == ("expired", 0)
     (told,) = world.promises[call.id].told
     assert told.outcome == "not_started"
-    assert not world.machine.stood_still(world.now - 1.0, world.now)
+    assert not world.records.stood_still(world.now - 1.0, world.now)
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["too late", "hanging"])

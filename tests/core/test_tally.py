@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millpond.core import tally
-from millpond.core.tally import ROW, note_end
+from millpond.core.records import counters as tally
+from millpond.core.records.counters import ROW, note_end
 from millpond.errors import Cancelled
 from tests.core.model import World
 
@@ -15,7 +15,7 @@ from tests.core.model import World
 def world(**settings) -> World:
     """Two workers, and calls that leave samples."""
     made = World(**({"min_workers": 2, "max_workers": 2} | settings)).begin()
-    made.machine.is_sampled = True
+    made.records.is_sampled = True
     return made
 
 
@@ -210,8 +210,8 @@ def test_a_worker_is_busy_while_it_holds_a_call():
     made.claim(process)
     made.advance(0.25)
     made.bury(process)
-    assert round(made.machine.tally.busy_s, 6) == 2.75
-    assert round(made.machine.tally.available_s, 6) == 6.75
+    assert round(made.records.counters.busy_s, 6) == 2.75
+    assert round(made.records.counters.available_s, 6) == 6.75
 
 
 def test_deaths_are_counted_by_their_cause():
@@ -232,9 +232,9 @@ def test_deaths_are_counted_by_their_cause():
     made.run_out()
     made.close(0.0)
     made.serve_all()
-    assert made.machine.tally.deaths == {"crashed": 1, "recycled": 1, "overran": 1, "start_failed": 1, "retired": 1}
-    assert made.machine.tally.start_failures == 1
-    assert made.machine.tally.interrupts == 1
+    assert made.records.counters.deaths == {"crashed": 1, "recycled": 1, "overran": 1, "start_failed": 1, "retired": 1}
+    assert made.records.counters.start_failures == 1
+    assert made.records.counters.interrupts == 1
 
 
 def test_calls_that_waited_for_a_start_are_cold():
@@ -244,7 +244,7 @@ def test_calls_that_waited_for_a_start_are_cold():
         made.submit("tokens")
     made.advance(0.1)
     made.serve_all()
-    assert made.machine.tally.cold_calls == 1
+    assert made.records.counters.cold_calls == 1
 
 
 def test_a_sessions_calls_hit_where_its_state_is():
@@ -254,7 +254,7 @@ def test_a_sessions_calls_hit_where_its_state_is():
     for _ in range(3):
         made.submit("say", session=session)
         made.serve_all()
-    counted = made.machine.tally
+    counted = made.records.counters
     assert (counted.affinity_hits, counted.affinity_misses) == (2, 0)
     made.drain(made.processes[session.worker.id])
     made.serve_all()

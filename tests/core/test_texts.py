@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from millpond.core.texts import text_of, words_of
+from millpond.texts import text_of, words_of
 
 
 class Mute(Exception):

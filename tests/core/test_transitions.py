@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core import breaker, call, lifetime, session, worker
-from millpond.core.transitions import IllegalTransition, move
+from millpond.core.records import breaker, call, session, worker
+from millpond.core.records.states import IllegalTransition, move
+from millpond.core.stimuli import lifetime
 
 TABLES = {
     module.__name__.rpartition(".")[2]: module.TRANSITIONS for module in (breaker, call, lifetime, session, worker)

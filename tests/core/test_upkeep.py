@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from millpond import events
-from millpond.core import fleet
-from millpond.core.call import Call
+from millpond.core.records.call import Call
 from tests.core.model import World
 from tests.core.process import Process
 
@@ -18,7 +17,7 @@ def test_a_start_that_takes_too_long_is_ended():
     world.advance(0.8)
     assert process.is_killed
     world.bury(process)
-    assert world.machine.sizing.fails == 1
+    assert world.records.sizing.fails == 1
 
 
 def test_an_idle_worker_is_pinged_and_one_that_is_silent_replaced():
@@ -29,7 +28,7 @@ def test_an_idle_worker_is_pinged_and_one_that_is_silent_replaced():
         world.advance(1.0)
         if healthy.pings:
             healthy.pings = 0
-            fleet.ponged(world.machine, healthy.record, 0, world.now)
+            world.machine.ponged(healthy.record, 0, world.now)
     assert (healthy.is_killed, silent.is_killed) == (False, True)
     assert silent.pings == 3
     missed = [event for event in world.events(events.WorkerHealth) if event.result == "missed"]
@@ -60,7 +59,7 @@ def out_of_step() -> tuple[World, Process, Call]:
 def test_a_worker_that_holds_less_than_it_was_given_is_out_of_step():
     """It says that it holds nothing, and the answer to what it was given before the question never came."""
     world, process, call = out_of_step()
-    fleet.ponged(world.machine, process.record, 0, world.now)
+    world.machine.ponged(process.record, 0, world.now)
     world.settle()
     (killed,) = world.events(events.WorkerKilled)
     assert (killed.reason, process.is_killed) == ("protocol", True)
@@ -83,7 +82,7 @@ def test_a_worker_that_drains_is_asked_as_well():
 def test_a_worker_that_holds_what_it_was_given_is_left_alone():
     """It works: another question comes after another two seconds."""
     world, process, _ = out_of_step()
-    fleet.ponged(world.machine, process.record, 1, world.now)
+    world.machine.ponged(process.record, 1, world.now)
     world.advance(3.0)
     assert (process.pings, process.is_killed) == (2, False)
 
@@ -103,7 +102,7 @@ def test_what_was_sent_after_the_question_is_no_evidence():
     world.complete(process, next(iter(process.running.values())))
     world.deliver(process)
     world.submit()
-    fleet.ponged(world.machine, process.record, 0, world.now)
+    world.machine.ponged(process.record, 0, world.now)
     world.settle()
     assert not process.is_killed
 
@@ -128,7 +127,7 @@ def test_an_idle_worker_above_the_floor_goes():
     world.serve_all()
     world.resize(1, 4)
     world.advance(4.0)
-    assert world.machine.ready_count == 4
+    assert world.records.ready_count == 4
     world.advance(2.0)
     world.serve_all()
     assert [process.record for process in world.all] == [session.worker]
@@ -148,7 +147,7 @@ def test_a_worker_that_is_never_wholly_idle_is_not_idle():
         world.advance(0.9)
         world.serve_all()
         assert all(call.ending == "ok" for call in calls)
-    assert world.machine.ready_count == 2
+    assert world.records.ready_count == 2
 
 
 def test_a_worker_is_recycled_by_age():
@@ -168,8 +167,8 @@ def test_a_worker_that_outgrew_its_memory_is_drained():
     """Looked at every two seconds; what cannot be read is left alone."""
     world = World(min_workers=1, max_workers=1, max_memory=2**30).begin()
     (process,) = world.all
-    fleet.weighed(world.machine, process.record, None, world.now)
-    fleet.weighed(world.machine, process.record, 2**30, world.now)
+    world.machine.weighed(process.record, None, world.now)
+    world.machine.weighed(process.record, 2**30, world.now)
     assert process.record.state == "ready"
-    fleet.weighed(world.machine, process.record, 2**30 + 1, world.now)
+    world.machine.weighed(process.record, 2**30 + 1, world.now)
     assert process.record.state == "draining"

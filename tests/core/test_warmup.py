@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from millpond import events
-from millpond.core import lifetime, warmup
-from millpond.core.worker import READY, SPARE, WARMING
+from millpond.core.records.worker import READY, SPARE, WARMING
+from millpond.core.stimuli import lifetime
+from millpond.core.workers import warmup
 from millpond.seams import Death
 from tests.core.model import World
 
@@ -24,9 +25,9 @@ def test_a_worker_is_given_no_calls_before_it_is_warm():
     world = opened("r")
     (process,) = world.all
     world.advance(200.0)
-    assert (process.record.state, world.machine.ready_count) == (WARMING, 0)
+    assert (process.record.state, world.records.ready_count) == (WARMING, 0)
     run = world.warm(process.record)
-    lifetime.serve(world.machine, world.now)
+    world.machine.serve(world.now)
     call = world.submit()
     assert call.state == "queued"
     world.serve_all()
@@ -62,10 +63,10 @@ def test_a_worker_whose_required_command_fails_is_replaced_within_the_budget():
     world.answer(process, "failed")
     world.tick()
     assert process.is_killed
-    assert "'r1' failed" in world.machine.failure
+    assert "'r1' failed" in world.records.failure
     world.bury(process)
     assert not world.processes
-    assert (run.is_over, world.machine.sizing.fails, world.machine.warm_failures) == (True, 1, {"r1": 1})
+    assert (run.is_over, world.records.sizing.fails, world.records.warm_failures) == (True, 1, {"r1": 1})
     world.advance(3.0)
     assert len(world.processes) == 1
 
@@ -78,13 +79,13 @@ def test_a_best_effort_command_may_fail_and_is_seen():
     world.answer(process, "failed")
     world.tick()
     world.serve_all()
-    lifetime.serve(world.machine, world.now)
+    world.machine.serve(world.now)
     assert process.record.state == READY
-    assert lifetime.health(world.machine) == ("degraded", "1 of 1 workers are not fully warm: b0 failed")
+    assert lifetime.health(world.records) == ("degraded", "1 of 1 workers are not fully warm: b0 failed")
     world.warm(process.record)
     world.serve_all()
-    assert lifetime.health(world.machine) == ("ready", "")
-    assert world.machine.warm_failures == {"b0": 1}
+    assert lifetime.health(world.records) == ("ready", "")
+    assert world.records.warm_failures == {"b0": 1}
 
 
 def test_a_command_that_takes_too_long_is_stopped():
@@ -113,7 +114,7 @@ def test_a_command_that_cannot_be_stopped_costs_its_worker():
     assert process.is_killed
     world.bury(process)
     assert [step.outcome for step in run.steps] == ["expired"]
-    assert world.machine.sizing.fails == 1
+    assert world.records.sizing.fails == 1
 
 
 @pytest.mark.parametrize("begun", [True, False])
@@ -128,8 +129,8 @@ def test_a_worker_that_dies_of_its_warm_up_counts_as_a_failed_start(begun):
     assert [step.outcome for step in run.steps] == ["lost"]
     assert run.is_over
     assert "ended with signal 11" in run.failure
-    assert world.machine.sizing.fails == 1
-    assert not list(world.machine.queue)
+    assert world.records.sizing.fails == 1
+    assert not list(world.records.queue)
 
 
 def test_a_serving_worker_is_warmed_between_calls():
@@ -143,7 +144,7 @@ def test_a_serving_worker_is_warmed_between_calls():
     assert [frame.call for frame in process.frames] == [first]
     world.serve_all()
     assert (first.ending, second.ending, run.is_over, len(run.steps)) == ("ok", "ok", True, 2)
-    assert world.machine.submitted == 2
+    assert world.records.submitted == 2
 
 
 def test_only_one_serving_worker_goes_for_a_failing_warm_up():
@@ -173,7 +174,7 @@ def test_a_worker_nobody_warms_is_replaced():
     (process,) = world.all
     world.refuse_warmup(process.record)
     assert process.is_killed
-    assert "was not warmed" in world.machine.failure
+    assert "was not warmed" in world.records.failure
 
 
 def test_a_worker_is_in_one_warm_up_at_a_time():
@@ -201,8 +202,8 @@ def test_a_serving_worker_whose_warm_up_is_given_up_goes_on_serving(is_claimed):
         world.deliver(process)
     world.serve_all()
     assert (run.is_over, run.failure, [step.outcome for step in run.steps]) == (True, "it was given up", ["cancelled"])
-    assert (process.record.state, process.record.cold, world.machine.warm_failures) == (READY, (), {})
-    assert (world.machine.sizing.fails, process.record.run) == (0, None)
+    assert (process.record.state, process.record.cold, world.records.warm_failures) == (READY, (), {})
+    assert (world.records.sizing.fails, process.record.run) == (0, None)
 
 
 def test_a_worker_whose_warm_up_is_given_up_before_it_serves_is_replaced():
@@ -218,7 +219,7 @@ def test_a_worker_whose_warm_up_is_given_up_before_it_serves_is_replaced():
     world.tick()
     assert run.is_over
     assert process.is_killed
-    assert "it was given up" in world.machine.failure
+    assert "it was given up" in world.records.failure
 
 
 def test_a_closing_pool_waits_for_no_warm_up():
@@ -237,7 +238,7 @@ def test_a_warmed_worker_of_private_sessions_is_fresh():
     """Warm-up commands are no use by anybody."""
     world = World(min_workers=1, max_workers=1, isolation="process", warmups="r").begin()
     (process,) = world.all
-    assert world.machine.may_open(process.record)
+    assert world.records.free.may_open(process.record)
 
 
 def test_what_a_command_returned_need_not_travel():

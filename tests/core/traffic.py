@@ -16,10 +16,11 @@ from random import Random
 from typing import Any
 
 from millpond import events
-from millpond.core import fleet, lifetime
-from millpond.core.call import Call
 from millpond.core.machine import Machine
-from millpond.core.worker import Worker
+from millpond.core.records.call import Call
+from millpond.core.records.worker import Worker
+from millpond.core.stimuli import lifetime
+from millpond.core.workers import fleet
 from millpond.errors import PoolError
 from millpond.seams import HandlerFacts, OperationFacts
 from millpond.settings import Settings
@@ -54,7 +55,7 @@ class Traffic:
         self.draw = draw
         self.arrivals, self.services = Random(seed), Random(seed + 1)  # each its own: runs can be compared call by call
         self.machine = Machine(Settings(min_workers=workers, max_workers=workers, **settings), Random(seed))
-        self.machine.has_listener = lambda name: name == events.BreakerChanged.name
+        self.records.has_listener = lambda name: name == events.BreakerChanged.name
         self.outcome = Outcome()
         self._running: dict[int, tuple[float, Worker]] = {}
         self._due: list[tuple[float, int, Worker, Call, str]] = []
@@ -65,7 +66,7 @@ class Traffic:
         machine = self.machine
         lifetime.open_pool(machine, 0.0)
         operation = OperationFacts("work", "plain", False, (), 0, 0, (), (), True, True)
-        machine.knows(HandlerFacts("Handler", (operation,), ()))
+        machine.learn(HandlerFacts("Handler", (operation,), ()))
         lifetime.start_workers(machine, 0.0)
         for worker in list(machine.workers.values()):
             fleet.ready(machine, worker, worker.id, 0.0)
@@ -100,7 +101,7 @@ class Traffic:
     def advance(self, to: float) -> None:
         """Let answers and deadlines come until a time."""
         while True:
-            at = min(self._due[0][0] if self._due else math.inf, self.machine.wake_at)
+            at = min(self._due[0][0] if self._due else math.inf, self.machine.alarm.at)
             if at > to:
                 break
             self.now = max(self.now, at)

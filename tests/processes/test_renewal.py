@@ -14,7 +14,7 @@ import millpond
 from millpond import Warmup
 from millpond.engine import kernel
 from millpond.engine.numbering import Numbering
-from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION, FUNCTION, NO_OPERATION
+from millpond.seams import CLOSE_SESSION, EXPORT_CONCURRENT, EXPORT_SESSION, FUNCTION, NO_OPERATION
 from tests.contract.sites import check, failure, until
 
 FIRST = """
@@ -177,7 +177,7 @@ def facts(*names: str):
 
 def test_what_an_image_lost_is_none_of_the_pools_own_errands():
     """A worker would take its sessions for exported, and forget them."""
-    assert NO_OPERATION not in (FUNCTION, EXPORT_ASIDE, EXPORT_SESSION, CLOSE_SESSION)
+    assert NO_OPERATION not in (FUNCTION, EXPORT_CONCURRENT, EXPORT_SESSION, CLOSE_SESSION)
 
 
 def test_an_operation_keeps_its_number():

@@ -16,10 +16,10 @@ from typing import Protocol
 
 from millpond.alerts.notify import Notification
 from millpond.alerts.states import RESOLVED
-from millpond.core.texts import text_of, words_of
 from millpond.logger.escaping import escaped
 from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import Chance
+from millpond.texts import text_of, words_of
 
 MOST_WAITING = 64  # notifications
 

@@ -11,7 +11,7 @@ from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
 
 from millpond.alerts.expr.labels import Labels, fingerprint
-from millpond.core.transitions import Table, move
+from millpond.core import Table, move
 
 INACTIVE, PENDING, FIRING, RESOLVED = "inactive", "pending", "firing", "resolved"
 

@@ -1,172 +1,199 @@
-"""The heart: takes a stimulus and the time, changes the records, and puts orders into the outbox.
+"""The core's one entrance: takes a stimulus and the time, changes the records, and puts orders into the outbox.
 
-Orders are `(verb, subject, detail)`: send, withdraw, interrupt, finish, start, stop, kill, ping, check, look, weigh,
-forget, session_closed, store, recall, erase, say. No I/O, no clock, no randomness of its own: what is simulated or
-tested is what runs.
+Each method is a stimulus, carried to its end by the settling step. What outsiders may know is in `view`. No I/O, no
+clock, no randomness of its own: what is simulated or tested is what runs.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import (
-    admission,
-    affinity,
-    answers,
-    aside,
-    dispatch,
-    due,
-    endings,
-    failures,
-    fleet,
-    growth,
-    keeping,
-    leaving,
-    lifetime,
-    losses,
-    moving,
-    sleeping,
-)
-from millpond.core.call import ENDED, QUEUED, RUNNING, TRANSITIONS, Call
-from millpond.core.deadlines import TICKS
-from millpond.core.lifetime import OPENING
-from millpond.core.operation import Operation
-from millpond.core.records import Records
-from millpond.core.sizing import GROW_AFTER
-from millpond.core.standstill import LATE_S
-from millpond.core.transitions import move
-from millpond.core.worker import READY, Worker
-from millpond.errors import PoolError
+from millpond.core.assignment import admission, cancellation, dispatch, endings, refusals
+from millpond.core.records.call import ENDED, QUEUED, TRANSITIONS, Call
+from millpond.core.records.operation import Operation
+from millpond.core.records.pool import Records
+from millpond.core.records.states import FORKED, OPENING, move
+from millpond.core.sessions import durability, lifecycle, rebalancing, sleeping
+from millpond.core.settling import settle
+from millpond.core.stimuli import answers, deaths, failures, lifetime
+from millpond.core.view import View
+from millpond.core.workers import fleet, outage, staffing, upkeep, warmup
 from millpond.seams import FUNCTION
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from array import array
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from millpond.core.session import Session
-    from millpond.seams import AnswerKind, Death, HandlerFacts, SessionRecord
+    from millpond.core.records.orders import Order
+    from millpond.core.records.session import Session
+    from millpond.core.records.worker import Worker
+    from millpond.core.workers.warmup import Command, Run
+    from millpond.errors import PoolError
+    from millpond.seams import AnswerKind, Chance, Death, HandlerFacts, SessionRecord
+    from millpond.settings import Settings
 
 FUNCTIONS = 64  # functions with a breaker of their own; the rest share one
 OTHERS = "(other functions)"
 
+# What time alone can cause: the verbs of the agenda. Each checks for itself that it still matters.
+DUE: dict[str, Callable[[Records, Any, float], None]] = {
+    "interrupt": cancellation.interrupt,
+    "overdue": cancellation.stop,
+    "grace": fleet.end_grace,
+    "retry": deaths.retry_now,
+    "stalls": lambda m, _, now: dispatch.look_for_stalls(m, now),
+    "rebalance": lambda m, _, now: rebalancing.look(m, now),
+    "backlog": lambda m, _, now: staffing.look_at_backlog(m, now),
+    "work": lambda m, _, now: upkeep.look_at_work(m, now),
+    "health": lambda m, _, now: upkeep.look_at_health(m, now),
+    "memory": lambda m, _, now: upkeep.look_at_memory(m, now),
+    "idle": lambda m, _, now: staffing.look_for_idle(m, now),
+    "start_timeout": upkeep.start_is_late,
+    "proved": upkeep.proved,
+    "retire": upkeep.retire,
+    "warm": warmup.go_on,
+    "revive": lambda m, _, now: outage.revive(m, now),
+    "reconcile": lambda m, _, now: staffing.reconcile(m, now),
+    "goodbye": fleet.no_goodbye,
+    "stopped": fleet.look_if_stopped,
+    "kill_again": failures.kill_again,
+    "erase_again": failures.erase_again,
+    "sleep": lambda m, _, now: sleeping.look_for_sleepers(m, now),
+    "expiry": lambda m, _, now: sleeping.look_for_expired(m, now),
+    "evacuate": lifecycle.evacuate,
+    "close": lambda m, _, now: lifetime.end_drain(m, now),
+}
 
-class Machine(Records):
-    """One pool. Its methods are stimuli; `outbox` is emptied by whoever carries the orders out.
 
-    A call meets `admission`, `dispatch`, then `answers`, `leaving` or `losses`, and always `endings`. Workers' lives
-    are in `fleet`, sessions in `affinity`, the pool's own life in `lifetime`, what time alone causes in `due`.
-    """
+class Machine:
+    """One pool. `outbox` is emptied by whoever carries the orders out, who calls `tick` when `alarm` says so."""
 
-    __slots__ = ()
+    __slots__ = ("_records", "alarm", "call_ids", "outbox", "view")
+
+    def __init__(self, settings: Settings, random: Chance) -> None:
+        self._records = Records(settings, random)
+        self.outbox: list[Order] = self._records.outbox
+        self.alarm = self._records.alarm
+        self.call_ids = self._records.call_ids
+        self.view = View(self._records)
 
     # Calls come in
-
-    def knows(self, facts: HandlerFacts) -> None:
-        """Take note of the handler's operations and hooks; one that is known keeps its record and its number."""
-        for number, operation in enumerate(facts.operations, start=1):
-            known = self.operations.get(operation.name)
-            if known is None:
-                self.operations[operation.name] = Operation(operation.name, number, operation, self.new_breaker())
-            else:
-                known.learn_facts(operation)
-        self.has_close_hook = "close_session" in facts.hooks
-        self.exports_aside = "export_session" not in facts.hooks
 
     def function(self, name: str) -> Operation:
         """The record of a function given to `run`: one a name, at most 64, then one for the rest.
 
         Changes nothing, so that callers on other threads may ask; a new one is entered when its first call is.
         """
-        functions = self.functions
+        functions = self._records.functions
         known = functions.get(name)
         if known is None and len(functions) >= FUNCTIONS:
             known = functions.get(name := OTHERS)
         if known is None:
-            known = Operation(name, FUNCTION, None, self.new_breaker())
+            known = self.unlisted(name, FUNCTION)
             known.is_entered = False
         return known
 
-    def _enter_function(self, call: Call) -> None:
-        """The call's record is one of those that are kept, whoever else made another meanwhile."""
-        call.op = self.function(call.op.name)
-        self.functions[call.op.name] = call.op
-        call.op.is_entered = True
+    def unlisted(self, name: str, number: int) -> Operation:
+        """The record of an operation that is not among those the core keeps: a warm-up command, or not known yet."""
+        return Operation(name, number, None, self._records.new_breaker())
+
+    def refusal(
+        self, op: Operation, session: Session | None, now: float, deadline: float = math.inf, priority: int = 0
+    ) -> PoolError | None:
+        """Why a call would be refused now, whatever its arguments, or `None`; any thread may ask."""
+        return admission.refusal(self._records, op, session, now, 0, deadline, priority)
 
     def reject(self, error: PoolError, now: float) -> PoolError:
         """Count a call that was refused before it was admitted, and give the error back to be raised."""
-        code = error.code
-        self.submitted += 1
-        self.counts["rejected"] += 1
-        self.codes[code] = self.codes.get(code, 0) + 1
-        self.say(events.CallRefused, code)
-        growth.note_turned_away(self, error, now)
+        m = self._records
+        m.submitted += 1
+        m.counts["rejected"] += 1
+        m.codes[error.code] = m.codes.get(error.code, 0) + 1
+        m.emit(events.CallRefused, error.code)
+        staffing.note_turned_away(m, error, now)
         return error
 
     def submit(self, call: Call, now: float, was_asked: bool = False) -> None:
         """Admit a call and place it, or raise the `PoolError` that refuses it.
 
-        `was_asked`: `admission.refusal` was asked in this turn, before the size of the arguments was known.
+        `was_asked`: `refusal` was asked in this turn, before the size of the arguments was known.
         """
+        m, session = self._records, call.session
         if not call.op.is_entered:
             self._enter_function(call)
         refused = None
         if not was_asked:
-            refused = admission.refusal(self, call.op, call.session, now, call.nbytes, call.deadline, call.priority)
-        elif self.queued:
-            refused = admission.too_many_bytes(self, call.op, call.nbytes)
-        session = call.session
-        if refused is None and session is not None and session.is_restored and session.is_idle:
-            refused = moving.told_restored(session)
+            refused = admission.refusal(m, call.op, session, now, call.nbytes, call.deadline, call.priority)
+        elif m.queued:
+            refused = admission.too_many_bytes(m, call.op, call.nbytes)
+        if refused is None and session is not None and session.restored_because and session.is_idle:
+            refused = refusals.session_restored(session)
         if refused is not None:
             move(call, ENDED, TRANSITIONS)  # whoever gives it up from another thread may come too late
             raise self.reject(refused, now)
         call.submitted_at = now
-        call.key = now - call.priority * self.settings.priority_age if call.priority else now
+        call.key = now - call.priority * m.settings.priority_age if call.priority else now
         deadline = call.deadline
-        is_late = False
-        if deadline <= now:  # it took its time from another thread, or it has none
-            is_late = True
-        elif deadline != math.inf:
-            self.wheel.add(call)
+        is_late = deadline <= now  # it took its time from another thread, or it has none
+        if not is_late and deadline != math.inf:
+            m.wheel.add(call)
         # Nothing from here on raises: what is counted here is counted off by the call's ending only.
-        self.submitted += 1
-        self.unended += 1
-        self.queued += 1
-        self.queued_bytes += call.nbytes
-        breaker = call.op.breaker
-        if breaker.state != "closed":
-            before = breaker.state
-            breaker.admitted(call.id, now)
-            endings.say_if_changed(self, call.op, before)
-        if self.tells_starts:
-            self.say(events.CallStarted, call.id, call.op.name, call.nbytes)
+        m.submitted += 1
+        m.unended += 1
+        m.queued += 1
+        m.queued_bytes += call.nbytes
+        if call.op.breaker.state != "closed":
+            self._admit_probe(call, now)
+        if m.emits_starts:
+            m.emit(events.CallStarted, call.id, call.op.name, call.nbytes)
         if is_late:
-            leaving.leave(self, call, "deadline_exceeded", now)
-        elif self.state == OPENING:
-            self.shelf[call.id] = call  # until `let_in`
+            endings.expire_queued(m, call, now)
+        elif m.state == OPENING:
+            m.delayed[call.id] = call  # until `let_in`
+        elif session is None:
+            dispatch.place(m, call, now)
         else:
-            dispatch.place(self, call, now)
-        if session is not None and session.affinity == "fail_fast" and call.state == QUEUED and session.worker:
-            endings.end_queued(self, call, "rejected", affinity.busy(session), now)
+            lifecycle.place(m, session, call, now)
+            if session.affinity == "fail_fast" and call.state == QUEUED and session.worker:
+                endings.end_queued(m, call, "rejected", refusals.session_busy(session), now)
+            settle(m, now)
+
+    def _enter_function(self, call: Call) -> None:
+        """The call's record is one of those that are kept, whoever else made another meanwhile."""
+        call.op = self.function(call.op.name)
+        self._records.functions[call.op.name] = call.op
+        call.op.is_entered = True
+
+    def _admit_probe(self, call: Call, now: float) -> None:
+        before = call.op.breaker.state
+        call.op.breaker.admitted(call.id, now)
+        endings.emit_if_changed(self._records, call.op, before)
 
     def early(self) -> list[Call]:
         """The calls that wait until the pool serves, in their order."""
-        return list(self.shelf.values())
+        return list(self._records.delayed.values())
 
     def let_in(self, call: Call, refused: PoolError | None, now: float) -> None:
         """The pool serves: a call that waited for that is placed, or refused for what is known now."""
+        m = self._records
         if refused is not None:
-            endings.end_queued(self, call, "rejected", refused, now)
-        elif self.shelf.pop(call.id, None) is not None:
-            dispatch.place(self, call, now)
+            endings.end_queued(m, call, "rejected", refused, now)
+        elif m.delayed.pop(call.id, None) is not None:
+            if call.session is None:
+                dispatch.place(m, call, now)
+            else:
+                lifecycle.place(m, call.session, call, now)
+        settle(m, now)
 
-    def admit(self, call: Call, now: float) -> None:
-        """Let an errand of the pool's own in, which nothing refuses and no ledger counts; it has no deadline yet."""
-        call.submitted_at = call.key = now
-        dispatch.place(self, call, now)
+    def cancel(self, call: Call, now: float) -> None:
+        """The caller gives the call up."""
+        cancellation.cancel(self._records, call, "cancelled", now)
+        settle(self._records, now)
 
-    # Calls go out
+    # Workers answer
 
     def answered(
         self,
@@ -180,111 +207,268 @@ class Machine(Records):
         now: float,
     ) -> None:
         """The worker answered. What matches no call it holds is counted and dropped."""
-        inflight = worker.inflight
-        call = inflight.pop(call_id, None)
+        m = self._records
+        answers.answered(m, worker, call_id, kind, value, started, ended, flags, now)
+        left = m.unsettled
+        if left.sessions or left.evacuated or left.has_free_slots or not left.is_staffed:
+            settle(m, now)
+
+    def progressed(self, worker: Worker, now: float) -> None:
+        """The worker sent an item of a stream."""
         worker.last_progress = now
-        if worker.is_stalled:
-            dispatch.unstall(self, worker, now)
-        if call is None:
-            answers.unmatched(self, worker, call_id, kind, value, now)
-        else:
-            if not inflight:
-                worker.busy_s += now - worker.busy_since
-            worker.expected_s -= call.expected
-            if not call.is_chore:
-                worker.answered += 1
-            call.service_s = ended - started
-            if self.tells_checkins:
-                self.say(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, len(inflight))
-            if self.settings.max_calls is not None:
-                fleet.count_call(self, worker, self.settings.max_calls, now)
-            session = call.session
-            if session is not None:
-                answers.session_answered(self, session, call, kind, flags)
-            if call.state != RUNNING:
-                answers.judge_late(self, worker, call, kind, now)
-            elif session is None or not keeping.withholds(self, call, kind, value, ended, now):
-                answers.judge(self, call, kind, value, ended, now)
-            if session is not None:
-                answers.session_came_back(self, session, call, now)
-        if len(inflight) < worker.places or worker.id not in self.open_windows:
-            dispatch.settle(self, worker, now)
-        if worker.queue.size or self.queue.size or self.openers.size:
-            dispatch.pump(self, worker, now)
-        if self.movers:
-            aside.look_for_movers(self, now)
-        if self.sizing.fails or worker.state != READY or self.state != lifetime.SERVING:
-            fleet.after_answer(self, worker, now)
-
-    def cancel(self, call: Call, now: float) -> None:
-        """The caller gives the call up."""
-        leaving.leave(self, call, "cancelled", now)
-
-    def withdrawn(self, worker: Worker, call: Call, is_proven: bool, now: float) -> None:
-        """What came of an order to withdraw a call: proven that it did not start, or not."""
-        leaving.withdrawn(self, worker, call, is_proven, now)
-
-    def order_failed(self, verb: str, subject: Any, detail: Any, error: BaseException, now: float) -> None:
-        """An order raised in place of being carried out; see `failures`."""
-        failures.order_failed(self, verb, subject, detail, error, now)
-
-    # Sessions' states come and go
 
     def saved(self, worker: Worker, call_id: int, lease: int, state: Any, reason: str = "") -> None:
         """The state a call of a session leaves, told right before its answer; `None` if it cannot be kept."""
-        keeping.saved(worker, call_id, lease, state, reason)
+        durability.saved(worker, call_id, lease, state, reason)
 
-    def stored(self, session: Session, record: SessionRecord, error: PoolError | None, now: float) -> None:
-        """A record that was ordered to be stored is, or cannot be."""
-        sleeping.stored(self, session, record, error, now)
+    def withdrawn(self, worker: Worker, call: Call, is_proven: bool, now: float) -> None:
+        """What came of an order to withdraw a call: proven that it did not start, or not."""
+        answers.withdrawn(self._records, worker, call, is_proven, now)
+        settle(self._records, now)
 
-    def recalled(self, session: Session, record: SessionRecord | None, error: PoolError | None, now: float) -> None:
-        """What the store has of a session that was recalled; `None` if nothing."""
-        sleeping.recalled(self, session, record, error, now)
+    def unsent(self, worker: Worker, call: Call, now: float) -> None:
+        """The caller gave the call up between the order to send it and its carrying out: the worker never had it."""
+        call.cancel_reason = "cancelled"
+        answers.withdrawn(self._records, worker, call, True, now)
+        answers.passed_over(self._records, worker, now)
+        settle(self._records, now)
 
-    # Workers and time
+    def order_failed(self, order: Order, error: BaseException, now: float, was_sent: bool = False) -> None:
+        """An order raised; `was_sent`: it was a `Send`, and its worker has the call after all."""
+        failures.order_failed(self._records, order, error, was_sent, now)
+        settle(self._records, now)
+
+    def ponged(self, worker: Worker, held: int, now: float) -> None:
+        """A worker gave a sign: when it came to the ping it had `held` calls."""
+        fleet.ponged(self._records, worker, held, now)
+        settle(self._records, now)
+
+    # Workers come and go
+
+    def warming(self, worker: Worker, pid: int, now: float) -> None:
+        """The worker's handler exists."""
+        fleet.warming(self._records, worker, pid, now)
+
+    def ready(self, worker: Worker, pid: int, now: float) -> None:
+        """The worker answered its handshake."""
+        fleet.ready(self._records, worker, pid, now)
+        settle(self._records, now)
+
+    def start_failed(self, worker: Worker, message: str) -> None:
+        """The worker said why it cannot start; its death follows."""
+        fleet.start_failed(self._records, worker, message)
 
     def worker_gone(self, worker: Worker, death: Death, started: Collection[int], now: float) -> None:
         """A worker is dead, all its answers were taken, and of the calls it held `started` had begun."""
-        losses.worker_gone(self, worker, death, started, now)
+        deaths.worker_gone(self._records, worker, death, started, now)
+        settle(self._records, now)
 
-    def stood_still(self, since: float, now: float) -> float:
-        """Seconds since then in which the pool did not run; a wake-up that is overdue by now counts as well."""
-        still_s = self.standstills.within(since, now)
-        return still_s + now - max(since, self.wake_at) if self.is_late(now) else still_s
+    def stopped(self, worker: Worker, is_stopped: bool, now: float) -> None:
+        """The worker's process was stopped (SIGSTOP) or goes on."""
+        fleet.stopped(self._records, worker, is_stopped, now)
 
-    def stood_still_at(self, at: float, now: float) -> bool:
-        """Whether a deadline that has passed by now did so while the pool stood still."""
-        woken_at = at + 1 / TICKS  # to notice it, at the latest
-        return self.standstills.covers(at, woken_at) or (self.is_late(now) and woken_at >= self.wake_at)
+    def looked(self, worker: Worker, is_stopped: bool, now: float) -> None:
+        """What came of an order to look whether the worker's process is stopped."""
+        fleet.looked(self._records, worker, is_stopped, now)
+        settle(self._records, now)
 
-    def is_late(self, now: float) -> bool:
-        """Whether the pool should have been woken a while ago: what came in meanwhile is read before it is."""
-        return now - self.wake_at > LATE_S
+    def weighed(self, worker: Worker, memory_bytes: int | None, now: float) -> None:
+        """What came of an order to weigh the worker."""
+        fleet.weighed(self._records, worker, memory_bytes, now)
+        settle(self._records, now)
+
+    def distrusted(self, worker: Worker, why: str, now: float) -> None:
+        """The worker broke the protocol."""
+        fleet.distrust(self._records, worker, why, now)
+        settle(self._records, now)
+
+    def engine_lost(self, why: str, now: float) -> None:
+        """There is nobody to make workers."""
+        outage.engine_lost(self._records, why, now)
+        settle(self._records, now)
+
+    def workers_lost(self, workers: Iterable[Worker], why: str, now: float) -> None:
+        """These died with whoever made them, or are about to: their deaths will be told."""
+        outage.workers_lost(self._records, workers, why, now)
+        settle(self._records, now)
+
+    def engine_back(self, now: float) -> None:
+        """Workers can be made again."""
+        outage.engine_back(self._records, now)
+        settle(self._records, now)
+
+    # Warm-up by commands
+
+    def require_warmup(self, is_required: bool) -> None:
+        """Whether workers have to be warmed by commands before they may serve."""
+        self._records.is_warming_up = is_required
+
+    def begin_warmup(self, worker: Worker, commands: Sequence[Command], ticket: Any, now: float) -> Run:
+        """Run the commands on a worker; `ticket` is told of each step and of the end, once."""
+        run = warmup.begin(self._records, worker, commands, ticket, now)
+        settle(self._records, now)
+        return run
+
+    def give_up_warmup(self, run: Run, now: float) -> None:
+        """Nobody wants the run any more."""
+        warmup.give_up(self._records, run, now)
+        settle(self._records, now)
+
+    def refuse_warmup(self, worker: Worker, why: str, now: float) -> None:
+        """Nobody will warm this worker."""
+        warmup.refuse(self._records, worker, why, now)
+        settle(self._records, now)
+
+    # Sessions
+
+    def open_session(
+        self,
+        session_id: str,
+        affinity: str | None,
+        reopen: bool,
+        now: float,
+        on_restore: str | None = None,
+        record: SessionRecord | None = None,
+    ) -> Session:
+        """Join the open session of that id, or open one; with a `record` of an earlier program, as it was left there.
+
+        Raises `SessionLost` for one that was lost unless `reopen`, `TooManySessions` at the cap, and `PoolClosed`.
+        """
+        return lifecycle.open_session(self._records, session_id, affinity, reopen, now, on_restore, record)
+
+    def close_session(self, session: Session, now: float) -> None:
+        """Its owner ends the session: calls already made come first."""
+        lifecycle.close_session(self._records, session, now)
+        settle(self._records, now)
+
+    def stored(self, session: Session, record: SessionRecord, error: PoolError | None, now: float) -> None:
+        """A record that was ordered to be stored is, or cannot be."""
+        sleeping.stored(self._records, session, record, error, now)
+        settle(self._records, now)
+
+    def recalled(self, session: Session, record: SessionRecord | None, error: PoolError | None, now: float) -> None:
+        """What the store has of a session that was recalled; `None` if nothing."""
+        sleeping.recalled(self._records, session, record, error, now)
+        settle(self._records, now)
+
+    # The pool's own life
+
+    def open_pool(self, now: float) -> None:
+        """Begin to open: the engine is being prepared."""
+        lifetime.open_pool(self._records, now)
+
+    def learn(self, facts: HandlerFacts) -> None:
+        """Take note of the handler's operations and hooks; one that is known keeps its record and its number."""
+        m = self._records
+        for number, operation in enumerate(facts.operations, start=1):
+            known = m.operations.get(operation.name)
+            if known is None:
+                m.operations[operation.name] = Operation(operation.name, number, operation, m.new_breaker())
+            else:
+                known.learn_facts(operation)
+        m.has_close_hook = "close_session" in facts.hooks
+        m.exports_concurrently = "export_session" not in facts.hooks
+
+    def start_workers(self, now: float, fewest: int = 0) -> None:
+        """The engine is there: start the wanted workers, and at least `fewest`."""
+        m = self._records
+        m.sizing.want(max(fewest, m.sizing.wanted))
+        lifetime.start_workers(m, now)
+        settle(m, now)
+
+    def serve(self, now: float) -> None:
+        """Enough workers are ready: calls are taken."""
+        lifetime.serve(self._records, now)
+        settle(self._records, now)
+
+    def drain_pool(self, now: float) -> None:
+        """Take no more calls; finish what is queued and running."""
+        lifetime.drain_pool(self._records, now)
+
+    def close_pool(self, now: float, drain_s: float, failure: str = "") -> None:
+        """Refuse the queued at once, give the running `drain_s` seconds; `failure` is why it could not be opened."""
+        lifetime.close_pool(self._records, now, drain_s, failure)
+        settle(self._records, now)
+
+    def closed(self, now: float) -> None:
+        """Every worker is gone."""
+        lifetime.closed(self._records, now)
+
+    def forked(self) -> None:
+        """This is a copy of the pool in a forked child, which can do nothing."""
+        self._records.state = FORKED
+
+    # How many workers, and which
+
+    def configure(self, settings: Settings, reason: str, now: float) -> None:
+        """Go on with other settings, of which only live ones differ; new bounds are acted upon."""
+        m = self._records
+        m.settings = m.sizing.settings = settings
+        staffing.bounds_changed(m, reason, now)
+        m.watch("memory", now)
+        settle(m, now)
+
+    def raise_floor(self, reason: str, now: float) -> None:
+        """Want as many workers as the calls there are would keep at work, and keep those that were started."""
+        m = self._records
+        needed = min(math.ceil(m.unended / m.concurrency), m.settings.max_workers)
+        if needed > m.settings.min_workers:
+            self.configure(replace(m.settings, min_workers=needed), reason, now)
+
+    def replace(self, worker: Worker, now: float) -> None:
+        """Let a new worker take this one's place, its sessions taken along."""
+        staffing.replace(self._records, worker, "replace_workers()", now)
+        settle(self._records, now)
+
+    def keep(self, worker: Worker, now: float) -> None:
+        """Let a worker stay that was to be replaced."""
+        staffing.keep(self._records, worker, now)
+        settle(self._records, now)
+
+    def try_at_once(self, now: float) -> None:
+        """Other code is there: the next start need not wait until the pause is over."""
+        staffing.try_at_once(self._records, now)
+        settle(self._records, now)
+
+    def forgive(self, now: float) -> None:
+        """What made starts fail is not there any more."""
+        staffing.forgive(self._records, now)
+        settle(self._records, now)
+
+    # Listeners and readers
+
+    def listen(self, has_listener: Callable[[str], bool]) -> None:
+        """Look anew which events anybody wants: nobody listens to most, and a call has no time to ask for each."""
+        m = self._records
+        m.has_listener = has_listener
+        m.emits_starts = has_listener(events.CallStarted.name)
+        m.emits_checkouts = has_listener(events.WorkerCheckout.name)
+        m.emits_checkins = has_listener(events.WorkerCheckin.name)
+        m.emits_ends = has_listener(events.CallStopped.name) or has_listener(events.CallFailed.name)
+
+    def emit(self, kind: type[events.Event], *facts: Any) -> None:
+        """Emit an event in the order of those of the core, if anybody listens."""
+        self._records.emit(kind, *facts)
+
+    def sample(self, is_sampled: bool) -> None:
+        """Let calls that end leave samples from now on, or no more."""
+        self._records.is_sampled = is_sampled
+
+    def take_start_seconds(self) -> array[float]:
+        """How long starts took since this was asked last."""
+        return self._records.counters.take_start_seconds()
+
+    # Time
 
     def tick(self, now: float) -> None:
-        """Do what is due; `wake_at` says when that is, again."""
-        if self.is_late(now):
-            self.standstills.note(self.wake_at, now)
-        for call in self.wheel.due(now):
-            leaving.leave(self, call, "deadline_exceeded", now)
-        for verb, subject in self.agenda.due(now):
-            due.DUE[verb](self, subject, now)
-        self.wake_at = min(self.wheel.next_at(), self.agenda.next_at())
-
-    def backlog_seen(self, now: float) -> None:
-        """A call has to wait: consider growing, if there is room and it still waits in a moment."""
-        if not self.is_watching_backlog and (self.is_private or self.sizing.wanted < self.sizing.high):
-            self.is_watching_backlog = True
-            self.agenda.add(now + (GROW_AFTER if self.ready_count else 0.0), "backlog")
-
-    def say(self, kind: type[events.Event], *facts: Any) -> None:
-        """Put an event into the outbox, if anybody listens."""
-        if self.has_listener(kind.name):
-            self.outbox.append(("say", kind(*facts), None))
-
-    def may_open(self, worker: Worker) -> bool:
-        """Whether a session may be bound to the worker: with private processes only one that ran nothing yet."""
-        if worker.state != READY:
-            return False
-        return not self.is_private or not (worker.sessions or worker.answered or worker.load)
+        """Do what is due; `alarm` says when that is, again."""
+        m = self._records
+        if m.is_late(now):
+            m.standstills.note(m.alarm.at, now)
+        for call in m.wheel.due(now):
+            cancellation.cancel(m, call, "deadline_exceeded", now)
+        settle(m, now)
+        for verb, subject in m.agenda.due(now):
+            DUE[verb](m, subject, now)
+            settle(m, now)
+        m.alarm.at = min(m.wheel.next_at(), m.agenda.next_at())

@@ -15,7 +15,7 @@ import msgspec
 from millpond.engine.ends import Ends
 from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
 from millpond.engine.outbox import LARGE_BYTES, MSG_NOSIGNAL, Outbox
-from millpond.seams import EXPORT_ASIDE, EXPORTS
+from millpond.seams import EXPORT_CONCURRENT, EXPORTS
 from millpond.wire import frames, segments, tracing
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Frozen
@@ -131,7 +131,7 @@ class Link:
             if call.operation in EXPORTS:
                 self.exports.add(call.id)
                 self.is_plain = False
-                if call.operation == EXPORT_ASIDE:
+                if call.operation == EXPORT_CONCURRENT:
                     self._send_aside(call, number)
                     return
         is_idle = len(self.free) == POSITIONS
@@ -195,7 +195,9 @@ class Link:
         self.logbook.reset(position)
         self.calls[position] = errand.id
         self.asides.add(errand.id)
-        header = _pack(0, frames.CALL, 0, position, EXPORT_ASIDE, 0, self.id, errand.id, number, errand.deadline, 0.0)
+        header = _pack(
+            0, frames.CALL, 0, position, EXPORT_CONCURRENT, 0, self.id, errand.id, number, errand.deadline, 0.0
+        )
         try:
             self.ends.side.send(header, MSG_NOSIGNAL)
         except OSError:
@@ -259,7 +261,7 @@ class Link:
         """Tell the worker of a session before its first call there, with the state it had elsewhere, if any."""
         head = msgspec.msgpack.encode([session.id, session.generation, session.lease])
         parts: list[bytes | memoryview] = [head]
-        baggage, flags = session.baggage, 0
+        baggage, flags = session.snapshot, 0
         if baggage is not None:
             parts.append(baggage)
             flags = frames.HAS_BAGGAGE | (frames.SEGMENTED if isinstance(baggage, segments.Parts) else 0)

@@ -7,7 +7,6 @@ interpreter's exit. Futures are made here and handed to the loop's thread in bat
 from __future__ import annotations
 
 import logging
-import math
 import os
 import signal
 import sys
@@ -21,7 +20,6 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, SupportsIndex, TypeVar
 
-from millpond.core import staffing
 from millpond.desk import DEFAULT
 from millpond.errors import PoolClosed, PoolError, StartFailed
 from millpond.executor.finishing import (
@@ -53,7 +51,7 @@ from millpond.wire.remote import Initialized
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
-    from millpond.core.call import Call
+    from millpond.core import Call
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -283,11 +281,8 @@ def _say_at_debug(pool: Pool) -> None:
 def _place(pool: Pool, call: Call) -> None:
     """Have a call placed, and one more worker started if there are more calls than workers; on the loop's thread."""
     pool.desk.submit_or_fail(call)
-    driver, machine = pool.desk.driver, pool.desk.driver.machine
-    bounds = machine.sizing
-    needed = min(math.ceil(machine.unended / machine.concurrency), bounds.high)
-    if needed > bounds.low:  # the floor, so that whoever was started stays
-        staffing.set_bounds(machine, needed, bounds.high, "there are more calls than workers", driver.now())
+    driver = pool.desk.driver
+    driver.machine.raise_floor("there are more calls than workers", driver.now())
 
 
 def _finish_pending() -> None:

@@ -12,14 +12,13 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from millpond.core.lifetime import CLOSED, CLOSING
+from millpond.core import states
 from millpond.errors import WorkerDied
 from millpond.executor.future import CallFuture
 from millpond.loopthread import LoopThread
 
 if TYPE_CHECKING:
-    from millpond.core.call import Call
-    from millpond.core.worker import Worker
+    from millpond.core import Call, Worker
     from millpond.pool import Pool
 
 ENDING: set[LoopThread] = set()  # that finish what is pending; their executors may be collected
@@ -42,8 +41,8 @@ def _begin_to_finish(pool: Pool, thread: LoopThread) -> None:
 
 async def _finish(pool: Pool, thread: LoopThread) -> None:
     try:
-        machine = pool.desk.driver.machine
-        await pool.desk.driver.until(lambda: not machine.unended)
+        view = pool.desk.driver.view
+        await pool.desk.driver.until(lambda: not view.unended)
         await pool.close()
     finally:
         ENDING.discard(thread)
@@ -68,7 +67,7 @@ def _withdraw(pool: Pool, future: CallFuture[Any]) -> None:
 
 def cancel_waiting(pool: Pool) -> None:
     """Cancel what was given to no worker; on the loop's thread."""
-    for call in list(pool.desk.driver.machine.queue):
+    for call in pool.desk.driver.view.waiting():
         try:
             call.ticket.cancel()
         except BaseException as error:  # a done-callback's; it was cancelled before that ran
@@ -77,7 +76,7 @@ def cancel_waiting(pool: Pool) -> None:
 
 def interrupt_workers(pool: Pool) -> None:
     """Raise `KeyboardInterrupt` in what runs: Ctrl-C, which the terminal sends to the program's process group only."""
-    for worker in list(pool.desk.driver.machine.workers.values()):
+    for worker in list(pool.desk.driver.view.workers.values()):
         if worker.inflight:
             _signal(worker, signal.SIGINT)
 
@@ -88,11 +87,11 @@ async def end_workers(pool: Pool, signo: signal.Signals) -> None:
     The pool closes first: what a worker had not begun when it died is given to no other.
     """
     driver, broken = pool.desk.driver, WorkerDied(f"{signo.name} was sent to the executor's workers", signal=signo)
-    machine = driver.machine
+    view = driver.view
     pool.desk.broken_by = broken  # for what is still on its way to the pool
     closing = asyncio.ensure_future(pool.close())
-    await driver.until(lambda: machine.state in (CLOSING, CLOSED))
-    for worker in list(machine.workers.values()):
+    await driver.until(lambda: view.state in (states.CLOSING, states.CLOSED))
+    for worker in list(view.workers.values()):
         for call in list(worker.inflight.values()):
             _fail(pool, call, broken)
         _signal(worker, signo)
@@ -106,7 +105,7 @@ def _signal(worker: Worker, signo: signal.Signals) -> None:
 
 
 def _fail(pool: Pool, call: Call, broken: WorkerDied) -> None:
-    if call.is_chore or call.ticket is None:
+    if call.continuation is not None or call.ticket is None:
         return
     error = WorkerDied(f"{broken} while it ran {call.op.name!r}", signal=broken.signal, call_id=call.id)
     try:

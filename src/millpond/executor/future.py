@@ -15,7 +15,7 @@ from millpond.executor.standard import as_standard
 from millpond.wire.exceptions import as_raised
 
 if TYPE_CHECKING:
-    from millpond.core.call import Call
+    from millpond.core import Call
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from millpond.core import lifetime
+from millpond.core import refusals, states
 from millpond.runtime import shutdown
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Door:
 
     def __init__(self, driver: Driver, spec: EngineSpec, opened: Callable[[], None], ended: Callable[[], None]) -> None:
         self._driver = driver
-        self._machine = driver.machine
+        self._view = driver.view
         self._spec = spec
         self._opened = opened
         self._ended = ended
@@ -33,18 +33,18 @@ class Door:
     @property
     def is_untouched(self) -> bool:
         """Whether nobody opened or closed it yet."""
-        return self._opening is None and self._machine.state == lifetime.NEW
+        return self._opening is None and self._view.state == states.NEW
 
     async def open(self) -> None:
         """Open, or wait with whoever does. Cancelling the first who asked ends everything; see `Pool.open`."""
         if self._opening is not None:
             await self._join(self._opening)
             return
-        if self._machine.state != lifetime.NEW:
-            raise lifetime.closed_error(self._machine)
+        if self._view.state != states.NEW:
+            raise refusals.closed(self._view.state)
         # At once, and not with the task's first step: whoever calls in this very turn waits for the opening.
         self._driver.attach(asyncio.get_running_loop())
-        lifetime.open_pool(self._machine, self._driver.now())
+        self._driver.machine.open_pool(self._driver.now())
         self._opening = asyncio.create_task(self._open())
         try:
             await asyncio.shield(self._opening)
@@ -52,19 +52,19 @@ class Door:
             await self.close(0.0)  # also if the pool became ready this very moment: nobody else would close it
             task = asyncio.current_task()
             if task is not None and not task.cancelling():  # not this caller left: somebody closed the pool
-                raise lifetime.closed_error(self._machine) from None
+                raise refusals.closed(self._view.state) from None
             raise
 
     async def entered(self) -> None:
         """Wait until the opening, if one is on its way, is over. Raises what it does, or `PoolClosed`."""
-        if self._machine.state == lifetime.OPENING and self._opening is not None:
+        if self._view.state == states.OPENING and self._opening is not None:
             await self._join(self._opening)
 
     async def close(self, drain_s: float) -> None:
         """Close, or wait with whoever does; the first says how long running calls have."""
         if self._opening is None:
             self.close_unopened()
-        if self._machine.state == lifetime.CLOSED:
+        if self._view.state == states.CLOSED:
             return
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(drain_s))
@@ -72,10 +72,10 @@ class Door:
 
     def close_unopened(self) -> None:
         """What `close` does to a pool that was never opened."""
-        if self._machine.state == lifetime.NEW:
+        if self._view.state == states.NEW:
             if self._driver.orders.warmer is not None:
                 self._driver.orders.warmer.close()
-            lifetime.close_pool(self._machine, self._driver.now(), 0.0)
+            self._driver.machine.close_pool(self._driver.now(), 0.0)
             self._driver.carry_out()
 
     async def _join(self, opening: asyncio.Task[None]) -> None:
@@ -84,8 +84,8 @@ class Door:
             await asyncio.wait([opening])
         if not opening.cancelled():
             opening.result()
-        if opening.cancelled() or self._machine.state in (lifetime.CLOSING, lifetime.CLOSED):
-            raise lifetime.closed_error(self._machine)
+        if opening.cancelled() or self._view.state in (states.CLOSING, states.CLOSED):
+            raise refusals.closed(self._view.state)
 
     async def _open(self) -> None:
         try:
@@ -99,6 +99,6 @@ class Door:
         if self._opening is not None and not self._opening.done():
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)
-        if self._machine.state != lifetime.CLOSED:
+        if self._view.state != states.CLOSED:
             await shutdown.bring_down(self._driver, drain_s)
         self._ended()

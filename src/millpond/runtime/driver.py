@@ -12,27 +12,26 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
-from millpond.core import affinity, fleet, hearing, outage, staffing
-from millpond.core.machine import Machine
-from millpond.core.session import Session
-from millpond.core.worker import GONE, START_FAILED, STARTING, WARMING, Worker
+from millpond.core import UNKEPT, Machine, Session, Worker, orders, worker_states
 from millpond.logger.pool_logger import PoolLogger
+from millpond.runtime.carriers import Carriers
 from millpond.runtime.faults import INTERRUPTS
 from millpond.runtime.forwarding import Forwarding
-from millpond.runtime.orders import Orders
 from millpond.runtime.stalls import Stalls
 from millpond.wire.saved import restored
 
 if TYPE_CHECKING:
     from random import Random
 
-    from millpond.core.call import Call
+    from millpond.core import Call
     from millpond.runtime.storing import Keeper
     from millpond.seams import Clock, Death, Engine, Timer
     from millpond.settings import Settings
     from millpond.telemetry.bus import Bus
 
 log = PoolLogger("millpond")
+
+CHECK_S = 0.5  # seconds between looks of the engine at its channels
 
 
 class Driver:
@@ -42,7 +41,10 @@ class Driver:
         self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus, keeper: Keeper
     ) -> None:
         self.machine = Machine(settings, random)
-        self.machine.has_listener = bus.has_listener
+        self.machine.listen(bus.has_listener)
+        self.view = self.machine.view
+        self._alarm = self.machine.alarm
+        self._outbox = self.machine.outbox
         self.answered = self.machine.answered  # see `EngineEvents`; each call is spared a step
         self.engine = engine
         self.keeper = keeper
@@ -54,13 +56,14 @@ class Driver:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: Timer | None = None
         self._timer_at = math.inf
+        self._check_timer: Timer | None = None
         self._is_carrying = False
         self._tells_depth = False  # whether anybody listens to `queue.depth`
         self._depth = 0  # bits of the number of waiting calls when it was last told
         self._explained: set[int] = set()  # workers that said why they cannot start, until they are gone
         self.forwarding = Forwarding()
         self.stalls = Stalls(bus)
-        self.orders = Orders(self.machine, engine, bus, keeper, clock.now)
+        self.orders = Carriers(self.machine, engine, bus, keeper, clock.now)
         keeper.told_all = self.carry_out
         bus.on_change(self._listeners_changed)
 
@@ -68,12 +71,15 @@ class Driver:
         """Belong to a loop: timers are set on it from now on."""
         self._loop = loop
         self.stalls.watch()
+        self._set_check()
 
     def detach(self) -> None:
         """Set no more timers."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer, self._timer_at, self._loop = None, math.inf, None
+        if self._check_timer is not None:
+            self._check_timer.cancel()
+        self._timer, self._timer_at, self._loop, self._check_timer = None, math.inf, None, None
         self.stalls.close()
 
     # What callers do
@@ -83,29 +89,29 @@ class Driver:
         self.machine.cancel(call, self.now())
         self.carry_out()
 
-    def resize(self, low: int, high: int) -> None:
-        """New bounds for the number of workers."""
-        staffing.set_bounds(self.machine, low, high, "resize()", self.now())
+    def configure(self, settings: Settings, reason: str) -> None:
+        """Go on with other settings."""
+        self.machine.configure(settings, reason, self.now())
         self.carry_out()
 
     def replace(self, worker: Worker) -> None:
         """Let a new worker take this one's place, its sessions taken along."""
-        staffing.replace(self.machine, worker, "replace_workers()", self.now())
+        self.machine.replace(worker, self.now())
         self.carry_out()
 
     def keep(self, worker: Worker) -> None:
         """Let a worker stay that was to be replaced."""
-        staffing.keep(self.machine, worker, self.now())
+        self.machine.keep(worker, self.now())
         self.carry_out()
 
     def try_at_once(self) -> None:
         """The code is another: the next start need not wait."""
-        staffing.try_at_once(self.machine, self.now())
+        self.machine.try_at_once(self.now())
         self.carry_out()
 
     def forgive(self) -> None:
         """What made starts fail is not there any more: the next need not wait."""
-        staffing.forgive(self.machine, self.now())
+        self.machine.forgive(self.now())
         self.carry_out()
 
     async def open_session(
@@ -113,9 +119,9 @@ class Driver:
     ) -> Session:
         """Open or join a session; one that an earlier program left in the store goes on from there."""
         record = None
-        if self.keeper.remembers and self.machine.book.find(session_id) is None:
+        if self.keeper.remembers and self.view.session(session_id) is None:
             record = await self.keeper.find(session_id)
-        session = affinity.open_session(self.machine, session_id, affinity_mode, reopen, self.now(), on_restore, record)
+        session = self.machine.open_session(session_id, affinity_mode, reopen, self.now(), on_restore, record)
         self.carry_out()
         return session
 
@@ -124,9 +130,9 @@ class Driver:
         assert self._loop is not None
         closed: asyncio.Future[None] = self._loop.create_future()
         self.orders.await_closing(session, closed)
-        affinity.close_session(self.machine, session, self.now())
+        self.machine.close_session(session, self.now())
         if session.state in ("closed", "lost"):
-            self.orders.session_closed(session)
+            self.orders.session_ended(session)
         self.carry_out()
         return closed
 
@@ -134,30 +140,31 @@ class Driver:
 
     def warming(self, worker: Worker, pid: int) -> None:
         """See `EngineEvents`."""
-        fleet.warming(self.machine, worker, pid, self.now())
+        self.machine.warming(worker, pid, self.now())
         self.carry_out()
 
     def ready(self, worker: Worker, pid: int) -> None:
         """See `EngineEvents`."""
-        if not self.machine.operations:
+        if not self.view.operations:
             facts = self.engine.facts()
             if facts is not None:
-                self.machine.knows(facts)
-        fleet.ready(self.machine, worker, pid, self.now())
+                self.machine.learn(facts)
+        self.machine.ready(worker, pid, self.now())
         self.carry_out()
 
     def start_failed(self, worker: Worker, message: str, brief: str) -> None:
         """See `EngineEvents`."""
         log.warning("worker %d could not start: %s; `statistics().reason` has the text", worker.id, brief)
         self._explained.add(worker.id)
-        fleet.start_failed(self.machine, worker, message)
+        self.machine.start_failed(worker, message)
         self.carry_out()
 
     def gone(self, worker: Worker, death: Death, started: Iterable[int]) -> None:
         """See `EngineEvents`."""
-        if worker.state == GONE:  # its start failed while it was ordered, and that was told
+        if worker.state == worker_states.GONE:  # its start failed while it was ordered, and that was told
             return
-        has_failed = worker.state in (STARTING, WARMING) or worker.cause == START_FAILED
+        is_starting = worker.state in (worker_states.STARTING, worker_states.WARMING)
+        has_failed = is_starting or worker.cause == worker_states.START_FAILED
         if has_failed and worker.id not in self._explained:
             why = f" because it {worker.reason}" if worker.reason else ""
             told = "worker %d ended with %s%s before it was ready; `statistics().reason` has what it wrote"
@@ -168,7 +175,7 @@ class Driver:
 
     def stopped(self, worker: Worker, is_stopped: bool) -> None:
         """See `EngineEvents`."""
-        fleet.stopped(self.machine, worker, is_stopped, self.now())
+        self.machine.stopped(worker, is_stopped, self.now())
         self.carry_out()
 
     def saved(self, worker: Worker, call_id: int, lease: int, flags: int, body: bytes) -> None:
@@ -176,7 +183,8 @@ class Driver:
         call = worker.inflight.get(call_id)
         session = call.session if call is not None else None
         if session is not None and session.lease == lease:
-            state, reason = restored(session.baggage, flags, body)
+            kept = None if session.snapshot is UNKEPT else session.snapshot
+            state, reason = restored(kept, flags, body)
             self.machine.saved(worker, call_id, lease, state, reason)
 
     def untold(self, error: BaseException) -> None:
@@ -188,16 +196,16 @@ class Driver:
         call = worker.inflight.get(call_id)
         if call is not None and call.is_stream and call.ending is None:
             call.ticket.item(value)
-        worker.last_progress = self.now()
+        self.machine.progressed(worker, self.now())
 
     def ponged(self, worker: Worker, held: int) -> None:
         """See `EngineEvents`."""
-        fleet.ponged(self.machine, worker, held, self.now())
+        self.machine.ponged(worker, held, self.now())
         self.carry_out()
 
     def distrusted(self, worker: Worker, why: str) -> None:
         """See `EngineEvents`."""
-        fleet.distrust(self.machine, worker, why, self.now())
+        self.machine.distrusted(worker, why, self.now())
         self.carry_out()
 
     def logged(self, worker: Worker, call_id: int, level: int, logger: str, message: str) -> None:
@@ -219,46 +227,45 @@ class Driver:
             operation = call.op.name if call is not None else None
             whose = worker.id, worker.pid, call_id or None, operation
             event = events.UserEvent(name, *whose, measurements, metadata, suppressed)
-            self.machine.outbox.append(("say", event, None))
+            self._outbox.append(orders.Emit(event))
 
     def stood_still(self, since: float) -> float:
         """See `EngineEvents`."""
-        return self.machine.stood_still(since, self.now())
+        return self.view.stood_still(since, self.now())
 
     def engine_lost(self, message: str) -> None:
         """See `EngineEvents`."""
         log.error("no worker can be started, the pool tries again; `statistics().reason` says why")
-        outage.engine_lost(self.machine, message, self.now())
+        self.machine.engine_lost(message, self.now())
         self.carry_out()
 
     def workers_lost(self, workers: Iterable[Worker], message: str) -> None:
         """See `EngineEvents`."""
-        outage.workers_lost(self.machine, workers, message, self.now())
+        self.machine.workers_lost(workers, message, self.now())
         self.carry_out()
 
     def engine_back(self) -> None:
         """See `EngineEvents`."""
-        outage.engine_back(self.machine, self.now())
+        self.machine.engine_back(self.now())
         self.carry_out()
 
     # What the core orders
 
     def carry_out(self) -> None:
         """Do what the machine ordered, and what comes of that, until nothing is left; then look at the clock."""
-        machine = self.machine
         if self._is_carrying:  # an order's consequence: the loop below takes its orders too
             return
         self._is_carrying = True
-        verbs, interrupt = self.orders.verbs, None
-        for verb, subject, detail in machine.outbox:  # and what these put behind them
+        outbox, carriers, interrupt = self._outbox, self.orders.carriers, None
+        for order in outbox:  # and what these put behind them
             try:
-                verbs[verb](subject, detail)
+                carriers[type(order)](order)
             except BaseException as error:  # those behind it are carried out, too
-                interrupt = self._failed(verb, subject, detail, error) or interrupt
-        machine.outbox.clear()
+                interrupt = self._failed(order, error) or interrupt
+        outbox.clear()
         self._is_carrying = False
-        if machine.wake_at < self._timer_at:
-            self._set_timer(machine.wake_at)
+        if self._alarm.at < self._timer_at:
+            self._set_timer(self._alarm.at)
         if self._tells_depth:
             self._tell_depth()
         if self._watchers:
@@ -269,9 +276,9 @@ class Driver:
 
     all_told = carry_out  # see `EngineEvents`
 
-    def _failed(self, verb: str, subject: Any, detail: Any, error: BaseException) -> BaseException | None:
+    def _failed(self, order: orders.Order, error: BaseException) -> BaseException | None:
         """An order raised; returns what raised if that was an interrupt, which is for the loop."""
-        self.orders.failed(verb, subject, detail, error)
+        self.orders.failed(order, error)
         return error if issubclass(type(error), INTERRUPTS) else None  # not `isinstance`, which runs its `__class__`
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -292,17 +299,17 @@ class Driver:
 
     def sample(self, is_sampled: bool) -> None:
         """Let calls that end leave samples from now on, or no more."""
-        self.machine.is_sampled = is_sampled
+        self.machine.sample(is_sampled)
 
     def _listeners_changed(self) -> None:
-        hearing.follow(self.machine)
+        self.machine.listen(self.bus.has_listener)
         self._tells_depth = self.bus.has_listener(events.QueueDepth.name)
 
     def _tell_depth(self) -> None:
-        depth = self.machine.queued.bit_length()
+        depth = self.view.queued.bit_length()
         if depth != self._depth:
             self._depth = depth
-            self.bus.execute(events.QueueDepth(self.machine.queued, self.machine.queued_bytes))
+            self.bus.execute(events.QueueDepth(self.view.queued, self.view.queued_bytes))
 
     def _set_timer(self, at: float) -> None:
         if self._loop is not None:
@@ -310,6 +317,21 @@ class Driver:
                 self._timer.cancel()
             self._timer_at = at
             self._timer = self._clock.call_at(self._loop, at, self._tick)
+
+    def _set_check(self) -> None:
+        if self._loop is not None:
+            self._check_timer = self._clock.call_at(self._loop, self.now() + CHECK_S, self._check)
+
+    def _check(self) -> None:
+        """Have the engine look at its channels, after each half of a second in which the pool ran."""
+        now = self.now()
+        try:
+            if not self.view.stood_still(now - CHECK_S, now):
+                self.engine.check()
+        except Exception as error:
+            self.orders.faults.note("the engine's check", error, "it is made again")
+        finally:
+            self._set_check()
 
     def _catch_up(self) -> None:
         """Nobody is judged before what they said meanwhile was read.
@@ -329,8 +351,8 @@ class Driver:
         self._timer, self._timer_at = None, math.inf
         now = self.now()
         try:
-            if self.machine.is_late(now):
-                self.stalls.note(self.machine.wake_at, now)
+            if self.view.is_late(now):
+                self.stalls.note(self._alarm.at, now)
                 self._catch_up()
             self.machine.tick(self.now())
         finally:  # what it ordered until then is done, and there is a next time

@@ -15,7 +15,7 @@ from millpond.logger.escaping import escaped
 from millpond.logger.pool_logger import say
 
 if TYPE_CHECKING:
-    from millpond.core.worker import Worker
+    from millpond.core import Worker
 
 # A logger is never freed: names beyond so many of one pool share the last.
 MOST_LOGGERS = 1_000

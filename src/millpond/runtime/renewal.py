@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from millpond.core import lifetime
-from millpond.core.outage import THERE
-from millpond.core.worker import READY
+from millpond.core import refusals, worker_states
 from millpond.errors import StartFailed
 
 if TYPE_CHECKING:
-    from millpond.core.machine import Machine
-    from millpond.core.worker import Worker
+    from millpond.core import View, Worker
     from millpond.runtime.driver import Driver
     from millpond.seams import HandlerFacts
 
@@ -27,17 +24,17 @@ async def replace_workers(driver: Driver) -> HandlerFacts | None:
     Raises `StartFailed`, and the code before goes on serving. Cancelled, what was replaced stays so, and the code, too,
     if a worker was ready with it.
     """
-    machine = driver.machine
+    view = driver.view
     async with driver.renewing:
-        if machine.outage.state != THERE:
-            raise StartFailed(f"no worker can be started: {machine.outage.why}")
+        if view.is_engine_lost:
+            raise StartFailed(f"no worker can be started: {view.engine_failure}")
         facts = await driver.engine.renew()
         renewal = _Renewal(driver)
         try:
             driver.try_at_once()
             for worker in renewal.before:
                 await renewal.replace(worker)
-            await renewal.until(lambda: machine.ready_count > 0 or not machine.sizing.wanted)
+            await renewal.until(lambda: view.ready_count > 0 or not view.wanted)
         except BaseException as error:
             renewal.stop()
             if isinstance(error, StartFailed) or not renewal.has_started():
@@ -48,7 +45,7 @@ async def replace_workers(driver: Driver) -> HandlerFacts | None:
         driver.engine.settle(is_kept=True)
         facts = facts or driver.engine.facts()
         if facts is not None:
-            machine.knows(facts)
+            driver.machine.learn(facts)
         return facts
 
 
@@ -57,32 +54,30 @@ class _Renewal:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._machine: Machine = driver.machine
-        self.before = sorted(self._machine.workers.values(), key=lambda worker: worker.state == READY)
-        self._last = self._machine.starts  # the newest worker's id
-        self._was_well = not self._machine.sizing.fails
+        self._view: View = driver.view
+        self.before = sorted(self._view.workers.values(), key=lambda worker: worker.state == worker_states.READY)
+        self._last = self._view.starts  # the newest worker's id
+        self._was_well = not self._view.fails
 
     async def replace(self, worker: Worker) -> None:
         """Wait until the worker is gone and as many serve as before, or are wanted."""
-        machine, serving = self._machine, self._machine.ready_count
+        view, serving = self._view, self._view.ready_count
         self._driver.replace(worker)
-        await self.until(
-            lambda: worker.id not in machine.workers and machine.ready_count >= min(serving, machine.sizing.wanted)
-        )
+        await self.until(lambda: worker.id not in view.workers and view.ready_count >= min(serving, view.wanted))
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds. Raises `StartFailed` if a new worker fails, `PoolClosed` if the pool closes."""
-        machine = self._machine
+        view = self._view
 
         def has_failed() -> bool:
-            return machine.failed_start > self._last or machine.outage.state != THERE
+            return view.failed_start > self._last or view.is_engine_lost
 
-        await self._driver.until(lambda: holds() or has_failed() or machine.state not in lifetime.STAFFED)
+        await self._driver.until(lambda: holds() or has_failed() or not view.is_staffed)
         if has_failed():
             told = "a worker with the new code did not start, the code before serves on"
-            raise StartFailed(f"{told}: {machine.outage.why or machine.failure}")
-        if machine.state not in lifetime.STAFFED:
-            raise lifetime.closed_error(machine)
+            raise StartFailed(f"{told}: {view.engine_failure or view.failure}")
+        if not view.is_staffed:
+            raise refusals.closed(view.state)
 
     def stop(self) -> None:
         """Whoever serves with the code before need not go."""
@@ -102,4 +97,4 @@ class _Renewal:
             self._driver.forgive()
 
     def _after(self) -> list[Worker]:
-        return [worker for worker in self._machine.workers.values() if worker.id > self._last]
+        return [worker for worker in self._view.workers.values() if worker.id > self._last]

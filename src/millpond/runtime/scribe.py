@@ -12,9 +12,9 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from millpond.core.texts import text_of
 from millpond.errors import StoreFailed
 from millpond.logger.pool_logger import PoolLogger
+from millpond.texts import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,11 +10,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core import lifetime
 from millpond.errors import StartFailed
 
 if TYPE_CHECKING:
-    from millpond.core.machine import Machine
+    from millpond.core import View
     from millpond.runtime.driver import Driver
     from millpond.seams import EngineSpec
 
@@ -28,40 +27,38 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
 
     Raises `StartFailed` with the first failure; then, and when cancelled, everything started is ended.
     """
-    machine = driver.machine
+    machine, view = driver.machine, driver.view
     try:
         await driver.keeper.open()
         facts = await driver.engine.open(spec, driver)
         if facts is not None:
-            machine.knows(facts)
-        elif spec.handler is not None:
-            machine.sizing.want(max(1, machine.sizing.wanted))
-        lifetime.start_workers(machine, driver.now())
+            machine.learn(facts)
+        machine.start_workers(driver.now(), fewest=1 if facts is None and spec.handler is not None else 0)
         driver.carry_out()
         if driver.orders.warmer is not None:
             driver.orders.warmer.open_round()
-        floor = machine.sizing.wanted
-        enough = floor if machine.settings.min_ready is None else min(machine.settings.min_ready, floor)
-        await driver.until(lambda: machine.ready_count >= floor or _has_failed(machine, floor, enough))
-        if machine.ready_count < enough:
-            raise StartFailed(f"no worker could be started: {machine.failure}")
-        lifetime.serve(machine, driver.now())
+        floor, min_ready = view.wanted, view.settings.min_ready
+        enough = floor if min_ready is None else min(min_ready, floor)
+        await driver.until(lambda: view.ready_count >= floor or _has_failed(view, floor, enough))
+        if view.ready_count < enough:
+            raise StartFailed(f"no worker could be started: {view.failure}")
+        machine.serve(driver.now())
         driver.carry_out()
     except BaseException as error:
         failure = str(error) if isinstance(error, Exception) else ""
         if failure:
-            machine.say(events.PoolFault, "open", failure)
+            machine.emit(events.PoolFault, "open", failure)
         await bring_down(driver, 0.0, failure)
         raise
 
 
-def _has_failed(machine: Machine, floor: int, enough: int) -> bool:
+def _has_failed(view: View, floor: int, enough: int) -> bool:
     """Starts fail, and either all have to succeed or no other is on its way.
 
     One that said so is let die by itself: it may have a log to deliver still.
     """
-    has_failed = bool(machine.failure) and bool(machine.sizing.fails or machine.outage.why)
-    return has_failed and (enough == floor or not machine.starting)
+    has_failed = bool(view.failure) and bool(view.fails or view.engine_failure)
+    return has_failed and (enough == floor or not view.starting)
 
 
 async def bring_down(driver: Driver, drain_s: float, failure: str = "") -> None:
@@ -69,20 +66,20 @@ async def bring_down(driver: Driver, drain_s: float, failure: str = "") -> None:
 
     `failure`: why it could not be opened.
     """
-    machine = driver.machine
+    machine, view = driver.machine, driver.view
     if driver.orders.warmer is not None:
         driver.orders.warmer.close()
-    lifetime.close_pool(machine, driver.now(), drain_s, failure)
+    machine.close_pool(driver.now(), drain_s, failure)
     driver.carry_out()
     try:
         async with asyncio.timeout(drain_s + GOODBYE_S):
-            await driver.until(lambda: not machine.unended)
-            await driver.until(lambda: not machine.workers)
+            await driver.until(lambda: not view.unended)
+            await driver.until(lambda: not view.workers)
     except TimeoutError:
         pass  # what is left is ended below
     finally:
         await driver.engine.close()
         await driver.keeper.close()
-        lifetime.closed(machine, driver.now())
+        machine.closed(driver.now())
         driver.carry_out()
         driver.detach()

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from millpond import events
-from millpond.core.standstill import LATE_S
+from millpond.core import LATE_S
 
 if TYPE_CHECKING:
     from millpond.telemetry.bus import Bus

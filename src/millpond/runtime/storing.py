@@ -16,12 +16,12 @@ from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from millpond.core.texts import text_of
 from millpond.errors import StoreFailed
 from millpond.logger.pool_logger import PoolLogger
 from millpond.runtime.scribe import Scribe, as_failure, close
 from millpond.sessions.memory import MemoryStore
 from millpond.sessions.sqlite import SqliteStore
+from millpond.texts import text_of
 from millpond.wire import segments
 from millpond.wire.segments import Parts
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.core.tally import error_code
+from millpond.core import error_code
 from millpond.errors import Interrupted
 from millpond.runtime.faults import INTERRUPTS
 
 if TYPE_CHECKING:
-    from millpond.core.call import Call
+    from millpond.core import Call
     from millpond.runtime.faults import Faults
     from millpond.seams import Trace, TraceSource
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from millpond.errors import Interrupted
 from millpond.logger.escaping import told_of
-from millpond.seams import EXPORT_ASIDE, Death
+from millpond.seams import EXPORT_CONCURRENT, Death
 from millpond.testing.answers import DirectAnswers, private
 from millpond.testing.running import MemoryRunner, carry_out
 from millpond.wire.codec import Frozen, make_codec
@@ -134,7 +134,7 @@ class FakeWorker:
         position = call.position = self._free.pop()
         self._logbook.reset(position)
         self._calls[position] = call
-        if call.operation == EXPORT_ASIDE:
+        if call.operation == EXPORT_CONCURRENT:
             self._errands.append(call)
         else:
             self._inbox.append((call, private(call.payload)))
@@ -169,7 +169,7 @@ class FakeWorker:
     def pong(self) -> None:
         """Answer a ping, if it does."""
         if self.answers_pings:
-            held = sum(call.operation != EXPORT_ASIDE for call in self._calls.values())
+            held = sum(call.operation != EXPORT_CONCURRENT for call in self._calls.values())
             self._say(self._engine.events.ponged, self.record, held)
 
     def leave(self) -> None:
@@ -294,7 +294,7 @@ class FakeWorker:
     def _meet(self, session: Any) -> None:
         """Be told of a session, before the first call of it."""
         assert self._runner is not None
-        baggage, flags = session.baggage, SEGMENTED if isinstance(session.baggage, Parts) else 0
+        baggage, flags = session.snapshot, SEGMENTED if isinstance(session.snapshot, Parts) else 0
         seat = Seat(session.number, Session(session.id, session.generation), baggage, flags, session.lease)
         self._runner.seats[session.number] = seat
         session.introduced = True
@@ -330,7 +330,7 @@ class FakeWorker:
         self._free.append(position)
         was_taken_back = position in self._taken_back
         self._taken_back.discard(position)
-        if was_taken_back and call.operation == EXPORT_ASIDE:
+        if was_taken_back and call.operation == EXPORT_CONCURRENT:
             return  # it was given up, and took no place
         # That it passed over a call which was taken back names no call: the same may be here again by now.
         told_id = 0 if was_taken_back else call_id

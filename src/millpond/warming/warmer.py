@@ -11,10 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
 
 from millpond import events
-from millpond.core import warmup
-from millpond.core.machine import Machine
-from millpond.core.warmup import Command, Run, Step
-from millpond.core.worker import DRAINING, GONE, READY, SPARE, STARTING, WARMING, Worker
+from millpond.core import Command, Machine, Run, Step, Worker, worker_states
 from millpond.warming.commands import Warmup, check_commands
 from millpond.warming.report import SKIPPED, CommandReport, Progress, WarmReport, WorkerReport
 from millpond.warming.strategies import Strategy, warm_parallel
@@ -62,18 +59,22 @@ class PoolWarmer:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._readers: set[asyncio.Queue[Progress | None]] = set()
         self._is_closed = False
-        self._machine.is_warming_up = bool(self._commands)
+        self._machine.require_warmup(bool(self._commands))
 
     async def warm(self, strategy: Strategy | None = None, commands: Sequence[Warmup] | None = None) -> WarmReport:
         """Warm the workers that serve or stand by, each when it has a free place; see `Pool.warm`."""
         frozen = self._own() if commands is None else [self._freeze(one) for one in check_commands(commands)]
-        workers = [one for one in self._machine.workers.values() if one.state in (READY, SPARE)]
+        workers = [
+            one
+            for one in self._machine.view.workers.values()
+            if one.state in (worker_states.READY, worker_states.SPARE)
+        ]
         return await self._run(_Round(self, workers, frozen), strategy or self._strategy)
 
     def open_round(self) -> None:
         """The pool opens, and its first workers have been asked for: they are warmed as the strategy says."""
         if self._commands:
-            workers = list(self._machine.workers.values())
+            workers = list(self._machine.view.workers.values())
             self._begin(_Round(self, workers, None), self._strategy)
 
     def met(self, worker: Worker) -> None:
@@ -142,7 +143,7 @@ class PoolWarmer:
         return self.report
 
     def _say(self, kind: type[events.Event], *facts: Any) -> None:
-        self._machine.say(kind, *facts)
+        self._machine.emit(kind, *facts)
         self._hands.carry_out()
 
     def tell(self, step: Progress | None) -> None:
@@ -152,9 +153,9 @@ class PoolWarmer:
 
     def refuse(self, worker: Worker, why: str) -> None:
         """Nobody warms this worker: one that has to be warm before it serves is replaced."""
-        if worker.state == STARTING:
+        if worker.state == worker_states.STARTING:
             self._left_out[worker.id] = why
-        warmup.refuse(self._machine, worker, why, self._hands.now())
+        self._machine.refuse_warmup(worker, why, self._hands.now())
         self._hands.carry_out()
 
     def commands_of(self, one: _Round) -> list[Command]:
@@ -187,9 +188,11 @@ class _Round:
             raise ValueError(f"worker {worker_id} is not in this round, or had its turn: {sorted(self.workers)}")
         worker, turn_at = self.workers[worker_id], self._hands.now()
         self._begun.add(worker_id)
-        await self._hands.until(lambda: worker.state not in (STARTING, WARMING) or bool(worker.greeted_at))
-        if worker.state in (DRAINING, GONE):
-            return self._ended(worker_id, (), turn_at, f"it is {worker.state} ({worker.reason or 'died'})")
+        await self._hands.until(
+            lambda: worker.state not in (worker_states.STARTING, worker_states.WARMING) or bool(worker.greeted_at)
+        )
+        if worker.state in (*worker_states.LEAVING, worker_states.GONE):
+            return self._ended(worker_id, (), turn_at, f"it is {worker.shown_state} ({worker.reason or 'died'})")
         try:
             commands = self._warmer.commands_of(self)
         except Exception as error:
@@ -197,7 +200,7 @@ class _Round:
             self._warmer.refuse(worker, why)
             return self._ended(worker_id, (), turn_at, why)
         ticket = _Ticket(self)
-        run = warmup.begin(self._hands.machine, worker, commands, ticket, self._hands.now())
+        run = self._hands.machine.begin_warmup(worker, commands, ticket, self._hands.now())
         self._runs.append(run)
         self._hands.carry_out()
         try:
@@ -215,7 +218,7 @@ class _Round:
             self._give_up(run)
 
     def _give_up(self, run: Run) -> None:
-        warmup.give_up(self._hands.machine, run, self._hands.now())
+        self._hands.machine.give_up_warmup(run, self._hands.now())
         self._hands.carry_out()
 
     def stepped(self, run: Run, step: Step) -> None:

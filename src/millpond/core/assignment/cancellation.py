@@ -1,0 +1,56 @@
+"""Callers give calls up: a call is cancelled, its deadline passes, or the pool closes around it.
+
+A waiting call simply ends. One that was sent is withdrawn first; where that is too late its caller is answered with
+outcome `unknown`, and the call stays with its worker until it comes back, or the grace ends and the worker with it
+(`stimuli.answers`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond.core.assignment import endings, refusals
+from millpond.core.records.call import QUEUED, RUNNING, TAKEN_BACK
+from millpond.core.records.orders import Interrupt, Withdraw
+from millpond.core.records.worker import KILLED
+from millpond.errors import TABLE
+
+if TYPE_CHECKING:
+    from millpond.core.records.call import Call
+    from millpond.core.records.pool import Records
+
+INTERRUPT_AGAIN_S = 0.1  # seconds between interrupts of an operation that swallows them
+
+
+def cancel(m: Records, call: Call, code: str, now: float) -> None:
+    """Give a call up; `code` is cancelled, deadline_exceeded, pool_closing or internal_error. Ended ones stay so."""
+    if call.state == QUEUED:
+        error = refusals.end_error(m, call, code, refusals.not_begun(call.attempts), now)
+        endings.end_queued(m, call, TABLE[code].ending, error, now)
+    elif call.id in m.committing:  # the work was done, and may or may not be stored
+        del m.committing[call.id]
+        endings.give_up(m, call, code, "completed", now)
+    elif call.state == RUNNING and call.cancel_reason in ("", TAKEN_BACK):
+        # An order to withdraw that is on its way serves this reason, too: at most one is.
+        if not call.cancel_reason:
+            assert call.worker is not None
+            m.outbox.append(Withdraw(call.worker, call))
+        call.cancel_reason = code
+
+
+def stop(m: Records, call: Call, now: float) -> None:
+    """Interrupt an operation, again and again, and end its worker if that does not help."""
+    worker = call.worker
+    if worker is not None and worker.inflight.get(call.id) is call:
+        call.is_interrupted = True
+        m.counters.interrupts += 1
+        m.agenda.allow(m.settings.cancel_grace, "grace", call, now)
+        interrupt(m, call, now)
+
+
+def interrupt(m: Records, call: Call, now: float) -> None:
+    """Interrupt an operation, once more if it swallowed the first."""
+    worker = call.worker
+    if worker is not None and worker.inflight.get(call.id) is call and worker.state != KILLED:
+        m.outbox.append(Interrupt(worker, call))
+        m.agenda.add(now + INTERRUPT_AGAIN_S, "interrupt", call)

@@ -1,0 +1,1 @@
+"""Sessions' lives: opening, the order of their calls, moving, durability, sleep, expiry and loss."""

@@ -1,0 +1,217 @@
+"""Sessions in the pool: opening and joining, whose call is next, closing, and what a worker's end means for them.
+
+A session's calls run in order, one at a time. When one has left, `serve` gives the next its turn, or lets the session
+rest or end; it runs when a stimulus is settled, once for each session that was touched, so that nothing here calls
+itself. Where a session's state goes meanwhile is in `moving`, `durability` and `sleeping`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from millpond import events
+from millpond.core.assignment import dispatch, endings, overload, refusals
+from millpond.core.records import states
+from millpond.core.records.call import QUEUED
+from millpond.core.records.session import ASLEEP, CLOSING, OPEN, STORED, STORED_RECORD, TRANSITIONS, Session
+from millpond.core.records.states import move
+from millpond.core.records.worker import DRAINING, GONE
+from millpond.core.sessions import durability, loss, moving, rebalancing, sleeping
+from millpond.core.workers import fleet
+from millpond.errors import CLASSES
+from millpond.seams import EXPORT_CONCURRENT
+
+if TYPE_CHECKING:
+    from millpond.core.records.call import Call
+    from millpond.core.records.pool import Records
+    from millpond.core.records.worker import Worker
+    from millpond.seams import SessionRecord
+
+
+LONGEST_WAIT_S = 30.0  # before it is worth to ask again whether there is room
+EVACUATED_AT_ONCE = 64  # sessions of a draining worker that are asked to leave in one turn of the loop
+
+
+def open_session(
+    m: Records,
+    session_id: str,
+    affinity: str | None,
+    reopen: bool,
+    now: float,
+    on_restore: str | None = None,
+    record: SessionRecord | None = None,
+) -> Session:
+    """Join the open session of that id, or open one; with a `record` of an earlier program, as it was left there.
+
+    Raises `SessionLost` for one that was lost unless `reopen`, `TooManySessions` at the cap, and `PoolClosed`.
+    """
+    if m.state != states.SERVING:
+        raise refusals.closed(m.state)
+    before = m.sessions.find(session_id)
+    if before is not None and before.state == OPEN:
+        before.last_used = now
+        before.on_restore = on_restore or before.on_restore
+        if before.number in m.by_use:
+            m.by_use.move_to_end(before.number)
+        return before
+    if before is not None and not reopen:
+        raise refusals.session_lost(before, before.lost_because)
+    _check_cap(m, now)
+    session = m.sessions.open(session_id, affinity or m.settings.affinity, now)
+    session.on_restore = on_restore or m.settings.on_restore
+    if record is not None and before is None:
+        _go_on_from(session, record)
+        m.asleep += 1
+    sleeping.watch_expiry(m, session, now)
+    m.counters.sessions_opened += 1
+    m.emit(events.SessionOpened, session.number, session.generation)
+    return session
+
+
+def _go_on_from(session: Session, record: SessionRecord) -> None:
+    """It was stored by a program that is gone: it sleeps, and its first call is told that it was restored."""
+    session.generation, session.lease, session.version = record.age
+    session.committed = record.version
+    session.record = STORED_RECORD
+    session.restored_because = "an earlier program left it" if session.on_restore == "raise" else ""
+    session.location = ASLEEP
+
+
+def _check_cap(m: Records, now: float) -> None:
+    cap = min(m.settings.max_sessions, m.sizing.high) if m.is_private else m.settings.max_sessions
+    if len(m.sessions) >= cap:
+        raise CLASSES["too_many_sessions"](
+            f"{len(m.sessions)} sessions are open, the cap is {cap}; close some, lower session_ttl, or raise "
+            + ("max_sessions and max_workers" if m.is_private else "max_sessions"),
+            retry_after=round(max(0.05, min(sleeping.next_expiry_at(m) - now, LONGEST_WAIT_S)), 3),
+        )
+
+
+# The order of its calls
+
+
+def place(m: Records, session: Session, call: Call, now: float) -> None:
+    """Send a queued call of a session at once, or put it where it waits."""
+    if session.current is not None:
+        session.wait_behind(call)
+        return
+    if session.location in STORED:
+        sleeping.wait_for_state(m, session, call)
+        return
+    if call.deadline <= now:
+        endings.expire_queued(m, call, now)
+        return
+    session.current = call
+    worker = session.worker
+    if call.operation == EXPORT_CONCURRENT:
+        assert worker is not None
+        rebalancing.send(m, worker, call, now)
+        return
+    is_elsewhere_as_good = session.affinity == "hint" and not session.is_in_worker  # nothing of it is there yet
+    if worker is not None and is_elsewhere_as_good and not dispatch.has_room(m, worker, call):
+        dispatch.release(m, session)
+        worker = None
+    if worker is None:
+        dispatch.place_unbound(m, session, call, now)
+    elif dispatch.is_next(m, worker) and dispatch.has_room(m, worker, call):
+        dispatch.send(m, worker, call, now)
+    elif call.continuation is None and rebalancing.may_go_elsewhere(m, session, now):
+        rebalancing.go_elsewhere(m, session, call, now)
+    else:
+        dispatch.wait_for_worker(m, worker, call, now)
+
+
+def serve(m: Records, session: Session, now: float) -> None:
+    """Nothing of the session is outside its line: its next call is that is not too late, or it rests, or ends."""
+    if session.current is not None:
+        return  # it was placed meanwhile
+    worker = session.worker
+    if worker is not None and worker.state == DRAINING and _maybe_export(m, session, now):
+        return  # the export is in front of its line, and the session unsettled again
+    _drop_hopeless(m, session, now)
+    following = session.next_waiting()
+    while following is not None and following.deadline <= now:
+        endings.expire_queued(m, following, now)
+        following = session.next_waiting()
+    if following is not None:
+        place(m, session, following, now)
+    elif session.state == CLOSING:
+        loss.end(m, session, now)
+    else:
+        durability.rest(m, session, now)
+
+
+def _drop_hopeless(m: Records, session: Session, now: float) -> None:
+    """Calls in front of the line that cannot be answered in time make way for those behind; the last one stays."""
+    while (line := session.waiting) is not None and len(line) > 1:
+        call = next(iter(line.values()))
+        if not overload.is_hopeless(m, call, now):
+            return
+        endings.end_queued(m, call, "rejected", overload.dropped(m, call, now), now)
+
+
+def close_session(m: Records, session: Session, now: float) -> None:
+    """End a session: calls already made come first, then its closing hook, then it is forgotten."""
+    if session.state == OPEN:
+        move(session, CLOSING, TRANSITIONS)
+        m.sessions.closing(session)
+        if session.is_idle:
+            loss.end(m, session, now)
+
+
+# When its worker goes
+
+
+def _maybe_export(m: Records, session: Session, now: float) -> bool:
+    """Take an idle session out of its worker. False if that is done, or it has to stay to its end."""
+    if session.worker is None or m.state == states.CLOSING:
+        return False
+    if not session.is_in_worker:
+        _leave_unused(m, session, now)
+        return False
+    return moving.take_out(m, session, now)
+
+
+def evacuate(m: Records, worker: Worker, now: float) -> None:
+    """Let the sessions of a draining worker leave, some in each turn of the loop; those at work leave after that."""
+    if worker.state != DRAINING:
+        return
+    if worker.unasked is None:
+        worker.unasked = len(worker.sessions)
+    for session in list(itertools.islice(worker.sessions.values(), min(worker.unasked, EVACUATED_AT_ONCE))):
+        worker.unasked -= 1
+        _maybe_export(m, session, now)
+        if session.worker is worker:  # behind those that were not asked yet
+            worker.sessions[session.number] = worker.sessions.pop(session.number)
+    worker.unasked = min(worker.unasked, len(worker.sessions))
+    if worker.unasked:
+        m.agenda.add(now, "evacuate", worker)
+    dispatch.fill(m, worker, now)
+    fleet.maybe_stop(m, worker, now)
+
+
+def worker_gone(m: Records, worker: Worker, death: str, now: float) -> None:
+    """Its sessions go on from what was kept of them, or are lost at once; one that never ran there goes on."""
+    for session in list(worker.sessions.values()):
+        if not session.is_in_worker:
+            _leave_unused(m, session, now)
+        elif moving.will_restore(m, session):
+            moving.restore(m, session, f"its worker ended with {death}", now)
+        else:
+            why = "the pool closed" if m.state == states.CLOSING else f"its worker ended with {death}"
+            loss.lose_with_worker(m, session, why, now)
+
+
+def _leave_unused(m: Records, session: Session, now: float) -> None:
+    """Nothing of the session is in its worker: its call, unless it is being sent or given up, waits for another."""
+    current, worker = session.current, session.worker
+    assert worker is not None
+    if worker.state == GONE or current is None or current.state == QUEUED:
+        dispatch.release(m, session)
+    if current is not None and current.line is not None:
+        current.line.remove(current)
+        m.unbound.push(current)
+        m.backlog_seen(now)
+    elif current is not None and worker.state == GONE:
+        endings.leave_session(m, current, now)

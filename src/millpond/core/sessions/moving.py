@@ -1,0 +1,171 @@
+"""A session's state leaves its worker between two calls: taken out to go elsewhere, or restored after a death.
+
+An internal call asks the worker for it; where durability keeps a snapshot, the worker is only told to forget. A state
+that cannot be taken out pins its session. An internal call is put in front of its session's line, and sent when the
+stimulus is settled: nothing here sends or decides what comes next.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from millpond import events
+from millpond.core.assignment import dispatch, endings, refusals
+from millpond.core.records import states
+from millpond.core.records.call import QUEUED, Call
+from millpond.core.records.session import (
+    BOUND,
+    CLOSING,
+    IN_HAND,
+    LEAVING,
+    MOVABLE,
+    MOVABLE_IDLE,
+    NEW,
+    OPEN,
+    PINNED,
+)
+from millpond.core.records.worker import GONE
+from millpond.core.workers import fleet
+from millpond.seams import CLOSE_SESSION, EXPORT_CONCURRENT, EXPORT_SESSION, EXPORTS
+from millpond.texts import words_of
+
+if TYPE_CHECKING:
+    from millpond.core.records.call import Continuation
+    from millpond.core.records.pool import Records
+    from millpond.core.records.session import Session
+    from millpond.core.records.worker import Worker
+    from millpond.errors import Ending
+
+WEIGHT = 0.2  # of the newest in the moving average
+AFTER_EXPORT_S = 0.001  # of a move: what comes after the export
+MOST_EXPORTS = 16  # concurrent exports of one worker at a time; the logbook has 256 positions for all it holds
+
+
+def internal_call(m: Records, session: Session, number: int, continuation: Continuation, now: float) -> None:
+    """Make one of the pool's own calls on a session, before all that wait. Its time begins when it is sent."""
+    call = Call(next(m.call_ids), m.internal[number], b"", math.inf, session=session, continuation=continuation)
+    call.submitted_at = call.key = now
+    session.wait_in_front(call)
+    m.unsettled.sessions[session.number] = session
+
+
+def can_leave_now(m: Records, session: Session) -> bool:
+    """Whether taking it out takes no slot from anybody who waits."""
+    worker = session.worker
+    assert worker is not None
+    may_be_asked = m.is_kept(session) or is_free(worker) or may_export_beside(m, session)
+    return m.may_move(session) and may_be_asked
+
+
+def is_free(worker: Worker) -> bool:
+    """Whether an internal call would be begun at once."""
+    return worker.load < worker.slots and not worker.queue.size
+
+
+def may_export_beside(m: Records, session: Session) -> bool:
+    """Whether its worker takes another concurrent export now."""
+    worker = session.worker
+    return worker is not None and m.may_export_concurrently(session) and len(worker.exports) < MOST_EXPORTS
+
+
+def take_out(m: Records, session: Session, now: float) -> bool:
+    """Take an idle session's state out of its worker; whether an internal call was made for it, to be waited for."""
+    if session.current is not None or not m.may_move(session) or m.state == states.CLOSING:
+        return False
+    worker = session.worker
+    assert worker is not None
+    if m.is_kept(session):
+        m.relocate(session, IN_HAND)
+        dispatch.release(m, session)
+        _moved(m, session, worker)
+        return False
+    m.relocate(session, LEAVING)
+    is_concurrent = not is_free(worker) and may_export_beside(m, session)
+    internal_call(m, session, EXPORT_CONCURRENT if is_concurrent else EXPORT_SESSION, exported, now)
+    return True
+
+
+def exported(m: Records, call: Call, ending: Ending, value: Any, now: float) -> None:
+    """An export came to its end. One that was carried out beside another call may fail for that: nothing is pinned."""
+    session = call.session
+    assert session is not None
+    worker = session.worker
+    if session.location != LEAVING or worker is None or worker.state == GONE:
+        return
+    if ending == "ok":
+        session.unbind()  # the worker forgot it when it answered
+        m.free.session_left(worker)
+        m.relocate(session, IN_HAND)
+        session.snapshot = value
+        session.version += 1
+        m.move_s += WEIGHT * (now - call.sent_at + AFTER_EXPORT_S - m.move_s)
+        _moved(m, session, worker)
+        return
+    m.relocate(session, BOUND)
+    if call.operation == EXPORT_CONCURRENT:
+        session.mobility = MOVABLE if ending == "cancelled" else MOVABLE_IDLE
+    else:
+        is_late = call.cancel_reason == "deadline_exceeded"
+        why = f"that took longer than {dispatch.INTERNAL_S:g} s" if is_late else words_of(value)
+        pin(m, session, f"its state cannot be exported: {why}")
+
+
+def pin(m: Records, session: Session, why: str) -> None:
+    """The session has to stay where it is until its next call has run: then it is tried again."""
+    if session.mobility != PINNED and session.worker is not None:
+        m.emit(events.SessionPinned, session.number, session.worker.id, why)
+    session.mobility, session.pinned_because = PINNED, why
+    m.pinned[session.number] = session
+
+
+def unpin(m: Records, session: Session) -> None:
+    """Its state has changed, and may be one that can be taken out."""
+    session.mobility, session.pinned_because = MOVABLE, ""
+    m.pinned.pop(session.number, None)
+
+
+def _moved(m: Records, session: Session, worker: Worker) -> None:
+    m.counters.sessions_moved += 1
+    m.emit(events.SessionMoved, session.number, worker.id)
+
+
+def freed(m: Records, worker: Worker, now: float) -> None:
+    """A session left the worker, which may be free to go, or to be a session's that waits for a fresh one."""
+    if worker.state != GONE:
+        fleet.maybe_stop(m, worker, now)
+        dispatch.fill(m, worker, now)
+
+
+# After a death
+
+
+def will_restore(m: Records, session: Session) -> bool:
+    """Whether the death of its worker takes nothing from the session that was acknowledged."""
+    current = session.current
+    if not (m.is_durable and session.may_be_restored) or session.state not in (OPEN, CLOSING):
+        return False
+    if m.state == states.CLOSING:
+        return False
+    return current is None or current.operation != CLOSE_SESSION or current.state == QUEUED
+
+
+def restore(m: Records, session: Session, death: str, now: float) -> None:
+    """Its worker died: it goes on from the state of the last acknowledged answer, and its next call is told so."""
+    session.unbind()
+    m.relocate(session, NEW if session.snapshot is None else IN_HAND)
+    session.restored_because = death if session.on_restore == "raise" else ""
+    m.counters.sessions_restored += 1
+    m.emit(events.SessionRestored, session.number, session.generation, death)
+    current, session.current = session.current, None
+    if current is not None and current.state == QUEUED:
+        assert current.line is not None
+        current.line.remove(current)
+        session.wait_in_front(current)
+    for call in list((session.waiting or {}).values()):
+        if session.restored_because and call.continuation is None:
+            endings.end_queued(m, call, "rejected", refusals.session_restored(session), now)
+        elif call.operation in EXPORTS:
+            session.remove(call)
+            endings.finish(m, call, "lost", None, now)
+    m.unsettled.sessions[session.number] = session

@@ -1,0 +1,35 @@
+"""The settling step: what a stimulus left to do is done at its end, one thing after another, until nothing is left.
+
+Nobody in the core calls back into whoever called it: who ends a call, drains a worker or changes a count notes in
+`Records.unsettled` what follows from it. Sessions come first, so that their next calls stand in line by their age when
+slots are filled; the number of workers comes last, when it is known what waits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond.core.assignment import dispatch
+from millpond.core.sessions import lifecycle
+from millpond.core.workers import staffing
+
+if TYPE_CHECKING:
+    from millpond.core.records.pool import Records
+
+
+def settle(m: Records, now: float) -> None:
+    """Do what is left to be done."""
+    left = m.unsettled
+    while True:
+        if left.sessions:
+            lifecycle.serve(m, left.sessions.pop(next(iter(left.sessions))), now)
+        elif left.evacuated:
+            lifecycle.evacuate(m, left.evacuated.pop(next(iter(left.evacuated))), now)
+        elif left.has_free_slots:
+            left.has_free_slots = False
+            dispatch.fill_free(m, now)
+        elif not left.is_staffed:
+            left.is_staffed = True
+            staffing.reconcile(m, now)
+        else:
+            return

@@ -1,0 +1,1 @@
+"""What happens to a pool from outside: answers, deaths, failed orders, opening and closing."""

@@ -1,0 +1,195 @@
+"""What a worker's answer means for the call it belongs to, its session and its worker; and what a withdrawal came to.
+
+An answer that matches no call the worker holds is counted and dropped: it is given to nobody. Comes after the wire, and
+ends calls through `endings`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from millpond import events
+from millpond.core.assignment import cancellation, dispatch, endings, refusals
+from millpond.core.records import states
+from millpond.core.records.call import ENDED, RUNNING, TAKEN_BACK
+from millpond.core.records.worker import READY
+from millpond.core.sessions import durability, lifecycle, rebalancing
+from millpond.core.sessions.durability import NEVER_BEGAN
+from millpond.core.workers import fleet
+from millpond.seams import EXPORT_CONCURRENT
+
+if TYPE_CHECKING:
+    from millpond.core.records.call import Call
+    from millpond.core.records.pool import Records
+    from millpond.core.records.session import Session
+    from millpond.core.records.worker import Worker
+    from millpond.seams import AnswerKind
+
+SESSION_FAILED = 4  # answer flag: the session's opening hook failed, it is not open in the worker
+
+
+def answered(
+    m: Records,
+    worker: Worker,
+    call_id: int,
+    kind: AnswerKind,
+    value: Any,
+    started: float,
+    ended: float,
+    flags: int,
+    now: float,
+) -> None:
+    """The worker answered. What matches no call it holds is counted and dropped."""
+    inflight = worker.inflight
+    call = inflight.pop(call_id, None)
+    worker.last_progress = now
+    if m.stalled and worker.id in m.stalled:
+        dispatch.unstall(m, worker, now)
+    if call is None:
+        _unmatched(m, worker, call_id, kind, value, now)
+    else:
+        if not inflight:
+            worker.busy_s += now - worker.busy_since
+        worker.expected_s -= call.expected
+        if call.continuation is None:
+            worker.answered += 1
+        call.service_s = ended - started
+        if m.emits_checkins:
+            m.emit(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, len(inflight))
+        if m.settings.max_calls is not None:
+            fleet.count_call(m, worker, m.settings.max_calls, now)
+        session = call.session
+        if session is not None:
+            _answered_in_session(m, session, call, kind, flags)
+        if call.state != RUNNING:
+            _judge_late(m, worker, call, kind, now)
+        elif session is None or not durability.defers(m, call, kind, value, ended, now):
+            _judge(m, call, kind, value, ended, now)
+        if session is not None and (call.state == ENDED or call.id in m.committing):
+            endings.leave_session(m, call, now)
+    unsettled = m.unsettled
+    while unsettled.sessions:  # their next calls stand in line by age when the slot is filled
+        lifecycle.serve(m, unsettled.sessions.pop(next(iter(unsettled.sessions))), now)
+    _slot_is_free(m, worker, now)
+    if m.candidates:
+        rebalancing.rebalance(m, now)
+    if m.sizing.fails or worker.state != READY or m.state != states.SERVING:
+        fleet.after_answer(m, worker, now)
+
+
+def _slot_is_free(m: Records, worker: Worker, now: float) -> None:
+    """The worker gave something back: what waits may have the slot."""
+    if len(worker.inflight) < worker.slots or worker.id not in m.open_windows:
+        dispatch.note_free(m, worker, now)
+    if worker.queue.size or m.queue.size or m.unbound.size:
+        dispatch.fill(m, worker, now)
+
+
+def passed_over(m: Records, worker: Worker, now: float) -> None:
+    """The worker need not pass over a withdrawn call: it never had it."""
+    worker.skips -= 1
+    _slot_is_free(m, worker, now)
+
+
+def _unmatched(m: Records, worker: Worker, call_id: int, kind: AnswerKind, value: Any, now: float) -> None:
+    """A concurrent export came back, the worker passed over a withdrawn call, or its answer is nobody's."""
+    export = worker.exports.get(call_id)
+    if export is not None:
+        rebalancing.answered(m, worker, export, kind, value, now)
+    elif kind in NEVER_BEGAN and worker.skips:
+        worker.skips -= 1
+    else:
+        m.late_answers += 1
+
+
+def _answered_in_session(m: Records, session: Session, call: Call, kind: AnswerKind, flags: int) -> None:
+    """Note where the session's state is now: there, unless the call never began or the session did not open."""
+    if flags & SESSION_FAILED and not session.is_in_worker:
+        dispatch.release(m, session)
+    elif kind not in NEVER_BEGAN:
+        durability.began(m, session, call)
+
+
+def _judge(m: Records, call: Call, kind: AnswerKind, value: Any, ended: float, now: float) -> None:
+    """Answer a call that somebody waits for."""
+    if kind not in NEVER_BEGAN:
+        endings.answer(m, call, kind, value, ended, now)
+    elif kind == "skipped" or call.continuation is not None:
+        _give_up_or_put_back(m, call, now)
+    else:
+        endings.expire(m, call, refusals.not_begun(call.attempts - 1), now)
+
+
+def _judge_late(m: Records, worker: Worker, call: Call, kind: AnswerKind, now: float) -> None:
+    """The answer of a call its caller gave up is dropped; whether the worker is still trusted is a setting."""
+    if kind in ("ok", "failed"):
+        m.late_answers += 1
+    if call.is_interrupted and m.settings.on_interrupt == "replace" and worker.state == READY:
+        fleet.drain(m, worker, "interrupted", now)
+
+
+# Withdrawals
+
+
+def withdrawn(m: Records, worker: Worker, call: Call, is_proven: bool, now: float) -> None:
+    """What came of an order to withdraw: proven that the call did not start, or not."""
+    if call.operation == EXPORT_CONCURRENT:
+        rebalancing.withdrawn(m, worker, call, is_proven, now)
+        return
+    # The answer may have been read between the order and its carrying out: then the call is not there any more.
+    if call.state != RUNNING or worker.inflight.get(call.id) is not call:
+        return
+    if is_proven:
+        del worker.inflight[call.id]
+        worker.rested(now)
+        worker.expected_s -= call.expected
+        worker.skips += 1
+        _give_up_or_put_back(m, call, now)
+    elif call.cancel_reason == TAKEN_BACK:
+        call.cancel_reason = ""
+    elif call.cancel_reason:
+        _give_up_running(m, call, now)
+
+
+def _give_up_or_put_back(m: Records, call: Call, now: float) -> None:
+    """A call came back from its worker not begun: it ends if its caller gave it up, else it waits again.
+
+    An internal call whose time was over before it began is not to blame either: it waits again, too.
+    """
+    code = call.cancel_reason
+    if call.continuation is not None and call.session is None:  # a warm-up command, which has to begin in time
+        code = call.cancel_reason = code or "deadline_exceeded"
+    elif code in ("", TAKEN_BACK) or (call.continuation is not None and code == "deadline_exceeded"):
+        dispatch.put_back(m, call, now)
+        dispatch.fill_free(m, now)
+        if call.session is not None and call.session.worker is not None:
+            dispatch.fill(m, call.session.worker, now)
+        return
+    endings.give_up(m, call, code, refusals.not_begun(call.attempts - 1), now)
+    if call.session is not None:
+        endings.leave_session(m, call, now)
+
+
+def _give_up_running(m: Records, call: Call, now: float) -> None:
+    """The caller goes while the operation runs. An internal call has none: its answer is awaited, late as it is."""
+    code = call.cancel_reason
+    if call.continuation is None:
+        if code == "deadline_exceeded":
+            run_s = now - _began_at(m, call)
+            endings.overran(m, call, run_s, now)
+            if not m.stood_still_at(call.deadline, now):
+                call.op.service.cut_off(run_s)
+        endings.give_up(m, call, code, "unknown", now)
+    if code == "cancelled" and call.on_cancel == "abandon":
+        if call.deadline != math.inf:
+            m.agenda.add(max(call.deadline, now), "overdue", call)
+    elif code != "pool_closing":  # then its worker is killed anyway
+        cancellation.stop(m, call, now)
+
+
+def _began_at(m: Records, call: Call) -> float:
+    """When it began, as far as can be told here: what was sent ahead of others did so when they were answered."""
+    if call.is_stream or m.concurrency > 1 or call.worker is None:
+        return call.sent_at
+    return max(call.sent_at, call.worker.last_progress)

@@ -1,0 +1,75 @@
+"""The engine is lost: nothing is started, and it is tried again, at once and then after a pause that doubles.
+
+Calls that no worker is there for wait, or are refused if their deadline ends before the next try (`admission`). The
+pool tries for as long as it is open.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond import events
+from millpond.core.records import states
+from millpond.core.records.orders import Revive
+from millpond.core.records.states import AVAILABLE, ENGINE_TRANSITIONS, LOST, RECOVERING, move
+from millpond.core.records.timing import backoff
+from millpond.core.records.worker import CRASHED
+from millpond.core.workers import fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from millpond.core.records.pool import Records
+    from millpond.core.records.worker import Worker
+
+STEADY_S = 30.0  # an engine that was there for so long is tried at once when it is lost; else its losses add up
+
+
+def engine_lost(m: Records, why: str, now: float) -> None:
+    """There is nobody to make workers: the engine is tried at once, or after a pause if it was lost a moment ago."""
+    one = m.engine
+    one.why = why
+    if one.state == LOST:
+        return
+    if one.state == AVAILABLE:
+        one.lost_at = now
+        if now - one.back_at >= STEADY_S:
+            one.losses = 0
+        if m.state == states.SERVING and not m.sizing.fails:
+            m.emit(events.PoolDegraded, why)
+    move(one, LOST, ENGINE_TRANSITIONS)
+    s = m.settings
+    one.losses += 1
+    one.retry_at = now
+    if one.losses > 1:
+        one.retry_at += backoff(s.restart_backoff, one.losses - 1, m.random.random(), s.restart_backoff_max)
+    m.agenda.add(one.retry_at, "revive")
+    m.emit(events.PoolFault, "engine", why)
+    if m.state == states.OPENING:
+        m.failure = why
+
+
+def workers_lost(m: Records, workers: Iterable[Worker], why: str, now: float) -> None:
+    """These died with their warden, or are about to: nothing is sent to them, and their deaths will be told."""
+    for worker in sorted(workers, key=lambda worker: worker.id not in m.standing_by):  # spares need not step in
+        fleet.kill(m, worker, why, CRASHED, now)
+
+
+def revive(m: Records, now: float) -> None:
+    """The pause is over: try to have the engine again."""
+    one = m.engine
+    if one.state == LOST and now >= one.retry_at and m.state in states.STAFFED:
+        move(one, RECOVERING, ENGINE_TRANSITIONS)
+        m.outbox.append(Revive())
+
+
+def engine_back(m: Records, now: float) -> None:
+    """Workers can be made again."""
+    one = m.engine
+    if one.state == AVAILABLE:
+        return
+    move(one, AVAILABLE, ENGINE_TRANSITIONS)
+    one.back_at, one.why = now, ""
+    if m.state == states.SERVING and not m.sizing.fails:
+        m.emit(events.PoolRestored, now - one.lost_at)
+    m.unsettled.is_staffed = False

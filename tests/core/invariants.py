@@ -1,0 +1,264 @@
+"""What must hold of a machine's records between any two stimuli, as one function that says what does not.
+
+Reads everything and changes nothing. Tests call it after each step; a pool in service does not. Orders that were given
+and not carried out yet have to be in the outbox still.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from millpond.core.assignment import dispatch
+from millpond.core.records import orders, states
+from millpond.core.records.breaker import HALF_OPEN
+from millpond.core.records.call import ENDED, QUEUED, RUNNING, TAKEN_BACK
+from millpond.core.records.timing import TICKS
+from millpond.core.records.worker import (
+    GONE,
+    KILLED,
+    LEAVING,
+    READY,
+    SPARE,
+    START_FAILED,
+    STARTING,
+    STOPPING,
+    UNRANKED,
+    WARMING,
+    Worker,
+)
+from millpond.core.workers import fleet
+from tests.core.session_invariants import contradictions, sessions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from millpond.core.records.call import Call
+    from millpond.core.records.pool import Records
+    from millpond.core.records.queue import CallQueue
+
+ROUNDING_S = 1e-9  # sums of expected work are kept by adding and subtracting
+
+
+class InvariantBroken(AssertionError):
+    """The machine's records contradict each other: a bug in Millpond."""
+
+
+def check(m: Records) -> None:
+    """Raise `InvariantBroken`, naming everything that does not hold."""
+    parts = (_ledger, _places, _queues, _workers, _free_places, _watches, _breakers, _orders)
+    wrong = [told for part in parts for told in part(m)] + list(contradictions(m, calls_of(m)))
+    if wrong:
+        raise InvariantBroken("; ".join(wrong))
+
+
+def calls_of(m: Records) -> Iterator[Call]:
+    """Every call the machine knows, errands and given-up ones included, as often as it is somewhere."""
+    yield from m.queue
+    yield from m.unbound
+    yield from m.delayed.values()
+    for worker in m.workers.values():
+        yield from worker.inflight.values()
+        yield from worker.exports.values()
+        yield from worker.queue
+    for session in sessions_of(m):
+        yield from (session.waiting or {}).values()
+    yield from m.committing.values()
+
+
+def _ledger(m: Records) -> Iterator[str]:
+    """Each count is what can be counted."""
+    waiting = [c for c in calls_of(m) if c.state == QUEUED and c.continuation is None]
+    running = [c for c in calls_of(m) if c.state == RUNNING and c.continuation is None]
+    counted = {
+        "submitted": sum(m.counts.values()) + m.unended,
+        "unended": len(waiting) + len(running),
+        "queued": len(waiting),
+        "queued_bytes": sum(c.nbytes for c in waiting),
+        "ready_count": sum(w.state == READY for w in m.workers.values()),
+    }
+    for name, value in counted.items():
+        if getattr(m, name) != value:
+            yield f"{name} is {getattr(m, name)}, counted {value}"
+
+
+def _places(m: Records) -> Iterator[str]:
+    """Each call is in one place, and in the state that belongs there."""
+    for call, times in Counter(calls_of(m)).items():
+        is_held = call.worker is not None and call in (
+            call.worker.inflight.get(call.id),
+            call.worker.exports.get(call.id),
+        )
+        if times > 1:
+            yield f"{call!r} is in {times} places"
+        if (call.state == QUEUED) is (call.line is None and call.id not in m.delayed):
+            yield f"{call!r} is {call.state} and its place is {call.line}"
+        if (call.state == QUEUED) is (is_held or call.id in m.committing):
+            yield f"{call!r} is {call.state}, and whether a worker holds it: {is_held}"
+        if (call.state == ENDED) is (call.ending is None):
+            yield f"{call!r} is {call.state} with the ending {call.ending}"
+
+
+def _queues(m: Records) -> Iterator[str]:
+    """Each queue holds what it is for, the oldest in front."""
+    yield from _queue(m.queue, "the shared queue", [c.session is None for c in m.queue])
+    unbound = [c.session is not None and c.session.worker is None for c in m.unbound]
+    yield from _queue(m.unbound, "the openers' queue", unbound)
+    for worker in m.workers.values():
+        bound = [(c.ticket if c.session is None else c.session).worker is worker for c in worker.queue]
+        yield from _queue(worker.queue, f"the queue of {worker!r}", bound)
+
+
+def _queue(queue: CallQueue, name: str, belongs: list[bool]) -> Iterator[str]:
+    calls = list(queue)
+    if len(calls) != len(queue):
+        yield f"{name} holds {len(calls)} calls and says {len(queue)}"
+    for call, is_right in zip(calls, belongs, strict=True):
+        if not is_right or call.line is not queue:
+            yield f"{call!r} does not belong into {name}"
+    expected_s = sum(c.expected for c in calls)
+    if abs(queue.expected_s - expected_s) > ROUNDING_S * max(1.0, expected_s):
+        yield f"{name} expects {queue.expected_s} s of work, counted {expected_s}"
+    head = queue.head()
+    if calls and (head is None or (head.key, head.id) != min((c.key, c.id) for c in calls)):
+        yield f"{name} has {head!r} in front, which is not the oldest"
+
+
+def _workers(m: Records) -> Iterator[str]:
+    """Workers hold what they may, in windows that are not too large, and are as many as wanted."""
+    if not m.sizing.low <= m.sizing.wanted <= m.sizing.high:
+        yield f"{m.sizing.wanted} workers are wanted, of {m.sizing.low} to {m.sizing.high}"
+    standing_by = list(m.standing_by.values())
+    if standing_by and m.state in states.STAFFED and m.ready_count < m.sizing.wanted:
+        yield f"{standing_by} stand by, and {m.ready_count} of {m.sizing.wanted} serve"
+    if sum(w.state == SPARE for w in m.workers.values()) > m.sizing.spares:
+        yield f"{standing_by} stand by, {m.sizing.spares} are wanted"
+    if not set(m.outgoing) <= set(m.workers):
+        yield f"{m.outgoing} are to be replaced, and are not all there"
+    outgoing = fleet.next_to_go(m)
+    is_due = outgoing is not None and outgoing.state == READY and m.ready_count > m.sizing.wanted
+    if is_due and m.state in states.STAFFED:
+        yield f"{outgoing!r} is to go and stays, {m.ready_count} serve and {m.sizing.wanted} are wanted"
+    for worker_id, worker in m.workers.items():
+        if worker_id != worker.id or worker.state == GONE:
+            yield f"{worker!r} is among the workers as {worker_id}"
+        own = [call for call in worker.inflight.values() if call.continuation is None]
+        if worker.state in (STARTING, WARMING, SPARE) and (own or worker.sessions or worker.queue):
+            yield f"{worker!r} does not serve and holds something"
+        if worker.state == STOPPING and (worker.queue or worker.inflight):
+            yield f"{worker!r} was told to say goodbye and holds calls"
+        yield from itertools.chain(_window(m, worker), _run(m, worker))
+
+
+def _run(m: Records, worker: Worker) -> Iterator[str]:
+    """A warm-up waits for its command to come back, or for its next turn."""
+    run = worker.run
+    if run is None:
+        return
+    if run.worker is not worker or run.is_over:
+        yield f"{worker!r} is in {run!r}"
+    if run.call is None and ("warm", run) not in m.agenda:
+        yield f"{run!r} goes on never"
+    elif run.call is not None and run.call.line is not worker.queue and run.call.id not in worker.inflight:
+        yield f"{run!r} waits for {run.call!r}, which is not there"
+
+
+def _window(m: Records, worker: Worker) -> Iterator[str]:
+    held = list(worker.inflight.values())
+    expected = sum(c.expected for c in held)
+    if held and abs(worker.expected_s - expected) > ROUNDING_S * max(1.0, expected):
+        yield f"{worker!r} expects {worker.expected_s} s of work, counted {expected}"
+    if worker.skips < 0 or worker.load > max(worker.window, m.concurrency):
+        yield f"{worker!r} holds {len(held)} calls and has {worker.skips} to pass over"
+    if len(held) > m.concurrency and expected > dispatch.WINDOW_S + ROUNDING_S:
+        yield f"{worker!r} has {expected} s of work in its window"
+
+
+def _free_places(m: Records) -> Iterator[str]:
+    """It is known who has a free place, and nobody waits who could have it."""
+    ready = [w for w in m.workers.values() if w.state == READY and w.load < w.slots]
+    idle = {w.id for w in ready if not (m.is_private and w.sessions)}
+    if set(m.free.idle) != idle:
+        yield f"idle workers are noted as {set(m.free.idle)}, and are {idle}"
+    windows = {w.id for w in m.workers.values() if w.state == READY and w.id not in m.stalled}
+    if set(m.open_windows) != windows:
+        yield f"open windows are noted as {set(m.open_windows)}, and are {windows}"
+    yield from _ranks(m)
+    for worker in m.workers.values():
+        if worker.queue and worker.load < worker.slots and worker.state != KILLED:
+            yield f"{worker!r} has a free place, and {len(worker.queue)} calls of its sessions wait"
+    for worker in m.free.idle.values():
+        if m.queue:
+            yield f"{worker!r} has a free place, and {len(m.queue)} calls wait"
+        if m.unbound and m.free.may_open(worker):
+            yield f"{worker!r} has a free place, and {len(m.unbound)} sessions wait for one"
+
+
+def _ranks(m: Records) -> Iterator[str]:
+    """What is kept so that nobody has to walk is what a walk would find."""
+    there = list(m.workers.values())
+    walked = {
+        "starting": {w.id for w in there if w.state in (STARTING, WARMING)},
+        "given_up": {w.id for w in there if w.state in LEAVING and w.cause == START_FAILED},
+        "standing_by": {w.id for w in there if w.state == SPARE},
+        "fresh": {w.id for w in m.free.idle.values() if m.is_private and m.free.may_open(w)},
+    }
+    for name, found in walked.items():
+        noted = set(m.free.fresh if name == "fresh" else getattr(m, name))
+        if noted != found:
+            yield f"{name} are noted as {noted}, and are {found}"
+    unseen = {w.id for w in there if w.load > m.concurrency and w.id not in m.stalled} - set(m.ahead)
+    if unseen or (m.ahead and "stalls" not in m.watched):
+        yield f"{unseen} hold calls ahead of their time, and whether anybody looks: {'stalls' in m.watched}"
+    for worker in there:
+        level = worker.load if worker.id in m.free.idle and m.concurrency > 1 else UNRANKED
+        if worker.level != level:
+            yield f"{worker!r} is ranked with those that hold {worker.level} calls"
+        if worker.rank is None and worker.id in m.free.idle:
+            yield f"{worker!r} has a free place, and no session would find it"
+        if worker.rank is not None and (worker.rank[0] > len(worker.sessions) or worker not in m.free.by_sessions):
+            yield f"{worker!r} is ranked with those that have {worker.rank[0]} sessions"
+
+
+def _watches(m: Records) -> Iterator[str]:
+    """Every deadline is watched, and the alarm rings before the first."""
+    watched = Counter(m.wheel)
+    known = Counter(c for c in calls_of(m) if c.state != ENDED and c.deadline != math.inf)
+    due = Counter(c for c in known if c.state == RUNNING and c.cancel_reason)  # taken off when it passed
+    if watched - known or known - due - watched:
+        yield f"deadlines are watched of {set(watched - known)} for nothing, and not of {set(known - due - watched)}"
+    first = min((int(c.deadline * TICKS) / TICKS for c in watched), default=math.inf)
+    if m.alarm.at > min(first + 1 / TICKS, m.agenda.next_at()):
+        yield f"the alarm is set to {m.alarm.at}, and something is due before"
+
+
+def _breakers(m: Records) -> Iterator[str]:
+    """A half-open breaker has one probe, which is on its way."""
+    unended = {c.id for c in calls_of(m) if c.state != ENDED}
+    for op in itertools.chain(m.operations.values(), m.functions.values()):
+        probe = op.breaker.probe
+        if (op.breaker.state == HALF_OPEN) is (probe is None) or probe not in unended | {None}:
+            yield f"{op!r} has the probe {probe}"
+
+
+def _orders(m: Records) -> Iterator[str]:
+    """Orders are for those who are there, what was asked back is being asked back, and nothing is unsettled."""
+    left = m.unsettled
+    if left.sessions or left.evacuated or left.has_free_slots or not left.is_staffed:
+        yield f"a stimulus was not settled: {list(left.sessions.values())}, {list(left.evacuated.values())}"
+    withdrawn = {order.call.id for order in m.outbox if isinstance(order, orders.Withdraw)}
+    for order in m.outbox:
+        worker = getattr(order, "worker", None)
+        if worker is not None and worker.state == GONE:
+            yield f"{order!r} is given for a worker that is gone"
+        if isinstance(order, orders.Send) and order.call.state == QUEUED:
+            yield f"{order.call!r} is to be sent and waits"
+    for call in calls_of(m):
+        is_late_internal = call.continuation is not None and call.cancel_reason != TAKEN_BACK
+        if call.state == RUNNING and call.cancel_reason and call.id not in withdrawn and not is_late_internal:
+            yield f"{call!r} was asked back ({call.cancel_reason}), and nobody was told"
+    for verb in m.watched:
+        if (verb, None) not in m.agenda:
+            yield f"a look {verb!r} is noted, and nobody looks"

@@ -36,9 +36,9 @@ from millpond.settings import BOUNDS, Affinity, OnRestore, Settings, check_choic
 from millpond.statistics import Statistics, collect
 from millpond.stub import PoolStub
 from millpond.telemetry.bus import Bus
-from millpond.telemetry.log import LoggingListener
+from millpond.telemetry.logging_listener import LoggingListener
 from millpond.warming.commands import Warmup
-from millpond.warming.report import WarmReport
+from millpond.warming.outcomes import WarmReport
 from millpond.warming.strategies import Strategy
 from millpond.warming.warmer import PoolWarmer
 from millpond.wire.codec import make_codec

@@ -22,7 +22,7 @@ from millpond.pool import Pool
 from millpond.settings import Affinity, OnRestore
 from millpond.statistics import Statistics
 from millpond.warming.commands import Warmup
-from millpond.warming.report import WarmReport
+from millpond.warming.outcomes import WarmReport
 from millpond.warming.strategies import Strategy
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from millpond.streaming import Stream
 from millpond.sync import SyncCalls, SyncPool, SyncSession
 from millpond.telemetry.bus import Bus
 from millpond.worker.handler import HOOKS
-from millpond.worker.session import Session
+from millpond.worker.handler_session import Session
 from tests.docs.pages import PAGES, code_words
 
 WORDS = code_words()

@@ -6,7 +6,7 @@ import pytest
 
 from millpond.seams import CLOSE_SESSION
 from millpond.wire import frames
-from millpond.worker.session import Session
+from millpond.worker.handler_session import Session
 
 
 class Counter:

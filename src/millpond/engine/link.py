@@ -16,7 +16,7 @@ from millpond.engine.ends import Ends
 from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
 from millpond.engine.outbox import LARGE_BYTES, MSG_NOSIGNAL, Outbox
 from millpond.seams import EXPORT_ASIDE, EXPORTS
-from millpond.wire import frames, segments, tracing
+from millpond.wire import frames, segments, trace_header
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Frozen
 from millpond.wire.definitions import Definitions, Entries
@@ -227,8 +227,8 @@ class Link:
 
     def _add_uncommon(self, call: Any, position: int, operation: int, number: int) -> None:
         parts, flags = self._parts(call.payload)
-        if call.trace is not None and len(call.trace.header) <= tracing.LONGEST:
-            parts, flags = [tracing.prefix(call.trace.header), *parts], flags | frames.TRACED
+        if call.trace is not None and len(call.trace.header) <= trace_header.LONGEST:
+            parts, flags = [trace_header.prefix(call.trace.header), *parts], flags | frames.TRACED
         length = sum(map(len, parts))
         header = _pack(length, frames.CALL, flags, position, operation, 0, self.id, call.id, number, call.deadline, 0.0)
         self._add(header, parts, length)

@@ -18,7 +18,7 @@ from millpond.errors import StartFailed
 from millpond.wire.descriptors import Lease
 from millpond.wire.handlerspec import HandlerSpec, freeze_arguments, freeze_handler
 from millpond.wire.mainmodule import main_facts
-from millpond.wire.memory import create_memory
+from millpond.wire.shared_memory import create_memory
 from millpond.wire.sharing import Leased, authentication_key
 
 if TYPE_CHECKING:

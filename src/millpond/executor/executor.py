@@ -47,7 +47,7 @@ from millpond.loopthread import LoopThread
 from millpond.pool import Pool
 from millpond.settings import MOST_PAYLOAD_BYTES
 from millpond.statistics import Statistics
-from millpond.telemetry.log import LoggingListener
+from millpond.telemetry.logging_listener import LoggingListener
 from millpond.wire.remote import Initialized
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What a fake worker's answers become: frozen and thawed by the codec like real ones, and told without a wire.
 
-Stands in for `millpond.worker.answers.Answers`: the calls are run by the worker's own code, which ends each of them
+Stands in for `millpond.worker.replies.Replies`: the calls are run by the worker's own code, which ends each of them
 here.
 """
 
@@ -17,7 +17,7 @@ from millpond.wire.exceptions import RemoteTraceback, describe, restore
 from millpond.wire.frames import EXPIRED, INTERRUPTED, ITEM, SEGMENTED, SKIPPED
 from millpond.wire.segments import Parts, joined
 from millpond.wire.wording import traceback_text
-from millpond.worker.answers import Unsendable, without_our_frames
+from millpond.worker.replies import Unsendable, without_our_frames
 
 if TYPE_CHECKING:
     from millpond.errors import Outcome

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, cast
 from millpond.testing.answers import DirectAnswers, thaw_arguments
 from millpond.wire.codec import Codec
 from millpond.wire.logbook import Logbook
-from millpond.worker.plan import Step, perform
 from millpond.worker.runner import Runner
-from millpond.worker.running import Running
+from millpond.worker.running_call import Running
+from millpond.worker.steps import Step, perform
 from millpond.worker.tracing import traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from millpond.wire.frames import Fields
-    from millpond.worker.answers import Answers
     from millpond.worker.channel import Channel
     from millpond.worker.handler import Operation
-    from millpond.worker.plan import Outcome, Plan
+    from millpond.worker.handler_session import Seat
+    from millpond.worker.replies import Replies
     from millpond.worker.saving import Saver
-    from millpond.worker.session import Seat
+    from millpond.worker.steps import Outcome, Plan
 
 
 class _NoChannel:
@@ -48,7 +48,7 @@ class MemoryRunner(Runner):
         self._thawing = codec
         self.headers: dict[int, bytes] = {}  # call id -> its trace header, while it runs
         channel = cast("Channel", _NoChannel())
-        super().__init__(channel, logbook, codec, None, cast("Answers", answers), operations, hooks, saver)
+        super().__init__(channel, logbook, codec, None, cast("Replies", answers), operations, hooks, saver)
         self.interruptions += (asyncio.CancelledError,)
 
     def decode(

@@ -26,13 +26,13 @@ from millpond.wire.logbook import POSITIONS, Logbook
 from millpond.wire.segments import Parts
 from millpond.wire.wording import error_text, traceback_text, type_name
 from millpond.worker import emitting
-from millpond.worker.answers import without_our_frames
 from millpond.worker.handler import operations_of
-from millpond.worker.plan import plan
-from millpond.worker.running import Running
+from millpond.worker.handler_session import Seat, Session
+from millpond.worker.replies import without_our_frames
+from millpond.worker.running_call import Running
 from millpond.worker.saving import Saver
-from millpond.worker.session import Seat, Session
 from millpond.worker.stack import TASK_CALL
+from millpond.worker.steps import plan
 
 if TYPE_CHECKING:
     from millpond.seams import AnswerKind

@@ -16,7 +16,7 @@ from millpond.core.machine import Machine
 from millpond.core.warmup import Command, Run, Step
 from millpond.core.worker import DRAINING, GONE, READY, SPARE, STARTING, WARMING, Worker
 from millpond.warming.commands import Warmup, check_commands
-from millpond.warming.report import SKIPPED, CommandReport, Progress, WarmReport, WorkerReport
+from millpond.warming.outcomes import SKIPPED, CommandReport, Progress, WarmReport, WorkerReport
 from millpond.warming.strategies import Strategy, warm_parallel
 
 LEFT_OUT = "the strategy stopped before its turn"

@@ -22,9 +22,9 @@ from millpond.wire.frames import (
     ProtocolError,
 )
 from millpond.wire.mainmodule import define
-from millpond.worker.plan import drive, plan
-from millpond.worker.running import Running
-from millpond.worker.session import seat_of
+from millpond.worker.handler_session import seat_of
+from millpond.worker.running_call import Running
+from millpond.worker.steps import drive, plan
 from millpond.worker.waiting import Waiting
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from millpond.wire import mainglobals
 from millpond.wire.frames import BYE, CALL, CANCEL
 from millpond.worker.loop import hear, note
 from millpond.worker.overlap import OverlappedNamespace
-from millpond.worker.plan import drive, perform, plan
-from millpond.worker.running import Running
+from millpond.worker.running_call import Running
 from millpond.worker.stack import TASK_CALL
+from millpond.worker.steps import drive, perform, plan
 from millpond.worker.threads import Threads
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from millpond.wire.frames import Body, Fields
     from millpond.worker.channel import Channel
     from millpond.worker.interrupts import Interrupts
-    from millpond.worker.plan import Outcome, Plan, Step
     from millpond.worker.runner import Runner
+    from millpond.worker.steps import Outcome, Plan, Step
 
 
 class ParallelLoop:

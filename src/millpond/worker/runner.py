@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.errors import Interrupted
 from millpond.seams import FUNCTION
-from millpond.wire import segments, tracing
+from millpond.wire import segments, trace_header
 from millpond.wire.frames import EXPIRED, INTERRUPTED, OK, SEGMENTED, SESSION_FAILED, SKIPPED, TRACED
 from millpond.wire.functions import thaw_function
 from millpond.wire.logbook import INTERRUPT
 from millpond.wire.wording import error_text, type_name
-from millpond.worker.answers import Unsendable
 from millpond.worker.forks import leave_forked_child
-from millpond.worker.session import NO_SEAT
+from millpond.worker.handler_session import NO_SEAT
+from millpond.worker.replies import Unsendable
 from millpond.worker.stack import invoke
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from millpond.wire.frames import Body, Fields
     from millpond.wire.logbook import Logbook
     from millpond.wire.saved import Saved
-    from millpond.worker.answers import Answers
     from millpond.worker.channel import Channel
     from millpond.worker.handler import Operation
+    from millpond.worker.handler_session import Hooks, Seat
+    from millpond.worker.replies import Replies
     from millpond.worker.saving import Exported, Saver
-    from millpond.worker.session import Hooks, Seat
 
 
 class Runner:
@@ -64,7 +64,7 @@ class Runner:
         logbook: Logbook,
         codec: Codec,
         reader: SlotReader | None,
-        answers: Answers,
+        answers: Replies,
         operations: list[Operation],
         hooks: Hooks,
         saver: Saver | None = None,
@@ -130,7 +130,7 @@ class Runner:
 
     def _pass_over(self, kind: int, fields: Fields, body: Body) -> None:
         if fields[2] & SEGMENTED:
-            segments.release(tracing.split(body)[1] if fields[2] & TRACED else body, self._reader)
+            segments.release(trace_header.split(body)[1] if fields[2] & TRACED else body, self._reader)
         self.answers.bare(kind, fields)
 
     def decode(
@@ -152,7 +152,7 @@ class Runner:
     ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
         from millpond.worker.tracing import traced
 
-        header, body = tracing.split(body)
+        header, body = trace_header.split(body)
         untraced: Fields = (*fields[:2], fields[2] & ~TRACED, *fields[3:])
         function, args, kwargs = self.decode(operation, untraced, body, seat)
         return traced(header, operation.kind, function), args, kwargs

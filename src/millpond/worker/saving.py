@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from millpond.wire.codec import Codec
-    from millpond.worker.session import Hooks, Seat
+    from millpond.worker.handler_session import Hooks, Seat
 
     Exported = tuple[Any, BaseException | None]
 

@@ -12,7 +12,7 @@ import structlog
 from millpond import events
 from millpond.events import EVENTS, HOT, UserEvent
 from millpond.telemetry.bus import Bus
-from millpond.telemetry.log import LEVELS, LoggingListener
+from millpond.telemetry.logging_listener import LEVELS, LoggingListener
 
 LOST = events.SessionLost(number=4, generation=1, reason="its worker\n\x1b[31mdied")
 OPEN = events.SessionOpened(number=4, generation=1)

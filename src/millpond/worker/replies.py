@@ -1,4 +1,4 @@
-"""Answers: turns what came of a call into the one frame that tells the parent.
+"""Replies: turns what came of a call into the one frame that tells the parent.
 
 Encodes and sends, decides nothing about the call. What cannot be sent raises `Unsendable`, and the runner sends that
 instead. Used from any thread.
@@ -44,7 +44,7 @@ class Unsendable(Exception):
         self.code = code
 
 
-class Answers:
+class Replies:
     """Sends answers for one worker. Times are CLOCK_MONOTONIC seconds: start and end of the operation."""
 
     __slots__ = (

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from millpond.errors import Interrupted
 from millpond.seams import CLOSE_SESSION, EXPORTS
 from millpond.wire.frames import INTERRUPTED, ITEM, OK, SESSION_FAILED
-from millpond.worker import session as sessions
-from millpond.worker.answers import Unsendable
+from millpond.worker import handler_session as sessions
+from millpond.worker.replies import Unsendable
 from millpond.worker.runner import why_unreadable
 from millpond.worker.stack import invoke, invoke_cleanup
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from millpond.wire.frames import Body, Fields
+    from millpond.worker.handler_session import Seat
     from millpond.worker.runner import Runner
-    from millpond.worker.running import Running
-    from millpond.worker.session import Seat
+    from millpond.worker.running_call import Running
 
     Outcome = tuple[Any, BaseException | None]
     Plan = Generator["Step | None", Outcome, None]

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from millpond.wire import frames
-from millpond.worker.logs import MESSAGE_BYTES, Forwarder
+from millpond.worker.log_records import MESSAGE_BYTES, Forwarder
 
 LOGGER = logging.getLogger("millpond.test.worker")
 

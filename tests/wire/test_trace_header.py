@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.wire.tracing import LONGEST, prefix, split
+from millpond.wire.trace_header import LONGEST, prefix, split
 
 
 @given(st.binary(max_size=LONGEST), st.binary(max_size=100))

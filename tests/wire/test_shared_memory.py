@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from millpond.wire.memory import SharedMemory, create_memory
+from millpond.wire.shared_memory import SharedMemory, create_memory
 
 SEALED = hasattr(os, "memfd_create")
 

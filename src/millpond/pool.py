@@ -18,7 +18,6 @@ from millpond.calls import Calls
 from millpond.clock import MonotonicClock
 from millpond.core import lifetime
 from millpond.desk import DEFAULT, Desk
-from millpond.engine.choice import make_engine
 from millpond.handles import SessionHandle
 from millpond.labels import check_label
 from millpond.leftovers import LEFT_OPEN
@@ -115,9 +114,12 @@ class Pool(Calls):
         clock = clock or MonotonicClock()
         self._bus = Bus()
         LoggingListener(pool=name).attach(self._bus)
-        made = make_engine(engine, self.settings.start_method) if isinstance(engine, str) else engine
+        if isinstance(engine, str):
+            from millpond.engine.local import make_engine  # only here: a pool with another engine needs none of it
+
+            engine = make_engine(engine, self.settings.start_method)
         keeper = make_keeper(self.settings, name)
-        self._driver = Driver(self.settings, made, clock, random or Random(), self._bus, keeper)
+        self._driver = Driver(self.settings, engine, clock, random or Random(), self._bus, keeper)
         codec = make_codec(self.settings.codec, self.settings.buffer_threshold, definitions)
         self._monitors = Monitors(self._driver, clock, name, self.run_id)
         self.desk = Desk(self._driver, self.settings, codec, definitions, name)

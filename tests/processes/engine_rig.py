@@ -13,7 +13,8 @@ from typing import Any
 
 import psutil
 
-from millpond.engine import control, kernel
+from millpond.engine import kernel
+from millpond.engine import warden_protocol as protocol
 from millpond.engine.local import LocalEngine
 from millpond.seams import Death, EngineSpec
 from millpond.settings import Settings
@@ -95,7 +96,7 @@ class Recorder:
 
     def distrusted(self, worker: Any, why: str) -> None:
         self._tell("distrusted", worker, why)
-        worker.link.wardens.order(control.KILL, worker.id)
+        worker.link.wardens.order(protocol.KILL, worker.id)
 
     def logged(self, worker: Any, call_id: int, level: int, logger: str, message: str) -> None:
         self._tell("logged", worker, call_id, level, logger, message)

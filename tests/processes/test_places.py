@@ -15,7 +15,7 @@ import trio
 import uvloop
 
 import millpond
-from millpond.engine.choice import check_platform
+from millpond.engine.kernel import check_platform
 from tests.processes.handlers import Adder
 
 

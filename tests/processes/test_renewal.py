@@ -13,7 +13,7 @@ import pytest
 import millpond
 from millpond import Warmup
 from millpond.engine import kernel
-from millpond.engine.numbering import Numbering
+from millpond.engine.image_set import OperationNumbers
 from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION, FUNCTION, NO_OPERATION
 from tests.contract.sites import check, failure, until
 
@@ -182,7 +182,7 @@ def test_what_an_image_lost_is_none_of_the_pools_own_errands():
 
 def test_an_operation_keeps_its_number():
     """A call that waits while the code changes means what it meant."""
-    numbering = Numbering()
+    numbering = OperationNumbers()
     assert numbering.translation(facts("a", "c")) is None
     assert numbering.translation(facts("a", "b", "c")) == {1: 1, 2: 3, 3: 2}
     assert numbering.translation(facts("b")) == {1: NO_OPERATION, 2: NO_OPERATION, 3: 1}

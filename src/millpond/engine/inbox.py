@@ -44,14 +44,14 @@ class Inbox:
 
     def watch(self, link: Link) -> None:
         """Read whatever comes from now on."""
-        self._loop.add_reader(link.ends.socket.fileno(), self._read_socket, link)
-        for index, pipe in enumerate(link.ends.outputs):
+        self._loop.add_reader(link.endpoints.socket.fileno(), self._read_socket, link)
+        for index, pipe in enumerate(link.endpoints.outputs):
             self._loop.add_reader(pipe, self._read_pipe, link, index)
 
     def unwatch(self, link: Link) -> None:
         """Read nothing more."""
-        self._loop.remove_reader(link.ends.socket.fileno())
-        for pipe in link.ends.outputs:
+        self._loop.remove_reader(link.endpoints.socket.fileno())
+        for pipe in link.endpoints.outputs:
             self._loop.remove_reader(pipe)
 
     def catch_up(self, link: Link) -> None:
@@ -80,7 +80,7 @@ class Inbox:
         """Read all that a dead worker left."""
         while not link.is_distrusted and self._read_socket(link):
             pass
-        for index in range(len(link.ends.outputs)):
+        for index in range(len(link.endpoints.outputs)):
             rest = _LAST_OUTPUT_BYTES
             while rest > 0 and (size := self._read_pipe(link, index)):
                 rest -= size
@@ -89,13 +89,13 @@ class Inbox:
         """Whether there may be more."""
         room = link.room
         try:
-            data = link.ends.socket.recv(room)
+            data = link.endpoints.socket.recv(room)
         except BlockingIOError:
             return False
         except OSError:  # reset: unread requests lay at the other end when it closed
             data = b""
         if not data:
-            self._loop.remove_reader(link.ends.socket.fileno())
+            self._loop.remove_reader(link.endpoints.socket.fileno())
             self._ended(link)
             return False
         link.room = _MORE_BYTES if len(data) == room else READ_BYTES
@@ -105,7 +105,7 @@ class Inbox:
         return broken is None
 
     def _stop_reading(self, link: Link, broken: ProtocolError) -> None:
-        self._loop.remove_reader(link.ends.socket.fileno())
+        self._loop.remove_reader(link.endpoints.socket.fileno())
         self._distrust(link, broken)
 
     def _take(self, link: Link, data: bytes) -> ProtocolError | None:
@@ -123,7 +123,7 @@ class Inbox:
 
     def _read_pipe(self, link: Link, index: int) -> int:
         """How much was read."""
-        pipe = link.ends.outputs[index]
+        pipe = link.endpoints.outputs[index]
         try:
             output = os.read(pipe, READ_BYTES)
         except BlockingIOError:
@@ -142,5 +142,5 @@ class Inbox:
 def _has_more(link: Link) -> bool:
     """Wait a moment for the next part of a frame; whether it came."""
     poll = select.poll()
-    poll.register(link.ends.socket, select.POLLIN)
+    poll.register(link.endpoints.socket, select.POLLIN)
     return bool(poll.poll(_REST_MS))

@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from millpond.engine.ends import Ends
-from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
+from millpond.engine.endpoints import STDERR_TAIL_BYTES, Endpoints, OutputRing
 from millpond.engine.outbox import LARGE_BYTES, MSG_NOSIGNAL, Outbox
 from millpond.seams import EXPORT_ASIDE, EXPORTS
 from millpond.wire import frames, segments, trace_header
@@ -52,7 +51,7 @@ class Link:
         "calls",
         "defined",
         "definitions",
-        "ends",
+        "endpoints",
         "exports",
         "free",
         "id",
@@ -73,7 +72,7 @@ class Link:
         "stage",
         "stderr",
         "still",
-        "wardens",
+        "supervisor",
         "when_read",
         "worker",
     )
@@ -91,7 +90,7 @@ class Link:
         self.defined: Entries = self.definitions.newest  # what it has of them
         self.id: int = worker.id
         self.pid = 0  # until the warden says
-        self.wardens: Any = None  # whose child it is
+        self.supervisor: Any = None  # whose child it is
         self.renumbered: dict[int, int] | None = None  # number of an operation -> in its image, where they differ
         self.stage = STARTING  # what the worker last said of itself
         self.is_distrusted = False  # it broke the protocol: nothing more is read
@@ -105,17 +104,17 @@ class Link:
         self.saves: dict[int, tuple[int, int, bytes]] = {}  # call id -> lease, flags, what came ahead of its answer
         self.asides: set[int] = set()  # ids of the errands for the attendant
         self.reading: dict[int, Reading] = {}  # call id -> what came of it and is being decoded apart
-        self.when_read: Callable[[], None] | None = None  # what waits until nothing is being decoded: its burial
+        self.when_read: Callable[[], None] | None = None  # its death is reported then
         self.is_plain = True  # nothing is in `exports`, `saves` and `reading`: an answer is what it looks like
-        self.ends = Ends(settings.buffer_bytes, settings.output == "inherit")
-        self.logbook = self.ends.logbook
-        self.outbox = Outbox(loop, self.ends.socket)
+        self.endpoints = Endpoints(settings.buffer_bytes, settings.output == "inherit")
+        self.logbook = self.endpoints.logbook
+        self.outbox = Outbox(loop, self.endpoints.socket)
         self.reader = frames.FrameReader(limit, self.id)
         self.room = 64 * 1024  # bytes of the next read
-        self.replies = SlotReader(self.ends.outbound) if self.ends.outbound is not None else None
-        self.ring = Ring(settings.log_ring_bytes)
-        self.stderr = Ring(STDERR_TAIL_BYTES)
-        self._slots = SlotWriter(self.ends.inbound) if self.ends.inbound is not None else None
+        self.replies = SlotReader(self.endpoints.outbound) if self.endpoints.outbound is not None else None
+        self.ring = OutputRing(settings.log_ring_bytes)
+        self.stderr = OutputRing(STDERR_TAIL_BYTES)
+        self._slots = SlotWriter(self.endpoints.inbound) if self.endpoints.inbound is not None else None
         self._threshold: int = settings.buffer_threshold
 
     def send(self, call: Any) -> None:
@@ -197,7 +196,7 @@ class Link:
         self.asides.add(errand.id)
         header = _pack(0, frames.CALL, 0, position, EXPORT_ASIDE, 0, self.id, errand.id, number, errand.deadline, 0.0)
         try:
-            self.ends.side.send(header, MSG_NOSIGNAL)
+            self.endpoints.side.send(header, MSG_NOSIGNAL)
         except OSError:
             self.outbox.write(header)
 
@@ -223,7 +222,7 @@ class Link:
     def close(self) -> None:
         """Free everything; the rings stay readable."""
         self.outbox.close()
-        self.ends.close()
+        self.endpoints.close()
 
     def _add_uncommon(self, call: Any, position: int, operation: int, number: int) -> None:
         parts, flags = self._parts(call.payload)

@@ -1,7 +1,7 @@
-"""The two ends of what joins parent and worker: data and side sockets, the output, the logbook, the arenas.
+"""What joins parent and worker: data and side sockets, pipes for the output and what was kept of it, logbook, arenas.
 
-Made in the parent before a start; the worker's ends travel to the warden and are closed here afterwards. All of them
-are closed on exec, so that nothing a worker starts inherits its socket.
+Made in the parent before a start; the worker's descriptors travel to the warden and are closed here afterwards. All of
+them are closed on exec, so that nothing a worker starts inherits its socket.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import socket
 from millpond.wire.buffers import Arena
 from millpond.wire.logbook import Logbook
 
+STDERR_TAIL_BYTES = 8 * 1024  # what a death is reported with
 
-class Ends:
+
+class Endpoints:
     """The parent's ends as attributes, the worker's as descriptors; all or none: raises `OSError` when one is missing.
 
     `outputs` are pipes from stdout and stderr, none where the worker has the program's own; `side` carries errands to
@@ -42,7 +44,7 @@ class Ends:
             self._closing = made.pop_all()
 
     def theirs(self) -> list[int]:
-        """The descriptors that an order to start carries, in the order that `birth` names."""
+        """The descriptors that an order to start carries, in the order that `spawner` names."""
         return [*self._theirs, *(shared.fd for shared in self._shared)]
 
     def close_theirs(self) -> None:
@@ -80,6 +82,34 @@ class Ends:
         arena = Arena.create(nbytes)
         self._share(made, arena)
         return arena
+
+
+class OutputRing:
+    """The last `limit` bytes that a process wrote, and a count of those that were dropped."""
+
+    __slots__ = ("_kept", "_limit", "dropped")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept = bytearray()
+        self.dropped = 0  # bytes
+
+    def write(self, output: bytes) -> None:
+        """Keep this, and let go of the oldest beyond the limit."""
+        self._kept += output
+        excess = len(self._kept) - self._limit
+        if excess > 0:
+            del self._kept[:excess]
+            self.dropped += excess
+
+    def text(self) -> str:
+        """What is kept, after a line saying how much is not."""
+        kept = self._kept.decode("utf-8", "replace")
+        return f"[{self.dropped} bytes dropped]\n{kept}" if self.dropped else kept
+
+    def tail(self) -> str:
+        """What is kept, without a word on the rest."""
+        return self._kept.decode("utf-8", "replace")
 
 
 def _standard(fd: int) -> int:

@@ -11,10 +11,10 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from millpond.engine.apart import Apart
 from millpond.engine.bodies import Emitted, Hello, StartFailure, decoded, fault_of
+from millpond.engine.decoder_thread import DecoderThread
+from millpond.engine.image_set import OperationNumbers
 from millpond.engine.link import FAILED, READY, STARTING, WARMING, Link, Reading
-from millpond.engine.numbering import Numbering
 from millpond.errors import InternalError, ResultNotSerializable
 from millpond.seams import AnswerKind, EngineEvents, HandlerFacts
 from millpond.wire import frames, segments
@@ -33,7 +33,7 @@ _WITHOUT_VALUE: dict[int, AnswerKind] = {
 }
 
 
-class Answers:
+class FrameHandlers:
     """Decodes and tells. `strays` counts answers nobody here was waiting for; `facts` are what a worker reported.
 
     `distrust` is given a link that broke the protocol in what was told later.
@@ -43,16 +43,16 @@ class Answers:
         self,
         codec: Codec,
         events: EngineEvents,
-        numbering: Numbering,
+        numbers: OperationNumbers,
         distrust: Callable[[Link, ProtocolError], None],
     ) -> None:
         self.strays = 0
         self.facts: HandlerFacts | None = None
         self._codec = codec
         self._events = events
-        self._numbering = numbering
+        self._numbers = numbers
         self._distrust = distrust
-        self._apart = Apart()
+        self._apart = DecoderThread()
         self._notices = {
             frames.ITEM: self._item,
             frames.SAVED: self._saved,
@@ -321,9 +321,9 @@ class Answers:
     def _ready(self, link: Link, fields: Fields, body: Body) -> None:
         pid = decoded(body, Hello).pid
         facts = decoded(body, HandlerFacts)
-        link.renumbered = self._numbering.translation(facts)
+        link.renumbered = self._numbers.translation(facts)
         if self.facts is None:
-            self.facts = self._numbering.lasting(facts)
+            self.facts = self._numbers.lasting(facts)
         _advance(link, READY, after=(WARMING,))
         self._events.ready(link.worker, link.pid or pid)
 

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from millpond.engine.answers import Answers
+from millpond.engine.frame_handlers import FrameHandlers
+from millpond.engine.image_set import OperationNumbers
 from millpond.engine.link import Link
-from millpond.engine.numbering import Numbering
 from millpond.errors import ResultNotSerializable
 from millpond.settings import Settings
 from millpond.wire import frames
@@ -27,9 +27,9 @@ WORKER, FIRST, SECOND = 3, 11, 12
 BOUND_S = 60.0
 SLOW = """
 import pickle, threading
-from tests.engine import test_apart
-test_apart.GATE.begun.set()
-assert test_apart.GATE.go_on.wait(20.0)
+from tests.engine import test_decoder_thread
+test_decoder_thread.GATE.begun.set()
+assert test_decoder_thread.GATE.go_on.wait(20.0)
 class Made:
     pass
 """
@@ -56,8 +56,8 @@ class Rig:
             self.link.calls[self.link.free.pop()] = call_id
         self.told: list[Any] = []
         self.broken: list[ProtocolError] = []
-        self.answers = Answers(
-            make_codec("pickle", 1 << 16), self, Numbering(), lambda _link, error: self.broken.append(error)
+        self.answers = FrameHandlers(
+            make_codec("pickle", 1 << 16), self, OperationNumbers(), lambda _link, error: self.broken.append(error)
         )
 
     def answered(self, _worker: Any, call_id: int, kind: str, value: Any, *_times: Any) -> None:
@@ -91,7 +91,7 @@ def stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """A value of a class whose module takes as long to import as the test wants."""
     global GATE
     GATE = Gate()
-    monkeypatch.setattr("tests.engine.test_apart.GATE", GATE, raising=False)
+    monkeypatch.setattr("tests.engine.test_decoder_thread.GATE", GATE, raising=False)
     name = f"slow_{tmp_path.name.replace('-', '_')}"
     (tmp_path / f"{name}.py").write_text(SLOW)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -202,9 +202,9 @@ async def test_what_waits_for_the_last_answer_is_called_then(rig: Rig, stream: b
     """A death is told after everything its worker had answered."""
     rig.hear(frames.OK, FIRST, stream)
     rig.hear(frames.OK, SECOND, stream)
-    rig.link.when_read = lambda: rig.told.append("buried")
+    rig.link.when_read = lambda: rig.told.append("reported dead")
     await rig.until_read()
-    assert rig.told == [(FIRST, "ok", "Made"), (SECOND, "ok", "Made"), "buried"]
+    assert rig.told == [(FIRST, "ok", "Made"), (SECOND, "ok", "Made"), "reported dead"]
 
 
 async def test_a_breach_behind_a_result_is_one_all_the_same(rig: Rig, stream: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The warden and its family: nobody outlives the parent or the warden, and work goes on under the next one."""
+"""The warden and its processes: none outlives the parent or the warden, and work goes on under the next warden."""
 
 from __future__ import annotations
 

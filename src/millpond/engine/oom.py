@@ -13,7 +13,7 @@ OWN = "/proc/self/cgroup"
 MACHINE = "/proc/vmstat"
 
 
-class MemoryKills:
+class OomCounters:
     """The counters as of the last look."""
 
     def __init__(self, mount: str = MOUNT, own: str = OWN, machine: str = MACHINE) -> None:

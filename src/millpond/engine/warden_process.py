@@ -1,7 +1,7 @@
 """The parent's side of one warden: starts it, writes orders, reads reports, and notices when it is gone.
 
-One keeper a warden: it is never started twice. What the reports mean, and whether another warden is made, is decided
-in `local`.
+Each object is one process, which is never started twice. What the reports mean is decided in `local`, and whether
+another warden is made in `supervisor`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import subprocess
 from collections import deque
 from collections.abc import Callable
 
-from millpond.engine import control, kernel, plan
-from millpond.engine.ends import Ends
+from millpond.engine import kernel
+from millpond.engine import warden_protocol as protocol
+from millpond.engine.endpoints import Endpoints
 
 _OUTPUT_BYTES = 64 * 1024
 _RETRY_S = 0.02  # while the warden is too busy to read, or too many descriptors are on their way
 _PATIENCE_S = 1.0  # for a killed process that is still being torn down
 
 
-class Keeper:
+class WardenProcess:
     """Made with its process running; raises `OSError`, and then nothing was started.
 
     `report` is given every record in order, `output` what the warden writes; `lost` is called once with how it
@@ -35,7 +36,7 @@ class Keeper:
         self,
         loop: asyncio.AbstractEventLoop,
         launch: tuple[int, list[str], dict[str, str]],
-        report: Callable[[control.Record], None],
+        report: Callable[[protocol.Record], None],
         output: Callable[[bytes], None],
         lost: Callable[[str], None],
     ) -> None:
@@ -43,7 +44,7 @@ class Keeper:
         self._report = report
         self._output = output
         self._lost = lost
-        self._orders: deque[tuple[bytes, Ends | None]] = deque()
+        self._orders: deque[tuple[bytes, Endpoints | None]] = deque()
         self._retry: asyncio.TimerHandle | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.ended = asyncio.Event()
@@ -57,9 +58,9 @@ class Keeper:
             self._closing = made.pop_all()
         self._listen()
 
-    def order(self, kind: int, worker_id: int, number: int = 0, ends: Ends | None = None) -> None:
-        """Give an order; a worker's `ends` go with it, and theirs are closed here when they went."""
-        self._orders.append((control.pack(kind, worker_id, number), ends))
+    def order(self, kind: int, worker_id: int, number: int = 0, endpoints: Endpoints | None = None) -> None:
+        """Give an order; a worker's `endpoints` go with it, and theirs are closed here when they went."""
+        self._orders.append((protocol.pack(kind, worker_id, number), endpoints))
         if self._retry is None:
             self._write()
 
@@ -91,7 +92,7 @@ class Keeper:
         made.callback(self._reap)
         with theirs, open(output, "wb") as written:
             self._process = subprocess.Popen(
-                plan.command("warden", flags, path, theirs.fileno(), plan_fd),
+                protocol.command("warden", flags, path, theirs.fileno(), plan_fd),
                 stdin=subprocess.DEVNULL,
                 stdout=written,
                 stderr=written,
@@ -114,10 +115,10 @@ class Keeper:
         self._retry = None
         try:
             while self._orders and not self.ended.is_set():
-                packet, ends = self._orders[0]
-                socket.send_fds(self._socket, [packet], ends.theirs() if ends is not None else [])
-                if ends is not None:
-                    ends.close_theirs()
+                packet, endpoints = self._orders[0]
+                socket.send_fds(self._socket, [packet], endpoints.theirs() if endpoints is not None else [])
+                if endpoints is not None:
+                    endpoints.close_theirs()
                 self._orders.popleft()
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.ETOOMANYREFS):
@@ -128,7 +129,7 @@ class Keeper:
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while packet := self._receive():
-                self._report(control.unpack(packet))
+                self._report(protocol.unpack(packet))
             self._loop.remove_reader(self._socket.fileno())
             self.kill()  # it is ending, or it broke: what counts is the end of the process
             if self._watch is None:
@@ -136,7 +137,7 @@ class Keeper:
 
     def _receive(self) -> bytes:
         try:
-            return self._socket.recv(control.PACKET_LIMIT)
+            return self._socket.recv(protocol.PACKET_LIMIT)
         except ConnectionError:
             return b""
 
@@ -154,7 +155,7 @@ class Keeper:
         self._reap()
         with contextlib.suppress(BlockingIOError):
             while packet := self._receive():
-                self._report(control.unpack(packet))
+                self._report(protocol.unpack(packet))
         self._read_output()
         for fd in (self._socket.fileno(), self._pipe, self._watch):
             if fd is not None:

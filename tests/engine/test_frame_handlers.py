@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.engine.answers import Answers
+from millpond.engine.frame_handlers import FrameHandlers
+from millpond.engine.image_set import OperationNumbers
 from millpond.engine.link import Link
-from millpond.engine.numbering import Numbering
 from millpond.settings import Settings
 from millpond.wire import frames
 from millpond.wire.codec import make_codec
@@ -64,7 +64,7 @@ class Rig:
             self.link.calls[position] = call_id
             assert position == CALLS.index(call_id)
         self.told = Told()
-        self.answers = Answers(make_codec(codec, 1 << 16), self.told, Numbering(), lambda *_: None)
+        self.answers = FrameHandlers(make_codec(codec, 1 << 16), self.told, OperationNumbers(), lambda *_: None)
 
     def hear(self, stream: bytes) -> None:
         """Read a stream to its end, or to the breach."""

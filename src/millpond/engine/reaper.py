@@ -1,4 +1,4 @@
-"""The warden's children: told when one stops, continues or dies, reaped, and buried with everything they started.
+"""The reaper of the warden's children: reports which of them stopped, continued or died, and ends all they started.
 
 A worker adopts the orphans of its own descendants, so what appears among the warden's children and is no worker was a
 dead worker's: it is killed, Python's resource trackers last. Knows nothing of sockets; the warden sends on what is
@@ -11,7 +11,8 @@ import os
 import time
 from collections.abc import Iterator
 
-from millpond.engine import control, kernel
+from millpond.engine import kernel
+from millpond.engine import warden_protocol as protocol
 
 _ENDED = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
 _ANY_CHANGE = os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOHANG
@@ -21,7 +22,7 @@ _STEP_S = 0.002
 Report = tuple[int, int, int]  # kind, worker id, number
 
 
-class Family:
+class Reaper:
     """Workers by pid, and which other children are to be left alone (those that `preload()` started)."""
 
     def __init__(self, kept: list[int]) -> None:
@@ -47,7 +48,7 @@ class Family:
 
     def changes(self) -> Iterator[Report]:
         """Reap what died, and say what became of the workers."""
-        has_buried = False
+        has_reaped = False
         while (seen := _peek()) is not None:
             if seen.si_code not in _ENDED:
                 yield from self._state_changed(seen)
@@ -56,9 +57,9 @@ class Family:
             if seen.si_pid in self._workers and not self._have_tracker():
                 kernel.kill_group(seen.si_pid)
             os.waitid(os.P_PID, seen.si_pid, os.WEXITED | os.WNOHANG)
-            has_buried = True
-            yield from self._buried(seen)
-        if has_buried:
+            has_reaped = True
+            yield from self._reaped(seen)
+        if has_reaped:
             self.kill_strangers()
 
     def end(self) -> Iterator[Report]:
@@ -99,15 +100,15 @@ class Family:
     def _state_changed(self, seen: os.waitid_result) -> Iterator[Report]:
         os.waitid(os.P_PID, seen.si_pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
         if seen.si_pid in self._workers:
-            kind = control.CONTINUED if seen.si_code == os.CLD_CONTINUED else control.STOPPED
+            kind = protocol.CONTINUED if seen.si_code == os.CLD_CONTINUED else protocol.STOPPED
             yield kind, self._workers[seen.si_pid], 0
 
-    def _buried(self, seen: os.waitid_result) -> Iterator[Report]:
+    def _reaped(self, seen: os.waitid_result) -> Iterator[Report]:
         self._kept.discard(seen.si_pid)
         worker_id = self._workers.pop(seen.si_pid, None)
         if worker_id is not None:
             del self._pids[worker_id]
-            yield control.GONE, worker_id, seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
+            yield protocol.GONE, worker_id, seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
 
 
 def _peek() -> os.waitid_result | None:

@@ -13,7 +13,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from millpond.engine import guard, kernel, plan
+from millpond.engine import guard, kernel
+from millpond.engine import warden_protocol as protocol
 from millpond.wire.mainmodule import install
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def fork(image: Image, config: dict[str, Any], fds: list[int], leave_warden: Cal
         os._exit(code)
 
 
-def spawn(the_plan: plan.Plan, plan_fd: int, incarnation: int, fds: list[int]) -> int:
+def spawn(the_plan: protocol.Plan, plan_fd: int, incarnation: int, fds: list[int]) -> int:
     """Start a worker in a fresh interpreter and return its pid."""
     inherited = [plan_fd, *fds[DATA:]]
     for fd in inherited:
@@ -56,8 +57,8 @@ def spawn(the_plan: plan.Plan, plan_fd: int, incarnation: int, fds: list[int]) -
     try:
         return os.posix_spawn(
             sys.executable,
-            plan.command("birth", _flags(), the_plan["sys_path"], os.getpid(), incarnation, *inherited),
-            dict(os.environ) | plan.threads_environment(the_plan["config"]["threads"]),
+            protocol.command("spawner", _flags(), the_plan["sys_path"], os.getpid(), incarnation, *inherited),
+            dict(os.environ) | protocol.threads_environment(the_plan["config"]["threads"]),
             file_actions=[(os.POSIX_SPAWN_DUP2, fds[STDOUT], 1), (os.POSIX_SPAWN_DUP2, fds[STDERR], 2)],
             setsid=True,
             setsigdef=[signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE],
@@ -72,7 +73,7 @@ def main() -> None:
     warden, incarnation, plan_fd, *rest = map(int, sys.argv[1:])
     for fd in rest:
         os.set_inheritable(fd, False)
-    the_plan = plan.read(plan_fd)
+    the_plan = protocol.read(plan_fd)
     os.close(plan_fd)
     config = the_plan["config"] | {"incarnation": incarnation}
     install(config["main"])

@@ -19,7 +19,7 @@ Thaw = Callable[[], Any]
 Told = Callable[[Any, CodecError | None], None]
 
 
-class Apart:
+class DecoderThread:
     """Decodes one after another."""
 
     def __init__(self) -> None:

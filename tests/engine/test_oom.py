@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from millpond.engine.shortage import MemoryKills
+from millpond.engine.oom import OomCounters
 
 V2 = ("0::/pod/worker\n", "pod/worker/memory.events", "low 0\noom 1\noom_kill {}\noom_group_kill 0\n")
 V2_IN_CONTAINER = ("0::/../..\n", "memory.events", "oom_kill {}\n")
@@ -26,7 +26,7 @@ def test_a_kill_in_the_own_group_is_told_once(tmp_path, own, place, text):
     events.parent.mkdir(parents=True)
     events.write_text(text.format(3))
     (tmp_path / "own").write_text(own)
-    kills = MemoryKills(str(tmp_path / "mount"), str(tmp_path / "own"), machine(tmp_path, 7))
+    kills = OomCounters(str(tmp_path / "mount"), str(tmp_path / "own"), machine(tmp_path, 7))
     assert kills.hint() == ""
     events.write_text(text.format(4))
     machine(tmp_path, 8)
@@ -36,11 +36,11 @@ def test_a_kill_in_the_own_group_is_told_once(tmp_path, own, place, text):
 
 def test_a_kill_elsewhere_on_the_machine_is_told_as_that(tmp_path):
     """A group of its own that lost nobody is no reason to say less than is known."""
-    kills = MemoryKills(str(tmp_path), str(tmp_path / "own"), machine(tmp_path, 0))
+    kills = OomCounters(str(tmp_path), str(tmp_path / "own"), machine(tmp_path, 0))
     machine(tmp_path, 1)
     assert "this machine" in kills.hint()
 
 
 def test_where_there_are_no_counters_nothing_is_said(tmp_path):
     """Other systems, and containers that show none."""
-    assert MemoryKills(*[str(tmp_path / "none")] * 3).hint() == ""
+    assert OomCounters(*[str(tmp_path / "none")] * 3).hint() == ""

@@ -1,7 +1,9 @@
-"""What the parent tells its warden once: where code is found, which handler, what each worker is to be like.
+"""What parent and warden tell each other: the plan once, then orders and reports as packets on a socket.
 
-Made in the parent, written to a memfd, read by the warden and by each worker that is started by exec. Loads nothing
-itself; `image` and `birth` carry it out.
+The plan says where code is found, which handler, and what each worker is to be like. The parent writes it to a memfd;
+the warden reads it, and so does each worker that is started by exec. An order or a report is a small fixed record, with
+descriptors or a text beside it; nothing of those is ever unpickled. Who sends what when: `warden_process` (parent) and
+`warden`.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import struct
 import sys
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -23,6 +26,17 @@ from millpond.wire.sharing import Leased, authentication_key
 
 if TYPE_CHECKING:
     from millpond.seams import EngineSpec
+
+# Orders, parent -> warden.
+START, SIGNAL, KILL, QUIT = 1, 2, 3, 4
+# Reports, warden -> parent.
+IMAGE_READY, IMAGE_FAILED, STARTED, START_FAILED, GONE, STOPPED, CONTINUED, NOTE = 32, 33, 34, 35, 36, 37, 38, 39
+
+_RECORD = struct.Struct("<BIi")  # kind, worker id, number: a signal, a pid, or how it ended
+TEXT_LIMIT = 96 * 1024  # a packet must fit the socket's buffer (208 KiB by default)
+PACKET_LIMIT = TEXT_LIMIT + _RECORD.size
+
+Record = tuple[int, int, int, bytes]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _SAME = (
@@ -49,6 +63,17 @@ class Plan(TypedDict):
     preload: list[str]
     handler: HandlerSpec
     config: dict[str, Any]
+
+
+def pack(kind: int, worker_id: int = 0, number: int = 0, text: bytes = b"") -> bytes:
+    """A packet; of a text that is too long the end is kept."""
+    return _RECORD.pack(kind, worker_id, number) + text[-TEXT_LIMIT:]
+
+
+def unpack(packet: bytes) -> Record:
+    """Kind, worker id, number and text of a packet."""
+    kind, worker_id, number = _RECORD.unpack_from(packet)
+    return kind, worker_id, number, packet[_RECORD.size :]
 
 
 def make_plan(spec: EngineSpec, program: str) -> Plan:

@@ -1,7 +1,7 @@
-"""One warden after another: the first makes an image, and when one dies what it left is killed and the next may begin.
+"""The supervisor of one image's warden: starts it, and when it dies kills what it left and starts another on demand.
 
-When it does is the core's to say (`revive`). Which workers were lost is told first; they are buried by `local`, after
-nothing that carries the image's mark lives any more.
+The core decides when the next one starts (`revive`). That the workers are lost is reported first; `local` reports their
+deaths once nothing that carries the image's mark lives any more.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
-from millpond.engine import control, kernel, plan
-from millpond.engine.ends import Ends
-from millpond.engine.keeper import Keeper
-from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
+from millpond.engine import kernel
+from millpond.engine import warden_protocol as protocol
+from millpond.engine.endpoints import STDERR_TAIL_BYTES, Endpoints, OutputRing
+from millpond.engine.warden_process import WardenProcess
 from millpond.environment import image_mark
 from millpond.seams import EngineSpec
 from millpond.wire.definitions import Entries
@@ -28,33 +27,41 @@ _RETRY_S = 0.5  # between looks for what a warden left, while there is no descri
 _TAIL = 2000  # characters of what a lost warden wrote
 
 
-@dataclass(frozen=True, slots=True)
-class Notices:
-    """Whom to tell: every report; that the warden and so all workers are lost; that they are dead; that the next is
-    there, its image made."""
+class SupervisorOwner(Protocol):
+    """Who is notified of what becomes of a warden: the engine."""
 
-    report: Callable[[control.Record], None]
-    lost: Callable[[], None]
-    swept: Callable[[], None]
-    back: Callable[[], None]
+    def reported(self, record: protocol.Record) -> None:
+        """The warden reported something of a worker."""
+
+    def warden_lost(self, supervisor: Supervisor) -> None:
+        """The warden is dead, and so all its workers are lost."""
+
+    def warden_swept(self, supervisor: Supervisor) -> None:
+        """Nothing lives any more of what a lost warden started."""
+
+    def warden_back(self, supervisor: Supervisor) -> None:
+        """The next warden runs, and its image is made."""
+
+    def has_workers(self, supervisor: Supervisor) -> bool:
+        """Whether a worker of this image lives."""
 
 
-class Succession:
+class Supervisor:
     """The present warden and how to start the next; nothing runs before `begin`."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, spec: EngineSpec, program: str, notices: Notices, image: int = 1
+        self, loop: asyncio.AbstractEventLoop, spec: EngineSpec, program: str, owner: SupervisorOwner, image: int = 1
     ) -> None:
         self._loop = loop
         self._image_id = f"{spec.run_id}.{image}"
-        self._notices = notices
-        self._environment = plan.environment(spec) | {kernel.IMAGE_ID: image_mark(self._image_id, os.environ)}
-        the_plan = plan.make_plan(spec, program)
+        self._owner = owner
+        self._environment = protocol.environment(spec) | {kernel.IMAGE_ID: image_mark(self._image_id, os.environ)}
+        the_plan = protocol.make_plan(spec, program)
         self._path = the_plan["sys_path"]
-        self._leases = plan.leases(the_plan)
+        self._leases = protocol.leases(the_plan)
         self.defined: Entries = the_plan["config"]["main"]["entries"]  # what each of its workers has from the beginning
-        self._plan_fd = plan.write(the_plan)
-        self._keeper: Keeper | None = None
+        self._plan_fd = protocol.write(the_plan)
+        self._warden: WardenProcess | None = None
         self._first: asyncio.Future[tuple[bytes, str]] = loop.create_future()  # facts of the image, or why none
         self._is_made = False  # the present warden's image: before that it hears no orders
         self._start_timeout: float = spec.settings.start_timeout
@@ -62,7 +69,7 @@ class Succession:
         self._recovery: asyncio.Task[None] | None = None
         self._is_over = False
         self.is_retired = False  # no worker is started any more
-        self.output = Ring(max(spec.settings.log_ring_bytes, STDERR_TAIL_BYTES))
+        self.output = OutputRing(max(spec.settings.log_ring_bytes, STDERR_TAIL_BYTES))
         self.lost_because = ""  # why there is no warden with an image, once there was one
 
     async def begin(self) -> tuple[bytes, str]:
@@ -70,20 +77,20 @@ class Succession:
         self._launch()
         return await asyncio.shield(self._first)  # whoever gives up waiting takes it from nobody else
 
-    def order(self, kind: int, worker_id: int, number: int = 0, ends: Ends | None = None) -> None:
+    def order(self, kind: int, worker_id: int, number: int = 0, endpoints: Endpoints | None = None) -> None:
         """Give an order to this warden; without one there is nobody left to whom it could matter."""
-        if self._keeper is not None:
-            self._keeper.order(kind, worker_id, number, ends)
+        if self._warden is not None:
+            self._warden.order(kind, worker_id, number, endpoints)
 
     def catch_up(self) -> None:
         """Take what the present warden has reported until now."""
-        if self._keeper is not None:
-            self._keeper.catch_up()
+        if self._warden is not None:
+            self._warden.catch_up()
 
     def replace(self) -> None:
         """Kill a warden that does not do what it was told, unless it is still making its image."""
-        if self._keeper is not None and self._is_made:
-            self._keeper.kill()
+        if self._warden is not None and self._is_made:
+            self._warden.kill()
 
     def retire(self) -> None:
         """No worker is started any more: a warden that is lost has no successor."""
@@ -93,7 +100,7 @@ class Succession:
 
     def revive(self) -> None:
         """Kill what the last warden left and start another; `back` or `lost` is told."""
-        if self._keeper is None and not self._is_over:
+        if self._warden is None and not self._is_over:
             self._recover(self._restart())
 
     def clear(self) -> None:
@@ -103,18 +110,18 @@ class Succession:
     async def quit(self) -> None:
         """Let the warden end everything, or end the warden if it cannot listen yet."""
         self._is_over = True
-        if self._keeper is not None and self._is_made:
-            self._keeper.order(control.QUIT, 0)
+        if self._warden is not None and self._is_made:
+            self._warden.order(protocol.QUIT, 0)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._keeper.ended.wait(), _QUIT_S)
+                await asyncio.wait_for(self._warden.ended.wait(), _QUIT_S)
 
     def end_now(self) -> None:
         """Kill and reap everything without the loop, and free everything. Idempotent."""
         self._is_over = True
         if self._recovery is not None:
             self._recovery.cancel()
-        if self._keeper is not None:
-            self._keeper.finish_now()
+        if self._warden is not None:
+            self._warden.finish_now()
         if self._plan_fd >= 0:
             os.close(self._plan_fd)
             self._plan_fd = -1
@@ -125,21 +132,21 @@ class Succession:
     def _launch(self) -> None:
         self._is_made, self._reason = False, ""
         launch = (self._plan_fd, self._path, self._environment)
-        self._keeper = Keeper(self._loop, launch, self._reported, self.output.write, self._ended)
+        self._warden = WardenProcess(self._loop, launch, self._reported, self.output.write, self._ended)
 
-    def _reported(self, record: control.Record) -> None:
+    def _reported(self, record: protocol.Record) -> None:
         kind, _, _, text = record
-        if kind == control.IMAGE_READY:
+        if kind == protocol.IMAGE_READY:
             self._is_made = True
             self._settle_first(text, "")
             if self.lost_because:
                 self.lost_because = ""
-                self._notices.back()
-        elif kind == control.IMAGE_FAILED:
+                self._owner.warden_back(self)
+        elif kind == protocol.IMAGE_FAILED:
             self._reason = text.decode(errors="replace")
             self._settle_first(b"", self._reason)
         else:
-            self._notices.report(record)
+            self._owner.reported(record)
 
     def _settle_first(self, facts: bytes, failure: str) -> None:
         if not self._first.done():
@@ -147,7 +154,7 @@ class Succession:
 
     def _ended(self, how: str) -> None:
         """The warden is dead, and what it had to report was told."""
-        self._keeper = None
+        self._warden = None
         if self._is_made or not self._reason:
             self._reason = f"the warden ended with {how}; it wrote: {self.output.tail()[-_TAIL:]!r}"
         is_first = not self._first.done() or bool(self._first.result()[1])
@@ -158,7 +165,7 @@ class Succession:
 
     def _lose(self, why: str) -> None:
         self.lost_because = why
-        self._notices.lost()
+        self._owner.warden_lost(self)
 
     def _recover(self, work: Coroutine[Any, Any, None]) -> None:
         """One at a time: what one sweeps away may be what another has just started."""
@@ -174,9 +181,9 @@ class Succession:
             self._lose(f"the warden could not be started: {error}")
             return
         await asyncio.sleep(self._start_timeout)
-        if self._keeper is not None and not self._is_made:
+        if self._warden is not None and not self._is_made:
             self._reason = f"the handler was not imported within start_timeout ({self._start_timeout} s)"
-            self._keeper.kill()
+            self._warden.kill()
 
     async def _sweep_in_time(self) -> None:
         while True:
@@ -190,4 +197,4 @@ class Succession:
     async def _sweep(self) -> None:
         for _ in kernel.sweep(self._image_id, kernel.IMAGE_ID):
             await asyncio.sleep(_PAUSE_S)
-        self._notices.swept()
+        self._owner.warden_swept(self)

@@ -1,4 +1,4 @@
-"""Couriers: what they try again, what they give up, and that nobody waits for them."""
+"""Senders: what they try again, what they give up, and that nobody waits for them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from millpond.alerts.courier import MOST_WAITING, Courier, Patience, Undeliverable, merged
 from millpond.alerts.notify import Notification
+from millpond.alerts.sender import MOST_WAITING, RetryPolicy, Sender, Undeliverable, merged
 from tests.alerts.made import alert
 
 UPPER_BOUND_S = 60.0
-QUICK = Patience(first_s=0.001, longest_s=0.01, give_up_s=10.0)
+QUICK = RetryPolicy(first_s=0.001, longest_s=0.01, give_up_s=10.0)
 
 
 class Steady:
@@ -48,35 +48,35 @@ def names(one: Notification) -> list[str]:
 
 
 @pytest.fixture
-def hired():
-    """Makes couriers and ends them."""
-    couriers = []
+def make_sender():
+    """Makes senders and ends them."""
+    senders = []
 
-    def hire(channel: Channel, patience: Patience = QUICK) -> Courier:
-        couriers.append(Courier(channel, patience, Steady()))
-        return couriers[-1]
+    def make(channel: Channel, retry_policy: RetryPolicy = QUICK) -> Sender:
+        senders.append(Sender(channel, retry_policy, Steady()))
+        return senders[-1]
 
-    yield hire
-    for courier in couriers:
-        courier.channel.released.set()
-        courier.close(UPPER_BOUND_S)
+    yield make
+    for sender in senders:
+        sender.channel.released.set()
+        sender.close(UPPER_BOUND_S)
 
 
-def test_a_notification_is_told(hired):
+def test_a_notification_is_told(make_sender):
     """And counted."""
-    courier = hired(channel := Channel())
-    courier.put(notification("A"))
-    courier.close(UPPER_BOUND_S)
+    sender = make_sender(channel := Channel())
+    sender.put(notification("A"))
+    sender.close(UPPER_BOUND_S)
     assert [names(one) for one in channel.told] == [["A:firing"]]
-    assert (courier.facts().sent, courier.facts().waiting) == (1, 0)
+    assert (sender.facts().sent, sender.facts().waiting) == (1, 0)
 
 
-def test_what_fails_is_tried_again(hired):
+def test_what_fails_is_tried_again(make_sender):
     """Until it succeeds; then there is no last error."""
-    courier = hired(channel := Channel(OSError("refused"), TimeoutError("slow"), RuntimeError("odd")))
-    courier.put(notification("A"))
-    courier.close(UPPER_BOUND_S)
-    facts = courier.facts()
+    sender = make_sender(channel := Channel(OSError("refused"), TimeoutError("slow"), RuntimeError("odd")))
+    sender.put(notification("A"))
+    sender.close(UPPER_BOUND_S)
+    facts = sender.facts()
     assert len(channel.told) == 1
     assert (facts.sent, facts.failed, facts.retries, facts.last_error) == (1, 0, 3, "")
 
@@ -89,55 +89,55 @@ class Mute(BaseException):
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), Mute()], ids=["SystemExit", "Mute"])
-def test_a_channel_that_raises_what_is_no_exception_is_asked_again(hired, error):
+def test_a_channel_that_raises_what_is_no_exception_is_asked_again(make_sender, error):
     """Its thread is the pool's own: it would be told nothing any more."""
     channel = Channel(error)
-    courier = hired(channel)
-    courier.put(notification("a"))
+    sender = make_sender(channel)
+    sender.put(notification("a"))
     for _ in range(2):
         assert channel.entered.acquire(timeout=UPPER_BOUND_S)
-    courier.close(UPPER_BOUND_S)
+    sender.close(UPPER_BOUND_S)
     assert [names(one) for one in channel.told] == [["a:firing"]]
 
 
-def test_what_is_undeliverable_is_not_tried_again(hired, caplog):
+def test_what_is_undeliverable_is_not_tried_again(make_sender, caplog):
     """It is given up at once, logged and counted, and what comes next has its chance."""
-    courier = hired(channel := Channel(Undeliverable("gone \u202e404")))
-    courier.put(notification("A", group="A"))
-    courier.put(notification("B", group="B"))
-    courier.close(UPPER_BOUND_S)
+    sender = make_sender(channel := Channel(Undeliverable("gone \u202e404")))
+    sender.put(notification("A", group="A"))
+    sender.put(notification("B", group="B"))
+    sender.close(UPPER_BOUND_S)
     assert [names(one) for one in channel.told] == [["B:firing"]]
-    assert (courier.facts().sent, courier.facts().failed, courier.facts().retries) == (1, 1, 0)
+    assert (sender.facts().sent, sender.facts().failed, sender.facts().retries) == (1, 1, 0)
     assert "gave up" in caplog.text
     assert "\u202e" not in caplog.text
 
 
-def test_patience_has_an_end(hired):
+def test_patience_has_an_end(make_sender):
     """What fails for too long is given up."""
-    courier = hired(Channel(*[OSError("refused")] * 5), Patience(first_s=0.001, longest_s=0.001, give_up_s=0.0))
-    courier.put(notification("A"))
-    courier.close(UPPER_BOUND_S)
-    assert (courier.facts().failed, courier.facts().retries) == (1, 0)
-    assert courier.facts().last_error == "OSError: refused"
+    sender = make_sender(Channel(*[OSError("refused")] * 5), RetryPolicy(first_s=0.001, longest_s=0.001, give_up_s=0.0))
+    sender.put(notification("A"))
+    sender.close(UPPER_BOUND_S)
+    assert (sender.facts().failed, sender.facts().retries) == (1, 0)
+    assert sender.facts().last_error == "OSError: refused"
 
 
-def test_a_dead_channel_holds_up_nobody(hired):
+def test_a_dead_channel_holds_up_nobody(make_sender):
     """Putting never waits. When the queue is full a group's notifications are merged; what has none is dropped, oldest
     first; the rest is told in order once the channel lives again.
     """
     channel = Channel()
     channel.released.clear()
-    courier = hired(channel)
-    courier.put(notification("first"))
+    sender = make_sender(channel)
+    sender.put(notification("first"))
     assert channel.entered.acquire(timeout=UPPER_BOUND_S)
     for number in range(MOST_WAITING + 10):
-        courier.put(notification("A", group=str(number)))
+        sender.put(notification("A", group=str(number)))
     for _ in range(3):
-        courier.put(notification("B", group="30"))
-    facts = courier.facts()
+        sender.put(notification("B", group="30"))
+    facts = sender.facts()
     assert (facts.waiting, facts.dropped) == (MOST_WAITING + 1, 10)
     channel.released.set()
-    courier.close(UPPER_BOUND_S)
+    sender.close(UPPER_BOUND_S)
     groups = [dict(one.group)["alertname"] for one in channel.told[1:]]
     assert groups == [str(number) for number in range(10, MOST_WAITING + 10) if number != 30] + ["30"]
     assert names(channel.told[-1]) == ["B:firing"]
@@ -150,24 +150,24 @@ def test_what_is_over_is_not_lost_by_merging():
     assert names(merged(older, newer)) == ["C:firing", "D:firing", "A:resolved"]
 
 
-def test_closing_is_bounded_and_final(hired):
+def test_closing_is_bounded_and_final(make_sender):
     """A channel that hangs is left behind, and nothing is taken afterwards."""
     channel = Channel()
     channel.released.clear()
-    courier = hired(channel)
-    courier.put(notification("A"))
+    sender = make_sender(channel)
+    sender.put(notification("A"))
     assert channel.entered.acquire(timeout=UPPER_BOUND_S)
-    courier.put(notification("B", group="B"))
-    courier.close(0.01)
-    courier.put(notification("C", group="C"))
-    assert courier.facts().dropped == 2
+    sender.put(notification("B", group="B"))
+    sender.close(0.01)
+    sender.put(notification("C", group="C"))
+    assert sender.facts().dropped == 2
 
 
-def test_closing_ends_a_pause(hired):
+def test_closing_ends_a_pause(make_sender):
     """Nobody waits a minute for the next attempt."""
-    courier = hired(channel := Channel(OSError("refused")), Patience(first_s=3600.0, longest_s=3600.0))
-    courier.put(notification("A"))
+    sender = make_sender(channel := Channel(OSError("refused")), RetryPolicy(first_s=3600.0, longest_s=3600.0))
+    sender.put(notification("A"))
     assert channel.entered.acquire(timeout=UPPER_BOUND_S)
-    courier.close(0.01)
-    courier.close(UPPER_BOUND_S)
-    assert courier.facts().failed == 1
+    sender.close(0.01)
+    sender.close(UPPER_BOUND_S)
+    assert sender.facts().failed == 1

@@ -1,4 +1,4 @@
-"""Brings notifications to one channel, from a thread of its own, trying again while that makes sense.
+"""Sends notifications to one channel, from a thread of its own, with retries.
 
 Whoever evaluates only puts notifications into a bounded queue. When that is full, those of a group are merged; what
 finds no room or no receiver is dropped and counted. Nobody waits for a channel.
@@ -31,7 +31,7 @@ class Undeliverable(Exception):
 
 
 class Channel(Protocol):
-    """Where alerts are told. `deliver` may take its time; any exception but `Undeliverable` means: try again."""
+    """Where notifications are sent. `deliver` may take its time; any exception but `Undeliverable` means: try again."""
 
     @property
     def name(self) -> str:
@@ -39,13 +39,13 @@ class Channel(Protocol):
         ...
 
     def deliver(self, notification: Notification) -> None:
-        """Tell it; called on the courier's thread only."""
+        """Send it; called on the sender's thread only."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How a courier tries again: after `first_s`, then twice as long each time up to `longest_s`, all give or take a
+class RetryPolicy:
+    """How a sender tries again: after `first_s`, then twice as long each time up to `longest_s`, all give or take a
     fifth, until `give_up_s` seconds after the first attempt.
     """
 
@@ -55,7 +55,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class CourierFacts:
+class SenderFacts:
     """What became of a channel's notifications; `last_error` is empty after a success."""
 
     name: str
@@ -67,31 +67,31 @@ class CourierFacts:
     last_error: str
 
 
-class Courier:
+class Sender:
     """One channel, its queue and its thread. The thread begins with the first notification."""
 
     def __init__(
         self,
         channel: Channel,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         chance: Chance | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.channel = channel
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._chance = chance or random.Random()
         self._clock = clock
         self._waiting: deque[Notification] = deque()
         self._sent = self._failed = self._dropped = self._retries = 0
         self._last_error = ""
         self._is_closing = False
-        self._is_out = False  # with a notification
+        self._is_sending = False
         self._changed = threading.Condition()  # held for all of the above, never while delivering
         self._hurry = threading.Event()  # set when nothing is worth waiting for any more
         self._thread: threading.Thread | None = None
 
     def put(self, notification: Notification) -> None:
-        """Have it told soon; never waits. After `close` it is dropped."""
+        """Have it sent soon; never waits. After `close` it is dropped."""
         with self._changed:
             if self._is_closing:
                 self._dropped += 1
@@ -113,21 +113,21 @@ class Courier:
         self._dropped += 1
         return notification
 
-    def facts(self) -> CourierFacts:
+    def facts(self) -> SenderFacts:
         """What became of the notifications so far."""
         with self._changed:
-            waiting = len(self._waiting) + self._is_out
+            waiting = len(self._waiting) + self._is_sending
             counts = (waiting, self._sent, self._failed, self._dropped, self._retries)
-            return CourierFacts(self.channel.name, *counts, self._last_error)
+            return SenderFacts(self.channel.name, *counts, self._last_error)
 
     def finish(self) -> None:
-        """Take nothing more; the thread ends when what waits was told."""
+        """Take nothing more; the thread ends when what waits was sent."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
 
     def close(self, seconds: float) -> None:
-        """Take nothing more, and give what waits so long to be told; then drop it. Blocks, at most about so long."""
+        """Take nothing more, and give what waits so long to be sent; then drop it. Blocks, at most about so long."""
         self.finish()
         thread = self._thread
         if thread is not None:
@@ -141,7 +141,7 @@ class Courier:
         while (notification := self._next()) is not None:
             error = self._delivered(notification)
             with self._changed:
-                self._is_out = False
+                self._is_sending = False
                 self._sent += not error
                 self._failed += bool(error)
                 self._changed.notify_all()
@@ -149,25 +149,25 @@ class Courier:
                 log.error("alert channel %r: gave up on %s: %s", self.channel.name, notification.status, error)
 
     def _next(self) -> Notification | None:
-        """Wait for a notification; `None` when closing and all were told."""
+        """Wait for a notification; `None` when closing and all were sent."""
         with self._changed:
             while not self._waiting and not self._is_closing:
                 self._changed.wait()
             if not self._waiting:
                 return None
-            self._is_out = True
+            self._is_sending = True
             return self._waiting.popleft()
 
     def _delivered(self, notification: Notification) -> str:
-        """Tell it, trying again while there is patience; why it was given up, or nothing."""
-        until, pause = self._clock() + self._patience.give_up_s, self._patience.first_s
+        """Send it, with the retries of the policy; why it was given up, or nothing."""
+        until, pause = self._clock() + self._retry_policy.give_up_s, self._retry_policy.first_s
         while True:
             error, is_final = self._attempt(notification)
             if not error or is_final or self._clock() >= until:
                 return error
             if self._hurry.wait(pause * (0.8 + 0.4 * self._chance.random())):
                 return error
-            pause = min(pause * 2, self._patience.longest_s)
+            pause = min(pause * 2, self._retry_policy.longest_s)
             with self._changed:
                 self._retries += 1
 
@@ -186,7 +186,7 @@ class Courier:
 
 
 def merged(older: Notification, newer: Notification) -> Notification:
-    """The newer, and what the older had to say of alerts that are over."""
+    """The newer, and what the older says of alerts that are over."""
     known = {alert.fingerprint for alert in newer.alerts}
     over = (alert for alert in older.alerts if alert.state == RESOLVED and alert.fingerprint not in known)
     return Notification(newer.receiver, newer.group, (*newer.alerts, *over))

@@ -32,7 +32,7 @@ class Scene:
         self.engine, self.clock = FakeEngine(), ManualClock()
         settings = {"min_workers": 1, "max_workers": 1, "metrics": False, "restart_backoff": 0.01} | settings
         self.pool = millpond.Pool(Clerk, engine=self.engine, clock=self.clock, **settings)
-        self.driver = self.pool.desk.driver
+        self.driver = self.pool.driver
         self.driver.sample(True)
         self.meter = Meter(self.driver)
 

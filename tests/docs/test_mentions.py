@@ -10,9 +10,9 @@ from typing import Any
 import millpond
 from millpond import errors, events, testing
 from millpond.alerts.alerts import Alerts
+from millpond.call_factory import Options
 from millpond.calls import Calls
 from millpond.cli.app import app
-from millpond.desk import Options
 from millpond.handles import SessionHandle
 from millpond.seams import RESERVED_EVENTS
 from millpond.settings import FIELDS
@@ -41,14 +41,15 @@ FACES = (
 # For the other parts of Millpond, not for its users.
 INNER = {
     *(
-        "at_desk",
+        "factory_on_loop",
         "check_open",
         "entered",
         "check_thread",
         "chosen",
         "close_unopened",
         "run_async",
-        "desk",
+        "call_factory",
+        "driver",
         "disown",
         "map_window",
         "mark_futures",

@@ -56,7 +56,7 @@ async def test_what_loops_have_all_the_time_is_told_nobody():
 async def test_workers_are_sent_nothing_while_what_they_said_meanwhile_is_read(monkeypatch):
     """They would answer that too: the loop would serve nobody else for as long as calls wait."""
     async with millpond.Pool(Handler, min_workers=1, max_workers=1) as pool:
-        driver = pool.desk.driver
+        driver = pool.driver
         catch_up, send = driver.engine.catch_up, driver.orders.verbs["send"]
         is_reading, looks, sent = False, 0, []
 

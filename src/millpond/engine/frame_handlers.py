@@ -166,7 +166,7 @@ class FrameHandlers:
         if call_id in link.asides:
             link.asides.discard(call_id)
             if held < 0:
-                return  # it was given up, and takes no place that could be free now
+                return  # it was given up, and takes no slot that could be free now
         if saved is not None and held > 0:
             self._events.saved(link.worker, call_id, *saved)
         # Nobody waits for the answer of a call that was taken back, but that the worker passed over it is news. It

@@ -23,7 +23,7 @@ from millpond.wire.logbook import POSITIONS
 
 _pack = frames.pack
 # A turn of the loop that sends many calls writes after each 16 of them (two parts a call), so that the worker begins
-# while the rest is being made out: 9 % more calls a second with 64 in flight than with one write a turn.
+# while the rest is being made: 9 % more calls a second with 64 in flight than with one write a turn.
 FLUSH_PARTS = 32
 _NO_DEADLINE = float("inf")
 

@@ -42,8 +42,8 @@ def _begin_to_finish(pool: Pool, thread: LoopThread) -> None:
 
 async def _finish(pool: Pool, thread: LoopThread) -> None:
     try:
-        machine = pool.desk.driver.machine
-        await pool.desk.driver.until(lambda: not machine.unended)
+        machine = pool.driver.machine
+        await pool.driver.until(lambda: not machine.unended)
         await pool.close()
     finally:
         ENDING.discard(thread)
@@ -62,22 +62,22 @@ def _withdraw(pool: Pool, future: CallFuture[Any]) -> None:
     """A future was cancelled: its call goes, and those who wait for the future are told; on the loop's thread."""
     call = future.withdrawn()
     if call is not None:
-        pool.desk.driver.cancel(call)
+        pool.driver.cancel(call)
     future.tell_cancelled()
 
 
 def cancel_waiting(pool: Pool) -> None:
     """Cancel what was given to no worker; on the loop's thread."""
-    for call in list(pool.desk.driver.machine.queue):
+    for call in list(pool.driver.machine.queue):
         try:
             call.ticket.cancel()
         except BaseException as error:  # a done-callback's; it was cancelled before that ran
-            pool.desk.driver.orders.faults.note("a done-callback", error)
+            pool.driver.orders.faults.note("a done-callback", error)
 
 
 def interrupt_workers(pool: Pool) -> None:
     """Raise `KeyboardInterrupt` in what runs: Ctrl-C, which the terminal sends to the program's process group only."""
-    for worker in list(pool.desk.driver.machine.workers.values()):
+    for worker in list(pool.driver.machine.workers.values()):
         if worker.inflight:
             _signal(worker, signal.SIGINT)
 
@@ -87,9 +87,9 @@ async def end_workers(pool: Pool, signo: signal.Signals) -> None:
 
     The pool closes first: what a worker had not begun when it died is given to no other.
     """
-    driver, broken = pool.desk.driver, WorkerDied(f"{signo.name} was sent to the executor's workers", signal=signo)
+    driver, broken = pool.driver, WorkerDied(f"{signo.name} was sent to the executor's workers", signal=signo)
     machine = driver.machine
-    pool.desk.broken_by = broken  # for what is still on its way to the pool
+    pool.call_factory.broken_by = broken  # for what is still on its way to the pool
     closing = asyncio.ensure_future(pool.close())
     await driver.until(lambda: machine.state in (CLOSING, CLOSED))
     for worker in list(machine.workers.values()):
@@ -112,4 +112,4 @@ def _fail(pool: Pool, call: Call, broken: WorkerDied) -> None:
     try:
         call.ticket.set_exception(error)
     except BaseException as fault:  # a done-callback's
-        pool.desk.driver.orders.faults.note("a done-callback", fault)
+        pool.driver.orders.faults.note("a done-callback", fault)

@@ -227,7 +227,7 @@ class FakeWorker:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Begin one call, if there is one and a place for it."""
+        """Begin one call, if there is one and a slot for it."""
         self._is_awake = False
         if not self.is_alive or self.is_frozen or self._runner is None:
             return
@@ -331,7 +331,7 @@ class FakeWorker:
         was_taken_back = position in self._taken_back
         self._taken_back.discard(position)
         if was_taken_back and call.operation == EXPORT_ASIDE:
-            return  # it was given up, and took no place
+            return  # it was given up, and took no slot
         # That it passed over a call which was taken back names no call: the same may be here again by now.
         told_id = 0 if was_taken_back else call_id
         self.record.answer_bytes = nbytes

@@ -22,7 +22,7 @@ class CommandReport:
 class WorkerReport:
     """One worker: its commands in order, and why it is not warm, if it is not.
 
-    `seconds` is from its turn to its end, waiting for a free place included.
+    `seconds` is from its turn to its end, waiting for a free slot included.
     """
 
     worker: int

@@ -65,7 +65,7 @@ class PoolWarmer:
         self._machine.is_warming_up = bool(self._commands)
 
     async def warm(self, strategy: Strategy | None = None, commands: Sequence[Warmup] | None = None) -> WarmReport:
-        """Warm the workers that serve or stand by, each when it has a free place; see `Pool.warm`."""
+        """Warm the workers that serve or stand by, each when it has a free slot; see `Pool.warm`."""
         frozen = self._own() if commands is None else [self._freeze(one) for one in check_commands(commands)]
         workers = [one for one in self._machine.workers.values() if one.state in (READY, SPARE)]
         return await self._run(_Round(self, workers, frozen), strategy or self._strategy)

@@ -110,7 +110,7 @@ class ParallelLoop:
     # Calls are run
 
     def _start_waiting(self) -> None:
-        """Start what waits while there are places; leave, if that was asked for and nothing is left."""
+        """Start what waits while there are slots; leave, if that was asked for and nothing is left."""
         while self._waiting and len(self._running) < self._concurrency:
             self._start(*self._waiting.popleft())
         if self._is_leaving and not self._running and not self._waiting:

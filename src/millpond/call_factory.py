@@ -1,4 +1,4 @@
-"""Where calls are made out: the operation is found, its arguments checked and frozen, the deadline fixed.
+"""The call factory: finds the operation of a call, checks and encodes its arguments, fixes its deadline.
 
 Shared by all faces of a pool. Refusals cost nothing: the bounds are asked before anything is serialized. The call then
 goes to the driver; comes after `calls`, before `runtime/driver`.
@@ -96,15 +96,17 @@ _BOUNDS = {
 DEFAULT = Options()
 
 
-class Desk:
-    """Makes out the calls of one pool; safe to use from any thread, except for `refuse`."""
+class CallFactory:
+    """Makes the calls of one pool; safe to use from any thread, except for `refuse`."""
 
     def __init__(
         self, driver: Driver, settings: Settings, codec: Codec, definitions: Definitions, pool_name: str = "default"
     ) -> None:
         self.driver = driver
-        self.looks_first = True  # whether bounds are asked before serializing; an executor's calls may precede its pool
-        self.weighs_first = True  # whether the wait is, too; not where callers have threads beside the loop's
+        # Whether bounds are checked before the arguments are encoded: not where calls may precede their pool, as those
+        # of an executor. Whether the expected wait is checked too: not where callers have threads beside the loop's.
+        self.checks_bounds_first = True
+        self.checks_wait_first = True
         self.broken_by: PoolError | None = None  # why an executor's pool never opened: told instead of "closed"
         self.trace_source: TraceSource | None = None  # who traces calls; asked in the caller's thread and context
         self._machine = driver.machine
@@ -116,7 +118,7 @@ class Desk:
         self._operations: dict[str, tuple[Operation, Check]] = {}
         self._handler_name = "no handler"
 
-    def knows(self, facts: HandlerFacts | None) -> None:
+    def set_operations(self, facts: HandlerFacts | None) -> None:
         """Take note of the operations there are."""
         if facts is not None:
             self._handler_name = facts.name
@@ -138,7 +140,7 @@ class Desk:
     ) -> Call:
         """A call of an operation. Raises `BadArgument`, `PayloadTooLarge`, and whatever the pool refuses it for.
 
-        `early` is the same call as it was made out while the pool opened.
+        `early` is the same call as it was made while the pool opened.
         """
         try:
             known = self._operations.get(name)
@@ -164,7 +166,7 @@ class Desk:
             raise BadArgument(f"{name}() needs a session; use pool.session(id) or pool.options(session=id)")
         if early is not None:
             return early.become(operation, session)
-        return self._made_out(operation, args, kwargs, session, options, ticket)
+        return self._make_call(operation, args, kwargs, session, options, ticket)
 
     def function_call(
         self,
@@ -196,12 +198,12 @@ class Desk:
         session = None if options.session is None else self._session(options.session)
         if early is not None:
             return early.become(operation, session)
-        return self._made_out(operation, (blob, *args), kwargs, session, options, ticket)
+        return self._make_call(operation, (blob, *args), kwargs, session, options, ticket)
 
     def warmup_command(self, warmup: Warmup) -> Command:
         """A warm-up command, frozen. Raises `BadArgument` for what does not fit the handler or cannot be sent."""
         if not self._operations:
-            self.knows(self.driver.engine.facts())
+            self.set_operations(self.driver.engine.facts())
         number, args = FUNCTION, warmup.args
         if warmup.kind == "operation":
             number = self._warmup_operation(warmup)
@@ -255,12 +257,12 @@ class Desk:
     def _early(self, again: Callable[[EarlyCall], Call], operation: CoreOperation, made_of: Any) -> EarlyCall:
         """A call whose operation or session cannot be known yet."""
         args, kwargs, options, ticket = made_of
-        call = self._made_out(operation, args, kwargs, None, options, ticket, EarlyCall)
+        call = self._make_call(operation, args, kwargs, None, options, ticket, EarlyCall)
         assert isinstance(call, EarlyCall)
         call.again = again
         return call
 
-    def _made_out(
+    def _make_call(
         self,
         operation: Operation,
         args: tuple[Any, ...],
@@ -272,8 +274,8 @@ class Desk:
     ) -> Call:
         now = self.driver.now()
         ends_at = now + (self._deadline if options.deadline == _UNSET else options.deadline)
-        if self.looks_first:
-            until = ends_at if self.weighs_first else math.inf
+        if self.checks_bounds_first:
+            until = ends_at if self.checks_wait_first else math.inf
             refused = refusal(self._machine, operation, session, now, 0, until, options.priority)
             if refused is not None:
                 raise refused
@@ -304,10 +306,10 @@ class Desk:
         return call
 
     def submit(self, call: Call) -> None:
-        """Hand over a call made out in this turn. What the caller could still change is copied if it has to wait."""
+        """Hand over a call made in this turn. What the caller could still change is copied if it has to wait."""
         driver = self.driver
         try:
-            self._machine.submit(call, driver.now(), self.weighs_first)
+            self._machine.submit(call, driver.now(), self.checks_wait_first)
         except PoolError as error:
             traces.end(call, "rejected", error)
             driver.carry_out()  # the refusal is told

@@ -11,6 +11,7 @@ from typing import Any
 from millpond.errors import TABLE
 from millpond.metrics import source
 from millpond.metrics.histogram import Histogram
+from millpond.metrics.operations import NAMED
 from millpond.metrics.snapshot import (
     KINDS,
     OPERATION_KINDS,
@@ -110,7 +111,7 @@ def largest(random: Random) -> Snapshot:
     """All that the closed sets can hold at once, and strangers in each."""
     endings = {ending: random.randrange(1, 1000) for ending in source.ENDINGS}
     return snapshot(
-        *(operation(f"operation {random.random()}", endings) for _ in range(10)),
+        *(operation(f"operation {random.random()}", endings) for _ in range(NAMED)),
         other=operation(OTHER, endings),
         endings=endings,
         codes={**dict.fromkeys(TABLE, 5), **{f"error {random.random()}": 1 for _ in range(100)}},

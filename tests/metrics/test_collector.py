@@ -227,7 +227,7 @@ def test_workers_are_told_with_what_the_pool_knows_of_them(watched):
 
 
 def test_an_operation_can_be_asked_for_by_name(watched):
-    """Also one that is not among the ten busiest; one that was never called is an error."""
+    """One that was never called is an error."""
     watched.seconds(1, lambda pond, _: [pond.call(f"operation_{n}", n=20 - n) for n in range(20)])
     assert watched.collector.operation("operation_19").endings == {"ok": 1}
     with pytest.raises(LookupError):

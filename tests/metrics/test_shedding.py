@@ -1,6 +1,6 @@
 """Detail goes before the pool would notice, and comes back when there is room."""
 
-from millpond.metrics.shedding import COUNTERS_ONLY, FULL, LEVELS, MOST_BYTES, NO_OPERATIONS, Shedder
+from millpond.metrics.shedding import COUNTERS_ONLY, FULL, MOST_BYTES, QUIET_FOLDS, Shedder
 from tests.metrics.pond import Watched
 
 
@@ -25,32 +25,22 @@ def test_one_dear_fold_is_no_reason():
     assert fold(shedder, 1, 0.2)[-1] == FULL
 
 
-def test_detail_goes_step_by_step():
-    """Operations first, then all histograms; ten folds lie between."""
-    found = fold(Shedder(), 60, 0.2)
-    assert list(dict.fromkeys(found)) == list(LEVELS)
-    assert found.count(NO_OPERATIONS) >= 10
-
-
-def test_detail_comes_back_and_more_slowly_each_time_it_goes():
-    """It does not flap."""
-    shedder, waits = Shedder(), []
-    for _ in range(3):
-        while shedder.detail == FULL:
-            fold(shedder, 1, 0.2)
-        wait = 0
-        while shedder.detail != FULL:
-            fold(shedder, 1, 0.0)
-            wait += 1
-        waits.append(wait)
-    assert waits[0] < waits[1] < waits[2]
-
-
-def test_too_much_memory_costs_the_operations_only():
-    """What takes memory is gone then."""
+def test_dear_folds_cost_the_histograms_until_they_were_cheap_for_long():
+    """It does not flap: five minutes of cheap folds lie between, and one that is not begins them anew."""
     shedder = Shedder()
-    assert set(fold(shedder, 100, 0.001, MOST_BYTES + 1)) == {NO_OPERATIONS}
-    assert fold(shedder, 500, 0.001, MOST_BYTES // 2)[-1] == FULL
+    assert fold(shedder, 10, 0.2)[-1] == COUNTERS_ONLY
+    fold(shedder, QUIET_FOLDS - 1, 0.0)
+    assert fold(shedder, 1, 0.06)[-1] == COUNTERS_ONLY
+    found = fold(shedder, QUIET_FOLDS + 20, 0.0)
+    assert found.count(COUNTERS_ONLY) >= QUIET_FOLDS - 1
+    assert found[-1] == FULL
+
+
+def test_too_much_memory_costs_the_histograms():
+    """They come back when there is room."""
+    shedder = Shedder()
+    assert set(fold(shedder, 100, 0.001, MOST_BYTES + 1)) == {COUNTERS_ONLY}
+    assert fold(shedder, QUIET_FOLDS, 0.001, MOST_BYTES // 2)[-1] == FULL
 
 
 def test_a_collector_that_costs_too_much_keeps_counting_exactly():
@@ -61,7 +51,7 @@ def test_a_collector_that_costs_too_much_keeps_counting_exactly():
     assert found.watch.detail == COUNTERS_ONLY
     assert found.reading.endings == {"ok": 300}
     assert found.windows[60].endings == {"ok": 300}
-    assert found.other.endings == {"ok": 300}
+    assert [(one.name, one.endings) for one in found.operations] == [("say", {"ok": 300})]
     assert found.watch.dropped > 0
     assert found.totals["latency"].count + found.watch.dropped / 5 == 300
     assert found.health.notes == ("metrics keep less than they could: counters only",)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from millpond.metrics import operations
 from millpond.metrics.ledger import Ledger
 from millpond.metrics.resources import Seen
 from millpond.metrics.snapshot import Alerting, ProcessFigures, Snapshot, Watch, WorkerFigures
@@ -28,8 +27,6 @@ class Parts:
 def assemble(parts: Parts) -> Snapshot:
     """The snapshot of the last fold."""
     ledger, reading = parts.ledger, parts.ledger.reading
-    totals = ledger.totals()
-    busiest = tuple(one.figures() for one in ledger.operations.busiest())
     return Snapshot(
         pool=parts.pool,
         boot=ledger.boot,
@@ -37,10 +34,10 @@ def assemble(parts: Parts) -> Snapshot:
         wall=ledger.wall,
         uptime_s=ledger.at - ledger.opened_at,
         reading=reading,
-        totals=totals,
+        totals=ledger.totals(),
         windows=ledger.windows(),
-        operations=busiest,
-        other=operations.others(busiest, reading.endings, reading.codes, totals),
+        operations=ledger.operations.figures(),
+        other=ledger.operations.rest(reading.endings, reading.codes),
         workers=tuple(worker_figures(one, parts.seen) for one in sorted(reading.workers, key=lambda one: one.id)),
         resources=parts.seen.resources,
         health=ledger.health,

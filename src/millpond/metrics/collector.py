@@ -20,6 +20,7 @@ from millpond.metrics.background import Background
 from millpond.metrics.columns import family
 from millpond.metrics.derived import BLAME
 from millpond.metrics.ledger import Ledger, Moment
+from millpond.metrics.operations import NAMED
 from millpond.metrics.resources import ResourceWatch, Seen
 from millpond.metrics.shedding import COUNTERS_ONLY, FULL, Shedder
 from millpond.metrics.slot import Slot
@@ -120,8 +121,7 @@ class MetricsCollector:
         lag_s = max(0.0, now - self._folded_at - self.interval_s)
         elapsed_s, self._folded_at = now - self._folded_at, now
         if self._folder.waiting > BEHIND:
-            self._let_go += digest.samples_in(reading)
-            reading = digest.counts_only(reading)
+            reading = self._let_go_of(reading)
         job = partial(self._absorb, reading, moment, self._cpu_clock() - begun, elapsed_s, lag_s)
         if self._folder.waiting or digest.samples_in(reading) > LARGE:
             self._folder.submit(job)
@@ -144,14 +144,12 @@ class MetricsCollector:
 
     def _absorb(self, reading: Reading, moment: Moment, spent_s: float, elapsed_s: float, lag_s: float) -> None:
         """Fold one reading; on the loop or on the folding thread, never on both at once."""
-        begun, detail = self._cpu_clock(), self._shedder.detail
-        if detail == COUNTERS_ONLY:
-            self._let_go += digest.samples_in(reading)
-        new = digest.counted(reading) if detail == COUNTERS_ONLY else digest.digest(reading)
+        begun = self._cpu_clock()
+        if self._shedder.detail == COUNTERS_ONLY:
+            reading = self._let_go_of(reading)
+        new = digest.digest(reading)
         with self._lock:
-            ended = self._ledger.fold(new, moment, with_operations=detail == FULL)
-            if detail != FULL:
-                self._ledger.operations.clear()
+            ended = self._ledger.fold(new, moment)
             memory = self._ledger.nbytes if not self._watch.folds % MEASURE_EVERY else self._watch.memory_bytes
             fold_s = spent_s + self._cpu_clock() - begun
             self._shedder.note(fold_s, elapsed_s, memory)
@@ -160,6 +158,11 @@ class MetricsCollector:
         if self._store is not None:
             for step, slot in ended:
                 self._store.put(step, slot)
+
+    def _let_go_of(self, reading: Reading) -> Reading:
+        """A reading of which the counts are kept; its samples are told as dropped."""
+        self._let_go += digest.samples_in(reading)
+        return digest.counts_only(reading)
 
     def _watched(self, fold_s: float, lag_s: float, memory: int) -> Watch:
         before, store = self._watch, self._store
@@ -223,13 +226,11 @@ class MetricsCollector:
         return summarize(self.snapshot())
 
     def operation(self, name: str) -> OperationFigures:
-        """One operation's figures. Raises `LookupError` for one that was never called or is not told apart."""
+        """One operation's figures. Raises `LookupError` for one that is not among the first 64 that were called."""
         with self._lock:
             found = self._ledger.operations.get(name)
             if found is None:
-                raise LookupError(
-                    f"no figures of an operation {name!r}; the busiest 64 have some once they were called"
-                )
+                raise LookupError(f"no figures of an operation {name!r}; the first {NAMED} that are called have some")
             return found.figures()
 
     def worker(self, worker: int) -> WorkerFigures:

@@ -24,7 +24,6 @@ FIELDS = {  # kind of histogram -> the field of an OperationReading its samples 
     "request_bytes": "request_bytes",
     "answer_bytes": "answer_bytes",
 }
-NO_TAKEN: Taken = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +55,6 @@ def digest(reading: Reading) -> Digest:
         calls = [_calls_of(one, len(part)) for (one, _), part in zip(there, parts, strict=True)]
         histograms[kind] = _share_out(kind, parts, calls, [into for _, into in there])
     operations = tuple((counts_of(one), new) for one, new in zip(reading.operations, taken, strict=True))
-    return Digest(without_samples(reading), histograms, operations)
-
-
-def counted(reading: Reading) -> Digest:
-    """A reading of which only the counters are kept: its samples are let go."""
-    histograms = dict.fromkeys((*FIELDS, "start"), Histogram())
-    operations = tuple((counts_of(one), NO_TAKEN) for one in reading.operations)
     return Digest(without_samples(reading), histograms, operations)
 
 

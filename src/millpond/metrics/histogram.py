@@ -72,18 +72,17 @@ class Histogram:
     own sum, not one of buckets.
     """
 
-    __slots__ = ("count", "counts", "low", "total", "zeros")
+    __slots__ = ("counts", "low", "total", "zeros")
 
     def __init__(self, low: int = 0, counts: Any = (), zeros: int = 0, total: float = 0.0) -> None:
         found = np.asarray(counts, dtype=np.int64)
-        filled = np.flatnonzero(found)
+        filled = found.nonzero()[0]
         first, after = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
         self.counts = found[first:after].copy()
         self.counts.flags.writeable = False
         self.low = low + first if len(filled) else 0
         self.zeros = zeros
         self.total = total
-        self.count = int(self.counts.sum()) + zeros
 
     @classmethod
     def of(cls, values: Any) -> Histogram:
@@ -116,9 +115,14 @@ class Histogram:
         return f"<Histogram of {self.count}, p50 {self.percentile(0.5):.3g}, p99 {self.percentile(0.99):.3g}>"
 
     @property
+    def count(self) -> int:
+        """How many values there are."""
+        return int(self.counts.sum()) + self.zeros
+
+    @property
     def mean(self) -> float:
         """The values' mean; NaN if there are none."""
-        return self.total / self.count if self.count else math.nan
+        return self.total / count if (count := self.count) else math.nan
 
     @property
     def highest(self) -> float:

@@ -67,11 +67,11 @@ class Ledger:
         beyond = sum(part.nbytes for part in self._beyond_history())
         return self.history.nbytes + self.operations.nbytes + sums + beyond
 
-    def fold(self, new: Digest, moment: Moment, with_operations: bool) -> list[tuple[int, Slot]]:
+    def fold(self, new: Digest, moment: Moment) -> list[tuple[int, Slot]]:
         """Take in what happened since the last fold; gives back the longer slots that ended, with their steps."""
         before, self.at, self.wall, self.reading = self.at, moment.at, moment.wall, new.reading
         for reading, taken in new.operations:
-            self.operations.note(reading, taken, with_operations)
+            self.operations.note(reading, taken)
         self._count_dropped(new)
         if floor(self.at / STEP_S) != floor(before / STEP_S):
             self.operations.end_step(self.at)

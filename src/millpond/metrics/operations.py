@@ -1,7 +1,7 @@
-"""What is known of each operation, and which are told apart: 64 with histograms, the ten busiest in a snapshot.
+"""What is known of each operation: the first 64 that are called have a name of their own, the rest share one.
 
-Counts come from the pool and are exact for as many as there are; only histograms and windows are bounded. Windows go
-in steps of ten seconds. Not thread-safe: the collector's lock is around it.
+An operation that has a name keeps it and none is given one later, so that the counters of each, and of the rest, only
+grow. Windows go in steps of ten seconds. Not thread-safe: the collector's lock is around it.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ from millpond.metrics.slot import OperationSlot
 from millpond.metrics.snapshot import OPERATION_KINDS, OTHER, WINDOWS, Distribution, OperationFigures
 from millpond.metrics.source import ENDINGS, NO_COUNTS, Counts, OperationReading
 
-TRACKED = 64  # operations with histograms
-SHOWN = 10  # the busiest, in snapshots and in history
+NAMED = 64  # as many as functions given to `run` have a record of their own
+IN_HISTORY = 10  # the busiest of a minute
 STEP_S = 10
 LONGEST_S = WINDOWS[-1]
 MEMORY_BYTES = 600  # of a record's objects, beside its counts
+NO_WINDOWS = dict.fromkeys(WINDOWS, MappingProxyType(dict.fromkeys(OPERATION_KINDS, distribution.NOTHING)))
 
 Taken = Mapping[str, Batch]  # kind -> the new samples
 Windows = Mapping[int, Mapping[str, Distribution]]
 
 
 class Operation:
-    """One operation that is told apart."""
+    """One operation that has a name of its own."""
 
     __slots__ = ("_current", "_described", "_windows", "codes", "counted", "endings", "name", "totals")
 
-    def __init__(self, name: str, endings: Counts) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.endings = endings
+        self.endings: Counts = NO_COUNTS
         self.codes: Counts = NO_COUNTS
         self.totals = {kind: Accumulator() for kind in OPERATION_KINDS}
-        self.counted = row_of(endings)  # the endings when the last step ended
+        self.counted = row_of(NO_COUNTS)  # the endings when the last step ended
         self._current = {kind: Accumulator() for kind in OPERATION_KINDS}
         self._windows = {s: Rolling(s, OPERATION_KINDS, len(ENDINGS)) for s in WINDOWS}
         self._described: Windows | None = None  # emptied when a step ends
@@ -128,74 +129,58 @@ def _frozen(sums: Mapping[str, Accumulator]) -> Mapping[str, Histogram]:
 class OperationBook:
     """The operations of one pool."""
 
-    __slots__ = ("_passed_over", "_tracked")
+    __slots__ = ("_named", "_rest")
 
     def __init__(self) -> None:
-        self._tracked: dict[str, Operation] = {}
-        self._passed_over: dict[str, Counts] = {}  # the endings of those that are not told apart
+        self._named: dict[str, Operation] = {}
+        self._rest = {kind: Accumulator() for kind in OPERATION_KINDS}
 
     @property
     def nbytes(self) -> int:
         """About how much memory the operations take."""
-        return sum(one.nbytes for one in self._tracked.values())
+        return sum(one.nbytes for one in self._named.values())
 
     def get(self, name: str) -> Operation | None:
-        """An operation that is told apart."""
-        return self._tracked.get(name)
+        """An operation that has a name of its own."""
+        return self._named.get(name)
 
-    def note(self, reading: OperationReading, taken: Taken, with_detail: bool = True) -> None:
-        """Take what happened to one operation; one too many is left to the others, without detail all are."""
-        one = self._tracked.get(reading.name)
+    def note(self, reading: OperationReading, taken: Taken) -> None:
+        """Take what happened to one operation; it gets a name of its own if there is one left."""
+        one = self._named.get(reading.name)
+        if one is None and len(self._named) < NAMED:
+            one = self._named[reading.name] = Operation(reading.name)
         if one is None:
-            if not with_detail or len(self._tracked) >= TRACKED:
-                self._passed_over[reading.name] = reading.endings
-                return
-            before = self._passed_over.pop(reading.name, NO_COUNTS)
-            one = self._tracked[reading.name] = Operation(reading.name, before)
+            for kind, batch in taken.items():
+                self._rest[kind].take(batch)
+            return
         one.endings, one.codes = reading.endings, reading.codes
         one.take(taken)
 
     def end_step(self, now: float) -> None:
-        """Ten seconds are over; who did nothing for the longest window makes room, if room is short."""
-        for one in self._tracked.values():
+        """Ten seconds are over; windows are made here rather than by whoever wants the next snapshot."""
+        for one in self._named.values():
             one.end_step(now)
-        if len(self._tracked) >= TRACKED:
-            self._pass_over([one for one in self._tracked.values() if not one.recent])
-        for one in self.busiest():
-            one.windows()  # made here, every ten seconds, rather than by whoever wants the next snapshot
+            one.windows()
 
-    def busiest(self) -> list[Operation]:
-        """The ten with the most calls in the longest window, the busiest first."""
-        return sorted(self._tracked.values(), key=lambda one: (-one.recent, -one.calls, one.name))[:SHOWN]
+    def figures(self) -> tuple[OperationFigures, ...]:
+        """All that have a name, in the order of their first calls."""
+        return tuple(one.figures() for one in self._named.values())
 
     def pack_since(self, moment: float) -> bytes:
         """The ten that were busiest since a moment, as a slot of history has them."""
-        there = sorted((one.since(moment) for one in self._tracked.values()), key=lambda one: -one.calls)
-        return slot.pack_operations(one for one in there[:SHOWN] if one.calls)
+        there = sorted((one.since(moment) for one in self._named.values()), key=lambda one: -one.calls)
+        return slot.pack_operations(one for one in there[:IN_HISTORY] if one.calls)
 
-    def clear(self) -> None:
-        """Tell none apart any more: detail is shed."""
-        self._pass_over(list(self._tracked.values()))
-
-    def _pass_over(self, operations: Iterable[Operation]) -> None:
-        for one in operations:
-            self._passed_over[one.name] = one.endings
-            del self._tracked[one.name]
-
-
-def others(
-    shown: Iterable[OperationFigures], endings: Counts, codes: Counts, totals: Mapping[str, Histogram]
-) -> OperationFigures:
-    """What the pool has and the shown do not."""
-    listed = list(shown)
-    rest = {kind: _less(totals[kind], [one.totals[kind] for one in listed]) for kind in OPERATION_KINDS}
-    return OperationFigures(
-        OTHER,
-        _minus(endings, [one.endings for one in listed]),
-        _minus(codes, [one.codes for one in listed]),
-        MappingProxyType(rest),
-        dict.fromkeys(WINDOWS, MappingProxyType(dict.fromkeys(OPERATION_KINDS, distribution.NOTHING))),
-    )
+    def rest(self, endings: Counts, codes: Counts) -> OperationFigures:
+        """What the pool has, by its `endings` and `codes`, and no operation with a name of its own."""
+        named = self._named.values()
+        return OperationFigures(
+            OTHER,
+            _minus(endings, [one.endings for one in named]),
+            _minus(codes, [one.codes for one in named]),
+            _frozen(self._rest),
+            NO_WINDOWS,
+        )
 
 
 def _minus(whole: Counts, parts: Iterable[Counts]) -> Counts:
@@ -204,11 +189,3 @@ def _minus(whole: Counts, parts: Iterable[Counts]) -> Counts:
         for key, count in part.items():
             left[key] = left.get(key, 0) - count
     return MappingProxyType({key: count for key, count in left.items() if count > 0})
-
-
-def _less(whole: Histogram, parts: Iterable[Histogram]) -> Histogram:
-    left = Accumulator()
-    left.add(whole)
-    for part in parts:
-        left.subtract(part)
-    return left.freeze()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from millpond.wire.frames import Fields
     from millpond.worker.channel import Channel
     from millpond.worker.handler import Operation
-    from millpond.worker.handler_session import Seat
+    from millpond.worker.handler_session import SessionSlot
     from millpond.worker.replies import Replies
     from millpond.worker.saving import Saver
     from millpond.worker.steps import Outcome, Plan
@@ -52,10 +52,10 @@ class MemoryRunner(Runner):
         self.interruptions += (asyncio.CancelledError,)
 
     def decode(
-        self, operation: Operation, fields: Fields, body: Any, seat: Seat
+        self, operation: Operation, fields: Fields, body: Any, slot: SessionSlot
     ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
         """What to call with what, in the trace of its caller."""
-        function, args, kwargs = super().decode(operation, fields, body, seat)
+        function, args, kwargs = super().decode(operation, fields, body, slot)
         header = self.headers.get(fields[7])
         return function if header is None else traced(header, operation.kind, function), args, kwargs
 

@@ -27,7 +27,7 @@ from millpond.wire.segments import Parts
 from millpond.wire.wording import error_text, traceback_text, type_name
 from millpond.worker import emitting
 from millpond.worker.handler import operations_of
-from millpond.worker.handler_session import Seat, Session
+from millpond.worker.handler_session import Session, SessionSlot
 from millpond.worker.replies import without_our_frames
 from millpond.worker.running_call import Running
 from millpond.worker.saving import Saver
@@ -164,7 +164,7 @@ class FakeWorker:
     def forget(self, number: int) -> None:
         """Drop a session."""
         if self._runner is not None:
-            self._runner.seats.pop(number, None)
+            self._runner.session_slots.pop(number, None)
 
     def pong(self) -> None:
         """Answer a ping, if it does."""
@@ -295,8 +295,8 @@ class FakeWorker:
         """Be told of a session, before the first call of it."""
         assert self._runner is not None
         baggage, flags = session.baggage, SEGMENTED if isinstance(session.baggage, Parts) else 0
-        seat = Seat(session.number, Session(session.id, session.generation), baggage, flags, session.lease)
-        self._runner.seats[session.number] = seat
+        slot = SessionSlot(session.number, Session(session.id, session.generation), baggage, flags, session.lease)
+        self._runner.session_slots[session.number] = slot
         session.introduced = True
 
     def _claimed(self) -> list[int]:

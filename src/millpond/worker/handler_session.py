@@ -40,8 +40,8 @@ class Session:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Seat:
-    """A session's place in this worker: the session, whether it is open, and the state it brought from elsewhere."""
+class SessionSlot:
+    """What this worker holds of a session: the session, whether it is open, and the state it brought from elsewhere."""
 
     number: int
     session: Session
@@ -64,28 +64,28 @@ class Seat:
         self.baggage = None
 
 
-NO_SEAT = Seat(0, Session("", 0), None, 0)  # where calls without a session sit
-NO_SEAT.is_open = NO_SEAT.is_simple = True
+NO_SLOT = SessionSlot(0, Session("", 0), None, 0)  # of calls without a session
+NO_SLOT.is_open = NO_SLOT.is_simple = True
 
 Hooks = dict[str, "Callable[..., Any]"]
 Hook = tuple["Callable[..., Any]", tuple[Any, ...]]  # a function of the handler's, and its arguments
 
 
-def seat_of(fields: Fields, body: Body) -> Seat:
+def slot_of(fields: Fields, body: Body) -> SessionSlot:
     """What an OPEN_SESSION frame tells."""
     flags, head_bytes = fields[2], fields[4]
     if not flags & HAS_BAGGAGE:
         head_bytes = len(body)
     session_id, generation, lease = msgspec.msgpack.decode(body[:head_bytes])
     baggage = bytes(body[head_bytes:]) if flags & HAS_BAGGAGE else None
-    return Seat(fields[8], Session(session_id, generation), baggage, flags & ~HAS_BAGGAGE, lease)
+    return SessionSlot(fields[8], Session(session_id, generation), baggage, flags & ~HAS_BAGGAGE, lease)
 
 
-def opening(seat: Seat, hooks: Hooks, thaw: Callable[[Body, int], Any]) -> Hook | None:
+def opening(slot: SessionSlot, hooks: Hooks, thaw: Callable[[Body, int], Any]) -> Hook | None:
     """What has to run before the session is open: `import_session`, `open_session`, or nothing."""
-    session = seat.session
-    if seat.baggage is not None:
-        state = thaw(seat.baggage, seat.baggage_flags)
+    session = slot.session
+    if slot.baggage is not None:
+        state = thaw(slot.baggage, slot.baggage_flags)
         if "import_session" in hooks:
             return hooks["import_session"], (session, state)
         session.state = state
@@ -94,18 +94,18 @@ def opening(seat: Seat, hooks: Hooks, thaw: Callable[[Body, int], Any]) -> Hook 
     return None
 
 
-def exporting(seat: Seat, hooks: Hooks) -> Hook:
+def exporting(slot: SessionSlot, hooks: Hooks) -> Hook:
     """What gives the state to be taken elsewhere."""
-    session = seat.session
+    session = slot.session
     if "export_session" in hooks:
         return hooks["export_session"], (session,)
     return _state_of, (session,)
 
 
-def closing(seat: Seat, hooks: Hooks) -> Hook | None:
+def closing(slot: SessionSlot, hooks: Hooks) -> Hook | None:
     """What has to run before the session is forgotten, if it was ever open."""
-    if seat.is_open and "close_session" in hooks:
-        return hooks["close_session"], (seat.session,)
+    if slot.is_open and "close_session" in hooks:
+        return hooks["close_session"], (slot.session,)
     return None
 
 

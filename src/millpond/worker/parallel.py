@@ -136,8 +136,8 @@ class ParallelLoop:
         is_chore = index >= len(runner.operations)
         if not is_chore and runner.operations[index].kind.startswith("async"):
             return True
-        seat = runner.seats.get(fields[8])
-        runs_hooks = seat is not None and (is_chore or not seat.is_open)
+        slot = runner.session_slots.get(fields[8])
+        runs_hooks = slot is not None and (is_chore or not slot.is_open)
         return runs_hooks and any(inspect.iscoroutinefunction(hook) for hook in runner.hooks.values())
 
     def _finished(self, running: Running) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from millpond.wire.frames import Body, Fields
-    from millpond.worker.handler_session import Seat
+    from millpond.worker.handler_session import SessionSlot
     from millpond.worker.runner import Runner
     from millpond.worker.running_call import Running
 
@@ -44,15 +44,15 @@ class Step(NamedTuple):
 def plan(runner: Runner, running: Running, body: Body, started: float) -> Plan:
     """The plan of a claimed call."""
     fields = running.fields
-    seat = runner.seats.get(fields[8])
-    if seat is None:
+    slot = runner.session_slots.get(fields[8])
+    if slot is None:
         _session_lost(runner, fields, started, "is not known to its worker")
     elif fields[4] == CLOSE_SESSION:
-        yield from _closing(runner, running, seat, started)
+        yield from _closing(runner, running, slot, started)
     elif fields[4] in EXPORTS:
-        yield from _exporting(runner, running, seat, started)
+        yield from _exporting(runner, running, slot, started)
     else:
-        yield from _operation(runner, running, seat, body, started)
+        yield from _operation(runner, running, slot, body, started)
 
 
 def drive(steps: Plan, running: Running, wait: Callable[[Running], None]) -> None:
@@ -79,15 +79,15 @@ def perform(fields: Fields, step: Step) -> Outcome:
         return None, error
 
 
-def _operation(runner: Runner, running: Running, seat: Seat, body: Body, started: float) -> Plan:
+def _operation(runner: Runner, running: Running, slot: SessionSlot, body: Body, started: float) -> Plan:
     fields = running.fields
     try:
         operation = runner.operation(fields[4])
-        function, args, kwargs = runner.decode(operation, fields, body, seat)
+        function, args, kwargs = runner.decode(operation, fields, body, slot)
     except BaseException as error:
         runner.unreadable(fields, started, error)
         return
-    if not (yield from _opened(runner, running, seat, started)):
+    if not (yield from _opened(runner, running, slot, started)):
         return
     step = Step(function, args, kwargs, operation.kind == "async")
     if running.is_stopped:
@@ -122,10 +122,10 @@ def _ended(
 
 def _exported(runner: Runner, running: Running) -> Generator[Step | None, Outcome, Outcome | None]:
     """What the hook says of the session's state, if there is a hook and somebody wants to know."""
-    seat = runner.seats.get(running.fields[8])
-    if runner.saver is None or not runner.saver.uses_hook or seat is None or seat is sessions.NO_SEAT:
+    slot = runner.session_slots.get(running.fields[8])
+    if runner.saver is None or not runner.saver.uses_hook or slot is None or slot is sessions.NO_SLOT:
         return None
-    return (yield _step_of(sessions.exporting(seat, runner.hooks), is_cleanup=True))
+    return (yield _step_of(sessions.exporting(slot, runner.hooks), is_cleanup=True))
 
 
 def _streaming(runner: Runner, running: Running, step: Step, started: float) -> Plan:
@@ -155,7 +155,7 @@ def _streaming(runner: Runner, running: Running, step: Step, started: float) -> 
             yield close
             exported = yield from _exported(runner, running)
             runner.end(fields)
-            ahead = runner.leave_seat(fields, exported)
+            ahead = runner.leave_slot(fields, exported)
             runner.unsendable(fields, started, monotonic(), unsendable, ahead)
             return
         running.sent += 1
@@ -176,25 +176,27 @@ def _stream_over(runner: Runner, running: Running, error: BaseException, started
         yield from _ended(runner, running, None, error, started)
 
 
-def _opened(runner: Runner, running: Running, seat: Seat, started: float) -> Generator[Step | None, Outcome, bool]:
+def _opened(
+    runner: Runner, running: Running, slot: SessionSlot, started: float
+) -> Generator[Step | None, Outcome, bool]:
     """Open the session if it is not; false if that failed and the call is answered."""
-    if seat.is_open:
+    if slot.is_open:
         return True
     try:
-        hook = sessions.opening(seat, runner.hooks, runner.thaw)
+        hook = sessions.opening(slot, runner.hooks, runner.thaw)
     except BaseException as error:
-        _unreadable(runner, running, seat, error, started)
+        _unreadable(runner, running, slot, error, started)
         return False
     if hook is not None:
         _, failure = yield _step_of(hook)
         if failure is not None:
-            _not_opened(runner, running, seat, failure, started)
+            _not_opened(runner, running, slot, failure, started)
             return False
-    seat.opened(is_simple=runner.saver is None or not runner.saver.uses_hook)
+    slot.opened(is_simple=runner.saver is None or not runner.saver.uses_hook)
     return True
 
 
-def _not_opened(runner: Runner, running: Running, seat: Seat, error: BaseException, started: float) -> None:
+def _not_opened(runner: Runner, running: Running, slot: SessionSlot, error: BaseException, started: float) -> None:
     """The opening hook failed, or was interrupted: the session is forgotten here, and its next call tries again.
 
     What it brought along is in the parent's hand until a call of it has run.
@@ -203,58 +205,58 @@ def _not_opened(runner: Runner, running: Running, seat: Seat, error: BaseExcepti
     ended = monotonic()
     is_left = running.is_stopped or runner.is_asked_to_stop(fields)
     runner.end(fields, error)
-    if runner.seats.get(seat.number) is seat:
-        del runner.seats[seat.number]
+    if runner.session_slots.get(slot.number) is slot:
+        del runner.session_slots[slot.number]
     if is_left and issubclass(type(error), runner.interruptions):
         runner.answers.bare(INTERRUPTED, fields, started, ended, SESSION_FAILED)
     else:
         runner.answers.raised(fields, started, ended, error, SESSION_FAILED)
 
 
-def _unreadable(runner: Runner, running: Running, seat: Seat, error: BaseException, started: float) -> None:
+def _unreadable(runner: Runner, running: Running, slot: SessionSlot, error: BaseException, started: float) -> None:
     """The state it brought along cannot be decoded, by the code of this worker at least. The parent keeps it."""
     if issubclass(type(error), runner.interruptions):
-        _not_opened(runner, running, seat, error, started)
+        _not_opened(runner, running, slot, error, started)
         return
     fields = running.fields
     runner.end(fields, error)
-    del runner.seats[seat.number]
-    code, message = why_unreadable(f"the state of session {seat.number}", error, "handler_error")
+    del runner.session_slots[slot.number]
+    code, message = why_unreadable(f"the state of session {slot.number}", error, "handler_error")
     if code == "handler_error":
         message += "; it is kept as it is: mend the code and replace the workers, or close the session"
     runner.answers.fault(fields, started, monotonic(), code, "not_started", message, error, flags=SESSION_FAILED)
 
 
-def _closing(runner: Runner, running: Running, seat: Seat, started: float) -> Plan:
+def _closing(runner: Runner, running: Running, slot: SessionSlot, started: float) -> Plan:
     """Run the closing hook, on a session that was just brought here too; it is forgotten whatever comes of it."""
-    if seat.baggage is not None and not (yield from _opened(runner, running, seat, started)):
+    if slot.baggage is not None and not (yield from _opened(runner, running, slot, started)):
         return
-    hook = sessions.closing(seat, runner.hooks)
+    hook = sessions.closing(slot, runner.hooks)
     _, error = (yield _step_of(hook)) if hook is not None else (None, None)
-    del runner.seats[seat.number]
+    del runner.session_slots[slot.number]
     if error is None:
         runner.succeeded(running.fields, started, None)
     else:
         runner.failed(running.fields, started, error, running.is_stopped)
 
 
-def _exporting(runner: Runner, running: Running, seat: Seat, started: float) -> Plan:
+def _exporting(runner: Runner, running: Running, slot: SessionSlot, started: float) -> Plan:
     """Answer with the session's state and forget it; on failure it stays."""
     fields = running.fields
-    if seat.baggage is not None:  # never unpacked here: goes on as it came
+    if slot.baggage is not None:  # never unpacked here: goes on as it came
         runner.end(fields)
-        del runner.seats[seat.number]
-        runner.answers.as_it_came(OK, seat.baggage_flags, fields, started, monotonic(), seat.baggage)
+        del runner.session_slots[slot.number]
+        runner.answers.as_it_came(OK, slot.baggage_flags, fields, started, monotonic(), slot.baggage)
         return
-    if not (yield from _opened(runner, running, seat, started)):
+    if not (yield from _opened(runner, running, slot, started)):
         return
-    state, error = yield _step_of(sessions.exporting(seat, runner.hooks))
+    state, error = yield _step_of(sessions.exporting(slot, runner.hooks))
     if error is not None:
         runner.failed(fields, started, error, running.is_stopped)
         return
     # By identity: with threads the session may be back before this one gets to forget it.
-    if runner.succeeded(fields, started, state) and runner.seats.get(seat.number) is seat:
-        del runner.seats[seat.number]
+    if runner.succeeded(fields, started, state) and runner.session_slots.get(slot.number) is slot:
+        del runner.session_slots[slot.number]
 
 
 def _step_of(hook: sessions.Hook, is_cleanup: bool = False) -> Step:

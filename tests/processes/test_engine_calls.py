@@ -13,8 +13,7 @@ from millpond.wire import buffers, frames
 from millpond.wire.codec import PickleCodec
 from tests.processes.engine_handlers import BornWhere, Plain
 from tests.processes.engine_rig import Session, engine_for, on_a_loop, until
-
-METHODS = ["fork", "spawn"]
+from tests.start_methods import METHODS
 
 
 @pytest.mark.parametrize("method", METHODS)

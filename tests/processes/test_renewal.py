@@ -16,6 +16,7 @@ from millpond.engine import kernel
 from millpond.engine.image_set import OperationNumbers
 from millpond.seams import CLOSE_SESSION, EXPORT_ASIDE, EXPORT_SESSION, FUNCTION, NO_OPERATION
 from tests.contract.sites import check, failure, until
+from tests.start_methods import both
 
 FIRST = """
 class Cook:
@@ -46,7 +47,7 @@ def kitchen(**settings) -> millpond.Pool:
     return millpond.Pool("kitchen_on_disk:Cook", worker_env={"PYTHONDONTWRITEBYTECODE": "1"}, **settings)
 
 
-@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@both
 async def test_new_workers_run_the_code_that_is_on_disk_now(module, start_method):
     """Every worker is replaced; operations that came are there, those that went are refused."""
     async with kitchen(start_method=start_method) as pool:

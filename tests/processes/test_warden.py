@@ -17,8 +17,8 @@ from millpond.engine import kernel
 from tests.processes import engine_handlers
 from tests.processes.engine_handlers import Plain, Preloading
 from tests.processes.engine_rig import Worker, engine_for, lives, on_a_loop, until, until_sync
+from tests.start_methods import METHODS
 
-METHODS = ["fork", "spawn"]
 ORPHANS_GONE_S = 3.0  # the ceiling
 LOADED = 2  # what a busy machine may take longer
 

@@ -93,7 +93,6 @@ class MetricsCollector:
         if self._history_path is not None:
             boot = Boot(self._ledger.boot, self.pool, self._wall_clock())
             self._store = HistoryStore(self._history_path, boot, self._wall_clock)
-            self._store.open()
 
     def close(self) -> None:
         """End the threads, each within a few seconds; figures can be read on.
@@ -124,7 +123,7 @@ class MetricsCollector:
             reading = self._let_go_of(reading)
         job = partial(self._absorb, reading, moment, self._cpu_clock() - begun, elapsed_s, lag_s)
         if self._folder.waiting or digest.samples_in(reading) > LARGE:
-            self._folder.submit(job)
+            self._folder.put(job)
         else:
             job()
         self._look(now, reading)
@@ -196,7 +195,7 @@ class MetricsCollector:
     def _look(self, now: float, reading: Reading) -> None:
         if self._resources is not None and not self._looker.waiting:
             pids = {worker.id: worker.pid for worker in reading.workers if worker.pid > 0}
-            self._looker.submit(partial(self._resources.look, now, pids))
+            self._looker.put(partial(self._resources.look, now, pids))
 
     def _tell(self) -> None:
         for listener in list(self._listeners):

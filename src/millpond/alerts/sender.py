@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +18,7 @@ from millpond.alerts.states import RESOLVED
 from millpond.core.texts import text_of, words_of
 from millpond.logger.escaping import escaped
 from millpond.logger.pool_logger import PoolLogger
+from millpond.queue_thread import QueueThread
 from millpond.seams import Chance
 
 MOST_WAITING = 64  # notifications
@@ -67,7 +67,7 @@ class SenderFacts:
     last_error: str
 
 
-class Sender:
+class Sender(QueueThread[Notification]):
     """One channel, its queue and its thread. The thread begins with the first notification."""
 
     def __init__(
@@ -77,86 +77,56 @@ class Sender:
         chance: Chance | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(f"millpond-{channel.name}", self._send)
         self.channel = channel
         self._retry_policy = retry_policy or RetryPolicy()
         self._chance = chance or random.Random()
         self._clock = clock
-        self._waiting: deque[Notification] = deque()
-        self._sent = self._failed = self._dropped = self._retries = 0
+        self._sent = self._failed = self._dropped = self._retries = 0  # under the lock of the queue, as the next
         self._last_error = ""
-        self._is_closing = False
-        self._is_sending = False
-        self._changed = threading.Condition()  # held for all of the above, never while delivering
         self._hurry = threading.Event()  # set when nothing is worth waiting for any more
-        self._thread: threading.Thread | None = None
 
-    def put(self, notification: Notification) -> None:
+    def put(self, notification: Notification) -> bool:
         """Have it sent soon; never waits. After `close` it is dropped."""
         with self._changed:
-            if self._is_closing:
-                self._dropped += 1
-                return
-            self._waiting.append(notification if len(self._waiting) < MOST_WAITING else self._with_room(notification))
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name=f"millpond-{self.channel.name}", daemon=True)
-                thread.start()  # raises where no thread can be had: the next notification tries again
-                self._thread = thread
-            self._changed.notify_all()
+            if self.queued >= MOST_WAITING and not self._is_closing:
+                notification = self._with_room(notification)
+            is_taken = super().put(notification)
+            self._dropped += not is_taken
+            return is_taken
 
     def _with_room(self, notification: Notification) -> Notification:
         """Make room for one more: one of the same group goes into it, else the oldest is dropped."""
-        for older in self._waiting:
+        for older in self._queue:
             if older.group == notification.group:
-                self._waiting.remove(older)
+                self._queue.remove(older)
                 return merged(older, notification)
-        self._waiting.popleft()
+        self._queue.popleft()
         self._dropped += 1
         return notification
 
     def facts(self) -> SenderFacts:
         """What became of the notifications so far."""
         with self._changed:
-            waiting = len(self._waiting) + self._is_sending
-            counts = (waiting, self._sent, self._failed, self._dropped, self._retries)
+            counts = (self.waiting, self._sent, self._failed, self._dropped, self._retries)
             return SenderFacts(self.channel.name, *counts, self._last_error)
 
-    def finish(self) -> None:
-        """Take nothing more; the thread ends when what waits was sent."""
-        with self._changed:
-            self._is_closing = True
-            self._changed.notify_all()
-
-    def close(self, seconds: float) -> None:
+    def close(self, timeout: float) -> int:
         """Take nothing more, and give what waits so long to be sent; then drop it. Blocks, at most about so long."""
-        self.finish()
-        thread = self._thread
-        if thread is not None:
-            thread.join(seconds)
-            self._hurry.set()
-            with self._changed:
-                self._dropped += len(self._waiting)
-                self._waiting.clear()
+        dropped = super().close(timeout)
+        self._hurry.set()
+        with self._changed:
+            self._dropped += dropped
+        return dropped
 
-    def _run(self) -> None:
-        while (notification := self._next()) is not None:
+    def _send(self, batch: list[Notification]) -> None:
+        for notification in batch:
             error = self._delivered(notification)
             with self._changed:
-                self._is_sending = False
                 self._sent += not error
                 self._failed += bool(error)
-                self._changed.notify_all()
             if error:
                 log.error("alert channel %r: gave up on %s: %s", self.channel.name, notification.status, error)
-
-    def _next(self) -> Notification | None:
-        """Wait for a notification; `None` when closing and all were sent."""
-        with self._changed:
-            while not self._waiting and not self._is_closing:
-                self._changed.wait()
-            if not self._waiting:
-                return None
-            self._is_sending = True
-            return self._waiting.popleft()
 
     def _delivered(self, notification: Notification) -> str:
         """Send it, with the retries of the policy; why it was given up, or nothing."""

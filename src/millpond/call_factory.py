@@ -29,7 +29,7 @@ from millpond.seams import FUNCTION, NO_OPERATION, HandlerFacts, TraceSource
 from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, nearest
 from millpond.wire import remote
 from millpond.wire.codec import Codec, CodecError
-from millpond.wire.functions import NAMED, freeze_function, function_name
+from millpond.wire.functions import NAMED, encode_function, function_name
 from millpond.wire.sharing import reusable
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class CallFactory:
                 f"{type(function).__name__!r} object is not callable"
             )
         try:
-            blob = freeze_function(function)
+            blob = encode_function(function)
         except CodecError as error:
             raise BadArgument(f"{function_name(function)} cannot be sent to a worker: {error}") from error
         if blob[0] != NAMED:
@@ -201,7 +201,7 @@ class CallFactory:
         return self._make_call(operation, (blob, *args), kwargs, session, options, ticket)
 
     def warmup_command(self, warmup: Warmup) -> Command:
-        """A warm-up command, frozen. Raises `BadArgument` for what does not fit the handler or cannot be sent."""
+        """A warm-up command, encoded. Raises `BadArgument` for what does not fit the handler or cannot be sent."""
         if not self._operations:
             self.set_operations(self.driver.engine.facts())
         number, args = FUNCTION, warmup.args
@@ -209,12 +209,12 @@ class CallFactory:
             number = self._warmup_operation(warmup)
         try:
             if warmup.kind == "imports":
-                args = (freeze_function(remote.import_module), warmup.target)
+                args = (encode_function(remote.import_module), warmup.target)
             elif warmup.kind == "run":
-                blob = freeze_function(warmup.target)
+                blob = encode_function(warmup.target)
                 self._look_at_main(blob)
-                args = (freeze_function(remote.run_frozen), blob, *warmup.args)
-            payload = reusable(self._codec.freeze_arguments(args, warmup.kwargs))
+                args = (encode_function(remote.run_encoded), blob, *warmup.args)
+            payload = reusable(self._codec.encode_arguments(args, warmup.kwargs))
         except CodecError as error:
             raise BadArgument(f"the warm-up {warmup.name!r} cannot be sent to a worker: {error}") from error
         operation = CoreOperation(warmup.name, number, None, self._machine.new_breaker())
@@ -280,7 +280,7 @@ class CallFactory:
             if refused is not None:
                 raise refused
         try:
-            payload = self._codec.freeze_arguments(args, kwargs)
+            payload = self._codec.encode_arguments(args, kwargs)
         except CodecError as error:
             kind = OutOfMemory if isinstance(error.__cause__, MemoryError) else BadArgument
             raise kind(f"the arguments of {operation.name!r} cannot be sent: {error}") from error

@@ -42,7 +42,7 @@ from millpond.warming.strategies import Strategy
 from millpond.warming.warmer import PoolWarmer
 from millpond.wire.codec import make_codec
 from millpond.wire.definitions import Definitions
-from millpond.wire.handlerspec import freeze_handler
+from millpond.wire.handlerspec import encode_handler
 
 if TYPE_CHECKING:
     from millpond.alerts.alerts import Alerts
@@ -356,5 +356,5 @@ def check_handler(handler: Any) -> type | str | None:
     """Raise `TypeError` or `ValueError` for what can be no handler; strings are looked up in the workers only."""
     if isinstance(handler, type):
         return handler
-    freeze_handler(handler)
+    encode_handler(handler)
     return None if handler is None else str(handler)

@@ -96,7 +96,7 @@ def frame(kind: int, call: int, body: bytes, flags: int = 0) -> bytes:
 
 def honest(call: int, codec: str) -> list[bytes]:
     """One frame of every kind about a call."""
-    value = make_codec(codec, 1 << 16).freeze(f"for {call}")
+    value = make_codec(codec, 1 << 16).encode(f"for {call}")
     told = {"code": "bad_argument", "outcome": "not_started", "message": "no"}
     return [
         frame(frames.OK, call, value),
@@ -194,14 +194,14 @@ def test_an_answer_that_cannot_be_told_loses_none_behind_it(loop: asyncio.Abstra
 def test_an_answer_whose_value_raises_an_interrupt_ends_its_call(loop: asyncio.AbstractEventLoop, monkeypatch):
     """Ctrl-C while a value is decoded: the worker has answered, so its place is free and the caller is told."""
     rig = Rig(loop, "pickle")
-    thaw, stop = rig.answers._codec.thaw_result, [KeyboardInterrupt()]
+    decode, stop = rig.answers._codec.decode_result, [KeyboardInterrupt()]
 
     def interrupted(body):
         if stop:
             raise stop.pop()
-        return thaw(body)
+        return decode(body)
 
-    monkeypatch.setattr(rig.answers._codec, "thaw_result", interrupted)
+    monkeypatch.setattr(rig.answers._codec, "decode_result", interrupted)
     with pytest.raises(KeyboardInterrupt):
         rig.hear(b"".join(honest(call, "pickle")[0] for call in CALLS))
     assert [(call, kind) for call, kind, _ in rig.told.answers] == [(CALLS[0], "failed")] + [

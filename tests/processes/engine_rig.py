@@ -53,7 +53,7 @@ class Call:
     ) -> None:
         self.id = next(_ids)
         self.operation, self.session, self.deadline, self.position = operation, session, deadline, 0
-        self.payload, self.trace = _codec.freeze((args, {})), None
+        self.payload, self.trace = _codec.encode((args, {})), None
 
 
 class Recorder:

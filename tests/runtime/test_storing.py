@@ -17,7 +17,7 @@ from millpond.seams import SessionRecord
 from millpond.sessions.memory import MemoryStore
 from millpond.sessions.sqlite import SqliteStore
 from millpond.settings import Settings
-from millpond.wire.codec import Frozen
+from millpond.wire.codec import Encoded
 from millpond.wire.segments import Parts, joined, unpack
 from tests.leftovers import Leftovers
 from tests.runtime.stores import SlowStore, full
@@ -379,7 +379,7 @@ async def test_a_store_that_cannot_be_opened_fails_the_opening(tmp_path):
 
 async def test_a_state_in_parts_comes_back_in_parts():
     """Bytes as bytes and writable buffers as writable ones, as the next worker has to be given them."""
-    parts = joined(Frozen([b"stream"], [b"bytes", bytearray(b"array")]))
+    parts = joined(Encoded([b"stream"], [b"bytes", bytearray(b"array")]))
     for store in (MemoryStore(), SlowStore()):
         states: list[Parts] = []
         async with Desk(store) as desk:
@@ -396,7 +396,7 @@ async def test_the_stores_see_bytes_and_when_they_were_saved():
     store = MemoryStore()
     async with Desk(store, codec="msgpack") as desk:
         desk.put("whole", record("whole"))
-        desk.put("parts", record("parts", state=joined(Frozen([b"stream"], [b"bytes"]))))
+        desk.put("parts", record("parts", state=joined(Encoded([b"stream"], [b"bytes"]))))
         kept = [store.get(name) for name in ("whole", "parts")]
     assert [(type(one.state), one.kind, one.saved_at) for one in kept] == [
         (bytes, "msgpack", NOW),

@@ -18,7 +18,7 @@ from millpond.engine.link import FAILED, READY, STARTING, WARMING, Link, Reading
 from millpond.errors import InternalError, ResultNotSerializable
 from millpond.seams import AnswerKind, EngineEvents, HandlerFacts
 from millpond.wire import frames, segments
-from millpond.wire.codec import Codec, CodecError, Frozen, NotLoaded
+from millpond.wire.codec import Codec, CodecError, Encoded, NotLoaded
 from millpond.wire.emitted import check_name
 from millpond.wire.exceptions import restore
 from millpond.wire.frames import Body, Fields, ProtocolError
@@ -70,7 +70,7 @@ class FrameHandlers:
         One that cannot be told for any other reason costs its own call; a true interrupt is raised after the others.
         """
         calls, free, worker, incarnation = link.calls, link.free, link.worker, link.id
-        thaw, answered = self._codec.thaw_result, self._events.answered
+        decode, answered = self._codec.decode_result, self._events.answered
         ok, positions, interrupt = frames.OK, POSITIONS, None
         try:
             for fields, body in got:
@@ -86,7 +86,7 @@ class FrameHandlers:
                         and link.is_plain
                     ):
                         try:
-                            value = thaw(body)
+                            value = decode(body)
                         except CodecError:
                             self._tell_other(link, fields, body)
                             continue
@@ -181,7 +181,7 @@ class FrameHandlers:
         kind = fields[1]
         if kind == frames.OK:
             try:
-                return "ok", self._thaw(link, fields, body)
+                return "ok", self._decode(link, fields, body)
             except CodecError as error:
                 return "failed", _unreadable(error)
         if kind == frames.RAISED:
@@ -194,7 +194,7 @@ class FrameHandlers:
         """A session's state: never decoded here, it goes on to the next worker as it came."""
         if flags & frames.SEGMENTED:
             streams, buffers = segments.unpack(body, link.replies)
-            return "ok", segments.joined(Frozen([bytes(stream) for stream in streams], buffers))
+            return "ok", segments.joined(Encoded([bytes(stream) for stream in streams], buffers))
         return "ok", bytes(body)
 
     def _saved(self, link: Link, fields: Fields, body: Body) -> None:
@@ -207,7 +207,7 @@ class FrameHandlers:
         link.saves[call_id] = (int(lease) if lease.is_integer() else 0, flags, bytes(body))
         link.is_plain = False
 
-    def _thaw(self, link: Link, fields: Fields, body: Body) -> Any:
+    def _decode(self, link: Link, fields: Fields, body: Body) -> Any:
         """The value, or `_APART`; what under msgpack cannot be decoded is no worker's honest answer."""
         streams: list[Any] = [body]
         buffers: list[Any] = []
@@ -216,7 +216,9 @@ class FrameHandlers:
             streams, buffers = segments.unpack(body, link.replies)
         nbytes = link.worker.answer_bytes = sum(map(len, streams)) + sum(map(len, buffers))
         try:
-            return self._codec.thaw_result_parts(streams, buffers) if is_segmented else self._codec.thaw_result(body)
+            if is_segmented:
+                return self._codec.decode_result_parts(streams, buffers)
+            return self._codec.decode_result(body)
         except NotLoaded:
             self._read_apart(link, Reading(fields, nbytes), streams, buffers)
             return _APART
@@ -236,7 +238,7 @@ class FrameHandlers:
 
         call_id = reading.fields[7]
         try:
-            self._apart.read(partial(self._codec.thaw_result_parts, streams, buffers, may_import=True), told)
+            self._apart.read(partial(self._codec.decode_result_parts, streams, buffers, may_import=True), told)
         except RuntimeError as error:
             raise CodecError(f"its module is not imported, and no thread could be had for that: {error}") from error
         link.reading[call_id] = reading
@@ -279,7 +281,7 @@ class FrameHandlers:
             link.reading[call_id].behind.append((fields, body))
             return
         try:
-            value = self._thaw(link, fields, body)
+            value = self._decode(link, fields, body)
         except CodecError as error:
             self._tell_item(link, fields, None, error)
             return

@@ -17,7 +17,7 @@ from millpond.engine.outbox import LARGE_BYTES, MSG_NOSIGNAL, Outbox
 from millpond.seams import EXPORT_ASIDE, EXPORTS
 from millpond.wire import frames, segments, trace_header
 from millpond.wire.buffers import SlotReader, SlotWriter
-from millpond.wire.codec import Frozen
+from millpond.wire.codec import Encoded
 from millpond.wire.definitions import Definitions, Entries
 from millpond.wire.logbook import POSITIONS
 
@@ -232,8 +232,8 @@ class Link:
         header = _pack(length, frames.CALL, flags, position, operation, 0, self.id, call.id, number, call.deadline, 0.0)
         self._add(header, parts, length)
 
-    def _parts(self, payload: bytes | Frozen) -> tuple[list[bytes | memoryview], int]:
-        if isinstance(payload, Frozen):
+    def _parts(self, payload: bytes | Encoded) -> tuple[list[bytes | memoryview], int]:
+        if isinstance(payload, Encoded):
             return segments.pack(payload, self._slots, self._threshold), frames.SEGMENTED
         return [payload], 0
 

@@ -19,7 +19,7 @@ from millpond.engine import kernel
 from millpond.environment import made_of
 from millpond.errors import StartFailed
 from millpond.wire.descriptors import Lease
-from millpond.wire.handlerspec import HandlerSpec, freeze_arguments, freeze_handler
+from millpond.wire.handlerspec import HandlerSpec, encode_arguments, encode_handler
 from millpond.wire.mainmodule import main_facts
 from millpond.wire.shared_memory import create_memory
 from millpond.wire.sharing import Leased, authentication_key
@@ -78,7 +78,7 @@ def unpack(packet: bytes) -> Record:
 
 def make_plan(spec: EngineSpec, program: str) -> Plan:
     """The plan of a pool; raises what pickling the handler or its arguments raises."""
-    handler, arguments = freeze_handler(spec.handler), freeze_arguments(spec.args, spec.kwargs)
+    handler, arguments = encode_handler(spec.handler), encode_arguments(spec.args, spec.kwargs)
     is_of_main = b"__main__" in arguments or (handler is not None and "pickle" in handler)
     entries = spec.definitions.look() if is_of_main and spec.definitions is not None else {}
     config = {"handler": handler, "arguments": arguments, "main": main_facts(entries)}

@@ -1,4 +1,4 @@
-"""What a fake worker's answers become: frozen and thawed by the codec like real ones, and told without a wire.
+"""What a fake worker's answers become: encoded and decoded by the codec like real ones, and told without a wire.
 
 Stands in for `millpond.worker.replies.Replies`: the calls are run by the worker's own code, which ends each of them
 here.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.errors import CLASSES, ResultNotSerializable
 from millpond.seams import EXPORTS
-from millpond.wire.codec import Codec, CodecError, Frozen
+from millpond.wire.codec import Codec, CodecError, Encoded
 from millpond.wire.descriptors import OF_ITS_PROCESS
 from millpond.wire.exceptions import RemoteTraceback, describe, restore
 from millpond.wire.frames import EXPIRED, INTERRUPTED, ITEM, SEGMENTED, SKIPPED
@@ -47,21 +47,21 @@ class DirectAnswers:
     ) -> None:
         """Tell a result or an item, or raise `Unsendable`."""
         try:
-            body = self._codec.freeze(value)
+            body = self._codec.encode(value)
         except CodecError as error:
             raise Unsendable("result_not_serializable", str(error)) from error
         if len(body) > self._limit:
             told = f"the result is {len(body)} bytes large, max_payload is {self._limit}"
             raise Unsendable("payload_too_large", told)
-        if fields[4] in EXPORTS and isinstance(body, Frozen) and body.lease is not None:
+        if fields[4] in EXPORTS and isinstance(body, Encoded) and body.lease is not None:
             raise Unsendable("result_not_serializable", f"the session's state {OF_ITS_PROCESS}")
         self.nbytes = len(body)
         self._say_ahead(fields, ahead)
         if fields[4] in EXPORTS:
-            self._tell(fields, "ok", joined(body) if isinstance(body, Frozen) else body, 0)
+            self._tell(fields, "ok", joined(body) if isinstance(body, Encoded) else body, 0)
             return
         try:
-            arrived = thaw(self._codec, private(body))
+            arrived = decode(self._codec, private(body))
         except CodecError as error:
             self._tell(fields, "failed", ResultNotSerializable(f"the result came, but {error}", outcome="completed"), 0)
             return
@@ -125,22 +125,22 @@ class DirectAnswers:
             self._tell_saved(fields, ahead)
 
 
-def private(payload: bytes | Frozen) -> bytes | Frozen:
+def private(payload: bytes | Encoded) -> bytes | Encoded:
     """A copy that shares nothing which anybody could still change."""
-    if isinstance(payload, Frozen):
-        return Frozen(list(payload.streams), list(payload.buffers), payload.lease).own()
+    if isinstance(payload, Encoded):
+        return Encoded(list(payload.streams), list(payload.buffers), payload.lease).own()
     return payload
 
 
-def thaw(codec: Codec, payload: bytes | Frozen) -> Any:
+def decode(codec: Codec, payload: bytes | Encoded) -> Any:
     """The value of a payload."""
-    if isinstance(payload, Frozen):
-        return codec.thaw_parts(payload.streams, payload.buffers)
-    return codec.thaw(payload)
+    if isinstance(payload, Encoded):
+        return codec.decode_parts(payload.streams, payload.buffers)
+    return codec.decode(payload)
 
 
-def thaw_arguments(codec: Codec, payload: bytes | Frozen) -> Any:
+def decode_arguments(codec: Codec, payload: bytes | Encoded) -> Any:
     """The positional and keyword arguments in a payload."""
-    if isinstance(payload, Frozen):
-        return codec.thaw_parts(payload.streams, payload.buffers)
-    return codec.thaw_arguments(payload)
+    if isinstance(payload, Encoded):
+        return codec.decode_parts(payload.streams, payload.buffers)
+    return codec.decode_arguments(payload)

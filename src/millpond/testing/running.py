@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from millpond.testing.answers import DirectAnswers, thaw_arguments
+from millpond.testing.answers import DirectAnswers, decode_arguments
 from millpond.wire.codec import Codec
 from millpond.wire.logbook import Logbook
 from millpond.worker.runner import Runner
@@ -34,7 +34,7 @@ class _NoChannel:
 class MemoryRunner(Runner):
     """The worker's runner of calls, whose payloads never were on a wire."""
 
-    __slots__ = ("_thawing", "headers")
+    __slots__ = ("_decoder", "headers")
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class MemoryRunner(Runner):
         hooks: dict[str, Any],
         saver: Saver | None,
     ) -> None:
-        self._thawing = codec
+        self._decoder = codec
         self.headers: dict[int, bytes] = {}  # call id -> its trace header, while it runs
         channel = cast("Channel", _NoChannel())
         super().__init__(channel, logbook, codec, None, cast("Replies", answers), operations, hooks, saver)
@@ -59,9 +59,9 @@ class MemoryRunner(Runner):
         header = self.headers.get(fields[7])
         return function if header is None else traced(header, operation.kind, function), args, kwargs
 
-    def thaw_arguments(self, body: Any, flags: int) -> Any:
+    def decode_arguments(self, body: Any, flags: int) -> Any:
         """The arguments in a payload."""
-        return thaw_arguments(self._thawing, body)
+        return decode_arguments(self._decoder, body)
 
 
 async def carry_out(steps: Plan, running: Running) -> None:

@@ -19,7 +19,7 @@ from millpond.logger.escaping import told_of
 from millpond.seams import EXPORT_ASIDE, Death
 from millpond.testing.answers import DirectAnswers, private
 from millpond.testing.running import MemoryRunner, carry_out
-from millpond.wire.codec import Frozen, make_codec
+from millpond.wire.codec import Encoded, make_codec
 from millpond.wire.frames import CALL, SEGMENTED
 from millpond.wire.handlerspec import load_arguments
 from millpond.wire.logbook import POSITIONS, Logbook
@@ -67,7 +67,7 @@ class FakeWorker:
         self._free = list(range(POSITIONS - 1, -1, -1))
         self._calls: dict[int, Any] = {}  # position -> call: sent and not answered
         self._taken_back: set[int] = set()  # positions of those the pool withdrew in time
-        self._inbox: deque[tuple[Any, bytes | Frozen]] = deque()  # calls it has not got to
+        self._inbox: deque[tuple[Any, bytes | Encoded]] = deque()  # calls it has not got to
         self._errands: deque[Any] = deque()  # those for its attendant, done whatever else it does
         self._running: dict[int, Running] = {}  # position -> call it works on
         self._begun_at: dict[int, float] = {}
@@ -256,7 +256,7 @@ class FakeWorker:
         fields = (0, CALL, 0, call.position, call.operation, 0, self.id, call.id, number, deadline, 0.0)
         return Running(fields, self._engine.settings.stream_window)
 
-    async def _serve(self, call: Any, running: Running, payload: bytes | Frozen) -> None:
+    async def _serve(self, call: Any, running: Running, payload: bytes | Encoded) -> None:
         runner, position = self._runner, call.position
         assert runner is not None
         self._begun_at[position] = self._engine.clock.now()

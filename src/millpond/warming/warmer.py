@@ -48,15 +48,15 @@ class PoolWarmer:
         hands: Hands,
         commands: Sequence[Warmup],
         strategy: Strategy | None,
-        freeze: Callable[[Warmup], Command],
+        encode: Callable[[Warmup], Command],
     ) -> None:
         self.report: WarmReport | None = None
         self._hands = hands
         self._machine = hands.machine
         self._commands = check_commands(commands)
         self._strategy = strategy or warm_parallel
-        self._freeze = freeze
-        self._frozen: list[Command] | None = None
+        self._encode = encode
+        self._encoded: list[Command] | None = None
         self._rounds: set[_Round] = set()
         self._left_out: dict[int, str] = {}  # id -> why, of workers that were left out before they had started
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -66,9 +66,9 @@ class PoolWarmer:
 
     async def warm(self, strategy: Strategy | None = None, commands: Sequence[Warmup] | None = None) -> WarmReport:
         """Warm the workers that serve or stand by, each when it has a free slot; see `Pool.warm`."""
-        frozen = self._own() if commands is None else [self._freeze(one) for one in check_commands(commands)]
+        encoded = self._own() if commands is None else [self._encode(one) for one in check_commands(commands)]
         workers = [one for one in self._machine.workers.values() if one.state in (READY, SPARE)]
-        return await self._run(_Round(self, workers, frozen), strategy or self._strategy)
+        return await self._run(_Round(self, workers, encoded), strategy or self._strategy)
 
     def open_round(self) -> None:
         """The pool opens, and its first workers have been asked for: they are warmed as the strategy says."""
@@ -104,10 +104,10 @@ class PoolWarmer:
             self._readers.discard(queue)
 
     def _own(self) -> list[Command]:
-        """The pool's commands, frozen when the handler is known; raises `BadArgument` for what does not fit it."""
-        if self._frozen is None:
-            self._frozen = [self._freeze(command) for command in self._commands]
-        return self._frozen
+        """The pool's commands, encoded when the handler is known; raises `BadArgument` for what does not fit it."""
+        if self._encoded is None:
+            self._encoded = [self._encode(command) for command in self._commands]
+        return self._encoded
 
     def _begin(self, one: _Round, strategy: Strategy) -> None:
         task = asyncio.ensure_future(self._run(one, strategy))

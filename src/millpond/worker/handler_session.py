@@ -81,11 +81,11 @@ def slot_of(fields: Fields, body: Body) -> SessionSlot:
     return SessionSlot(fields[8], Session(session_id, generation), baggage, flags & ~HAS_BAGGAGE, lease)
 
 
-def opening(slot: SessionSlot, hooks: Hooks, thaw: Callable[[Body, int], Any]) -> Hook | None:
+def opening(slot: SessionSlot, hooks: Hooks, decode: Callable[[Body, int], Any]) -> Hook | None:
     """What has to run before the session is open: `import_session`, `open_session`, or nothing."""
     session = slot.session
     if slot.baggage is not None:
-        state = thaw(slot.baggage, slot.baggage_flags)
+        state = decode(slot.baggage, slot.baggage_flags)
         if "import_session" in hooks:
             return hooks["import_session"], (session, state)
         session.state = state

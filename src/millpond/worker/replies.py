@@ -16,7 +16,7 @@ import msgspec
 from millpond.logger.escaping import traceback_of
 from millpond.seams import EXPORTS
 from millpond.wire import segments
-from millpond.wire.codec import CodecError, Frozen
+from millpond.wire.codec import CodecError, Encoded
 from millpond.wire.descriptors import OF_ITS_PROCESS
 from millpond.wire.exceptions import carry, describe
 from millpond.wire.frames import FAULT, RAISED, SAVED, SEGMENTED, pack
@@ -50,7 +50,7 @@ class Replies:
     __slots__ = (
         "_channel",
         "_codec",
-        "_freeze",
+        "_encode",
         "_incarnation",
         "_leases",
         "_limit",
@@ -71,7 +71,7 @@ class Replies:
     ) -> None:
         self._channel = channel
         self._codec = codec
-        self._freeze = codec.freeze
+        self._encode = codec.encode
         self._incarnation = incarnation
         self._limit = max_payload
         self._quick = min(max_payload, _JOIN_BYTES)
@@ -85,7 +85,7 @@ class Replies:
     ) -> None:
         """Send a result (`OK`) or an item (`ITEM`), or raise `Unsendable`; `ahead` goes first, in the same write."""
         try:
-            body = self._freeze(value)
+            body = self._encode(value)
         except CodecError as error:
             raise Unsendable("result_not_serializable", str(error)) from error
         if len(body) > self._quick or type(body) is not bytes or ahead is not None:
@@ -162,7 +162,7 @@ class Replies:
         return [self._header(len(body), SAVED, flags, fields, float(lease), 0.0), body]
 
     def _large(
-        self, kind: int, fields: Fields, started: float, ended: float, body: bytes | Frozen, ahead: Saved | None
+        self, kind: int, fields: Fields, started: float, ended: float, body: bytes | Encoded, ahead: Saved | None
     ) -> None:
         nbytes = len(body)
         if nbytes > self._limit:
@@ -170,7 +170,7 @@ class Replies:
         if type(body) is bytes:
             self._send(kind, 0, fields, started, ended, body, ahead)
             return
-        assert isinstance(body, Frozen)
+        assert isinstance(body, Encoded)
         if body.lease is not None:
             if fields[4] in EXPORTS:
                 raise Unsendable("result_not_serializable", f"the session's state {OF_ITS_PROCESS}")

@@ -13,7 +13,7 @@ from millpond.errors import Interrupted
 from millpond.seams import FUNCTION
 from millpond.wire import segments, trace_header
 from millpond.wire.frames import EXPIRED, INTERRUPTED, OK, SEGMENTED, SESSION_FAILED, SKIPPED, TRACED
-from millpond.wire.functions import thaw_function
+from millpond.wire.functions import decode_function
 from millpond.wire.logbook import INTERRUPT
 from millpond.wire.wording import error_text, type_name
 from millpond.worker.forks import leave_forked_child
@@ -140,9 +140,9 @@ class Runner:
         """What to call with what; raises whatever is wrong with the payload."""
         if fields[2] & TRACED:
             return self._decode_traced(operation, fields, body, slot)
-        args, kwargs = self.thaw_arguments(body, fields[2])
+        args, kwargs = self.decode_arguments(body, fields[2])
         if fields[4] == FUNCTION:
-            return thaw_function(args[0]), args[1:], kwargs
+            return decode_function(args[0]), args[1:], kwargs
         if operation.session_at is not None:
             session = operation.no_session if slot is NO_SLOT else slot.session
             args, kwargs = operation.with_session(session, args, kwargs)
@@ -158,17 +158,17 @@ class Runner:
         function, args, kwargs = self.decode(operation, untraced, body, slot)
         return traced(header, operation.kind, function), args, kwargs
 
-    def thaw(self, body: Body, flags: int) -> Any:
+    def decode_value(self, body: Body, flags: int) -> Any:
         """The value of a payload."""
         if not flags & SEGMENTED:
-            return self._codec.thaw(body)
-        return self._codec.thaw_parts(*segments.unpack(body, self._reader))
+            return self._codec.decode(body)
+        return self._codec.decode_parts(*segments.unpack(body, self._reader))
 
-    def thaw_arguments(self, body: Body, flags: int) -> Any:
+    def decode_arguments(self, body: Body, flags: int) -> Any:
         """The positional and keyword arguments in a payload."""
         if not flags & SEGMENTED:
-            return self._codec.thaw_arguments(body)
-        return self._codec.thaw_parts(*segments.unpack(body, self._reader))
+            return self._codec.decode_arguments(body)
+        return self._codec.decode_parts(*segments.unpack(body, self._reader))
 
     def succeeded(
         self, fields: Fields, started: float, value: Any, exported: Exported | None = None, ended: float = 0.0

@@ -1,6 +1,6 @@
 """Durability in the worker: what is sent ahead of each answer of a session, so that the parent can go on from there.
 
-Remembers per session what was sent last. Freezes what it is given; which of the handler's code gives it is `plan`'s.
+Remembers per session what was sent last. Encodes what it is given; which of the handler's code gives it is `plan`'s.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ SMALLEST = 256  # bytes of a state below which no difference is looked for
 class Saver:
     """`uses_hook`: the handler gives the state itself, by `export_session`. `limit` in bytes, as that of an answer."""
 
-    __slots__ = ("_freeze", "_is_pickle", "_limit", "uses_hook")
+    __slots__ = ("_encode", "_is_pickle", "_limit", "uses_hook")
 
     def __init__(self, codec: Codec, limit: int, hooks: Hooks) -> None:
-        self._freeze: Callable[[Any], Any] = codec.freeze
+        self._encode: Callable[[Any], Any] = codec.encode
         self._is_pickle = codec.name == "pickle"
         self._limit = limit
         self.uses_hook = "export_session" in hooks
@@ -51,7 +51,7 @@ class Saver:
         """What to send of a state that plain pickling carries; `None` if it does not.
 
         The codec looks through all of a stream for names that the next worker cannot import, which is most of what
-        freezing costs: here only what differs from the state before is looked through.
+        encoding costs: here only what differs from the state before is looked through.
         """
         try:
             stream = sharing.dumps(state)
@@ -74,17 +74,17 @@ class Saver:
 
     def _in_any_way(self, slot: SessionSlot, state: Any) -> Saved:
         try:
-            frozen = self._freeze(state)
+            encoded = self._encode(state)
         except CodecError as failure:
             return self._unsaved(slot, f"{failure}: {error_text(failure.__cause__ or failure)}")
         flags = 0
-        if type(frozen) is not bytes:
-            if frozen.lease is not None:
+        if type(encoded) is not bytes:
+            if encoded.lease is not None:
                 return self._unsaved(slot, f"it {OF_ITS_PROCESS}")
-            frozen, flags = bytes(segments.joined(frozen)), SEGMENTED
-        if len(frozen) > self._limit:
-            return self._unsaved(slot, f"it is {len(frozen)} bytes large, max_payload is {self._limit}")
-        return self._compared(slot, frozen, flags)
+            encoded, flags = bytes(segments.joined(encoded)), SEGMENTED
+        if len(encoded) > self._limit:
+            return self._unsaved(slot, f"it is {len(encoded)} bytes large, max_payload is {self._limit}")
+        return self._compared(slot, encoded, flags)
 
     def unchanged(self, slot: SessionSlot) -> Saved:
         """The call did not get as far as the session."""

@@ -183,7 +183,7 @@ def _opened(
     if slot.is_open:
         return True
     try:
-        hook = sessions.opening(slot, runner.hooks, runner.thaw)
+        hook = sessions.opening(slot, runner.hooks, runner.decode_value)
     except BaseException as error:
         _unreadable(runner, running, slot, error, started)
         return False

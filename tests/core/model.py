@@ -280,7 +280,7 @@ class World:
         self.machine.worker_gone(process.record, death, list(process.running), self.now)
         told = [detail for verb, detail, _ in self.machine.outbox if verb == "say"]
         for event in told:
-            if isinstance(event, events.SessionRestored):
+            if isinstance(event, events.SessionRestoredEvent):
                 self._restored(sessions[event.number])
         self.settle()
 

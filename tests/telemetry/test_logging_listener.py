@@ -14,7 +14,7 @@ from millpond.events import EVENTS, HOT, UserEvent
 from millpond.telemetry.bus import Bus
 from millpond.telemetry.logging_listener import LEVELS, LoggingListener
 
-LOST = events.SessionLost(number=4, generation=1, reason="its worker\n\x1b[31mdied")
+LOST = events.SessionLostEvent(number=4, generation=1, reason="its worker\n\x1b[31mdied")
 OPEN = events.SessionOpened(number=4, generation=1)
 SALE = UserEvent("shop.sale", measurements={"euros": 12.5}, metadata={"title": "a\u202eb"})
 

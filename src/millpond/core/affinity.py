@@ -272,7 +272,7 @@ def _lose(m: Machine, session: Session, because: str) -> None:
         m.say(events.SessionClosed, session.number, session.generation)
     else:
         m.tally.sessions_lost += 1
-        m.say(events.SessionLost, session.number, session.generation, because)
+        m.say(events.SessionLostEvent, session.number, session.generation, because)
     if was_closing:
         m.outbox.append(("session_closed", session, None))
 

@@ -69,7 +69,7 @@ def drain_pool(m: Machine, now: float) -> None:
 def closed(m: Machine, now: float) -> None:
     """Every worker is gone."""
     if m.state != CLOSED:
-        m.say(events.PoolClosed, change(m, CLOSED, now))
+        m.say(events.PoolClosedEvent, change(m, CLOSED, now))
 
 
 def close_pool(m: Machine, now: float, drain_s: float, failure: str = "") -> None:
@@ -84,10 +84,10 @@ def close_pool(m: Machine, now: float, drain_s: float, failure: str = "") -> Non
         return
     if m.state == NEW:
         change(m, CLOSED, now)
-        m.say(events.PoolClosed, 0.0)
+        m.say(events.PoolClosedEvent, 0.0)
     else:
         change(m, CLOSING, now)
-        m.say(events.PoolClosing, m.queued, m.unended - m.queued, drain_s)
+        m.say(events.PoolClosingEvent, m.queued, m.unended - m.queued, drain_s)
     for call in _waiting(m):
         refuse(m, call, now, failure)
     fleet.say_goodbye(m, now)

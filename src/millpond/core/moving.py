@@ -145,7 +145,7 @@ def restore(m: Machine, session: Session, death: str, now: float) -> None:
     go(m, session, NEW if session.baggage is None else IN_HAND)
     session.is_restored = session.on_restore == "raise"
     m.tally.sessions_restored += 1
-    m.say(events.SessionRestored, session.number, session.generation, death)
+    m.say(events.SessionRestoredEvent, session.number, session.generation, death)
     calls = _taken_from_line(session)
     for call in calls:
         if session.is_restored and not call.is_chore:

@@ -69,14 +69,14 @@ class Rig:
     def ponged(self, _worker: Any, held: int) -> None:
         self.told.append(("held", held))
 
-    def all_told(self) -> None:
+    def batch_end(self) -> None:
         """Nothing waits for it here."""
 
     def hear(self, kind: int, call: int, body: bytes, ended: float = 2.0) -> None:
         """One frame of the worker's."""
         position = call - FIRST
         fields = (len(body), kind, 0, position, 1, 0, WORKER, call, 0, float(ended), 2.0)
-        self.answers.tell(self.link, [(fields, body)])  # type: ignore[list-item]
+        self.answers.handle(self.link, [(fields, body)])  # type: ignore[list-item]
 
     async def until_read(self) -> None:
         """Let the import end, and wait until nothing is being decoded."""

@@ -37,7 +37,7 @@ class Told:
     def answered(self, _worker: Any, call_id: int, kind: str, value: Any, *_times: Any) -> None:
         self.answers.append((call_id, kind, value))
 
-    def all_told(self) -> None:
+    def batch_end(self) -> None:
         """Nothing waits for it here."""
 
     def __getattr__(self, name: str) -> Any:
@@ -74,7 +74,7 @@ class Rig:
         except ProtocolError as error:
             got, broken = error.frames, error
         try:
-            self.answers.tell(self.link, got)
+            self.answers.handle(self.link, got)
         except ProtocolError as error:
             broken = error
         self.broken = broken
@@ -170,7 +170,7 @@ class Failing(Told):
             raise self.raises.pop(call_id)
         super().answered(worker, call_id, kind, value, *times)
 
-    def untold(self, error: BaseException) -> None:
+    def undelivered(self, error: BaseException) -> None:
         self.untold_errors.append(error)
 
 
@@ -207,6 +207,6 @@ def test_an_answer_whose_value_raises_an_interrupt_ends_its_call(loop: asyncio.A
     assert [(call, kind) for call, kind, _ in rig.told.answers] == [(CALLS[0], "failed")] + [
         (c, "ok") for c in CALLS[1:]
     ]
-    assert rig.told.others["untold"] == 1
+    assert rig.told.others["undelivered"] == 1
     assert len(rig.link.free) == len(rig.link.calls)
     rig.link.close()

@@ -96,7 +96,7 @@ class Recorder:
 
     def distrusted(self, worker: Any, why: str) -> None:
         self._tell("distrusted", worker, why)
-        worker.link.wardens.order(protocol.KILL, worker.id)
+        worker.link.supervisor.order(protocol.KILL, worker.id)
 
     def logged(self, worker: Any, call_id: int, level: int, logger: str, message: str) -> None:
         self._tell("logged", worker, call_id, level, logger, message)
@@ -104,7 +104,7 @@ class Recorder:
     def emitted(self, worker: Any, call_id: int, name: str, *told: Any) -> None:
         self._tell("emitted", worker, call_id, name, *told)
 
-    def all_told(self) -> None:
+    def batch_end(self) -> None:
         """Nothing to do: each fact was noted as it came."""
 
     def stood_still(self, since: float) -> float:

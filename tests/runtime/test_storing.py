@@ -58,7 +58,7 @@ class Desk:
     async def hear(self, count: int) -> list[tuple[str, object, str]]:
         """Wait for so many answers in all."""
         heard = asyncio.Event()
-        self.keeper.told_all = heard.set
+        self.keeper.batch_end = heard.set
         async with asyncio.timeout(20):
             while len(self.told) < count:
                 heard.clear()

@@ -1,7 +1,7 @@
-"""What a worker's frames mean: each becomes one fact for whoever decides, with its value decoded.
+"""Handlers for a worker's frames: each frame becomes one event of `EngineEvents`, with its value decoded.
 
-A worker runs foreign code and is not believed: a frame that no correct worker sends raises `ProtocolError`, and under
-msgpack nothing it sent is unpickled. Reading comes before (`inbox`), deciding after (`EngineEvents`).
+A worker runs foreign code and is not trusted: a frame that no correct worker sends raises `ProtocolError`, and under
+msgpack nothing it sent is unpickled. The bytes are read before (`inbox`), the core decides after.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from millpond.wire.exceptions import restore
 from millpond.wire.frames import Body, Fields, ProtocolError
 from millpond.wire.logbook import POSITIONS
 
-_APART: Any = object()  # instead of a value: it is being decoded on another thread
+_DECODING: Any = object()  # instead of a value: the decoder thread has it
 
 _WITHOUT_VALUE: dict[int, AnswerKind] = {
     frames.INTERRUPTED: "interrupted",
@@ -34,9 +34,9 @@ _WITHOUT_VALUE: dict[int, AnswerKind] = {
 
 
 class FrameHandlers:
-    """Decodes and tells. `strays` counts answers nobody here was waiting for; `facts` are what a worker reported.
+    """Decodes values and emits events. `strays` counts answers that nobody waited for; `facts` are a worker's report.
 
-    `distrust` is given a link that broke the protocol in what was told later.
+    `distrust` is given a link that broke the protocol in a frame that was handled later than it was read.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class FrameHandlers:
         self._events = events
         self._numbers = numbers
         self._distrust = distrust
-        self._apart = DecoderThread()
+        self._decoder = DecoderThread()
         self._notices = {
             frames.ITEM: self._item,
             frames.SAVED: self._saved,
@@ -64,10 +64,10 @@ class FrameHandlers:
             frames.START_FAILED: self._start_failed,
         }
 
-    def tell(self, link: Link, got: list[tuple[Fields, Body]]) -> None:
-        """Tell of every frame, in order; raises `ProtocolError` at the first that is wrong.
+    def handle(self, link: Link, got: list[tuple[Fields, Body]]) -> None:
+        """Handle every frame, in order; raises `ProtocolError` at the first that is wrong.
 
-        One that cannot be told for any other reason costs its own call; a true interrupt is raised after the others.
+        One that cannot be handled for any other reason costs its own call; a true interrupt is raised after the others.
         """
         calls, free, worker, incarnation = link.calls, link.free, link.worker, link.id
         decode, answered = self._codec.decode_result, self._events.answered
@@ -88,38 +88,38 @@ class FrameHandlers:
                         try:
                             value = decode(body)
                         except CodecError:
-                            self._tell_other(link, fields, body)
+                            self._handle_uncommon(link, fields, body)
                             continue
                         calls[position] = None
                         free.append(position)
                         worker.answer_bytes = length
                         answered(worker, call_id, "ok", value, began, ended, 0, monotonic())
                     else:
-                        self._tell_other(link, fields, body)
+                        self._handle_uncommon(link, fields, body)
                 except ProtocolError:
                     raise
                 except BaseException as error:
                     if not issubclass(type(error), Exception):
                         interrupt = error
-                    self._untold(link, fields, error)
+                    self._undelivered(link, fields, error)
         finally:
-            self._events.all_told()
+            self._events.batch_end()
         if interrupt is not None:
             raise interrupt
 
-    def _untold(self, link: Link, fields: Fields, error: BaseException) -> None:
-        """A frame could not be told: its call, if it was to be answered, ends all the same."""
+    def _undelivered(self, link: Link, fields: Fields, error: BaseException) -> None:
+        """Handling a frame raised: the call that it was to answer ends all the same."""
         _, kind, flags, position, _, _, _, call_id, _, began, ended = fields
-        self._events.untold(error)
+        self._events.undelivered(error)
         is_answer = frames.OK <= kind <= frames.SKIPPED and position < POSITIONS
         if is_answer and link.calls[position] == call_id and call_id not in link.reading:
             link.unravel(call_id)
             link.settle(position)
             link.asides.discard(call_id)
-            failure = InternalError("the answer came, and could not be told", outcome="completed")
+            failure = InternalError("the answer came, and could not be delivered", outcome="completed")
             self._events.answered(link.worker, call_id, "failed", failure, began, ended, flags, monotonic())
 
-    def _tell_other(self, link: Link, fields: Fields, body: Body) -> None:
+    def _handle_uncommon(self, link: Link, fields: Fields, body: Body) -> None:
         kind, sender = fields[1], fields[6]
         if sender != link.id:
             raise ProtocolError(f"a frame came from incarnation {sender}")
@@ -131,7 +131,7 @@ class FrameHandlers:
             raise ProtocolError(f"a frame came of the unknown kind {kind}")
 
     def give_up(self, link: Link, call_id: int) -> bool:
-        """Nobody waits for a call any more whose answer is being decoded: tell it without its value.
+        """A call whose answer is being decoded was given up: emit the answer without its value.
 
         Whether that was all there is to the call; what is being decoded may also be an item of a stream that goes on.
         """
@@ -158,8 +158,8 @@ class FrameHandlers:
         if verdict is None:
             is_export = kind == frames.OK and call_id in link.exports
             verdict = self._exported(link, flags, body) if is_export else self._verdict(link, fields, body)
-        told, value = verdict
-        if value is _APART:
+        outcome, value = verdict
+        if value is _DECODING:
             return
         saved = None if link.is_plain else link.unravel(call_id)[1]
         link.settle(position)
@@ -171,10 +171,10 @@ class FrameHandlers:
             self._events.saved(link.worker, call_id, *saved)
         # Nobody waits for the answer of a call that was taken back, but that the worker passed over it is news. It
         # finds it late if the deadline passed before it got there.
-        if held > 0 or told in ("skipped", "expired"):
+        if held > 0 or outcome in ("skipped", "expired"):
             # It names no call: the same call may have been sent here again meanwhile, under another position.
             self._events.answered(
-                link.worker, call_id if held > 0 else 0, told, value, began, ended, flags, monotonic()
+                link.worker, call_id if held > 0 else 0, outcome, value, began, ended, flags, monotonic()
             )
 
     def _verdict(self, link: Link, fields: Fields, body: Body) -> tuple[AnswerKind, Any]:
@@ -198,7 +198,7 @@ class FrameHandlers:
         return "ok", bytes(body)
 
     def _saved(self, link: Link, fields: Fields, body: Body) -> None:
-        """A session's state comes ahead of an answer, and is told with it: without the answer it is nobody's."""
+        """A session's state comes ahead of an answer, and is emitted with it: without the answer it is dropped."""
         _, _, flags, position, _, _, _, call_id, _, lease, _ = fields
         held = link.calls[position] if position < POSITIONS else None
         if held is None or abs(held) != call_id:
@@ -208,7 +208,7 @@ class FrameHandlers:
         link.is_plain = False
 
     def _decode(self, link: Link, fields: Fields, body: Body) -> Any:
-        """The value, or `_APART`; what under msgpack cannot be decoded is no worker's honest answer."""
+        """The value, or `_DECODING`; what under msgpack cannot be decoded is no worker's honest answer."""
         streams: list[Any] = [body]
         buffers: list[Any] = []
         is_segmented = fields[2] & frames.SEGMENTED
@@ -220,17 +220,17 @@ class FrameHandlers:
                 return self._codec.decode_result_parts(streams, buffers)
             return self._codec.decode_result(body)
         except NotLoaded:
-            self._read_apart(link, Reading(fields, nbytes), streams, buffers)
-            return _APART
+            self._decode_on_thread(link, Reading(fields, nbytes), streams, buffers)
+            return _DECODING
         except CodecError as error:
             if self._codec.name == "msgpack":
                 raise ProtocolError(str(error)) from error
             raise
 
-    def _read_apart(self, link: Link, reading: Reading, streams: list[Any], buffers: list[Any]) -> None:
+    def _decode_on_thread(self, link: Link, reading: Reading, streams: list[Any], buffers: list[Any]) -> None:
         """Let a thread decode a value; what else comes of the same call waits for it."""
 
-        def told(value: Any, failure: CodecError | None) -> None:
+        def notify(value: Any, failure: CodecError | None) -> None:
             if link.reading.get(call_id) is reading and not link.is_gone:
                 del link.reading[call_id]
                 link.worker.answer_bytes = reading.nbytes
@@ -238,27 +238,27 @@ class FrameHandlers:
 
         call_id = reading.fields[7]
         try:
-            self._apart.read(partial(self._codec.decode_result_parts, streams, buffers, may_import=True), told)
+            self._decoder.submit(partial(self._codec.decode_result_parts, streams, buffers, may_import=True), notify)
         except RuntimeError as error:
             raise CodecError(f"its module is not imported, and no thread could be had for that: {error}") from error
         link.reading[call_id] = reading
         link.is_plain = False
 
     def _read(self, link: Link, reading: Reading, verdict: tuple[AnswerKind, Any]) -> None:
-        """A value was decoded: tell it, and what came behind it."""
-        fields, (told, value) = reading.fields, verdict
+        """A value was decoded: emit it, and handle what came behind it."""
+        fields, (outcome, value) = reading.fields, verdict
         link.look_plain()
         if fields[1] == frames.ITEM:
-            self._tell_item(link, fields, value, value if told == "failed" else None)
+            self._emit_item(link, fields, value, value if outcome == "failed" else None)
         else:
-            verdict = (told, _unreadable(value)) if isinstance(value, CodecError) else verdict
+            verdict = (outcome, _unreadable(value)) if isinstance(value, CodecError) else verdict
             self._answer(link, fields, b"", verdict)
         self._go_on(link, reading)
 
     def _go_on(self, link: Link, reading: Reading) -> None:
         link.look_plain()
         try:
-            self.tell(link, reading.behind)
+            self.handle(link, reading.behind)
         except ProtocolError as error:
             self._distrust(link, error)
         if not link.reading and link.when_read is not None:
@@ -283,17 +283,17 @@ class FrameHandlers:
         try:
             value = self._decode(link, fields, body)
         except CodecError as error:
-            self._tell_item(link, fields, None, error)
+            self._emit_item(link, fields, None, error)
             return
-        if value is not _APART:
-            self._tell_item(link, fields, value, None)
+        if value is not _DECODING:
+            self._emit_item(link, fields, value, None)
 
-    def _tell_item(self, link: Link, fields: Fields, value: Any, error: CodecError | None) -> None:
+    def _emit_item(self, link: Link, fields: Fields, value: Any, error: CodecError | None) -> None:
         position, call_id, began, ended = fields[3], fields[7], fields[9], fields[10]
         if error is None:
             self._events.item(link.worker, call_id, value)
             return
-        # The stream ends here for its caller; the worker is told to end it too, and its last word is dropped.
+        # The stream ends here for its caller; the worker is asked to end it too, and its last answer is dropped.
         link.calls[position] = -call_id
         link.write(frames.CANCEL, call_id, position=position)
         failure = ResultNotSerializable(f"an item came, but {error}", outcome="unknown")
@@ -301,19 +301,19 @@ class FrameHandlers:
 
     def _pong(self, link: Link, fields: Fields, body: Body) -> None:
         held = int(fields[9]) if fields[9].is_integer() else 0
-        self._events.ponged(link.worker, held + len(link.reading))  # those were answered, but nobody was told yet
+        self._events.ponged(link.worker, held + len(link.reading))  # those were answered, and are being decoded
 
     def _log(self, link: Link, fields: Fields, body: Body) -> None:
         level, logger, message, call_id = decoded(body, tuple[int, str, str, int])
         self._events.logged(link.worker, call_id, level, logger, message)
 
     def _event(self, link: Link, fields: Fields, body: Body) -> None:
-        told = decoded(body, Emitted)
+        event = decoded(body, Emitted)
         try:
-            check_name(told.name)
+            check_name(event.name)
         except ValueError as error:
             raise ProtocolError(str(error)) from error
-        self._events.emitted(link.worker, fields[7], told.name, told.measurements, told.metadata, told.suppressed)
+        self._events.emitted(link.worker, fields[7], event.name, event.measurements, event.metadata, event.suppressed)
 
     def _warming(self, link: Link, fields: Fields, body: Body) -> None:
         pid = decoded(body, Hello).pid
@@ -341,7 +341,7 @@ def _unreadable(error: CodecError) -> ResultNotSerializable:
 
 
 def _advance(link: Link, stage: str, after: tuple[str, ...]) -> None:
-    """A worker says each of these once, and in order."""
+    """A worker reports each of these once, and in order."""
     if link.stage not in after:
-        raise ProtocolError(f"a worker that is {link.stage} said that it is {stage}")
+        raise ProtocolError(f"a worker that is {link.stage} reported that it is {stage}")
     link.stage = stage

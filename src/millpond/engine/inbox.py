@@ -27,18 +27,18 @@ _LAST_OUTPUT_BYTES = 1024 * 1024  # of a dead worker's pipe, into which somebody
 class Inbox:
     """Watches the descriptors of links.
 
-    `tell` is given frames, `ended` a link whose socket is at its end, `distrust` one that broke the protocol.
+    `handle` is given frames, `ended` a link whose socket is at its end, `distrust` one that broke the protocol.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        tell: Callable[[Link, list[tuple[Fields, Body]]], None],
+        handle: Callable[[Link, list[tuple[Fields, Body]]], None],
         ended: Callable[[Link], None],
         distrust: Callable[[Link, ProtocolError], None],
     ) -> None:
         self._loop = loop
-        self._tell = tell
+        self._handle = handle
         self._ended = ended
         self._distrust = distrust
 
@@ -116,7 +116,7 @@ class Inbox:
         except ProtocolError as error:
             frames, broken = error.frames, error
         try:
-            self._tell(link, frames)
+            self._handle(link, frames)
         except ProtocolError as error:
             broken = error
         return broken

@@ -66,7 +66,7 @@ class LocalEngine:
         codec = make_codec(spec.settings.codec, spec.settings.buffer_threshold)
         self._oom = OomCounters()
         self._handlers = FrameHandlers(codec, events, self._numbers, self._distrust)
-        self._inbox = Inbox(self._loop, self._handlers.tell, self._socket_ended, self._distrust)
+        self._inbox = Inbox(self._loop, self._handlers.handle, self._socket_ended, self._distrust)
         try:
             self._images = ImageSet(self._loop, spec, self._program, self)
             self._facts = self._lasting(await self._images.make())

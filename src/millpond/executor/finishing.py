@@ -55,7 +55,7 @@ def withdraw_soon(pool: Pool, thread: LoopThread, future: CallFuture[Any]) -> No
     if thread.is_running:
         thread.post(_withdraw, pool, future)
     else:
-        future.tell_cancelled()
+        future.notify_cancelled()
 
 
 def _withdraw(pool: Pool, future: CallFuture[Any]) -> None:
@@ -63,7 +63,7 @@ def _withdraw(pool: Pool, future: CallFuture[Any]) -> None:
     call = future.withdrawn()
     if call is not None:
         pool.driver.cancel(call)
-    future.tell_cancelled()
+    future.notify_cancelled()
 
 
 def cancel_waiting(pool: Pool) -> None:

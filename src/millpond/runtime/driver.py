@@ -61,7 +61,7 @@ class Driver:
         self.forwarding = Forwarding()
         self.stalls = Stalls(bus)
         self.orders = Orders(self.machine, engine, bus, keeper, clock.now)
-        keeper.told_all = self.carry_out
+        keeper.batch_end = self.carry_out
         bus.on_change(self._listeners_changed)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -179,7 +179,7 @@ class Driver:
             state, reason = restored(session.baggage, flags, body)
             self.machine.saved(worker, call_id, lease, state, reason)
 
-    def untold(self, error: BaseException) -> None:
+    def undelivered(self, error: BaseException) -> None:
         """See `EngineEvents`."""
         self.orders.faults.note("what a worker said", error, "it ends the call it was about at most")
 
@@ -267,7 +267,7 @@ class Driver:
         if interrupt is not None:
             raise interrupt
 
-    all_told = carry_out  # see `EngineEvents`
+    batch_end = carry_out  # see `EngineEvents`
 
     def _failed(self, verb: str, subject: Any, detail: Any, error: BaseException) -> BaseException | None:
         """An order raised; returns what raised if that was an interrupt, which is for the loop."""

@@ -61,7 +61,7 @@ class Scribe:
 
     def __init__(self, store: SessionStore, tell: Callable[[list[Told]], None]) -> None:
         self._store = store
-        self._tell = tell
+        self._notify = tell
         self._writes: dict[str, _Write] = {}  # session id -> what waits; the oldest first
         # Number of the order, session id, whether a write of it waited when it was given, and that one's record.
         self._reads: deque[tuple[int, str, bool, SessionRecord | None]] = deque()
@@ -131,9 +131,9 @@ class Scribe:
     def _serve(self) -> None:
         while self._has_more():
             if told := self._read_all():
-                self._tell(told)
+                self._notify(told)
             if told := self._commit(self._next_batch()):
-                self._tell(told)
+                self._notify(told)
         self._commit({})
 
     def _has_more(self) -> bool:

@@ -53,7 +53,7 @@ class Keeper:
         session_ttl: float | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.told_all: Callable[[], None] = _nothing  # called after answers were told, once for all that came together
+        self.batch_end: Callable[[], None] = _nothing  # called after answers were told, once for all that came together
         self._store = store
         self._codec = codec
         self._is_lasting = is_lasting and store.survives
@@ -94,7 +94,7 @@ class Keeper:
         self._is_open = False
         if self._scribe is not None:
             await self._finish(self._scribe)
-            self._tell([(n, None, StoreFailed("the pool closed before it was written")) for n in self._waiting])
+            self._notify([(n, None, StoreFailed("the pool closed before it was written")) for n in self._waiting])
         else:
             close(self._store)
 
@@ -107,7 +107,7 @@ class Keeper:
                 opened.set_result(None) if error is None else opened.set_exception(error)
 
         self._ended = ended = loop.create_future()
-        self._scribe = Scribe(self._store, lambda told: self._post(self._tell, told))
+        self._scribe = Scribe(self._store, lambda told: self._post(self._notify, told))
         self._scribe.start(
             self._prepare, lambda error: self._post(settle, error), lambda: self._post(ended.set_result, None)
         )
@@ -143,14 +143,14 @@ class Keeper:
         """Commit a record of the core's; `done` is called with what went wrong, if anything did."""
         size = len(record.state)
         packed = self._packed(record) if size <= MOST_BYTES else None
-        number = self._number(done)  # from here on it is answered by `_tell`
+        number = self._number(done)  # from here on it is answered by `_notify`
         if packed is None:
-            self._tell([(number, None, StoreFailed(f"a state of {size} bytes is more than {MOST_BYTES}"))])
+            self._notify([(number, None, StoreFailed(f"a state of {size} bytes is more than {MOST_BYTES}"))])
             return
         if self._scribe is not None:
             self._scribe.put(number, packed)
         else:
-            self._tell([(number, None, self._attempt(lambda: self._store.put_many([packed])))])
+            self._notify([(number, None, self._attempt(lambda: self._store.put_many([packed])))])
 
     def recall(self, session_id: str, done: Done) -> None:
         """Read a record; `done` gets it with its state as the worker sent it, or `None`, or what went wrong."""
@@ -164,7 +164,7 @@ class Keeper:
             found[0] = self._store.get(session_id)
 
         failure = self._attempt(read)
-        self._tell([(number, found[0], failure)])
+        self._notify([(number, found[0], failure)])
 
     def erase(self, session_id: str, generation: int) -> None:
         """Forget a record; a failure is tried again before the next commit, and told to nobody."""
@@ -198,7 +198,7 @@ class Keeper:
             return as_failure(error)
         return None
 
-    def _tell(self, told: list[Told]) -> None:
+    def _notify(self, told: list[Told]) -> None:
         """Tell who waits; orders that were told before, when the pool closed, are told no more."""
         for number, record, failure in told:
             done = self._waiting.pop(number, None)
@@ -208,7 +208,7 @@ class Keeper:
                 record, failure = self._unpacked(record)
             self._note(failure, is_read=record is not None)
             done(record, None if failure is None else _one_of_its_own(failure))
-        self.told_all()
+        self.batch_end()
 
     def _note(self, failure: StoreFailed | None, is_read: bool) -> None:
         """Log the first failure of a row; that something can be read does not end it."""

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from millpond.events import Event, WorkerGone
 from millpond.logger.escaping import escaped
-from millpond.logger.pool_logger import deliver, say
+from millpond.logger.pool_logger import deliver, emit_record
 from millpond.telemetry.bus import Bus, HasTelemetry, bus_of
 from millpond.telemetry.lines import as_json, as_line, facts
 from millpond.telemetry.listening import check_name
@@ -160,7 +160,7 @@ class LoggingListener:
 
         def emit(level: int, event: Event) -> None:
             if logger.isEnabledFor(level):
-                say(logger, level, write(level, event), {"event": event})
+                emit_record(logger, level, write(level, event), {"event": event})
 
         return emit
 

@@ -37,7 +37,7 @@ class DirectAnswers:
     def __init__(self, codec: Codec, limit: int, tell: Tell, tell_item: TellItem, tell_saved: TellSaved) -> None:
         self._codec = codec
         self._limit = limit
-        self._tell = tell
+        self._notify = tell
         self._tell_item = tell_item
         self._tell_saved = tell_saved
         self.nbytes = 0  # of the value that was told last
@@ -58,17 +58,19 @@ class DirectAnswers:
         self.nbytes = len(body)
         self._say_ahead(fields, ahead)
         if fields[4] in EXPORTS:
-            self._tell(fields, "ok", joined(body) if isinstance(body, Encoded) else body, 0)
+            self._notify(fields, "ok", joined(body) if isinstance(body, Encoded) else body, 0)
             return
         try:
             arrived = decode(self._codec, private(body))
         except CodecError as error:
-            self._tell(fields, "failed", ResultNotSerializable(f"the result came, but {error}", outcome="completed"), 0)
+            self._notify(
+                fields, "failed", ResultNotSerializable(f"the result came, but {error}", outcome="completed"), 0
+            )
             return
         if kind == ITEM:
             self._tell_item(fields, arrived)
         else:
-            self._tell(fields, "ok", arrived, 0)
+            self._notify(fields, "ok", arrived, 0)
 
     def bare(
         self,
@@ -81,11 +83,11 @@ class DirectAnswers:
     ) -> None:
         """Tell an answer without a value."""
         self._say_ahead(fields, ahead)
-        self._tell(fields, _BARE[kind], None, flags)
+        self._notify(fields, _BARE[kind], None, flags)
 
     def as_it_came(self, kind: int, flags: int, fields: Fields, started: float, ended: float, body: Any) -> None:
         """Tell a session's state that was never unpacked here."""
-        self._tell(fields, "ok", Parts(body) if flags & SEGMENTED else body, 0)
+        self._notify(fields, "ok", Parts(body) if flags & SEGMENTED else body, 0)
 
     def raised(
         self,
@@ -99,7 +101,7 @@ class DirectAnswers:
         """Tell the handler's exception, as it would arrive."""
         self._say_ahead(fields, ahead)
         body = describe(without_our_frames(error), self._codec.name)
-        self._tell(fields, "failed", restore(body, self._codec.name), flags)
+        self._notify(fields, "failed", restore(body, self._codec.name), flags)
 
     def fault(
         self,
@@ -118,7 +120,7 @@ class DirectAnswers:
         failure = CLASSES[code](message, outcome=outcome)
         if error is not None:
             failure.__cause__ = RemoteTraceback(traceback_text(error))
-        self._tell(fields, "failed", failure, flags)
+        self._notify(fields, "failed", failure, flags)
 
     def _say_ahead(self, fields: Fields, ahead: Saved | None) -> None:
         if ahead is not None:

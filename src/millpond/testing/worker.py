@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.errors import Interrupted
-from millpond.logger.escaping import told_of
+from millpond.logger.escaping import brief_of
 from millpond.seams import EXPORT_ASIDE, Death
 from millpond.testing.answers import DirectAnswers, private
 from millpond.testing.running import MemoryRunner, carry_out
@@ -190,7 +190,7 @@ class FakeWorker:
             self._say(events.warming, self.record, self.pid)
             await self._run_hook("warmup")
         except Exception as error:
-            self._say(events.start_failed, self.record, _explain(error), told_of(without_our_frames(error)))
+            self._say(events.start_failed, self.record, _explain(error), brief_of(without_our_frames(error)))
             self._say(self.die, None, 1)
             return
         self._runner = self._make_runner()
@@ -336,7 +336,7 @@ class FakeWorker:
         told_id = 0 if was_taken_back else call_id
         self.record.answer_bytes = nbytes
         self._engine.events.answered(self.record, told_id, kind, value, started, ended, flags, self._engine.clock.now())
-        self._engine.events.all_told()
+        self._engine.events.batch_end()
 
     def _emit(self, call_id: int, name: str, measurements: Any, metadata: Any, suppressed: int) -> bool:
         self._say(self._emitted, call_id, name, measurements, metadata, suppressed)
@@ -344,7 +344,7 @@ class FakeWorker:
 
     def _emitted(self, *told: Any) -> None:
         self._engine.events.emitted(self.record, *told)
-        self._engine.events.all_told()
+        self._engine.events.batch_end()
 
     def _saved(self, fields: Fields, saved: Saved) -> None:
         self._say(self._engine.events.saved, self.record, fields[7], *saved)

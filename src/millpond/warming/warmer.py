@@ -90,7 +90,7 @@ class PoolWarmer:
             task.cancel()
         for one in self._rounds:
             one.give_up()
-        self.tell(None)
+        self.notify(None)
 
     async def __aiter__(self) -> AsyncIterator[Progress]:
         if self._is_closed:
@@ -122,7 +122,7 @@ class PoolWarmer:
 
     async def _run(self, one: _Round, strategy: Strategy) -> WarmReport:
         self._rounds.add(one)
-        self._say(events.WarmingStart, len(one.workers), len(self._commands if one.given is None else one.given))
+        self._emit(events.WarmingStart, len(one.workers), len(self._commands if one.given is None else one.given))
         why = LEFT_OUT
         try:
             await strategy(list(one.workers), one.warm)
@@ -137,15 +137,15 @@ class PoolWarmer:
             one.leave_out_rest(why)
             self._rounds.discard(one)
             self.report = one.report()
-            self._say(events.WarmingStop, len(self.report.warm), len(self.report.failed), self.report.seconds)
-            self.tell(None)
+            self._emit(events.WarmingStop, len(self.report.warm), len(self.report.failed), self.report.seconds)
+            self.notify(None)
         return self.report
 
-    def _say(self, kind: type[events.Event], *facts: Any) -> None:
+    def _emit(self, kind: type[events.Event], *facts: Any) -> None:
         self._machine.say(kind, *facts)
         self._hands.carry_out()
 
-    def tell(self, step: Progress | None) -> None:
+    def notify(self, step: Progress | None) -> None:
         """Tell those who follow; `None`: the round is over."""
         for reader in self._readers:
             reader.put_nowait(step)
@@ -223,7 +223,7 @@ class _Round:
         self._done += 1
         of = len(self.workers) * len(run.commands)
         after = self._hands.now() - self._began_at
-        self._warmer.tell(Progress(run.worker.id, step.command.name, step.outcome, self._done, of, after))
+        self._warmer.notify(Progress(run.worker.id, step.command.name, step.outcome, self._done, of, after))
 
     def leave_out_rest(self, why: str) -> None:
         """The strategy is through: whoever had no turn is not warmed."""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from millpond.errors import BadArgument, HandlerError, Interrupted, OutOfMemory, PoolError
-from millpond.logger.escaping import told_of
+from millpond.logger.escaping import brief_of
 from millpond.wire import sharing
 from millpond.wire.codec import CodecError
 from millpond.wire.frames import ProtocolError
@@ -83,7 +83,7 @@ def describe(error: BaseException, codec_name: str) -> bytes:
 def describe_start(error: BaseException) -> bytes:
     """The body of a START_FAILED frame; `brief` is what may be logged of it. Never fails."""
     told = {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
-    return _encode(told | {"brief": told_of(error)})
+    return _encode(told | {"brief": brief_of(error)})
 
 
 def restore(body: bytes | memoryview, codec_name: str) -> BaseException:

@@ -129,9 +129,9 @@ class Worker:
             handler = image if image is not None else load_handler(self._config["handler"])
             loop, runner, facts = self.make(handler)
             self.interrupts.install()
-            self._tell(WARMING, {"pid": os.getpid()})
+            self._notify(WARMING, {"pid": os.getpid()})
             _run_hook(loop, runner, "warmup")
-            self._tell(READY, {**msgspec.to_builtins(facts), "pid": os.getpid()})
+            self._notify(READY, {**msgspec.to_builtins(facts), "pid": os.getpid()})
         except BaseException as error:
             self._send(START_FAILED, describe_start(without_our_frames(error)))
             return NO_START
@@ -176,7 +176,7 @@ class Worker:
         except BaseException as error:
             logging.getLogger(__name__).error("teardown failed", exc_info=error)
 
-    def _tell(self, kind: int, told: dict[str, Any]) -> None:
+    def _notify(self, kind: int, told: dict[str, Any]) -> None:
         self._send(kind, msgspec.msgpack.encode(told))
 
     def _send(self, kind: int, body: bytes) -> None:

@@ -152,11 +152,11 @@ class ParallelLoop:
             if started is not None:
                 drive(plan(self._runner, running, body, started), running, _wait_in_thread)
         except BaseException as error:
-            self._tell(self._fail, error)
+            self._notify(self._fail, error)
         else:
-            self._tell(self._safely, self._finished, running)
+            self._notify(self._safely, self._finished, running)
 
-    def _tell(self, callback: Callable[..., None], *args: Any) -> None:
+    def _notify(self, callback: Callable[..., None], *args: Any) -> None:
         """From a thread: have the loop's thread do something, if the loop is still there."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)
@@ -211,7 +211,7 @@ class ParallelLoop:
         assert self._threads is not None
 
         def work() -> None:
-            self._tell(future.set_result, perform(running.fields, step))
+            self._notify(future.set_result, perform(running.fields, step))
 
         self._threads.submit(work)
         while not future.done():

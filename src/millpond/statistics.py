@@ -15,7 +15,7 @@ from millpond.logger.escaping import escaped
 if TYPE_CHECKING:
     from millpond.core.call import Call
     from millpond.core.worker import Worker
-    from millpond.metrics.snapshot import Distribution
+    from millpond.metrics.histogram import Distribution
     from millpond.runtime.driver import Driver
 
 UNRESPONSIVE_S = 1.0  # seconds without a sign of the interpreter after which a busy worker is called unresponsive

@@ -20,7 +20,6 @@ from millpond.metrics.snapshot import (
     Alerting,
     ChannelFigures,
     Component,
-    Distribution,
     Health,
     OperationFigures,
     ProcessFigures,
@@ -40,14 +39,10 @@ def values(kind: str) -> tuple[float, ...]:
     return VALUES.get(kind, TIMES)
 
 
-def distribution(counted: Histogram) -> Distribution:
-    return Distribution(counted.count, counted.total, counted.mean, *counted.percentiles((0.5, 0.9, 0.95, 0.99, 0.999)))
-
-
 def operation(name: str, endings: Mapping[str, int] = NOTHING) -> OperationFigures:
     """An operation whose calls took what `values` says, with these endings."""
     totals = {kind: Histogram.of(array("d", values(kind))) for kind in OPERATION_KINDS}
-    recent = {kind: distribution(counted) for kind, counted in totals.items()}
+    recent = {kind: counted.describe() for kind, counted in totals.items()}
     return OperationFigures(name, endings, NOTHING, totals, dict.fromkeys(WINDOWS, recent))
 
 

@@ -4,6 +4,7 @@ import resource
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from millpond.metrics import store as store_module
 from millpond.metrics.store import KEEP_S, LEAST_BYTES, Boot, HistoryStore
 from tests.metrics.pond import Time
-from tests.metrics.test_slot import slot
+from tests.metrics.test_history import slot
 
 WALL = 1.8e9
 
@@ -37,8 +38,7 @@ def make(tmp_path):
 
 def at(wall, submitted=1, **facts):
     """A slot that ended at a wall time."""
-    made = slot(at=wall - WALL, submitted=submitted, waits=[0.5], **facts)
-    return type(made)(made.boot, made.at, wall, made.seconds, made.counters, made.gauges, made.peaks, made.packed, b"")
+    return replace(slot(at=wall - WALL, submitted=submitted, waits=[0.5], **facts), wall=wall)
 
 
 def read(store, step=60):

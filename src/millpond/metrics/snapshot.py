@@ -8,30 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import nan
 
-from millpond.metrics.histogram import Histogram
+from millpond.metrics.histogram import Distribution, Histogram
 from millpond.metrics.source import Counts, Reading
 
 WINDOWS = (60, 300, 900)  # seconds
 KINDS = ("wait", "service", "latency", "start", "request_bytes", "answer_bytes")  # the pool's histograms
 OPERATION_KINDS = ("wait", "service", "latency", "request_bytes", "answer_bytes")
 OTHER = "(other)"  # what has no name of its own
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """A histogram's figures: how many values, their sum, mean, percentiles and highest (within 1.1 %)."""
-
-    count: int = 0
-    total: float = 0.0
-    mean: float = nan
-    p50: float = nan
-    p90: float = nan
-    p95: float = nan
-    p99: float = nan
-    p999: float = nan
-    highest: float = nan
 
 
 @dataclass(frozen=True, slots=True)

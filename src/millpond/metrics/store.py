@@ -22,7 +22,7 @@ from millpond.files import create_private, make_private
 from millpond.logger.pool_logger import PoolLogger
 from millpond.metrics import columns
 from millpond.metrics.columns import Row, rearranged
-from millpond.metrics.slot import Slot
+from millpond.metrics.history import Slot
 from millpond.queue_thread import QueueThread
 
 log = PoolLogger("millpond.metrics")
@@ -195,15 +195,15 @@ def _slot(boot: str, at: float, wall: float, seconds: float, *blobs: bytes) -> S
     counters, gauges, peaks, packed, operations, counter_names, gauge_names = blobs
     names = json.loads(counter_names), json.loads(gauge_names)
     return Slot(
-        boot,
-        at,
-        wall,
-        seconds,
-        rearranged(_floats(counters), names[0], columns.COUNTERS),
-        rearranged(_floats(gauges), names[1], columns.ALL_GAUGES),
-        rearranged(_floats(peaks), names[1], columns.ALL_GAUGES),
-        packed,
-        operations,
+        at=at,
+        seconds=seconds,
+        counters=rearranged(_floats(counters), names[0], columns.COUNTERS),
+        packed=packed,
+        gauges=rearranged(_floats(gauges), names[1], columns.ALL_GAUGES),
+        peaks=rearranged(_floats(peaks), names[1], columns.ALL_GAUGES),
+        boot=boot,
+        wall=wall,
+        packed_operations=operations,
     )
 
 

@@ -1,46 +1,46 @@
 """Detail goes before the pool would notice, and comes back when there is room."""
 
-from millpond.metrics.shedding import COUNTERS_ONLY, FULL, MOST_BYTES, QUIET_FOLDS, Shedder
+from millpond.metrics.collector import CHEAP_FOLDS, COUNTERS_ONLY, FULL, MOST_BYTES, Budget
 from tests.metrics.pond import Watched
 
 
-def fold(shedder, times, fold_s, memory=0):
+def fold(budget, times, fold_s, memory=0):
     """What was done after each fold."""
     found = []
     for _ in range(times):
-        shedder.note(fold_s, 1.0, memory)
-        found.append(shedder.detail)
+        budget.note(fold_s, 1.0, memory)
+        found.append(budget.detail)
     return found
 
 
 def test_cheap_folds_keep_all_detail():
     """One percent of a core is what it may cost."""
-    assert set(fold(Shedder(), 1000, 0.01)) == {FULL}
+    assert set(fold(Budget(), 1000, 0.01)) == {FULL}
 
 
 def test_one_dear_fold_is_no_reason():
     """The first after a machine slept may be large."""
-    shedder = Shedder()
-    fold(shedder, 20, 0.001)
-    assert fold(shedder, 1, 0.2)[-1] == FULL
+    budget = Budget()
+    fold(budget, 20, 0.001)
+    assert fold(budget, 1, 0.2)[-1] == FULL
 
 
 def test_dear_folds_cost_the_histograms_until_they_were_cheap_for_long():
     """It does not flap: five minutes of cheap folds lie between, and one that is not begins them anew."""
-    shedder = Shedder()
-    assert fold(shedder, 10, 0.2)[-1] == COUNTERS_ONLY
-    fold(shedder, QUIET_FOLDS - 1, 0.0)
-    assert fold(shedder, 1, 0.06)[-1] == COUNTERS_ONLY
-    found = fold(shedder, QUIET_FOLDS + 20, 0.0)
-    assert found.count(COUNTERS_ONLY) >= QUIET_FOLDS - 1
+    budget = Budget()
+    assert fold(budget, 10, 0.2)[-1] == COUNTERS_ONLY
+    fold(budget, CHEAP_FOLDS - 1, 0.0)
+    assert fold(budget, 1, 0.06)[-1] == COUNTERS_ONLY
+    found = fold(budget, CHEAP_FOLDS + 20, 0.0)
+    assert found.count(COUNTERS_ONLY) >= CHEAP_FOLDS - 1
     assert found[-1] == FULL
 
 
 def test_too_much_memory_costs_the_histograms():
     """They come back when there is room."""
-    shedder = Shedder()
-    assert set(fold(shedder, 100, 0.001, MOST_BYTES + 1)) == {COUNTERS_ONLY}
-    assert fold(shedder, QUIET_FOLDS, 0.001, MOST_BYTES // 2)[-1] == FULL
+    budget = Budget()
+    assert set(fold(budget, 100, 0.001, MOST_BYTES + 1)) == {COUNTERS_ONLY}
+    assert fold(budget, CHEAP_FOLDS, 0.001, MOST_BYTES // 2)[-1] == FULL
 
 
 def test_a_collector_that_costs_too_much_keeps_counting_exactly():

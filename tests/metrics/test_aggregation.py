@@ -1,4 +1,4 @@
-"""From a reading's samples to buckets."""
+"""From a reading's samples to histograms."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.metrics.accumulator import Accumulator
-from millpond.metrics.digest import digest
+from millpond.metrics.aggregation import sort_samples
 from millpond.metrics.source import OperationReading, Reading
 
 SECONDS = st.floats(0, 1e6)
@@ -26,19 +25,14 @@ def operation(name: str, standing, alone, waits=()) -> OperationReading:
     )
 
 
-@given(st.lists(st.tuples(STANDING, st.lists(SECONDS, max_size=5)), min_size=1, max_size=4))
+@given(st.lists(st.tuples(STANDING, st.lists(SECONDS, max_size=5)), max_size=4))
 def test_a_sample_that_stands_for_several_calls_counts_as_often(operations):
-    """As if each of the calls had left one: the pool's histogram, and each operation's own."""
-    said = digest(Reading(0.0, operations=tuple(operation(str(i), *one) for i, one in enumerate(operations))))
+    """As if each of the calls had left one, for each operation."""
+    found = sort_samples(Reading(0.0, operations=tuple(operation(str(i), *one) for i, one in enumerate(operations))))
     whole = [[seconds for seconds, calls in standing for _ in range(calls)] + alone for standing, alone in operations]
-    plain = digest(Reading(0.0, operations=tuple(operation(str(i), [], one) for i, one in enumerate(whole))))
-    agree(said.histograms["latency"], plain.histograms["latency"])
-    for (_, mine), (_, other) in zip(said.operations, plain.operations, strict=True):
-        assert mine.keys() == other.keys()
-        if mine:
-            one, two = Accumulator(), Accumulator()
-            one.take(mine["latency"]), two.take(other["latency"])
-            agree(one.freeze(), two.freeze())
+    plain = sort_samples(Reading(0.0, operations=tuple(operation(str(i), [], one) for i, one in enumerate(whole))))
+    for mine, other in zip(found, plain, strict=True):
+        agree(mine["latency"], other["latency"])
 
 
 def agree(one, other) -> None:
@@ -48,7 +42,7 @@ def agree(one, other) -> None:
 
 
 def test_fewer_samples_than_stand_for_calls_are_no_calls_of_others():
-    """A kind of which an operation has none is left out, whatever its other samples stand for."""
-    said = digest(Reading(0.0, operations=(operation("read", [(1.0, 7)], []),)))
-    assert said.histograms["latency"].count == 7
-    assert said.histograms["wait"].count == 0
+    """A kind of which an operation has none stays empty, whatever its other samples stand for."""
+    (found,) = sort_samples(Reading(0.0, operations=(operation("read", [(1.0, 7)], []),)))
+    assert found["latency"].count == 7
+    assert found["wait"].count == 0

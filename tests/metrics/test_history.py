@@ -1,5 +1,6 @@
 """History in memory: slots, three resolutions that agree, and memory that ends."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,8 +28,8 @@ def slot(at=1.0, seconds=1.0, queued=0, submitted=0, waits=()) -> Slot:
     reading = Reading(at, queued=queued, submitted=submitted)
     histograms = dict.fromkeys(KINDS, Histogram()) | {"wait": Histogram.of(waits)}
     gauges = gauges_of(reading, (100.0, 0.0, 0, 0.0, 0))
-    packed = pack_all(histograms, KINDS)
-    return Slot(at, seconds, counters_of(reading), packed, gauges, gauges, "boot", at)
+    counters, packed = np.append(counters_of(reading), (len(waits), sum(waits))), pack_all(histograms, KINDS)
+    return Slot(at, seconds, counters, packed, gauges, gauges, "boot", at)
 
 
 def nobody() -> bytes:

@@ -138,11 +138,12 @@ class Aggregation:
         counters = counters_of(self.reading)
         grown = np.maximum(counters - self._counters, 0.0)
         self._counters = counters
-        seen = moment.resources
+        seen, waits = moment.resources, histograms["wait"]
         own = (self.health.score, seen.parent.cpu, seen.parent.rss, seen.workers_cpu, seen.workers_rss)
         gauges = gauges_of(self.reading, own)
         packed = pack_all(histograms, KINDS)
-        return Slot(moment.at, seconds, grown, packed, gauges, gauges, self.boot, moment.wall)
+        counted = np.append(grown, (waits.count, waits.total))
+        return Slot(moment.at, seconds, counted, packed, gauges, gauges, self.boot, moment.wall)
 
     def _evidence(self, notes: tuple[str, ...]) -> health.Evidence:
         minute, five, quarter = (self._windows[seconds] for seconds in WINDOWS)

@@ -29,7 +29,7 @@ from millpond.runtime.forwarding import settled
 from millpond.runtime.renewal import replace_workers
 from millpond.runtime.resizing import resize
 from millpond.runtime.signals import ClosingOnSignals
-from millpond.runtime.storing import make_keeper
+from millpond.runtime.store_client import make_store_client
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource
 from millpond.settings import BOUNDS, Affinity, OnRestore, Settings, check_choice, make_settings
 from millpond.statistics import Statistics, collect
@@ -118,8 +118,8 @@ class Pool(Calls):
             from millpond.engine.local import make_engine  # only here: a pool with another engine needs none of it
 
             engine = make_engine(engine, self.settings.start_method)
-        keeper = make_keeper(self.settings, name)
-        self.driver = Driver(self.settings, engine, clock, random or Random(), self._bus, keeper)
+        store_client = make_store_client(self.settings, name)
+        self.driver = Driver(self.settings, engine, clock, random or Random(), self._bus, store_client)
         codec = make_codec(self.settings.codec, self.settings.buffer_threshold, definitions)
         self._monitors = Monitors(self.driver, clock, name, self.run_id)
         self.call_factory = CallFactory(self.driver, self.settings, codec, definitions, name)

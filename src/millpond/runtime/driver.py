@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from millpond.core.call import Call
-    from millpond.runtime.storing import Keeper
+    from millpond.runtime.store_client import StoreClient
     from millpond.seams import Clock, Death, Engine, Timer
     from millpond.settings import Settings
     from millpond.telemetry.bus import Bus
@@ -39,13 +39,13 @@ class Driver:
     """The ears of one machine, an `EngineEvents`, and its clock; its hands are `orders`."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus, keeper: Keeper
+        self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus, store_client: StoreClient
     ) -> None:
         self.machine = Machine(settings, random)
         self.machine.has_listener = bus.has_listener
         self.answered = self.machine.answered  # see `EngineEvents`; each call is spared a step
         self.engine = engine
-        self.keeper = keeper
+        self.store_client = store_client
         self.now = clock.now
         self._clock = clock
         self.bus = bus
@@ -60,8 +60,8 @@ class Driver:
         self._explained: set[int] = set()  # workers that said why they cannot start, until they are gone
         self.forwarding = Forwarding()
         self.stalls = Stalls(bus)
-        self.orders = Orders(self.machine, engine, bus, keeper, clock.now)
-        keeper.batch_end = self.carry_out
+        self.orders = Orders(self.machine, engine, bus, store_client, clock.now)
+        store_client.batch_end = self.carry_out
         bus.on_change(self._listeners_changed)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -113,8 +113,8 @@ class Driver:
     ) -> Session:
         """Open or join a session; one that an earlier program left in the store goes on from there."""
         record = None
-        if self.keeper.remembers and self.machine.book.find(session_id) is None:
-            record = await self.keeper.find(session_id)
+        if self.store_client.remembers and self.machine.book.find(session_id) is None:
+            record = await self.store_client.find(session_id)
         session = affinity.open_session(self.machine, session_id, affinity_mode, reopen, self.now(), on_restore, record)
         self.carry_out()
         return session

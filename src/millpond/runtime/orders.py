@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from millpond.core.machine import Machine
     from millpond.core.session import Session
     from millpond.core.worker import Worker
-    from millpond.runtime.storing import Keeper
+    from millpond.runtime.store_client import StoreClient
     from millpond.seams import Engine, SessionRecord
     from millpond.telemetry.bus import Bus
 
@@ -45,10 +45,12 @@ class Warming(Protocol):
 class Orders:
     """The order book of one machine; `verbs` carries out an order: `verbs[verb](subject, detail)`."""
 
-    def __init__(self, machine: Machine, engine: Engine, bus: Bus, keeper: Keeper, now: Callable[[], float]) -> None:
+    def __init__(
+        self, machine: Machine, engine: Engine, bus: Bus, client: StoreClient, now: Callable[[], float]
+    ) -> None:
         self._machine = machine
         self._engine = engine
-        self._keeper = keeper
+        self._client = client
         self._now = now
         self.faults = Faults()
         self._closing_sessions: dict[Session, list[asyncio.Future[None]]] = {}
@@ -74,7 +76,7 @@ class Orders:
             "warm_end": lambda run, _: run.ticket.end(),
             "store": self._store,
             "recall": self._recall,
-            "erase": lambda session, _: keeper.erase(session.id, session.generation),
+            "erase": lambda session, _: client.erase(session.id, session.generation),
         }
 
     def mark_futures(self) -> None:
@@ -138,10 +140,10 @@ class Orders:
         fleet.weighed(self._machine, worker, self._engine.memory(worker), self._now())
 
     def _store(self, session: Session, record: SessionRecord) -> None:
-        self._keeper.store(record, lambda _, failure: self._machine.stored(session, record, failure, self._now()))
+        self._client.store(record, lambda _, failure: self._machine.stored(session, record, failure, self._now()))
 
     def _recall(self, session: Session, _detail: None) -> None:
-        self._keeper.recall(
+        self._client.recall(
             session.id, lambda record, failure: self._machine.recalled(session, record, failure, self._now())
         )
 

@@ -30,7 +30,7 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
     """
     machine = driver.machine
     try:
-        await driver.keeper.open()
+        await driver.store_client.open()
         facts = await driver.engine.open(spec, driver)
         if facts is not None:
             machine.knows(facts)
@@ -82,7 +82,7 @@ async def bring_down(driver: Driver, drain_s: float, failure: str = "") -> None:
         pass  # what is left is ended below
     finally:
         await driver.engine.close()
-        await driver.keeper.close()
+        await driver.store_client.close()
         lifetime.closed(machine, driver.now())
         driver.carry_out()
         driver.detach()

@@ -18,7 +18,7 @@ from millpond.wire import sharing
 from millpond.wire.descriptors import Lease
 from millpond.wire.importable import is_importable
 from millpond.wire.imports import CALLS_A_NAME, needs_import
-from millpond.wire.pickling import Part, Scribe, gather, scribe
+from millpond.wire.pickling import Part, PartsPickler, gather, parts_pickler
 from millpond.wire.sharing import table as plain_table
 from millpond.wire.wording import error_text, is_from_signal, type_name
 
@@ -185,9 +185,9 @@ class PickleCodec:
         self._encode_plain = msgspec.msgpack.Encoder().encode
         self._decode_plain = msgspec.msgpack.Decoder().decode
         self._decode_plain_arguments = msgspec.msgpack.Decoder(list).decode
-        # Idle scribes. A list's pop and append are atomic, so that two threads, or a `__reduce__` that encodes
+        # Idle picklers. A list's pop and append are atomic, so that two threads, or a `__reduce__` that encodes
         # something itself, never share one.
-        self._idle: list[Scribe] = []
+        self._idle: list[PartsPickler] = []
         self._table: sharing.Table | None = None  # what they dispatch by
 
     def encode_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Encoded:
@@ -221,13 +221,13 @@ class PickleCodec:
     def _encode(self, value: Any, refuse: Refuse) -> bytes | Encoded:
         table = plain_table()
         if table is not self._table:
-            self._idle = []  # first: who finds the table in its place takes no scribe with another
+            self._idle = []  # first: who finds the table in its place takes no pickler with another
             self._table = table
         idle = self._idle
         try:
             made = idle.pop()
         except IndexError:
-            made = scribe(pickle.Pickler, self._threshold, table)
+            made = parts_pickler(pickle.Pickler, self._threshold, table)
         dump, clear_memo, parts = made
         try:
             dump(value)
@@ -297,7 +297,7 @@ class PickleCodec:
         if self._definitions is not None:
             self._definitions.look()
         lease = Lease()
-        dump, _, parts = scribe(partial(ByValuePickler, lease=lease), self._threshold)
+        dump, _, parts = parts_pickler(partial(ByValuePickler, lease=lease), self._threshold)
         try:
             dump(value)
         except BaseException as error:

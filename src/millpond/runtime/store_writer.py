@@ -1,8 +1,8 @@
 """The thread that writes sessions into a store which has to wait for a disk.
 
 Group commit: what comes while one commit is under way goes into the next, so that many callers share one wait for the
-disk. Reads go first. Decides nothing; `storing` gives it the core's orders and carries what came of them back to the
-loop.
+disk. Reads go first. Decides nothing; `store_client` gives it the core's orders and carries what came of them back to
+the loop.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Write:
             self.record = None
 
 
-class Scribe:
+class StoreWriter:
     """Works for one store, from a thread of its own; every method may be called from another.
 
     `tell` is called on that thread with what came of orders, in the order in which it came.

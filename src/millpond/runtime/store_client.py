@@ -1,7 +1,7 @@
 """Carries out the core's orders about sessions at rest: store, recall, erase.
 
-A store in memory is used at once. Any other is left to a thread of its own (`scribe`), and what came of an order is
-told on the loop. An order is answered once, whatever happens to the store; nothing is decided here.
+A store in memory is used at once. Any other is left to a thread of its own (`store_writer`), and what came of an order
+is told on the loop. An order is answered once, whatever happens to the store; nothing is decided here.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 from millpond.core.texts import text_of
 from millpond.errors import StoreFailed
 from millpond.logger.pool_logger import PoolLogger
-from millpond.runtime.scribe import Scribe, as_failure, close
+from millpond.runtime.store_writer import StoreWriter, as_failure, close
 from millpond.sessions.memory import MemoryStore
 from millpond.sessions.sqlite import SqliteStore
 from millpond.wire import segments
 from millpond.wire.segments import Parts
 
 if TYPE_CHECKING:
-    from millpond.runtime.scribe import Told
+    from millpond.runtime.store_writer import Told
     from millpond.seams import SessionRecord, SessionStore
     from millpond.settings import Settings
 
@@ -41,7 +41,7 @@ MOST_BYTES = 512 * 1024 * 1024  # of one state; SQLite holds no more than a giga
 PARTS = "+parts"  # marks the kind of a state that came in parts
 
 
-class Keeper:
+class StoreClient:
     """One pool's store and its orders. `is_lasting`: the next program is to find what this one leaves."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Keeper:
         self._waiting: dict[int, Done] = {}  # number of an order -> who is told
         self._is_failing = False
         self._is_open = False
-        self._scribe: Scribe | None = None
+        self._writer: StoreWriter | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Future[None]  # the thread did all it had to; there once it was started
 
@@ -92,8 +92,8 @@ class Keeper:
         if not self._is_open:
             return
         self._is_open = False
-        if self._scribe is not None:
-            await self._finish(self._scribe)
+        if self._writer is not None:
+            await self._finish(self._writer)
             self._notify([(n, None, StoreFailed("the pool closed before it was written")) for n in self._waiting])
         else:
             close(self._store)
@@ -107,20 +107,20 @@ class Keeper:
                 opened.set_result(None) if error is None else opened.set_exception(error)
 
         self._ended = ended = loop.create_future()
-        self._scribe = Scribe(self._store, lambda told: self._post(self._notify, told))
-        self._scribe.start(
+        self._writer = StoreWriter(self._store, lambda told: self._post(self._notify, told))
+        self._writer.start(
             self._prepare, lambda error: self._post(settle, error), lambda: self._post(ended.set_result, None)
         )
         try:
             await opened
         except BaseException:
-            await self._finish(self._scribe)
+            await self._finish(self._writer)
             raise
 
-    async def _finish(self, scribe: Scribe) -> None:
-        scribe.finish()
+    async def _finish(self, writer: StoreWriter) -> None:
+        writer.finish()
         await asyncio.wait([self._ended], timeout=CLOSE_S)
-        scribe.join(JOIN_S if self._ended.done() else 0.0)
+        writer.join(JOIN_S if self._ended.done() else 0.0)
 
     def _post(self, callback: Callable[[Any], None], told: Any) -> None:
         """Have the loop call back; one that is closed waits for nothing any more."""
@@ -147,16 +147,16 @@ class Keeper:
         if packed is None:
             self._notify([(number, None, StoreFailed(f"a state of {size} bytes is more than {MOST_BYTES}"))])
             return
-        if self._scribe is not None:
-            self._scribe.put(number, packed)
+        if self._writer is not None:
+            self._writer.put(number, packed)
         else:
             self._notify([(number, None, self._attempt(lambda: self._store.put_many([packed])))])
 
     def recall(self, session_id: str, done: Done) -> None:
         """Read a record; `done` gets it with its state as the worker sent it, or `None`, or what went wrong."""
         number = self._number(done)
-        if self._scribe is not None:
-            self._scribe.read(number, session_id)
+        if self._writer is not None:
+            self._writer.read(number, session_id)
             return
         found: list[SessionRecord | None] = [None]
 
@@ -168,8 +168,8 @@ class Keeper:
 
     def erase(self, session_id: str, generation: int) -> None:
         """Forget a record; a failure is tried again before the next commit, and told to nobody."""
-        if self._scribe is not None:
-            self._scribe.erase(session_id, generation)
+        if self._writer is not None:
+            self._writer.erase(session_id, generation)
         else:
             self._attempt(lambda: self._store.delete_many([(session_id, generation)]))
 
@@ -234,10 +234,10 @@ class Keeper:
             return None, StoreFailed(f"the session's record in the store is damaged: {text_of(error)}")
 
 
-def make_keeper(settings: Settings, pool_name: str, wall_clock: Callable[[], float] = time.time) -> Keeper:
-    """The keeper that a pool's settings ask for. Nothing is opened yet."""
+def make_store_client(settings: Settings, pool_name: str, wall_clock: Callable[[], float] = time.time) -> StoreClient:
+    """The store client that a pool's settings ask for. Nothing is opened yet."""
     is_lasting = settings.durability == "disk"
-    return Keeper(
+    return StoreClient(
         make_store(settings.session_store, pool_name, is_lasting),
         codec=settings.codec,
         is_lasting=is_lasting,

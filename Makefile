@@ -10,14 +10,16 @@ MAKEFLAGS += --no-print-directory
 VENV ?= .venv
 NEWER := 3.12 3.13
 ARGS ?=
-# Two processes of tests at a time: most of the suite waits for workers. A file stays in one of them.
+# Processes of tests at a time: most of the suite waits for workers. A file stays in one of them.
 JOBS ?= 2
+# Which tests: without the variants that start workers by spawn, and without long stalls. SELECT= is all of them.
+SELECT ?= not spawn and not slow
 
 RUNS = -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python $(RUNS) && { echo $$python; break; }; done)
 
-.PHONY: help demo test test-all bench lint docs pytest cpython clean
+.PHONY: help demo test spawn test-all bench lint docs pytest cpython clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -25,16 +27,20 @@ help:  ## say what each target does
 demo: $(VENV)/.has-demo  ## serve a digit reader to hundreds of sessions and kill a worker half-way (under a minute)
 	@$(VENV)/bin/python -m examples.demo $(ARGS)
 
-test: lint docs pytest  ## check style and types, build the docs, then run all tests on this Python
+test: lint docs pytest  ## check style and types, build the docs, then run the tests on this Python
 
-test-all: test cpython  ## the same and CPython's tests of its pool, then both on each newer Python of the machine
+spawn:  ## run the tests that hold for both ways to start workers once more, with spawned ones
+	@$(MAKE) pytest SELECT=spawn
+
+test-all: lint docs  ## all tests, long ones too, and CPython's tests of its pool, on this and each newer Python
+	@$(MAKE) pytest cpython SELECT=
 	@for version in $(NEWER); do \
 		found=; \
 		for python in python$$version $(HOME)/.pyenv/versions/$$version*/bin/python$$version; do \
 			if $$python $(RUNS); then found=$$python; break; fi; \
 		done; \
 		if [ -z "$$found" ]; then echo "Python $$version is not on this machine: not tested"; continue; fi; \
-		$(MAKE) pytest cpython VENV=.venv-$$version PYTHON=$$found; \
+		$(MAKE) pytest cpython SELECT= VENV=.venv-$$version PYTHON=$$found; \
 	done
 
 bench: $(VENV)/.has-bench  ## measure Millpond and other process pools side by side (ARGS=--quick for a short run)
@@ -52,7 +58,7 @@ docs: $(VENV)/.has-docs  ## build the pages with the reference into site/; a war
 
 pytest: $(VENV)/.has-test
 	@echo "Running the tests on $$($(VENV)/bin/python -V)"
-	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "$(SELECT)" --durations=25 $(ARGS)
 
 cpython: $(VENV)/.has-test
 	@echo "Running CPython's tests of its process pool against ours on $$($(VENV)/bin/python -V)"

@@ -17,7 +17,6 @@ import psutil
 
 from benchmarks.metrics_traffic import Clock, Traffic
 from millpond.metrics.collector import MetricsCollector
-from millpond.metrics.digest import FIELDS
 from millpond.metrics.source import OperationReading, Reading
 
 WORKERS, OPERATIONS, CALLS = 8, 20, 200
@@ -25,6 +24,7 @@ MADE = 600  # seconds of traffic that are made beforehand, and then repeated
 SLICE_S = 600
 
 Between = Callable[[], None]
+FIELDS = ("waits", "services", "latencies", "request_bytes", "answer_bytes")
 
 
 class Repeated:
@@ -48,7 +48,7 @@ class Repeated:
 
 def renewed(one: OperationReading, past: int) -> OperationReading:
     """A reading with copies of its samples, which it gives away, and counters that went on."""
-    copies = {field: array("d", getattr(one, field)) for field in FIELDS.values()}
+    copies = {field: array("d", getattr(one, field)) for field in FIELDS}
     return replace(one, endings={"ok": one.endings["ok"] + past}, **copies)
 
 

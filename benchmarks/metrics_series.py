@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import millpond
-from millpond.metrics.exported import Exported
+from millpond.metrics.catalogue import families
 from millpond.metrics.prometheus import render
 from millpond.testing import FakeEngine, ManualClock
 
@@ -44,14 +44,13 @@ async def storm() -> tuple[int, millpond.Pool]:
     """The longest page there was, and the pool, closed."""
     clock, longest = ManualClock(), 0
     async with millpond.Pool(Keeper, engine=FakeEngine(), clock=clock, min_workers=2, max_workers=2) as pool:
-        exported = Exported(pool.metrics.snapshot)
         for n in range(DISTINCT):
             async with pool.session(f"session {n}") as session:
                 await asyncio.gather(session.call("keep", n), pool.run(named(n)), return_exceptions=True)
                 await session.close()
             if n % A_SECOND == A_SECOND - 1:
                 await clock.advance(1.0)
-                longest = max(longest, sum(len(family.samples) for family in exported()))
+                longest = max(longest, sum(len(family.samples) for family in families(pool.metrics.snapshot())))
     return longest, pool
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from millpond.events import SessionOpened
 from millpond.telemetry.bus import Bus
-from millpond.telemetry.log import LoggingListener
+from millpond.telemetry.logging_listener import LoggingListener
 from millpond.telemetry.reporter import Reporter
 
 TIMES = 20_000

@@ -25,7 +25,7 @@ from millpond.metrics.catalogue import CATALOGUE
 from millpond.metrics.derived import BLAME, DERIVED, Blame
 from millpond.metrics.otel_names import ATTRIBUTES, SEMANTIC
 from millpond.settings import FIELDS, Settings
-from millpond.telemetry.log import LEVELS
+from millpond.telemetry.logging_listener import LEVELS
 
 DOCS = Path(__file__).parent
 SIZES = ((1024 * 1024, "MiB"), (1024, "KiB"))

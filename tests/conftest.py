@@ -7,6 +7,7 @@ import gc
 import inspect
 import logging
 import signal
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -36,6 +37,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     asyncio.run(_attended(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}), unheard))
     assert not unheard, f"the loop had to report: {unheard}"
     return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where `--durations` asks for the slowest tests: how many seconds the tests of each folder took together."""
+    if terminalreporter.config.getoption("durations") is None:
+        return
+    spent: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                spent["/".join(report.nodeid.split("::")[0].split("/")[:-1])] += report.duration
+    terminalreporter.section("seconds by folder")
+    for folder, seconds in spent.most_common():
+        terminalreporter.line(f"{seconds:8.1f} {folder}")
 
 
 class SettledLog(pytest.LogCaptureFixture):

@@ -104,7 +104,7 @@ def test_no_verb_walks_or_fills_the_core_s_records_from_a_caller_s_thread():
     with millpond.SyncPool(
         Handler, engine=FakeEngine(), min_workers=2, max_workers=2, max_queued=2, max_sessions=30, metrics=True
     ) as pool:
-        machine = pool.pool.desk.driver.machine
+        machine = pool.pool.driver.machine
         owner = pool.thread.ask(threading.get_ident)
         for record in (machine, machine.book, machine.tally, machine.wheel):
             pool.thread.ask(lambda record=record: guard_all(record, owner, trespasses))
@@ -125,7 +125,7 @@ def test_an_executor_s_submit_changes_nothing_of_the_core_s():
     trespasses: list[str] = []
     with millpond.Executor(max_workers=1, engine=FakeEngine()) as executor:
         assert executor.submit(named(0)).result(20) == 0
-        machine = executor._pool.desk.driver.machine
+        machine = executor._pool.driver.machine
         owner = executor._thread.ask(threading.get_ident)
         executor._thread.ask(lambda: guard_all(machine, owner, trespasses))
         with ThreadPoolExecutor(4) as threads:
@@ -141,8 +141,8 @@ def test_an_asyncio_pool_tells_its_statistics_to_any_thread():
     async def main():
         async with millpond.Pool(Handler, engine=FakeEngine(), min_workers=1, max_workers=1) as pool:
             threads = set()
-            workers = pool.desk.driver.machine.workers
-            pool.desk.driver.machine.workers = guarded(dict, threading.get_ident(), trespasses)(workers)
+            workers = pool.driver.machine.workers
+            pool.driver.machine.workers = guarded(dict, threading.get_ident(), trespasses)(workers)
             said, logs = await asyncio.gather(asyncio.to_thread(pool.statistics), asyncio.to_thread(pool.logs))
             assert (said.alive, logs, threads) == (1, "", set())
             return pool

@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "millpond"
 FACE = "pool"  # pool.py, sync.py, executor/, testing/ and the names `millpond` itself offers: one unit
 FACE_FOLDERS = {"executor", "testing"}
 FLOORS = (
-    {"cores", "environment", "files", "labels"},
+    {"cores", "environment", "files", "labels", "queue_thread"},
     {"errors", "events", "settings", "seams", "logger"},
     {"core", "wire", "telemetry", "metrics", "sessions"},
     {"runtime", "optimizer", "simulator", "warming", "engine", "worker", "alerts"},

@@ -32,7 +32,7 @@ class Scene:
         self.engine, self.clock = FakeEngine(), ManualClock()
         settings = {"min_workers": 1, "max_workers": 1, "metrics": False, "restart_backoff": 0.01} | settings
         self.pool = millpond.Pool(Clerk, engine=self.engine, clock=self.clock, **settings)
-        self.driver = self.pool.desk.driver
+        self.driver = self.pool.driver
         self.driver.sample(True)
         self.meter = Meter(self.driver)
 
@@ -52,6 +52,20 @@ async def test_samples_are_handed_over_once():
     assert [len(getattr(second, name)) for name in arrays] == [1] * 5
     assert (first.endings["ok"], second.endings["ok"]) == (2, 3)
     assert min(*first.request_bytes, *first.answer_bytes) > 0
+
+
+async def test_a_call_that_leaves_no_row_is_counted_in_the_next_reading():
+    """Where calls come thick, one in a few leaves a row; the first of a quiet second may leave none, and is counted."""
+    scene = Scene()
+    async with scene.pool as pool:
+        await pool.call("greet", "Ann")
+        scene.meter.read()
+        samples = scene.driver.machine.operations["greet"].samples
+        samples.gap = samples.left = 3  # as after a second with tens of thousands of calls
+        await pool.call("greet", "Bob")
+        reading = scene.meter.read()
+    (greet,) = reading.operations
+    assert (greet.endings["ok"], reading.endings["ok"], greet.dropped) == (2, 2, 1)
 
 
 async def test_the_bounds_are_those_of_now():

@@ -56,7 +56,7 @@ async def test_a_clock_that_jumps_is_followed_once():
 async def test_utilization_is_told_once_a_second():
     """Busy worker-seconds over available ones, exactly."""
     pool, clock = pool_of()
-    engine = pool.desk.driver.engine
+    engine = pool.driver.engine
     with EventRecorder(pool) as events:
         async with pool:
             await clock.advance(1.0)
@@ -155,7 +155,7 @@ async def test_a_pool_without_metrics_has_neither():
         with pytest.raises(RuntimeError, match="alerts=False or metrics=False"):
             pool.alerts
         assert pool.statistics().percentiles == {}
-        assert not pool.desk.driver.machine.operations["greet"].samples.has_news
+        assert not pool.driver.machine.operations["greet"].samples.has_news
 
 
 async def test_metrics_may_be_kept_without_alerts():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from millpond.settings import Settings as Settings
     from millpond.sync import SyncPool as SyncPool
     from millpond.warming.commands import Warmup as Warmup
-    from millpond.warming.report import WarmReport as WarmReport
+    from millpond.warming.outcomes import WarmReport as WarmReport
     from millpond.warming.strategies import warm_parallel as warm_parallel
     from millpond.warming.strategies import warm_sequential as warm_sequential
     from millpond.warming.strategies import warm_staged as warm_staged
@@ -34,7 +34,7 @@ _HOMES = {
     "emit": "worker.emitting",
     "Warmup": "warming.commands",
     "PoolWarmer": "warming.warmer",
-    "WarmReport": "warming.report",
+    "WarmReport": "warming.outcomes",
     "warm_parallel": "warming.strategies",
     "warm_sequential": "warming.strategies",
     "warm_staged": "warming.strategies",

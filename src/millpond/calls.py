@@ -1,7 +1,7 @@
 """The verbs of calling, as a pool, its options and its sessions share them: call, stream, map, run.
 
-Each makes out a call at the desk and waits for its ticket; nothing is decided here. A cancelled caller withdraws its
-call at once.
+Each has the call factory make a call, and waits for its ticket; nothing is decided here. A cancelled caller withdraws
+its call at once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from millpond.desk import Options
+from millpond.call_factory import Options
 from millpond.errors import PoolError
 from millpond.streaming import Inflow, Stream
 
@@ -35,18 +35,18 @@ class Calls:
         Raises what the operation raised, or a `PoolError`. Cancelling interrupts the operation (or, with
         `on_cancel="abandon"`, drops its answer) and raises `CancelledError` at once.
         """
-        desk, loop = self._pool.at_desk()
+        factory, loop = self._pool.factory_on_loop()
         future = loop.create_future()
         try:
-            call = desk.operation_call(operation, args, kwargs, self._options, future)
+            call = factory.operation_call(operation, args, kwargs, self._options, future)
         except PoolError as error:
-            desk.refuse(error)
+            factory.refuse(error)
             raise
-        desk.submit(call)
+        factory.submit(call)
         try:
             return await future
         except asyncio.CancelledError:
-            desk.driver.cancel(call)
+            factory.driver.cancel(call)
             raise
 
     async def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -54,32 +54,32 @@ class Calls:
 
         Functions that can be imported travel by name, others (lambdas, those of a notebook) by value.
         """
-        desk, loop = self._pool.at_desk()
+        factory, loop = self._pool.factory_on_loop()
         future = loop.create_future()
         try:
-            call = desk.function_call(function, args, kwargs, self._options, future)
+            call = factory.function_call(function, args, kwargs, self._options, future)
         except PoolError as error:
-            desk.refuse(error)
+            factory.refuse(error)
             raise
-        desk.submit(call)
+        factory.submit(call)
         try:
             return await future
         except asyncio.CancelledError:
-            desk.driver.cancel(call)
+            factory.driver.cancel(call)
             raise
 
     def stream(self, operation: str, /, *args: Any, **kwargs: Any) -> Stream:
         """Run a generator operation; its items come as an async iterator. One deadline covers the whole."""
 
         def make(ticket: Inflow) -> Call:
-            desk, _ = self._pool.at_desk()
+            factory, _ = self._pool.factory_on_loop()
             try:
-                return desk.operation_call(operation, args, kwargs, self._options, ticket, stream=True)
+                return factory.operation_call(operation, args, kwargs, self._options, ticket, stream=True)
             except PoolError as error:
-                desk.refuse(error)
+                factory.refuse(error)
                 raise
 
-        return Stream(self._pool.desk, make, self._pool.settings.stream_window)
+        return Stream(self._pool.call_factory, make, self._pool.settings.stream_window)
 
     async def map(self, operation: str, items: Iterable[Any] | AsyncIterable[Any], /) -> AsyncIterator[Any]:
         """Run one operation over many arguments; results in the order of the arguments, a bounded number ahead.

@@ -1,6 +1,6 @@
-"""Calls made while the pool opens: their arguments are frozen, and what they mean is found out once the pool serves.
+"""Calls made while the pool opens: their arguments are encoded, and what they mean is found out once the pool serves.
 
-They wait in the core like all others, each until its deadline. Made and settled by the desk.
+They wait in the core like all others, each until its deadline. Made and settled by the call factory.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class PoolDraining(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PoolClosing(Event):
+class PoolClosingEvent(Event):
     """The queued calls are refused, the running ones have `drain` seconds."""
 
     name = "pool.closing"
@@ -84,7 +84,7 @@ class PoolClosing(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PoolClosed(Event):
+class PoolClosedEvent(Event):
     """Every worker is gone; `seconds` since the pool began to close."""
 
     name = "pool.close"
@@ -440,7 +440,7 @@ class SessionPinned(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class SessionLost(Event):
+class SessionLostEvent(Event):
     """A session's state is gone."""
 
     name = "session.lost"
@@ -468,7 +468,7 @@ class SessionAwake(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRestored(Event):
+class SessionRestoredEvent(Event):
     """A session's worker died, and it goes on from the state of its last acknowledged answer."""
 
     name = "session.restored"

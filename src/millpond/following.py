@@ -12,7 +12,7 @@ from millpond.errors import PoolClosed
 
 if TYPE_CHECKING:
     from millpond.loopthread import LoopThread
-    from millpond.warming.report import Progress, WarmReport
+    from millpond.warming.outcomes import Progress, WarmReport
     from millpond.warming.warmer import PoolWarmer
 
 

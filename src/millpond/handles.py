@@ -10,9 +10,9 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from millpond.call_factory import Options
 from millpond.calls import Calls
 from millpond.core import refusals, session_states, states
-from millpond.desk import Options
 from millpond.settings import Affinity, OnRestore
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class SessionHandle(Calls):
         if self._session is not None and self._session.state != session_states.OPEN:
             raise refusals.of_session(self._session)
         if self._session is None:
-            desk, _ = self._pool.at_desk()
+            factory, _ = self._pool.factory_on_loop()
             await self._pool.entered()
-            self._session = await desk.driver.open_session(self._id, self._affinity, self._reopen, self._on_restore)
+            self._session = await factory.driver.open_session(self._id, self._affinity, self._reopen, self._on_restore)
             self._options = Options(session=self._session)
         return self
 
@@ -68,7 +68,7 @@ class SessionHandle(Calls):
         One that is closed already, or ended with its pool, is left alone. Raises `SessionLost` for one that was lost,
         before or meanwhile: its state is gone, and `close_session` did not run.
         """
-        session, driver = self._opened(), self._pool.desk.driver
+        session, driver = self._opened(), self._pool.driver
         if session.state == session_states.OPEN:
             await driver.close_session(session)
         if session.state == session_states.LOST and driver.view.state not in (states.CLOSING, states.CLOSED):

@@ -86,10 +86,10 @@ class Meter:
             available_s=available_s,
             listeners_removed=self._driver.bus.removed_count,
             log_records_dropped=self._driver.forwarding.dropped,
-            faults=sum(self._driver.orders.faults.seen().values()),
+            faults=sum(self._driver.carriers.faults.seen().values()),
             stalls=dict(self._driver.stalls.counts),
             last_stall=self._driver.stalls.last,
-            operations=tuple(_read_operation(one, now) for one in m.all_operations() if one.samples.has_news),
+            operations=tuple(_read_operation(one, now) for one in m.all_operations() if _has_news(one)),
         )
 
 
@@ -106,14 +106,23 @@ def _read_worker(worker: Worker, now: float) -> WorkerReading:
     )
 
 
+def _has_news(operation: Operation) -> bool:
+    """Whether a call ended since the last reading, also one that left no row: without it the operation's count would
+    stay behind the pool's, and that of all other operations, which is the difference, would fall afterwards."""
+    samples = operation.samples
+    return samples.has_news or samples.left < samples.gap
+
+
 def _read_operation(operation: Operation, now: float) -> OperationReading:
     samples = operation.samples
     taken, after, waits, services, latencies, request_bytes = samples.take(now)
     rows = np.frombuffer(taken).reshape(-1, ROW_BYTES // 8)
     submitted, sent, service, ended, request, answer, calls = rows.T
     stands_for = array("d", calls.tobytes())
-    if after:
+    if stands_for:
         stands_for[-1] += after
+    else:
+        samples.dropped += after
     return OperationReading(
         operation.name,
         _first(sent - submitted, waits),

@@ -153,7 +153,7 @@ class Monitors:
         try:
             job()
         except Exception as error:
-            self._driver.orders.faults.note(what, error)
+            self._driver.carriers.faults.note(what, error)
 
     def _evaluate(self, _metrics: MetricsCollector) -> None:
         self.alerts.evaluate()
@@ -186,10 +186,10 @@ class Monitors:
 
     def _make_alerts(self) -> Alerts:
         from millpond.alerts.alerts import Alerts
-        from millpond.metrics.exported import Exported
+        from millpond.metrics.catalogue import families
 
-        families = Exported(self.metrics.snapshot)
-        made = Alerts(families, self._clock.now, time.time, self._driver.bus, pool=self._name)
+        metrics, bus = self.metrics, self._driver.bus
+        made = Alerts(lambda: families(metrics.snapshot()), self._clock.now, time.time, bus, pool=self._name)
         self.metrics.alerting = made.figures
         return made
 

@@ -1,7 +1,7 @@
 """The pool: the asyncio face of Millpond, and the only part that knows all the others.
 
-Puts settings, engine, driver and desk together, opens and closes them, and answers questions about them. Calling is in
-`calls`, the desk makes calls out, the driver carries out what the core decides.
+Puts settings, engine, driver and call factory together, opens and closes them, and answers questions about them. The
+verbs of calling are in `calls`, the call factory makes the calls, the driver carries out what the core decides.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from millpond.call_factory import DEFAULT, CallFactory
 from millpond.calls import Calls
 from millpond.clock import MonotonicClock
 from millpond.core import refusals, states
-from millpond.desk import DEFAULT, Desk
-from millpond.engine.choice import make_engine
 from millpond.handles import SessionHandle
 from millpond.labels import check_label
 from millpond.leftovers import LEFT_OPEN
@@ -30,20 +29,20 @@ from millpond.runtime.forwarding import settled
 from millpond.runtime.renewal import replace_workers
 from millpond.runtime.resizing import resize
 from millpond.runtime.signals import ClosingOnSignals
-from millpond.runtime.storing import make_keeper
+from millpond.runtime.store_client import make_store_client
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource
 from millpond.settings import BOUNDS, Affinity, OnRestore, Settings, check_choice, make_settings
 from millpond.statistics import Statistics, collect
 from millpond.stub import PoolStub
 from millpond.telemetry.bus import Bus
-from millpond.telemetry.log import LoggingListener
+from millpond.telemetry.logging_listener import LoggingListener
 from millpond.warming.commands import Warmup
-from millpond.warming.report import WarmReport
+from millpond.warming.outcomes import WarmReport
 from millpond.warming.strategies import Strategy
 from millpond.warming.warmer import PoolWarmer
 from millpond.wire.codec import make_codec
 from millpond.wire.definitions import Definitions
-from millpond.wire.handlerspec import freeze_handler
+from millpond.wire.handlerspec import encode_handler
 
 if TYPE_CHECKING:
     from millpond.alerts.alerts import Alerts
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
 for _name in ("millpond.events", "millpond.alerts"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
 
-MAP_AHEAD = 64  # calls `map` keeps in flight beyond two for each place
+MAP_AHEAD = 64  # calls `map` keeps in flight beyond two for each slot
 
 
 class Pool(Calls):
@@ -68,12 +67,12 @@ class Pool(Calls):
         "__weakref__",
         "_bus",
         "_door",
-        "_driver",
         "_loop",
         "_monitors",
         "_signals",
         "_spec",
-        "desk",
+        "call_factory",
+        "driver",
         "map_window",
         "name",
         "run_id",
@@ -114,18 +113,21 @@ class Pool(Calls):
         clock = clock or MonotonicClock()
         self._bus = Bus()
         LoggingListener(pool=name).attach(self._bus)
-        made = make_engine(engine, settings.start_method) if isinstance(engine, str) else engine
-        keeper = make_keeper(settings, name)
-        self._driver = Driver(settings, made, clock, random or Random(), self._bus, keeper)
+        if isinstance(engine, str):
+            from millpond.engine.local import make_engine  # only here: a pool with another engine needs none of it
+
+            engine = make_engine(engine, settings.start_method)
+        store_client = make_store_client(settings, name)
+        self.driver = Driver(settings, engine, clock, random or Random(), self._bus, store_client)
         codec = make_codec(settings.codec, settings.buffer_threshold, definitions)
-        self._monitors = Monitors(self._driver, clock, name, self.run_id)
-        self.desk = Desk(self._driver, settings, codec, definitions, name)
-        self.warmer = PoolWarmer(self._driver, settings.warmup, settings.warm_strategy, self.desk.warmup_command)
-        self._driver.orders.warmer = self.warmer
+        self._monitors = Monitors(self.driver, clock, name, self.run_id)
+        self.call_factory = CallFactory(self.driver, settings, codec, definitions, name)
+        self.warmer = PoolWarmer(self.driver, settings.warmup, settings.warm_strategy, self.call_factory.warmup_command)
+        self.driver.carriers.warmer = self.warmer
         self.map_window = 2 * settings.max_workers * settings.concurrency + MAP_AHEAD
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signals = ClosingOnSignals(self.close)
-        self._door = Door(self._driver, self._spec, self._opened, self._ended)
+        self._door = Door(self.driver, self._spec, self._opened, self._ended)
 
     # Opening and closing
 
@@ -141,7 +143,7 @@ class Pool(Calls):
             self._signals.opener = asyncio.current_task()
             self._monitors.load(self._loop)
         else:
-            self.at_desk()
+            self.factory_on_loop()
         await self._door.open()
         return self
 
@@ -150,8 +152,8 @@ class Pool(Calls):
 
         Then every process is ended, whatever it does. May be called any number of times, also while opening.
         """
-        if self._driver.view.state not in (states.NEW, states.CLOSED):
-            self.at_desk()
+        if self.driver.view.state not in (states.NEW, states.CLOSED):
+            self.factory_on_loop()
         await self._door.close(self.settings.drain if drain is None else drain)
         await asyncio.gather(self._monitors.closed(), settled())
 
@@ -160,8 +162,8 @@ class Pool(Calls):
         self._door.close_unopened()
 
     def _opened(self) -> None:
-        self.desk.knows(self._driver.engine.facts())
-        self.desk.let_in_early()
+        self.call_factory.set_operations(self.driver.engine.facts())
+        self.call_factory.let_in_early()
         self._monitors.start(asyncio.get_running_loop())
         if self.settings.handle_signals:
             self._signals.install()
@@ -174,12 +176,12 @@ class Pool(Calls):
 
     async def drain(self) -> None:
         """Take no more calls, and wait until what is queued and running has ended."""
-        view = self._driver.view
-        self.at_desk()
+        view = self.driver.view
+        self.factory_on_loop()
         await self._door.entered()
-        self._driver.machine.drain_pool(self._driver.now())
-        self._driver.carry_out()
-        await self._driver.until(lambda: not view.unended)
+        self.driver.machine.drain_pool(self.driver.now())
+        self.driver.carry_out()
+        await self.driver.until(lambda: not view.unended)
 
     async def __aenter__(self) -> Pool:
         return await self.open()
@@ -229,13 +231,13 @@ class Pool(Calls):
         after = before.reconfigured(settings)
         changed = {name: value for name, value in settings.items() if value != getattr(before, name)}
         if settings.keys() & BOUNDS:
-            await resize(self._driver, after)
+            await resize(self.driver, after)
         else:
-            self._driver.configure(after, "configure()")
+            self.driver.configure(after, "configure()")
         return changed
 
     async def warm(self, strategy: Strategy | None = None, *, commands: Sequence[Warmup] | None = None) -> WarmReport:
-        """Warm the pool's workers again, each when it has a free place: the pool stays in service.
+        """Warm the pool's workers again, each when it has a free slot: the pool stays in service.
 
         Gives the setting's commands (or these) at the setting's pace (or that of `strategy`). A worker whose required
         command fails is replaced. Raises `BadArgument` for a command that does not fit, and what the strategy raises.
@@ -251,7 +253,7 @@ class Pool(Calls):
         goes on serving.
         """
         await self.entered()
-        self.desk.knows(await replace_workers(self._driver))
+        self.call_factory.set_operations(await replace_workers(self.driver))
 
     # Asking it
 
@@ -273,68 +275,68 @@ class Pool(Calls):
     @property
     def trace_source(self) -> TraceSource | None:
         """Who traces the pool's calls, if anybody does; set before they are made."""
-        return self.desk.trace_source
+        return self.call_factory.trace_source
 
     @trace_source.setter
     def trace_source(self, source: TraceSource | None) -> None:
-        self.desk.trace_source = source
+        self.call_factory.trace_source = source
 
     @property
     def settings(self) -> Settings:
         """The settings the pool goes by now; `configure` and `resize` change them."""
-        return self._driver.view.settings
+        return self.driver.view.settings
 
     def statistics(self) -> Statistics:
         """The pool at this moment; from any thread."""
-        return ask_on(self._loop, lambda: collect(self._driver, self.name, self.run_id, self._monitors.percentiles()))
+        return ask_on(self._loop, lambda: collect(self.driver, self.name, self.run_id, self._monitors.percentiles()))
 
     def logs(self, worker: int | None = None) -> str:
         """What workers wrote to stdout and stderr (the kept end of it): of one worker, or of all; from any thread."""
         return ask_on(self._loop, lambda: self._logs(worker))
 
     def _logs(self, worker: int | None) -> str:
-        workers = self._driver.view.workers
+        workers = self.driver.view.workers
         if worker is not None and worker not in workers:
             raise ValueError(f"no worker {worker} is there; there are {sorted(workers)}")
-        return self._driver.engine.logs(None if worker is None else workers[worker])
+        return self.driver.engine.logs(None if worker is None else workers[worker])
 
-    def at_desk(self) -> tuple[Desk, asyncio.AbstractEventLoop]:
-        """The desk, for a caller on the pool's loop; anyone else gets a `RuntimeError`."""
+    def factory_on_loop(self) -> tuple[CallFactory, asyncio.AbstractEventLoop]:
+        """The call factory, for a caller on the pool's loop; anyone else gets a `RuntimeError`."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             raise self._wrong_loop()
-        return self.desk, loop
+        return self.call_factory, loop
 
     def _wrong_loop(self) -> Exception:
         if self._loop is None:
-            return refusals.closed(self._driver.view.state)
+            return refusals.closed(self.driver.view.state)
         return RuntimeError("this pool belongs to another event loop; use SyncPool to share one between threads")
 
     def check_open(self) -> None:
         """Raise `PoolClosed` unless the pool opens, serves or drains."""
-        if not self._driver.view.is_staffed:
-            raise refusals.closed(self._driver.view.state)
+        if not self.driver.view.is_staffed:
+            raise refusals.closed(self.driver.view.state)
 
     async def entered(self) -> None:
         """Wait until an opening that is on its way is over. Raises `PoolClosed` unless the pool serves or drains."""
-        self.at_desk()
+        self.factory_on_loop()
         await self._door.entered()
         self.check_open()
 
     def mark_futures(self) -> None:
         """Tell `concurrent.futures` tickets when their call is given to a worker; before opening."""
-        self._driver.orders.mark_futures()
+        self.driver.carriers.mark_futures()
 
     def disown(self) -> None:
         """In a forked child: this pool is the parent's, and every verb raises `PoolClosed`."""
-        self._driver.machine.forked()
+        self.driver.machine.forked()
         self._loop = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (PoolStub, (self.name,))
 
     def __repr__(self) -> str:
-        m = self._driver.view  # of which plain numbers are read, on whatever thread this is
+        m = self.driver.view  # of which plain numbers are read, on whatever thread this is
         state = states.DEGRADED if m.state == states.SERVING and m.fails else m.state
         return (
             f"<Pool {self.name!r} {state}: {len(m.workers)} of {m.wanted} workers, "
@@ -357,5 +359,5 @@ def check_handler(handler: Any) -> type | str | None:
     """Raise `TypeError` or `ValueError` for what can be no handler; strings are looked up in the workers only."""
     if isinstance(handler, type):
         return handler
-    freeze_handler(handler)
+    encode_handler(handler)
     return None if handler is None else str(handler)

@@ -179,7 +179,7 @@ class EngineEvents(Protocol):
         worker's word, `now` the engine's.
 
         Before a result is told, `worker.answer_bytes` is set to how large it was when it came.
-        Nothing need come of it before `all_told`, so that answers which came together are worked off together.
+        Nothing need come of it before `batch_end`, so that answers which came together are worked off together.
         """
 
     def saved(self, worker: Any, call_id: int, lease: int, flags: int, body: bytes) -> None:
@@ -188,11 +188,11 @@ class EngineEvents(Protocol):
         `lease` is the binding it was run under; `flags` and `body` are those of `millpond.wire.saved`.
         """
 
-    def all_told(self) -> None:
-        """The answers that came together have been told."""
+    def batch_end(self) -> None:
+        """The answers that came together have been delivered."""
 
-    def untold(self, error: BaseException) -> None:
-        """Something that a worker said could not be told, because that raised: it is noted, and the rest is told."""
+    def undelivered(self, error: BaseException) -> None:
+        """A fact could not be delivered because that raised: it is noted, and the rest is delivered."""
 
     def item(self, worker: Any, call_id: int, value: Any) -> None:
         """One item of a stream."""
@@ -218,7 +218,7 @@ class EngineEvents(Protocol):
         metadata: Mapping[str, Any],
         suppressed: int,
     ) -> None:
-        """The handler said something of its own (`millpond.emit`); nothing need come of it before `all_told`."""
+        """The handler said something of its own (`millpond.emit`); nothing need come of it before `batch_end`."""
 
     def stood_still(self, since: float) -> float:
         """Of the seconds since then (by the pool's clock), those in which the pool did not run: its loop was blocked or

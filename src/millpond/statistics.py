@@ -13,7 +13,7 @@ from millpond.logger.escaping import escaped
 
 if TYPE_CHECKING:
     from millpond.core import Call, Worker
-    from millpond.metrics.snapshot import Distribution
+    from millpond.metrics.histogram import Distribution
     from millpond.runtime.driver import Driver
 
 UNRESPONSIVE_S = 1.0  # seconds without a sign of the interpreter after which a busy worker is called unresponsive
@@ -130,7 +130,7 @@ def collect(driver: Driver, name: str, run_id: str, percentiles: Percentiles = N
         late_answers=m.late_answers,
         log_records_dropped=driver.forwarding.dropped,
         breakers=MappingProxyType({one.name: one.breaker.state for one in operations}),
-        faults=MappingProxyType(driver.orders.faults.seen()),
+        faults=MappingProxyType(driver.carriers.faults.seen()),
         percentiles=percentiles,
     )
 

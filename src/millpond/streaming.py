@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from millpond.call_factory import CallFactory
     from millpond.core import Call
-    from millpond.desk import Desk
 
 
 class Inflow:
@@ -53,12 +53,12 @@ class Stream:
     """The items of one call, as an async iterator and context manager.
 
     Nothing is asked of the pool before the first item is wanted, or `async with` entered. Leaving early needs
-    `async with` or `aclose()`: after a bare `break` the worker's place stays taken as long as somebody names the
+    `async with` or `aclose()`: after a bare `break` the worker's slot stays taken as long as somebody names the
     stream. Cancelling the reader ends the stream; one reader at a time.
     """
 
-    def __init__(self, desk: Desk, make: Callable[[Inflow], Call], window: int) -> None:
-        self._desk = desk
+    def __init__(self, factory: CallFactory, make: Callable[[Inflow], Call], window: int) -> None:
+        self._factory = factory
         self._make = make
         self._window = window
         self._call: Call | None = None
@@ -96,13 +96,13 @@ class Stream:
         call, loop = self._call, self._loop
         if call is not None and not self._inflow.is_over and loop is not None and not loop.is_closed():
             self._inflow.is_over = True
-            loop.call_soon_threadsafe(self._desk.driver.cancel, call)
+            loop.call_soon_threadsafe(self._factory.driver.cancel, call)
 
     def _begin(self) -> None:
         if self._call is None and not self._inflow.is_over:
             self._loop = asyncio.get_running_loop()
             call = self._make(self._inflow)
-            self._desk.submit(call)
+            self._factory.submit(call)
             self._call = call
 
     async def _next_sign(self) -> None:
@@ -124,7 +124,7 @@ class Stream:
         call = self._call
         is_due = self._uncredited * 2 >= self._window and not self._inflow.is_over
         if is_due and call is not None and call.worker is not None:
-            self._desk.driver.engine.credit(call.worker, call.id, self._uncredited)
+            self._factory.driver.engine.credit(call.worker, call.id, self._uncredited)
             self._uncredited = 0
 
     def _give_up(self) -> None:
@@ -132,7 +132,7 @@ class Stream:
             self._inflow.is_over = True
             self._inflow.items.clear()
             if self._call is not None:
-                self._desk.driver.cancel(self._call)
+                self._factory.driver.cancel(self._call)
 
     def _raise_end(self) -> None:
         error, self._inflow.error = self._inflow.error, None

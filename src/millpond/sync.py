@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
+from millpond.call_factory import DEFAULT, Options
 from millpond.core import states
-from millpond.desk import DEFAULT, Options
 from millpond.errors import PoolClosed, PoolError
 from millpond.following import SyncWarmer
 from millpond.loopthread import LoopThread
@@ -22,7 +22,7 @@ from millpond.pool import Pool
 from millpond.settings import Affinity, OnRestore
 from millpond.statistics import Statistics
 from millpond.warming.commands import Warmup
-from millpond.warming.report import WarmReport
+from millpond.warming.outcomes import WarmReport
 from millpond.warming.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -94,14 +94,14 @@ class SyncCalls:
     def _begin(self, make: str, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Future[Any], Call]:
         owner = self._owner
         owner.check_thread()
-        desk, future = owner.pool.desk, Future[Any]()
+        factory, future = owner.pool.call_factory, Future[Any]()
         try:
-            call: Call = getattr(desk, make)(what, args, kwargs, self._options, future)
+            call: Call = getattr(factory, make)(what, args, kwargs, self._options, future)
         except PoolError as error:
-            owner.thread.post(desk.refuse, error)
+            owner.thread.post(factory.refuse, error)
             raise
         call.own_payload()
-        owner.thread.post(desk.submit_or_fail, call)
+        owner.thread.post(factory.submit_or_fail, call)
         return future, call
 
     def _wait(self, future: Future[Any], call: Call) -> Any:
@@ -113,7 +113,7 @@ class SyncCalls:
             raise
 
     def _give_up(self, future: Future[Any], call: Call) -> None:
-        driver = self._owner.pool.desk.driver
+        driver = self._owner.pool.driver
 
         def on_thread() -> None:  # where nobody is just about to set its result
             if future.cancel():
@@ -163,8 +163,8 @@ class SyncPool(SyncCalls):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.pool = Pool(*args, **kwargs)
-        self.pool.desk.weighs_first = False
-        self.thread = LoopThread(f"millpond-{self.pool.name}", self.pool.desk.driver.carry_out)
+        self.pool.call_factory.checks_wait_first = False
+        self.thread = LoopThread(f"millpond-{self.pool.name}", self.pool.driver.carry_out)
         self._lock = threading.RLock()  # held while the thread is started, and while it is ended
         super().__init__(self, DEFAULT, lambda: self.pool)
 
@@ -172,7 +172,7 @@ class SyncPool(SyncCalls):
         """Start the pool and wait until `min_workers` are ready; returns itself. Raises as `Pool.open`."""
         self._check_other_thread()
         with self._lock:
-            if self.pool.desk.driver.view.state == states.CLOSED:
+            if self.pool.driver.view.state == states.CLOSED:
                 raise PoolClosed("the pool is closed; make another")
             if not self.thread.is_running:
                 self.thread.start()

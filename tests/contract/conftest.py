@@ -1,4 +1,4 @@
-"""The sites of the contract: the fake engine, and processes made in both ways."""
+"""The sites of the contract: the fake engine, and processes made in either way."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.contract.sites import Site
-
-
-@pytest.fixture(params=["fake", "fork", "spawn"])
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
-    """One way to have workers."""
-    return Site(request.param, tmp_path)
+from tests.start_methods import METHODS
 
 
 @pytest.fixture(params=["fake", "fork"])
-def near_site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
-    """For what is decided on the parent's side, where it is all one how the workers were made."""
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    """For what happens once a worker is there, however it was started."""
+    return Site(request.param, tmp_path)
+
+
+@pytest.fixture(params=["fake", *METHODS])
+def any_site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    """For how workers start and end: with the image of a warden, or as interpreters of their own."""
     return Site(request.param, tmp_path)

@@ -58,12 +58,12 @@ async def test_each_caller_gets_its_own_answer(site):
         assert await asyncio.gather(*(pool.call("echo", token) for token in tokens)) == tokens
 
 
-async def test_arguments_arrive_as_they_were_given(site):
+async def test_arguments_arrive_as_they_were_given(any_site):
     """Positions, keywords, defaults and the constructor's own arguments mean what they mean in a plain call."""
-    async with site.pool(Plain, args=("good day",)) as pool:
+    async with any_site.pool(Plain, args=("good day",)) as pool:
         assert await pool.call("greet", "Ann") == "good day Ann!"
         assert await pool.call("greet", "Ann", mark="?", loud=True) == "GOOD DAY ANN?"
-    async with site.pool(Plain, kwargs={"greeting": "ciao"}) as pool:
+    async with any_site.pool(Plain, kwargs={"greeting": "ciao"}) as pool:
         assert await pool.call("greet", "Ann", ".") == "ciao Ann."
 
 
@@ -226,9 +226,9 @@ async def test_msgpack_carries_data_and_nothing_else(site):
         check(await failure(pool.call("unsendable")), "result_not_serializable", "completed")
 
 
-async def test_functions_run_by_name_and_by_value(site):
+async def test_functions_run_by_name_and_by_value(any_site):
     """An importable function, a lambda, a closure and a builtin; a handler is not needed."""
-    async with site.pool(None) as pool:
+    async with any_site.pool(None) as pool:
         offset = 40
         assert await pool.run(double, 4) == 8
         assert await pool.run(lambda number: number + offset, 2) == 42
@@ -249,9 +249,9 @@ async def test_async_operations_answer_and_fail_like_plain_ones(site):
         assert await pool.call("echo", 1) == 1
 
 
-async def test_options_are_checked_and_never_mixed_with_arguments(near_site):
+async def test_options_are_checked_and_never_mixed_with_arguments(site):
     """A wrong option is the program's error and is said at once."""
-    async with near_site.pool() as pool:
+    async with site.pool() as pool:
         with pytest.raises(TypeError, match="'deadlin'; did you mean 'deadline'"):
             pool.options(deadlin=1)
         with pytest.raises(TypeError, match="'timeout'; did you mean 'deadline'"):

@@ -8,14 +8,14 @@ from millpond.testing import EventRecorder
 from tests.contract.sites import check, failure, until
 
 
-async def test_a_dead_worker_costs_its_own_call(site):
+async def test_a_dead_worker_costs_its_own_call(any_site):
     """The call it ran is lost with outcome unknown, its neighbour's answer comes, and a new worker takes its place."""
-    async with site.pool(min_workers=2) as pool:
-        gate = site.gate(pool)
+    async with any_site.pool(min_workers=2) as pool:
+        gate = any_site.gate(pool)
         calls = [asyncio.create_task(pool.call("stay", gate.path, number)) for number in range(2)]
         await gate.entered(2)
         victim = pool.statistics().busy[0].worker
-        site.kill(pool, victim)
+        any_site.kill(pool, victim)
         done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         error = check(done.pop().exception(), "worker_died", "unknown")
         assert (error.signal, error.exit_code, error.attempts) == (9, None, 1)

@@ -13,6 +13,7 @@ import pytest
 import millpond
 from tests.contract.sites import until
 from tests.needs import need
+from tests.start_methods import METHODS
 
 need("dspy")
 
@@ -24,7 +25,7 @@ SKY, SEA = "what colour is the sky?", "what colour is the sea?"
 BLUE = programs.KNOWN["sky"]["answer"]
 
 
-@pytest.fixture(scope="module", params=["fork", "spawn"])
+@pytest.fixture(scope="module", params=METHODS)
 def pool(request: pytest.FixtureRequest) -> Iterator[millpond.SyncPool]:
     """One pool for each way to make workers: they import DSPy, which takes a second."""
     with millpond.SyncPool(

@@ -41,9 +41,9 @@ async def test_it_is_heard_before_the_answer(site):
     assert names.index("model.tokens") < names.index("worker.checkin") < names.index("call.stop")
 
 
-async def test_hooks_and_functions_may_speak_as_well(site):
+async def test_hooks_and_functions_may_speak_as_well(any_site):
     """Outside a call there is no call to name."""
-    pool = site.pool(Talker)
+    pool = any_site.pool(Talker)
     with EventRecorder(pool) as events:
         async with pool:
             assert await pool.run(tell_from_function, "script.step") is True
@@ -84,9 +84,9 @@ async def test_too_much_talk_is_suppressed_and_counted(site):
     assert sum(event.suppressed for event in events.of("model.step")) == 0
 
 
-async def test_a_rate_of_nothing_lets_nothing_through(near_site):
+async def test_a_rate_of_nothing_lets_nothing_through(site):
     """A pool that wants no events of its handlers gets none."""
-    pool = near_site.pool(Talker, emit_rate=0.0)
+    pool = site.pool(Talker, emit_rate=0.0)
     with EventRecorder(pool) as events:
         async with pool:
             assert await pool.call("tell", 1) is False
@@ -97,9 +97,9 @@ async def test_a_rate_of_nothing_lets_nothing_through(near_site):
     ("how", "kind"),
     [("name", ValueError), ("reserved", ValueError), ("measurement", TypeError), ("metadata", TypeError)],
 )
-async def test_what_cannot_be_said_raises_where_it_is_said(near_site, how, kind):
+async def test_what_cannot_be_said_raises_where_it_is_said(site, how, kind):
     """A bad name or value is the handler's mistake."""
-    async with near_site.pool(Talker) as pool:
+    async with site.pool(Talker) as pool:
         assert type(await failure(pool.call("tell_wrongly", how))) is kind
 
 

@@ -14,9 +14,9 @@ from tests.contract.handlers import Forging, Hooked, NeverMade, Plain
 from tests.contract.sites import check, failure, until
 
 
-async def test_nothing_starts_before_the_pool_is_opened(near_site):
+async def test_nothing_starts_before_the_pool_is_opened(site):
     """Constructing one costs nothing, and its verbs say what to do."""
-    pool = near_site.pool()
+    pool = site.pool()
     assert pool.statistics().state == "new"
     error = check(await failure(pool.call("echo", 1)), "pool_closed", "not_started")
     assert "never opened" in str(error)
@@ -25,9 +25,9 @@ async def test_nothing_starts_before_the_pool_is_opened(near_site):
     check(await failure(pool.open()), "pool_closed", "not_started")
 
 
-async def test_opening_twice_is_opening_once_and_closing_twice_too(near_site):
+async def test_opening_twice_is_opening_once_and_closing_twice_too(site):
     """Also at the same time."""
-    pool = near_site.pool()
+    pool = site.pool()
     assert await asyncio.gather(pool.open(), pool.open()) == [pool, pool]
     assert await pool.open() is pool
     assert pool.statistics().starts == 1
@@ -36,10 +36,10 @@ async def test_opening_twice_is_opening_once_and_closing_twice_too(near_site):
     check(await failure(pool.call("echo", 1)), "pool_closed", "not_started")
 
 
-async def test_an_opening_that_is_cancelled_leaves_nothing_running(site):
+async def test_an_opening_that_is_cancelled_leaves_nothing_running(any_site):
     """At whatever point; whoever waited for the same opening is told that the pool is closed."""
     for turns in (0, 1, 2, 5, 40):
-        pool = site.pool()
+        pool = any_site.pool()
         opening = asyncio.create_task(pool.open())
         await asyncio.sleep(0)
         joined = asyncio.create_task(pool.open())
@@ -55,10 +55,10 @@ async def test_an_opening_that_is_cancelled_leaves_nothing_running(site):
         await pool.close()
 
 
-async def test_a_pool_may_be_closed_while_it_opens(site):
+async def test_a_pool_may_be_closed_while_it_opens(any_site):
     """Whoever opens it is told, and nothing is left running."""
     for turns in (0, 1, 20):
-        pool = site.pool()
+        pool = any_site.pool()
         opening = asyncio.create_task(pool.open())
         await asyncio.sleep(0)
         for _ in range(turns):
@@ -70,22 +70,22 @@ async def test_a_pool_may_be_closed_while_it_opens(site):
         await asyncio.gather(opening, return_exceptions=True)
 
 
-async def test_the_floor_is_ready_when_the_pool_is_open(site):
+async def test_the_floor_is_ready_when_the_pool_is_open(any_site):
     """`min_workers` have answered; none is needed if none is wanted."""
-    async with site.pool(min_workers=2) as pool:
+    async with any_site.pool(min_workers=2) as pool:
         facts = pool.statistics()
         assert (facts.workers["ready"], facts.wanted, facts.alive, facts.is_ready) == (2, 2, 2, True)
-    async with site.pool(min_workers=0, max_workers=1) as pool:
+    async with any_site.pool(min_workers=0, max_workers=1) as pool:
         # Only a worker can tell what operations a spawned handler has.
-        assert pool.statistics().alive == (site.name == "spawn")
+        assert pool.statistics().alive == (any_site.name == "spawn")
         assert await pool.call("echo", 1) == 1
 
 
-async def test_hooks_run_in_their_order(site):
+async def test_hooks_run_in_their_order(any_site):
     """`preload` in the image, `setup` and `warmup` before the first call, `teardown` at the goodbye."""
-    path = site.path()
-    async with site.pool(Hooked, args=(path,)) as pool:
-        assert await pool.call("was_preloaded") is (site.name != "spawn")
+    path = any_site.path()
+    async with any_site.pool(Hooked, args=(path,)) as pool:
+        assert await pool.call("was_preloaded") is (any_site.name != "spawn")
     with open(path + ".ran") as file:
         assert file.read().split() == ["setup", "warmup", "teardown"]
 
@@ -99,9 +99,9 @@ async def test_hooks_run_in_their_order(site):
         ("tests.contract.handlers:double", "is no class"),
     ],
 )
-async def test_a_failing_start_ends_with_the_users_own_traceback(site, handler, last_line):
+async def test_a_failing_start_ends_with_the_users_own_traceback(any_site, handler, last_line):
     """Opening raises, says why, and leaves nothing running."""
-    pool = site.pool(handler)
+    pool = any_site.pool(handler)
     error = check(await failure(pool.open()), "start_failed", "not_started")
     assert last_line in str(error).rstrip().splitlines()[-1]
     facts = pool.statistics()
@@ -109,10 +109,10 @@ async def test_a_failing_start_ends_with_the_users_own_traceback(site, handler, 
     await pool.close()
 
 
-async def test_a_failed_start_is_logged_by_type_and_place_and_told_with_its_text(site, caplog):
+async def test_a_failed_start_is_logged_by_type_and_place_and_told_with_its_text(any_site, caplog):
     """One line a record; constructor arguments and texts of exceptions are the caller's to read, and in no log."""
     caplog.set_level(logging.DEBUG)
-    pool = site.pool(Forging, args=("a secret",))
+    pool = any_site.pool(Forging, args=("a secret",))
     error = check(await failure(pool.open()), "start_failed", "not_started")
     assert "cannot start with a secret" in str(error)
     await pool.close()
@@ -124,31 +124,31 @@ async def test_a_failed_start_is_logged_by_type_and_place_and_told_with_its_text
     assert [one for one in lines if "secret" in one or "forged" in one or not one.isprintable()] == []
 
 
-def test_what_can_be_no_handler_is_refused_by_the_constructor(near_site):
+def test_what_can_be_no_handler_is_refused_by_the_constructor(site):
     """Nothing has to be started to see that."""
     for wrong in (Plain(), lambda: Plain, 7):
         with pytest.raises(TypeError, match="must be a class"):
-            near_site.pool(wrong)
+            site.pool(wrong)
     with pytest.raises(ValueError, match="module:Class"):
-        near_site.pool("tests.contract.handlers")
+        site.pool("tests.contract.handlers")
 
 
-def test_wrong_settings_are_refused_by_the_constructor(near_site):
+def test_wrong_settings_are_refused_by_the_constructor(site):
     """With the nearest name for one that is unknown, and the bounds for one that is out of range."""
     with pytest.raises(TypeError, match="'max_worker'; did you mean 'max_workers'"):
-        near_site.pool(max_worker=2)
+        site.pool(max_worker=2)
     with pytest.raises(ValueError, match="concurrency must be from 1 to 256"):
-        near_site.pool(concurrency=0)
+        site.pool(concurrency=0)
     with pytest.raises(ValueError, match="above max_workers"):
-        near_site.pool(min_workers=3, max_workers=2)
+        site.pool(min_workers=3, max_workers=2)
 
 
-async def test_resizing_waits_for_the_floor_and_never_ends_who_is_busy(site):
+async def test_resizing_waits_for_the_floor_and_never_ends_who_is_busy(any_site):
     """Growing is done when the new workers are ready; shrinking takes idle ones, and the busy one last."""
-    async with site.pool(min_workers=1) as pool:
+    async with any_site.pool(min_workers=1) as pool:
         await pool.resize(min_workers=3, max_workers=3)
         assert pool.statistics().workers["ready"] == 3
-        gate = site.gate(pool)
+        gate = any_site.gate(pool)
         busy = asyncio.create_task(pool.call("stay", gate.path, "busy"))
         await gate.entered()
         with EventRecorder(pool) as events:
@@ -160,9 +160,9 @@ async def test_resizing_waits_for_the_floor_and_never_ends_who_is_busy(site):
             await pool.resize(min_workers=2)
 
 
-async def test_only_live_settings_change_and_the_pool_says_which(near_site):
+async def test_only_live_settings_change_and_the_pool_says_which(site):
     """What has the value already is not among those that changed; what may not change changes nothing beside it."""
-    async with near_site.pool(min_workers=1, max_workers=2) as pool:
+    async with site.pool(min_workers=1, max_workers=2) as pool:
         assert await pool.configure(overload_control=False, max_workers=2) == {"overload_control": False}
         assert await pool.configure(min_workers=2) == {"min_workers": 2}
         assert pool.statistics().workers["ready"] == 2
@@ -195,9 +195,9 @@ async def test_a_floor_that_is_not_reached_is_an_error():
     check(await failure(pool.resize(min_workers=1)), "pool_closed", "not_started")
 
 
-async def test_replacing_workers_loses_no_call(site):
+async def test_replacing_workers_loses_no_call(any_site):
     """Calls go on while each worker is replaced by a new one."""
-    async with site.pool(min_workers=2) as pool:
+    async with any_site.pool(min_workers=2) as pool:
         before = set(pool.statistics().pids)
         replacing = asyncio.create_task(pool.replace_workers())
         number = 0
@@ -257,10 +257,10 @@ async def test_closing_ends_what_outlives_the_drain_time(site):
         assert (facts.in_flight, facts.alive, facts.state) == (0, 0, "closed")
 
 
-async def test_statistics_add_up(near_site):
+async def test_statistics_add_up(site):
     """Every call is in exactly one of its endings, or in flight."""
-    async with near_site.pool() as pool:
-        gate = near_site.gate(pool)
+    async with site.pool() as pool:
+        gate = site.gate(pool)
         running = asyncio.create_task(pool.call("stay", gate.path))
         await gate.entered()
         await failure(pool.call("nothing"))
@@ -280,9 +280,9 @@ async def test_statistics_add_up(near_site):
         assert "1 of 1 workers" in repr(pool)
 
 
-async def test_a_pool_tells_its_life(site):
+async def test_a_pool_tells_its_life(any_site):
     """Its states and its workers' as events, in order."""
-    pool = site.pool()
+    pool = any_site.pool()
     with EventRecorder(pool) as events:
         async with pool:
             await pool.call("echo", 1)
@@ -309,9 +309,9 @@ async def test_a_worker_that_has_served_enough_is_replaced(site):
         assert pool.statistics().endings["ok"] == 12
 
 
-async def test_a_pool_is_used_on_its_own_loop_only(near_site):
+async def test_a_pool_is_used_on_its_own_loop_only(site):
     """Another thread's loop is told to take a `SyncPool`."""
-    async with near_site.pool() as pool:
+    async with site.pool() as pool:
         told = await asyncio.to_thread(lambda: asyncio.run(failure(pool.call("echo", 1))))
         assert type(told) is RuntimeError
         assert "SyncPool" in str(told)

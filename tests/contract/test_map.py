@@ -9,9 +9,9 @@ import pytest
 from tests.contract.sites import read, until
 
 
-async def test_results_come_in_the_order_of_the_arguments(near_site):
+async def test_results_come_in_the_order_of_the_arguments(site):
     """Whatever order they were ready in, from plain and async sources."""
-    async with near_site.pool(min_workers=2) as pool:
+    async with site.pool(min_workers=2) as pool:
 
         async def source():
             for number in range(50):
@@ -22,9 +22,9 @@ async def test_results_come_in_the_order_of_the_arguments(near_site):
         assert [result async for result in pool.map("echo", [])] == []
 
 
-async def test_no_more_is_taken_from_the_source_than_fits_ahead(near_site):
+async def test_no_more_is_taken_from_the_source_than_fits_ahead(site):
     """An endless source is no problem."""
-    async with near_site.pool() as pool:
+    async with site.pool() as pool:
         taken = []
 
         def source():
@@ -40,9 +40,9 @@ async def test_no_more_is_taken_from_the_source_than_fits_ahead(near_site):
         await until(lambda: pool.statistics().in_flight == 0)
 
 
-async def test_the_first_failure_is_raised_at_its_place(near_site):
+async def test_the_first_failure_is_raised_at_its_place(site):
     """Results before it come, and what was sent ahead is given up."""
-    async with near_site.pool() as pool:
+    async with site.pool() as pool:
         seen = []
         with pytest.raises(TypeError):
             await read(pool.map("large", [1, 2, "three", 4]), seen)
@@ -51,10 +51,10 @@ async def test_the_first_failure_is_raised_at_its_place(near_site):
         assert await pool.call("echo", 1) == 1
 
 
-async def test_closing_the_iterator_gives_up_what_is_ahead(near_site):
+async def test_closing_the_iterator_gives_up_what_is_ahead(site):
     """Calls that wait never run."""
-    async with near_site.pool() as pool:
-        gate = near_site.gate(pool)
+    async with site.pool() as pool:
+        gate = site.gate(pool)
         results = pool.options(deadline=None).map("stay", iter([gate.path] * 5))
         first = asyncio.create_task(anext(results))
         await gate.entered()

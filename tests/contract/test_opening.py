@@ -28,9 +28,9 @@ class Teller:
         yield from word
 
 
-async def test_whoever_calls_while_the_pool_opens_waits_for_it(site):
+async def test_whoever_calls_while_the_pool_opens_waits_for_it(any_site):
     """Calls, functions, streams, maps and sessions, from the very turn in which it is opened."""
-    pool = site.pool(Teller)
+    pool = any_site.pool(Teller)
 
     async def mapped() -> list[int]:
         return [answer async for answer in pool.map("echo", range(5))]
@@ -51,9 +51,9 @@ async def test_whoever_calls_while_the_pool_opens_waits_for_it(site):
     await pool.close()
 
 
-async def test_what_does_not_fit_is_told_when_the_operations_are_known(site):
+async def test_what_does_not_fit_is_told_when_the_operations_are_known(any_site):
     """An unknown operation, wrong arguments, the wrong verb, a session nobody opened."""
-    pool = site.pool(Teller)
+    pool = any_site.pool(Teller)
     opening = asyncio.create_task(pool.open())
     await asyncio.sleep(0)
     assert pool.statistics().state == "opening"
@@ -93,9 +93,9 @@ async def test_a_deadline_covers_the_opening_and_max_queued_bounds_who_waits():
     await pool.close()
 
 
-async def test_calls_before_the_opening_and_after_it_failed_are_refused(site):
+async def test_calls_before_the_opening_and_after_it_failed_are_refused(any_site):
     """Those who waited are told the cause, those who come later that the pool is closed."""
-    pool = site.pool(NeverMade)
+    pool = any_site.pool(NeverMade)
     check(await failure(pool.call("echo", 1)), "pool_closed", "not_started")
     opening = asyncio.create_task(pool.open())
     await asyncio.sleep(0)

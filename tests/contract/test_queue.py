@@ -18,10 +18,10 @@ async def line_up(pool, gate, priorities):
     return calls
 
 
-async def test_the_higher_priority_goes_first_and_equals_keep_their_order(near_site):
+async def test_the_higher_priority_goes_first_and_equals_keep_their_order(site):
     """Priority decides among those who wait; the order of submission decides among equals."""
-    async with near_site.pool(priority_age=60.0) as pool:
-        gate = near_site.gate(pool)
+    async with site.pool(priority_age=60.0) as pool:
+        gate = site.gate(pool)
         busy = asyncio.create_task(pool.call("stay", gate.path, "first"))
         await gate.entered()
         calls = await line_up(pool, gate, [0, 5, 0, 5, -1])
@@ -30,10 +30,10 @@ async def test_the_higher_priority_goes_first_and_equals_keep_their_order(near_s
         assert gate.ran() == ["first", "1", "3", "0", "2", "4"]
 
 
-async def test_who_waited_long_enough_goes_before_a_higher_priority(near_site):
+async def test_who_waited_long_enough_goes_before_a_higher_priority(site):
     """A priority is worth a time of waiting, so that nobody starves."""
-    async with near_site.pool(priority_age=0.01) as pool:
-        gate = near_site.gate(pool)
+    async with site.pool(priority_age=0.01) as pool:
+        gate = site.gate(pool)
         busy = asyncio.create_task(pool.call("stay", gate.path, "first"))
         await gate.entered()
         old = asyncio.create_task(pool.call("stay", gate.path, "old"))
@@ -45,10 +45,10 @@ async def test_who_waited_long_enough_goes_before_a_higher_priority(near_site):
         assert gate.ran() == ["first", "old", "new"]
 
 
-async def test_a_full_queue_refuses_at_once_and_says_when_to_try_again(near_site):
+async def test_a_full_queue_refuses_at_once_and_says_when_to_try_again(site):
     """`max_queued` counts what waits beyond the workers' places; the refused call never runs."""
-    async with near_site.pool(max_queued=2) as pool:
-        gate = near_site.gate(pool)
+    async with site.pool(max_queued=2) as pool:
+        gate = site.gate(pool)
         calls = [asyncio.create_task(pool.call("stay", gate.path, number)) for number in range(3)]
         await gate.entered()
         error = check(await failure(pool.call("stay", gate.path, "refused")), "queue_full", "not_started")
@@ -59,10 +59,10 @@ async def test_a_full_queue_refuses_at_once_and_says_when_to_try_again(near_site
         assert "refused" not in gate.ran()
 
 
-async def test_waiting_bytes_are_bounded_too(near_site):
+async def test_waiting_bytes_are_bounded_too(site):
     """Few calls with large arguments fill the queue as many small ones do."""
-    async with near_site.pool(max_queued_bytes=100_000) as pool:
-        gate = near_site.gate(pool)
+    async with site.pool(max_queued_bytes=100_000) as pool:
+        gate = site.gate(pool)
         busy = asyncio.create_task(pool.call("stay", gate.path))
         await gate.entered()
         waiting = asyncio.create_task(pool.call("echo", b"x" * 90_000))
@@ -73,12 +73,12 @@ async def test_waiting_bytes_are_bounded_too(near_site):
         assert pool.statistics().queued_bytes == 0
 
 
-async def test_a_worker_runs_as_many_calls_as_its_concurrency_says(near_site):
+async def test_a_worker_runs_as_many_calls_as_its_concurrency_says(site):
     """Async operations run at once up to the bound, and no more."""
-    async with near_site.pool(Mixed, concurrency=3) as pool:
-        path = near_site.path()
+    async with site.pool(Mixed, concurrency=3) as pool:
+        path = site.path()
         assert await asyncio.gather(*(pool.call("meet", path, 3) for _ in range(3))) == [3, 3, 3]
-        gate = near_site.gate(pool, "astay")
+        gate = site.gate(pool, "astay")
         calls = [asyncio.create_task(pool.call("astay", gate.path, number)) for number in range(4)]
         await gate.entered(3)
         assert pool.statistics().queued == 1
@@ -86,20 +86,20 @@ async def test_a_worker_runs_as_many_calls_as_its_concurrency_says(near_site):
         assert await asyncio.gather(*calls) == [0, 1, 2, 3]
 
 
-async def test_plain_operations_share_a_worker_in_threads(near_site):
+async def test_plain_operations_share_a_worker_in_threads(site):
     """With concurrency above one a plain call does not wait for another."""
-    async with near_site.pool(concurrency=2) as pool:
-        gate = near_site.gate(pool)
+    async with site.pool(concurrency=2) as pool:
+        gate = site.gate(pool)
         calls = [asyncio.create_task(pool.call("stay", gate.path, number)) for number in range(2)]
         await gate.entered(2)
         gate.open()
         assert await asyncio.gather(*calls) == [0, 1]
 
 
-async def test_the_pool_grows_for_work_that_waits_and_no_further_than_its_bound(near_site):
+async def test_the_pool_grows_for_work_that_waits_and_no_further_than_its_bound(site):
     """Calls that would wait longer than a start takes get workers of their own, up to `max_workers`."""
-    async with near_site.pool(min_workers=1, max_workers=2) as pool:
-        gate = near_site.gate(pool)
+    async with site.pool(min_workers=1, max_workers=2) as pool:
+        gate = site.gate(pool)
         calls = [asyncio.create_task(pool.call("stay", gate.path, number)) for number in range(3)]
         await gate.entered(2)
         facts = pool.statistics()

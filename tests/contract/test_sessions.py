@@ -23,9 +23,9 @@ async def test_state_stays_between_calls_and_apart_between_sessions(site):
         assert pool.statistics().sessions_open == 2
 
 
-async def test_leaving_the_handle_keeps_the_session_and_others_join_it(near_site):
+async def test_leaving_the_handle_keeps_the_session_and_others_join_it(site):
     """By another handle or by options, it is the same session."""
-    async with near_site.pool() as pool:
+    async with site.pool() as pool:
         async with pool.session("ann") as ann:
             await ann.call("say", "a")
         again = await pool.session("ann")
@@ -57,10 +57,10 @@ async def test_a_session_waits_for_its_own_worker(site):
         assert await waiting == ["a", "busy", "after"]
 
 
-async def test_fail_fast_refuses_while_the_session_is_busy(near_site):
+async def test_fail_fast_refuses_while_the_session_is_busy(site):
     """The caller decides for itself what to do meanwhile."""
-    async with near_site.pool() as pool, pool.session("ann", affinity="fail_fast") as ann:
-        gate = near_site.gate(pool, "stay_and_say")
+    async with site.pool() as pool, pool.session("ann", affinity="fail_fast") as ann:
+        gate = site.gate(pool, "stay_and_say")
         busy = asyncio.create_task(ann.call("stay_and_say", gate.path, "busy"))
         await gate.entered()
         check(await failure(ann.call("say", "refused")), "session_busy", "not_started")
@@ -69,11 +69,11 @@ async def test_fail_fast_refuses_while_the_session_is_busy(near_site):
         assert await ann.call("say", "after") == ["busy", "after"]
 
 
-async def test_fail_fast_refuses_while_its_worker_is_busy_with_others(near_site):
+async def test_fail_fast_refuses_while_its_worker_is_busy_with_others(site):
     """Busy is busy, whoever is served."""
-    async with near_site.pool() as pool, pool.session("ann", affinity="fail_fast") as ann:
+    async with site.pool() as pool, pool.session("ann", affinity="fail_fast") as ann:
         await ann.call("say", "a")
-        gate = near_site.gate(pool)
+        gate = site.gate(pool)
         busy = asyncio.create_task(pool.call("stay", gate.path))
         await gate.entered()
         check(await failure(ann.call("stay_and_say", gate.path, "b")), "session_busy", "not_started")
@@ -213,9 +213,9 @@ async def test_sessions_are_capped_and_expire(site):
         assert await bob.call("say", "b") == ["b"]
 
 
-async def test_replacing_workers_keeps_the_sessions_state(site):
+async def test_replacing_workers_keeps_the_sessions_state(any_site):
     """The state goes along to the new workers; nobody notices but the handler that asks."""
-    async with site.pool(min_workers=2) as pool:
+    async with any_site.pool(min_workers=2) as pool:
         sessions = [await pool.session(f"number {number}") for number in range(6)]
         for session in sessions:
             await session.call("say", session.id)
@@ -251,9 +251,9 @@ async def test_a_session_that_cannot_move_keeps_its_worker(site):
             await replacing
 
 
-async def test_private_sessions_have_a_process_each(site):
+async def test_private_sessions_have_a_process_each(any_site):
     """`isolation="process"`: a fresh one for every session, thrown away afterwards."""
-    async with site.pool(isolation="process", min_workers=1, max_workers=2) as pool:
+    async with any_site.pool(isolation="process", min_workers=1, max_workers=2) as pool:
         ann, bob = await pool.session("ann"), await pool.session("bob")
         assert await ann.call("say", "a") == ["a"]
         assert await bob.call("say", "b") == ["b"]
@@ -267,9 +267,9 @@ async def test_private_sessions_have_a_process_each(site):
         assert await bob.call("say", "again") == ["b", "again"]
 
 
-async def test_a_handle_that_was_not_opened_says_so(near_site):
+async def test_a_handle_that_was_not_opened_says_so(site):
     """And an id that is no id is refused where it is given."""
-    async with near_site.pool(Plain) as pool:
+    async with site.pool(Plain) as pool:
         with pytest.raises(RuntimeError, match="was not opened"):
             pool.session("ann").generation
         with pytest.raises(RuntimeError, match="was not opened"):

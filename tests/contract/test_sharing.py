@@ -13,9 +13,9 @@ from tests.contract.sites import check, failure, until
 SPAWN = multiprocessing.get_context("spawn")
 
 
-async def test_a_pipe_s_end_goes_there_and_back(site):
+async def test_a_pipe_s_end_goes_there_and_back(any_site):
     """What comes back is an end of the same pipe, and no copy of it stays on the way."""
-    async with site.pool() as pool:
+    async with any_site.pool() as pool:
         ours, theirs = SPAWN.Pipe()
         back = await pool.call("echo", [theirs])
         theirs.close()

@@ -16,10 +16,10 @@ from tests.contract.sites import WAIT_S, check, failure, until
 from tests.warming.handlers import Cook, note, noted
 
 
-async def test_commands_are_run_before_the_first_call(site):
+async def test_commands_are_run_before_the_first_call(any_site):
     """Operations with their arguments, imports, and functions; what they return need not travel."""
     warmup = [Warmup("heat", 90), Warmup.imports("colorsys"), Warmup.run(note, "salt")]
-    async with site.pool(Cook, warmup=warmup) as pool:
+    async with any_site.pool(Cook, warmup=warmup) as pool:
         assert await pool.call("what") == ["heat 90"]
         assert "salt" in await pool.run(noted)
         report = pool.warmer.report
@@ -32,21 +32,19 @@ async def test_commands_are_run_before_the_first_call(site):
         assert (said.submitted, said.state, dict(said.warm_failures)) == (2, "ready", {})
 
 
-async def test_a_worker_that_comes_later_is_warmed_too(near_site):
+async def test_a_worker_that_comes_later_is_warmed_too(site):
     """Nobody meets a cold one."""
-    async with near_site.pool(Cook, warmup=[Warmup("heat", 90)]) as pool:
-        near_site.kill(pool)
+    async with site.pool(Cook, warmup=[Warmup("heat", 90)]) as pool:
+        site.kill(pool)
         await until(lambda: pool.statistics().starts == 2)
         assert await pool.call("what") == ["heat 90"]
 
 
-async def test_a_failing_required_command_keeps_the_pool_from_opening(near_site):
+async def test_a_failing_required_command_keeps_the_pool_from_opening(site):
     """The reason is in the error: command, and what it raised."""
-    path = near_site.path()
+    path = site.path()
     Path(path).touch()
-    error = check(
-        await failure(near_site.pool(Cook, warmup=[Warmup("boil", path)]).open()), "start_failed", "not_started"
-    )
+    error = check(await failure(site.pool(Cook, warmup=[Warmup("boil", path)]).open()), "start_failed", "not_started")
     assert "'boil' failed: RuntimeError: no water" in str(error)
 
 
@@ -56,25 +54,25 @@ def health_notes(pool) -> str:
     return "; ".join(pool.metrics.snapshot().health.notes)
 
 
-async def test_the_pool_opens_with_those_that_succeeded(near_site):
+async def test_the_pool_opens_with_those_that_succeeded(site):
     """`min_ready` of them suffice; the others come later, and till then the pool says what is wrong."""
-    warmup = [Warmup("boil_once_in_two", near_site.path())]
-    async with near_site.pool(
+    warmup = [Warmup("boil_once_in_two", site.path())]
+    async with site.pool(
         Cook, warmup=warmup, min_workers=3, min_ready=2, restart_backoff=0.5, warm_strategy=warm_sequential
     ) as pool:
         said = pool.statistics()
         assert dict(said.warm_failures) == {"boil_once_in_two": 1}
-        if near_site.is_fake:  # where nothing else takes time: the third may be there by now
+        if site.is_fake:  # where nothing else takes time: the third may be there by now
             assert said.state == "degraded"
             assert "no water" in said.reason
         await until(lambda: pool.statistics().workers["ready"] == 3)
 
 
-async def test_a_best_effort_failure_is_seen_and_can_be_healed(near_site):
+async def test_a_best_effort_failure_is_seen_and_can_be_healed(site):
     """The worker serves; warming it again in service makes the pool well."""
-    path = near_site.path()
+    path = site.path()
     Path(path).touch()
-    async with near_site.pool(Cook, warmup=[Warmup("boil", path, required=False)]) as pool:
+    async with site.pool(Cook, warmup=[Warmup("boil", path, required=False)]) as pool:
         said = pool.statistics()
         assert (said.state, dict(said.warm_failures), dict(said.not_warm)) == ("degraded", {"boil": 1}, {1: ("boil",)})
         assert "not fully warm" in health_notes(pool)
@@ -86,9 +84,9 @@ async def test_a_best_effort_failure_is_seen_and_can_be_healed(near_site):
         assert pool.statistics().starts == 1
 
 
-async def test_a_running_pool_is_warmed_in_service(near_site):
+async def test_a_running_pool_is_warmed_in_service(site):
     """Calls go on being answered, and the strategy says who is next."""
-    async with near_site.pool(Cook, min_workers=2) as pool:
+    async with site.pool(Cook, min_workers=2) as pool:
         order = []
 
         async def backwards(workers, warm):
@@ -105,9 +103,9 @@ async def test_a_running_pool_is_warmed_in_service(near_site):
         assert await pool.call("what") == ["heat 1", "heat 2"]
 
 
-async def test_progress_can_be_followed(near_site):
+async def test_progress_can_be_followed(site):
     """Each command is told with how many are behind and ahead; then the iteration ends."""
-    async with near_site.pool(Cook, min_workers=2) as pool:
+    async with site.pool(Cook, min_workers=2) as pool:
 
         async def follow():
             return [step async for step in pool.warmer]
@@ -129,19 +127,19 @@ async def test_progress_can_be_followed(near_site):
         ]
 
 
-async def test_who_follows_is_let_go_when_the_pool_closes(near_site):
+async def test_who_follows_is_let_go_when_the_pool_closes(site):
     """There will be no other round; on a closed pool there is nothing to follow."""
 
     async def follow(pool):
         return [step async for step in pool.warmer]
 
-    async with near_site.pool(Cook) as pool:
+    async with site.pool(Cook) as pool:
         following = asyncio.ensure_future(follow(pool))
         await asyncio.sleep(0)
     async with asyncio.timeout(WAIT_S):
         assert await following == []
         assert await follow(pool) == []
-    unopened = near_site.pool(Cook)
+    unopened = site.pool(Cook)
     following = asyncio.ensure_future(follow(unopened))
     await asyncio.sleep(0)
     unopened.close_unopened()
@@ -149,11 +147,11 @@ async def test_who_follows_is_let_go_when_the_pool_closes(near_site):
         assert await following == []
 
 
-async def test_what_a_strategy_leaves_out_is_in_the_report(near_site):
+async def test_what_a_strategy_leaves_out_is_in_the_report(site):
     """A strategy that stops early is no failure of the workers that serve."""
-    path = near_site.path()
+    path = site.path()
     Path(path).touch()
-    async with near_site.pool(Cook, min_workers=3, restart_backoff=5.0) as pool:
+    async with site.pool(Cook, min_workers=3, restart_backoff=5.0) as pool:
         report = await pool.warm(warm_staged(1, stop_above=0.0), commands=[Warmup("boil", path)])
         assert [one.failure.partition(":")[0] for one in report.workers[1:]] == ["skipped", "skipped"]
         assert report.success_share == 0.0
@@ -161,17 +159,17 @@ async def test_what_a_strategy_leaves_out_is_in_the_report(near_site):
         assert pool.statistics().workers["ready"] == 2
 
 
-async def test_a_strategy_that_raises_is_told_to_who_asked(near_site):
+async def test_a_strategy_that_raises_is_told_to_who_asked(site):
     """The pool goes on."""
 
     async def broken(workers, warm):
         raise ZeroDivisionError("strategy")
 
-    async with near_site.pool(Cook) as pool:
+    async with site.pool(Cook) as pool:
         with pytest.raises(ZeroDivisionError):
             await pool.warm(broken, commands=[Warmup("heat", 1)])
         assert await pool.call("what") == []
-    error = await failure(near_site.pool(Cook, warmup=[Warmup("heat", 1)], warm_strategy=broken).open())
+    error = await failure(site.pool(Cook, warmup=[Warmup("heat", 1)], warm_strategy=broken).open())
     assert "the strategy raised ZeroDivisionError" in str(check(error, "start_failed", "not_started"))
 
 
@@ -185,15 +183,15 @@ async def test_a_strategy_that_raises_is_told_to_who_asked(near_site):
         (Warmup("heat", lambda: (one for one in ())), None),
     ],
 )
-async def test_a_command_that_does_not_fit_is_refused(near_site, command, told):
+async def test_a_command_that_does_not_fit_is_refused(site, command, told):
     """At opening as on a running pool."""
-    async with near_site.pool(Cook) as pool:
+    async with site.pool(Cook) as pool:
         if told is None:
             assert (await pool.warm(commands=[command])).success_share == 1.0
             return
         error = check(await failure(pool.warm(commands=[command])), "bad_argument", "not_started")
         assert told in str(error)
-    error = check(await failure(near_site.pool(Cook, warmup=[command]).open()), "start_failed", "not_started")
+    error = check(await failure(site.pool(Cook, warmup=[command]).open()), "start_failed", "not_started")
     assert told in str(error)
 
 

@@ -282,7 +282,7 @@ class World:
         self.machine.worker_gone(process.record, death, list(process.running), self.now)
         for order in self.machine.outbox:
             event = order.event if isinstance(order, orders.Emit) else None
-            if isinstance(event, events.SessionRestored):
+            if isinstance(event, events.SessionRestoredEvent):
                 self._restored(sessions[event.number])
         self.settle()
 

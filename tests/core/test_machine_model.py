@@ -12,9 +12,9 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from millpond.core.records import states
 from millpond.core.records.call import Call
 from millpond.core.records.session import Session
-from millpond.core.records import states
 from millpond.core.stimuli.failures import FAILED
 from tests.core.model import World
 from tests.core.process import Process

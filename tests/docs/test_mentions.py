@@ -10,9 +10,9 @@ from typing import Any
 import millpond
 from millpond import errors, events, testing
 from millpond.alerts.alerts import Alerts
+from millpond.call_factory import Options
 from millpond.calls import Calls
 from millpond.cli.app import app
-from millpond.desk import Options
 from millpond.handles import SessionHandle
 from millpond.seams import RESERVED_EVENTS
 from millpond.settings import FIELDS
@@ -21,7 +21,7 @@ from millpond.streaming import Stream
 from millpond.sync import SyncCalls, SyncPool, SyncSession
 from millpond.telemetry.bus import Bus
 from millpond.worker.handler import HOOKS
-from millpond.worker.session import Session
+from millpond.worker.handler_session import Session
 from tests.docs.pages import PAGES, code_words
 
 WORDS = code_words()
@@ -41,14 +41,15 @@ FACES = (
 # For the other parts of Millpond, not for its users.
 INNER = {
     *(
-        "at_desk",
+        "factory_on_loop",
         "check_open",
         "entered",
         "check_thread",
         "chosen",
         "close_unopened",
         "run_async",
-        "desk",
+        "call_factory",
+        "driver",
         "disown",
         "map_window",
         "mark_futures",

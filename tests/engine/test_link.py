@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from millpond.engine import birth
+from millpond.engine import spawner
 from millpond.engine.link import Link
 from millpond.settings import Settings
 from millpond.wire import frames
@@ -26,7 +26,7 @@ class Rig:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.definitions = Definitions()
         self.link = Link(SimpleNamespace(id=3), Settings(buffer_bytes=0), LIMIT, loop, self.definitions)
-        self._data = self.link.ends.theirs()[birth.DATA]
+        self._data = self.link.endpoints.theirs()[spawner.DATA]
 
     def send(self, call_id: int) -> list[Any]:
         """What was written for a call: a frame's kind, or which name got which entry."""

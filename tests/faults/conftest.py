@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.faults.harness import measure_cold
+from tests.start_methods import METHODS
 
 HARD_LIMIT_S = 240
 
@@ -44,7 +45,7 @@ async def _attended(test: Any, unheard: list[dict[str, Any]]) -> None:
     gc.collect()
 
 
-@pytest.fixture(params=["fork", "spawn"])
+@pytest.fixture(params=METHODS)
 def start_method(request: pytest.FixtureRequest) -> str:
     """Both ways to make a worker."""
     return str(request.param)

@@ -113,7 +113,7 @@ def processes_of(run_id: str) -> dict[int, str]:
 
 
 def zombies() -> list[int]:
-    """Unburied children of this process and of everything below it."""
+    """Unreaped children of this process and of everything below it."""
     me = psutil.Process()
     return [child.pid for child in me.children(recursive=True) if _status(child) == psutil.STATUS_ZOMBIE]
 

@@ -156,8 +156,8 @@ ROADS = [
     pytest.param("fork", AsyncPlain, "nap", id="fork-asyncio"),
     pytest.param("fork", AsyncPlain, "anap", id="fork-async"),
     pytest.param("fork", AsyncPlain, "alate", id="fork-async-late"),
-    pytest.param("spawn", Plain, "late", id="spawn-blocking-late"),
-    pytest.param("spawn", AsyncPlain, "anap", id="spawn-async"),
+    pytest.param("spawn", Plain, "late", id="spawn-blocking-late", marks=pytest.mark.spawn),
+    pytest.param("spawn", AsyncPlain, "anap", id="spawn-async", marks=pytest.mark.spawn),
 ]
 
 

@@ -69,7 +69,9 @@ async def test_22_continued_in_time(start_method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("start_method", "handler"), [("fork", Plain), ("spawn", AsyncPlain)], ids=["fork-blocking", "spawn-asyncio"]
+    ("start_method", "handler"),
+    [("fork", Plain), pytest.param("spawn", AsyncPlain, marks=pytest.mark.spawn)],
+    ids=["fork-blocking", "spawn-asyncio"],
 )
 async def test_22_busy_with_the_gil(start_method: str, handler: type, tmp_path: Path) -> None:
     """A worker inside native code that holds its GIL is shown as unresponsive, left alone, and answers."""

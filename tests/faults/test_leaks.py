@@ -27,7 +27,7 @@ from millpond.alerts.payload import webhook
 from millpond.alerts.rules import Group, Rule
 from millpond.events import UserEvent
 from millpond.metrics.prometheus import render
-from millpond.telemetry.log import LoggingListener
+from millpond.telemetry.logging_listener import LoggingListener
 from millpond.testing import EventRecorder, FakeEngine, ManualClock
 from tests.faults.handlers import Plain
 from tests.faults.harness import checked_pool, failure

@@ -125,7 +125,7 @@ async def test_36_a_closed_pool_is_freed(start_method: str) -> None:
     """Its loop keeps no timer of it: a program that opens pools one after another does not grow."""
     async with millpond.Pool(Plain, min_workers=1, max_workers=1, start_method=start_method) as pool:
         await pool.call("echo", 1)
-    driver = weakref.ref(pool.desk.driver)
+    driver = weakref.ref(pool.driver)
     del pool
 
     def is_freed() -> bool:

@@ -25,6 +25,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.slow
 async def test_31_blocked() -> None:
     """A loop that was blocked: what ended in time was in time, what waited too long did not start."""
     async with program("stood_still.py", "fork", STILL_S) as there:
@@ -49,6 +50,7 @@ async def test_31_blocked_with_a_large_answer(start_method: str) -> None:
         assert len(await call) == 1_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start_method", "order"), [*(("fork", order) for order in ORDERS), ("spawn", "workers-a-moment-longer")]
 )

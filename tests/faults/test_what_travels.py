@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.needs import need
+from tests.start_methods import both
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = Path(__file__).parent / "corpus" / "program.py"
@@ -86,7 +87,8 @@ def test_35_plain_cloudpickle_carries_the_corpus(lists, least):
 
 
 @pytest.mark.parametrize(
-    ("way", "lists", "count"), [("fork", "script", 9), ("spawn", "script", 9), ("brief", "libraries", 8)]
+    ("way", "lists", "count"),
+    [("fork", "script", 9), pytest.param("spawn", "script", 9, marks=pytest.mark.spawn), ("brief", "libraries", 8)],
 )
 def test_35_what_travels_arrives_equal(way, lists, count):
     """As an argument, as a result, in `session.state`, asleep in memory and in a file, and in another worker."""
@@ -94,7 +96,7 @@ def test_35_what_travels_arrives_equal(way, lists, count):
     assert {kind: said for kind, said in wrong(way, lists).items() if kind not in only_stock()} == {}
 
 
-@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@both
 def test_35_what_cannot_travel_is_refused(start_method):
     """It never arrives as something else, and the caller is told where in the arguments it is."""
     arrived = [
@@ -109,7 +111,7 @@ def test_35_what_cannot_travel_is_refused(start_method):
     assert [said for said in refused.values() if "(at args[1]" not in said] == []
 
 
-@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@both
 def test_35_what_the_standard_pool_carries_arrives_or_is_listed(start_method):
     """`docs/executor.md` lists what only the standard pool carries, and nothing else."""
     stock, own = report(f"stock-{start_method}"), report(start_method)

@@ -1,6 +1,6 @@
 """What may be logged of an exception."""
 
-from millpond.logger.escaping import told_of
+from millpond.logger.escaping import brief_of
 
 
 def raised(error):
@@ -17,7 +17,7 @@ def raised(error):
 
 def test_an_exception_is_told_by_its_type_and_places():
     """The innermost call first: that is where to look."""
-    told = told_of(raised(ValueError("a secret")))
+    told = brief_of(raised(ValueError("a secret")))
     assert told.startswith(f"ValueError in inner ({__file__}:")
     assert f" < raised ({__file__}:" in told
     assert "secret" not in told
@@ -25,12 +25,12 @@ def test_an_exception_is_told_by_its_type_and_places():
 
 def test_one_that_was_never_raised_has_no_place():
     """Nothing is made up."""
-    assert told_of(ValueError("a secret")) == "ValueError in code without a place"
+    assert brief_of(ValueError("a secret")) == "ValueError in code without a place"
 
 
 def test_a_name_that_lies_is_escaped():
     """A class may be named anything."""
-    told = told_of(type("Fine\n2026 CRITICAL forged", (Exception,), {})())
+    told = brief_of(type("Fine\n2026 CRITICAL forged", (Exception,), {})())
     assert told == r"Fine\n2026 CRITICAL forged in code without a place"
 
 
@@ -42,7 +42,7 @@ def test_a_class_without_a_readable_name_does_no_harm():
             raise ValueError
 
     kind = Silent("kind", (Exception,), {})
-    assert told_of(kind()) == "an exception without a readable name in code without a place"
+    assert brief_of(kind()) == "an exception without a readable name in code without a place"
 
 
 def test_one_that_cannot_be_asked_anything_is_told_of_all_the_same():
@@ -56,5 +56,5 @@ def test_one_that_cannot_be_asked_anything_is_told_of_all_the_same():
         def __getattribute__(self, name):
             raise SystemExit
 
-    told = told_of(raised(Shy()))
+    told = brief_of(raised(Shy()))
     assert told.startswith("an exception without a readable name in inner (")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from millpond.logger.delivery import DELIVERY
-from millpond.logger.pool_logger import PoolLogger, say
+from millpond.logger.pool_logger import PoolLogger, emit_record
 
 PATIENCE_S = 60.0
 FORGED = "x\n2026-01-01 CRITICAL forged\x1b[2J\u202e"
@@ -105,7 +105,7 @@ def test_the_programs_own_records_are_made(kept):
 
     logging.setLogRecordFactory(with_flavour)
     try:
-        assert say(logging.getLogger("millpond.of_a_test"), logging.ERROR, "said", {"worker": 3})
+        assert emit_record(logging.getLogger("millpond.of_a_test"), logging.ERROR, "said", {"worker": 3})
     finally:
         logging.setLogRecordFactory(factory)
     assert (kept.records[0].flavour, kept.records[0].worker) == ("of the program", 3)

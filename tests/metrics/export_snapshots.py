@@ -11,6 +11,7 @@ from typing import Any
 from millpond.errors import TABLE
 from millpond.metrics import source
 from millpond.metrics.histogram import Histogram
+from millpond.metrics.operations import NAMED
 from millpond.metrics.snapshot import (
     KINDS,
     OPERATION_KINDS,
@@ -19,7 +20,6 @@ from millpond.metrics.snapshot import (
     Alerting,
     ChannelFigures,
     Component,
-    Distribution,
     Health,
     OperationFigures,
     ProcessFigures,
@@ -39,14 +39,10 @@ def values(kind: str) -> tuple[float, ...]:
     return VALUES.get(kind, TIMES)
 
 
-def distribution(counted: Histogram) -> Distribution:
-    return Distribution(counted.count, counted.total, counted.mean, *counted.percentiles((0.5, 0.9, 0.95, 0.99, 0.999)))
-
-
 def operation(name: str, endings: Mapping[str, int] = NOTHING) -> OperationFigures:
     """An operation whose calls took what `values` says, with these endings."""
     totals = {kind: Histogram.of(array("d", values(kind))) for kind in OPERATION_KINDS}
-    recent = {kind: distribution(counted) for kind, counted in totals.items()}
+    recent = {kind: counted.describe() for kind, counted in totals.items()}
     return OperationFigures(name, endings, NOTHING, totals, dict.fromkeys(WINDOWS, recent))
 
 
@@ -110,7 +106,7 @@ def largest(random: Random) -> Snapshot:
     """All that the closed sets can hold at once, and strangers in each."""
     endings = {ending: random.randrange(1, 1000) for ending in source.ENDINGS}
     return snapshot(
-        *(operation(f"operation {random.random()}", endings) for _ in range(10)),
+        *(operation(f"operation {random.random()}", endings) for _ in range(NAMED)),
         other=operation(OTHER, endings),
         endings=endings,
         codes={**dict.fromkeys(TABLE, 5), **{f"error {random.random()}": 1 for _ in range(100)}},

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from itertools import count
 
-from millpond.metrics.catalogue import Family, families
-from millpond.metrics.exported import Exported
-from millpond.metrics.operations import LONGEST_S
+from millpond.metrics.catalogue import families
+from millpond.metrics.operations import NAMED
 from millpond.metrics.prometheus import render
+from millpond.metrics.readers import LABELLED
 from millpond.metrics.snapshot import OTHER
 from tests.metrics.pond import Pond, Watched
 from tests.metrics.test_export_catalogue import MOST_SERIES, series, value
 
 DISTINCT = 20_000
-
-
-def others(watched: Watched, exported: Callable[[], list[Family]] | None = None) -> float:
-    """How many calls of the operations that are not told apart ended well, as it is exported."""
-    found = series(exported() if exported else families(watched.collector.snapshot()))
-    return value(found, "millpond_operation_calls_total", operation=OTHER, ending="ok")
 
 
 def test_twenty_thousand_names_stay_within_the_bound_of_series():
@@ -32,10 +24,9 @@ def test_twenty_thousand_names_stay_within_the_bound_of_series():
             pond.call(f"operation {n}", "failed", f"ValueError: session {n} has no file {n}")
         pond.facts["sessions_open"] = pond.facts["sessions_opened"] = pond.endings.total()
 
-    exported = Exported(watched.collector.snapshot)
     for _ in range(20):
         watched.seconds(1, storm)
-        found = series(exported())
+        found = series(families(watched.collector.snapshot()))
         assert len(found) <= MOST_SERIES
     assert value(found, "millpond_call_errors_total", code="(other)") == DISTINCT
     assert value(found, "millpond_calls_total", ending="failed") == DISTINCT
@@ -44,22 +35,33 @@ def test_twenty_thousand_names_stay_within_the_bound_of_series():
     assert b"no file" not in page
 
 
-def test_no_counter_falls_when_an_operation_is_busy_again():
-    """Prometheus takes a counter that falls for a restart and sees a burst that never was; `families` alone has one."""
+def test_no_series_of_an_operation_goes_away_and_no_counter_falls():
+    """Prometheus takes a counter that falls for a restart; whichever operations are busy, and for how long."""
+    watched, before = Watched(), {}
+
+    def crowd(pond: Pond, second: int) -> None:
+        for n in range(second % 40, NAMED + 20, 1 + second % 7):
+            pond.call(f"operation {n}", n=1 + n * second % 5, wait=0.1 / (1 + n))
+
+    for work in (crowd, None, crowd):
+        for _ in range(30):
+            found = series(families(watched.seconds(7, work)))
+            counted = {
+                key: n for key, n in found.items() if "operation" in dict(key[1]) and "quantile" not in dict(key[1])
+            }
+            assert all(counted[key] >= n for key, n in before.items())
+            before = counted
+    assert len({dict(labels)["operation"] for _, labels in before}) == LABELLED + 1
+
+
+def test_the_calls_of_operations_without_a_label_are_exported_together():
+    """Those that have figures of their own in a snapshot, and those that have none: nothing is missing in the sum."""
     watched = Watched()
-    exported, plain = Exported(watched.collector.snapshot), partial(others, watched)
-
-    def ten_busy(pond: Pond, second: int) -> None:
-        if second % 60 == 0:
-            for n in range(10):
-                pond.call(f"operation {n}", n=20)
-
-    watched.seconds(10, lambda pond, _: pond.call("report", n=1000))
-    watched.seconds(LONGEST_S + 60, ten_busy)  # the report is forgotten, and one of the others
-    shown, told = others(watched, exported), plain()
-    watched.seconds(20, lambda pond, _: pond.call("report", n=1000))
-    assert plain() < told
-    assert others(watched, exported) >= shown
+    watched.seconds(1, lambda pond, _: [pond.call(f"operation {n}", wait=0.0, service=0.5) for n in range(NAMED + 9)])
+    found, rest = series(families(watched.collector.snapshot())), NAMED + 9 - LABELLED
+    assert value(found, "millpond_operation_calls_total", operation=OTHER, ending="ok") == rest
+    assert value(found, "millpond_operation_duration_seconds_count", operation=OTHER) == rest
+    assert value(found, "millpond_operation_duration_seconds_sum", operation=OTHER) == rest / 2
 
 
 def test_a_pool_that_was_never_read_can_be_exported():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import millpond
-from millpond.metrics.exported import Exported
+from millpond.metrics.catalogue import families
 from millpond.testing import FakeEngine, ManualClock
 from tests.metrics.test_export_catalogue import MOST_SERIES, series, value
 
@@ -37,21 +37,20 @@ async def test_the_alerting_is_on_the_pools_page():
     async with millpond.Pool(Keeper, **settings) as pool:
         pool.alerts.add_rules(rule)
         await clock.advance(41.0)
-        found = series(Exported(pool.metrics.snapshot)())
+        found = series(families(pool.metrics.snapshot()))
         assert value(found, "millpond_alerts", state="firing") == 1
         assert value(found, "millpond_alert_evaluations_total") == 9  # a sample every five seconds
         assert pool.metrics.snapshot().alerting == pool.alerts.figures()
     async with millpond.Pool(Keeper, alerts=False, **settings | {"engine": FakeEngine()}) as pool:
         await clock.advance(1.0)
-        assert not any("alert" in name for name, _ in series(Exported(pool.metrics.snapshot)()))
+        assert not any("alert" in name for name, _ in series(families(pool.metrics.snapshot())))
 
 
 async def test_names_that_are_never_used_twice_add_no_series():
-    """Distinct session ids, operations and error texts: the page's length has a bound, and none of them but the busiest
+    """Distinct session ids, operations and error texts: the page's length has a bound, and none of them but the first
     operations' names is on it."""
     clock = ManualClock()
     async with millpond.Pool(Keeper, engine=FakeEngine(), clock=clock, min_workers=2, max_workers=2) as pool:
-        exported = Exported(pool.metrics.snapshot)
         for n in range(DISTINCT):
             async with pool.session(f"secret-session-{n}") as session:
                 told = await asyncio.gather(
@@ -63,11 +62,11 @@ async def test_names_that_are_never_used_twice_add_no_series():
                 await session.close()
             if n % 50 == 0:
                 await clock.advance(1.0)
-                assert len(series(exported())) <= MOST_SERIES
+                assert len(series(families(pool.metrics.snapshot()))) <= MOST_SERIES
         await clock.advance(1.0)
-        families = exported()
-        found = series(families)
+        exported = families(pool.metrics.snapshot())
+        found = series(exported)
         assert len(found) <= MOST_SERIES
         assert value(found, "millpond_calls_total", ending="failed") == 2 * DISTINCT
         assert value(found, "millpond_sessions_opened_total") == DISTINCT
-        assert "secret" not in str(families)
+        assert "secret" not in str(exported)

@@ -1,14 +1,78 @@
-"""History in memory: three resolutions that agree, and memory that ends."""
+"""History in memory: slots, three resolutions that agree, and memory that ends."""
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millpond.metrics.history import RESOLUTIONS, STEPS, History, resolution_for
-from tests.metrics.test_slot import slot
+from millpond.metrics.columns import counters_of, gauges_of
+from millpond.metrics.histogram import Histogram
+from millpond.metrics.history import (
+    KEEP_S,
+    RESOLUTIONS,
+    History,
+    OperationSlot,
+    Slot,
+    merge,
+    pack_all,
+    pack_operations,
+    resolution_for,
+    unpack_all,
+    unpack_operations,
+)
+from millpond.metrics.snapshot import KINDS, OPERATION_KINDS
+from millpond.metrics.source import Reading
 
 
-def nobody(_since: float) -> bytes:
+def slot(at=1.0, seconds=1.0, queued=0, submitted=0, waits=()) -> Slot:
+    reading = Reading(at, queued=queued, submitted=submitted)
+    histograms = dict.fromkeys(KINDS, Histogram()) | {"wait": Histogram.of(waits)}
+    gauges = gauges_of(reading, (100.0, 0.0, 0, 0.0, 0))
+    counters, packed = np.append(counters_of(reading), (len(waits), sum(waits))), pack_all(histograms, KINDS)
+    return Slot(at, seconds, counters, packed, gauges, gauges, "boot", at)
+
+
+def nobody() -> bytes:
     return b""
+
+
+def test_merging_adds_counters_and_histograms_averages_gauges_and_keeps_peaks():
+    """A long slot says of its time what the short ones said of theirs."""
+    merged = merge([slot(1.0, 1.0, queued=0, submitted=5, waits=[1.0]), slot(4.0, 3.0, queued=8, submitted=7)])
+    assert (merged.at, merged.seconds) == (4.0, 4.0)
+    assert merged.counter("submitted") == 12
+    assert merged.gauge("queued") == 6.0
+    assert merged.peak("queued") == 8.0
+    assert merged.histograms["wait"].count == 1
+
+
+def test_slots_without_length_can_be_merged():
+    """Two folds at one moment of a clock that stands still."""
+    assert merge([slot(1.0, 0.0, queued=2), slot(1.0, 0.0, queued=4)]).gauge("queued") == 3.0
+
+
+def test_an_idle_second_packs_into_nothing():
+    """Most pools are idle most of the time."""
+    assert slot().packed == b""
+    assert unpack_all(b"", KINDS)["latency"].count == 0
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.integers(0, 2**60), st.lists(st.floats(1e-6, 1e6), max_size=5))))
+def test_operations_are_unpacked_as_they_were_packed(made):
+    """Names, endings and histograms."""
+    operations = [
+        OperationSlot(name, {"ok": n}, dict.fromkeys(OPERATION_KINDS, Histogram.of(values))) for name, n, values in made
+    ]
+    found = unpack_operations(pack_operations(operations))
+    assert [(one.name, one.calls, one.histograms) for one in found] == [
+        (one.name, one.calls, one.histograms) for one in operations
+    ]
+
+
+def test_broken_operations_are_refused():
+    """A broken file raises one kind of error."""
+    with pytest.raises(ValueError):
+        unpack_operations(b"no zlib")
 
 
 @settings(max_examples=30)
@@ -46,20 +110,19 @@ def test_slots_that_are_too_old_go_even_if_few_came():
     history.push(slot(1.0), nobody)
     history.push(slot(5_000.0, 4_999.0), nobody)
     assert [one.at for one in history.read(0.0, 1)] == [5_000.0]
-    assert history.eldest_at() == 5_000.0
 
 
 def test_only_minutes_have_operations():
     """They are packed once, when the minute ends, for as long as it was."""
     history, asked = History(), []
 
-    def operations(since: float) -> bytes:
-        asked.append(since)
+    def operations() -> bytes:
+        asked.append(second)
         return b"packed"
 
     for second in range(1, 121):
         history.push(slot(float(second)), operations)
-    assert asked == [0.0, 60.0]
+    assert asked == [60, 120]
     assert [one.packed_operations for one in history.read(0.0, 60)] == [b"packed"] * 2
     assert history.read(0.0, 10)[0].packed_operations == b""
 
@@ -67,4 +130,4 @@ def test_only_minutes_have_operations():
 def test_the_finest_resolution_that_reaches_back_is_chosen():
     """And the coarsest where none does."""
     assert [resolution_for(seconds) for seconds in (1, 600, 601, 7_200, 7_201, 1e9)] == [1, 1, 10, 10, 60, 60]
-    assert [step.keep_s // step.seconds for step in STEPS] == [600, 720, 1440]
+    assert [keep_s // step for step, keep_s in KEEP_S.items()] == [600, 720, 1440]

@@ -1,9 +1,10 @@
-"""Operations: counts are exact for all, histograms bounded, the busiest shown."""
+"""Operations: the first have a name of their own, the rest share one, and counts are exact for all."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millpond.metrics.operations import SHOWN, TRACKED
+from millpond.metrics.operations import IN_HISTORY, NAMED
 from millpond.metrics.snapshot import OTHER, WINDOWS
 from tests.metrics.pond import Watched
 
@@ -12,20 +13,20 @@ def names(snapshot):
     return [one.name for one in snapshot.operations]
 
 
-def test_the_ten_busiest_are_shown_and_the_rest_is_added_up():
-    """The busiest first, by their calls of the last quarter of an hour."""
+def test_the_first_operations_have_a_name_and_the_rest_is_added_up():
+    """In the order of their first calls."""
     watched = Watched()
 
     def work(pond, _):
-        for n in range(12):
+        for n in range(NAMED + 2):
             pond.call(f"operation_{n}", n=n + 1)
 
     found = watched.seconds(60, work)
-    assert names(found) == [f"operation_{n}" for n in range(11, 1, -1)]
-    assert found.operations[0].endings == {"ok": 720}
+    assert names(found) == [f"operation_{n}" for n in range(NAMED)]
+    assert found.operations[-1].endings == {"ok": 60 * NAMED}
     assert found.other.name == OTHER
-    assert found.other.endings == {"ok": 60 * (1 + 2)}
-    assert found.other.totals["latency"].count == 180
+    assert found.other.endings == {"ok": 60 * (NAMED + 1 + NAMED + 2)}
+    assert found.other.totals["latency"].count == 60 * (2 * NAMED + 3)
 
 
 @settings(max_examples=40)
@@ -37,16 +38,21 @@ def test_the_ten_busiest_are_shown_and_the_rest_is_added_up():
         max_size=25,
     )
 )
-def test_the_shown_and_the_others_add_up_to_the_pool(seconds):
-    """Whichever operations are told apart, and however many there are."""
-    watched = Watched()
+def test_the_named_and_the_rest_add_up_to_the_pool_and_only_grow(seconds):
+    """However many operations there are: each that has a name keeps it, and no count of any falls."""
+    watched, before = Watched(), {}
     codes = {"ok": None, "failed": "handler_error", "lost": "worker_died"}
     for calls in seconds:
         for which, n, ending in calls:
             watched.pond.call(f"operation_{which}", ending, codes[ending], n=n)
         found = watched.seconds()
         parts = [*found.operations, found.other]
-        assert len(found.operations) <= SHOWN
+        assert len(found.operations) <= NAMED
+        now = {(one.name, ending): one.endings.get(ending, 0) for one in parts for ending in codes}
+        now |= {(one.name, "count"): one.totals["latency"].count for one in parts}
+        now |= {(one.name, "sum"): one.totals["latency"].total for one in parts}
+        assert all(now[key] >= count for key, count in before.items())
+        before = now
         assert sum(sum(one.endings.values()) for one in parts) == watched.pond.endings.total()
         assert sum(sum(one.codes.values()) for one in parts) == watched.pond.codes.total()
         for kind in ("wait", "latency", "answer_bytes"):
@@ -77,23 +83,21 @@ def test_an_operations_windows_forget_what_left_them():
     assert one.totals["latency"].count == 30
 
 
-def test_operations_beyond_the_bound_have_no_histograms_until_one_makes_room():
-    """It makes room when it was not called for a quarter of an hour; what was counted before is not counted anew."""
+def test_a_later_operation_gets_no_name_whatever_the_first_do():
+    """Also when none of the first was called for longer than any window: its past would leave the rest's counters."""
     watched = Watched()
 
     def crowd(pond, _):
-        for n in range(TRACKED + 6):
+        for n in range(NAMED + 6):
             pond.call(f"operation_{n}")
 
     watched.seconds(10, crowd)
-    late = f"operation_{TRACKED}"
-    assert watched.collector.snapshot().other.endings["ok"] == 10 * (TRACKED + 6 - SHOWN)
-    watched.seconds(920, lambda pond, _: pond.call(late))
-    watched.seconds(10, lambda pond, _: pond.call(late))
-    one = watched.collector.operation(late)
-    assert one.endings["ok"] == 940
-    assert one.windows[60]["latency"].count < 60
-    assert one.windows[60]["latency"].count == one.totals["latency"].count - len(watched.pond.samples)
+    late = f"operation_{NAMED}"
+    found = watched.seconds(930, lambda pond, _: pond.call(late))
+    assert len(found.operations) == NAMED
+    assert found.other.endings["ok"] == found.other.totals["latency"].count == 10 * 6 + 930
+    with pytest.raises(LookupError):
+        watched.collector.operation(late)
 
 
 def test_a_minute_of_history_has_its_own_busiest():
@@ -107,7 +111,7 @@ def test_a_minute_of_history_has_its_own_busiest():
     watched.seconds(20)  # the clock began at 1000 s, which is 20 s before a full minute
     watched.seconds(180, crowd)
     minutes = watched.collector.history(180, 60)
-    assert all(len(one.operations) == SHOWN for one in minutes)
+    assert all(len(one.operations) == IN_HISTORY for one in minutes)
     assert [one.operations[0].name for one in minutes] == [f"operation_{n}" for n in range(3)]
     assert minutes[1].operations[0].histograms["latency"].count == minutes[1].operations[0].calls
 
@@ -120,5 +124,5 @@ def test_memory_is_bounded_whatever_is_called():
             watched.pond.call(f"operation_{batch * 1000 + n}")
         watched.seconds()
     found = watched.seconds(10)
-    assert found.other.endings["ok"] == 20_000 - SHOWN
+    assert found.other.endings["ok"] == 20_000 - NAMED
     assert watched.collector.snapshot().watch.memory_bytes < 1_000_000

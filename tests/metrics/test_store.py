@@ -4,6 +4,7 @@ import resource
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,13 @@ import pytest
 from millpond.metrics import store as store_module
 from millpond.metrics.store import KEEP_S, LEAST_BYTES, Boot, HistoryStore
 from tests.metrics.pond import Time
-from tests.metrics.test_slot import slot
+from tests.metrics.test_history import slot
 
 WALL = 1.8e9
 
 
 def opened(path, boot="boot-1", pool="pond", wall=lambda: WALL, **options) -> HistoryStore:
-    store = HistoryStore(path, Boot(boot, pool, wall()), wall, **options)
-    store.open()
-    return store
+    return HistoryStore(path, Boot(boot, pool, wall()), wall, **options)
 
 
 @pytest.fixture
@@ -39,8 +38,7 @@ def make(tmp_path):
 
 def at(wall, submitted=1, **facts):
     """A slot that ended at a wall time."""
-    made = slot(at=wall - WALL, submitted=submitted, waits=[0.5], **facts)
-    return type(made)(made.boot, made.at, wall, made.seconds, made.counters, made.gauges, made.peaks, made.packed, b"")
+    return replace(slot(at=wall - WALL, submitted=submitted, waits=[0.5], **facts), wall=wall)
 
 
 def read(store, step=60):
@@ -110,7 +108,7 @@ def test_what_comes_at_once_costs_no_more_history_than_it_takes_room(make):
     """However many slots waited for the writer, and are written together."""
     store = make(most_bytes=LEAST_BYTES)
     for first in (0, 900):
-        with store._wakes:  # which the writer needs
+        with store._writer._changed:  # which the writer needs
             for n in range(first, first + 900):
                 store.put(60, at(WALL + n))
         assert store.settle()
@@ -205,16 +203,16 @@ def test_a_disk_that_is_full_costs_history_and_is_tried_again(make, monkeypatch)
 
 
 def test_a_writer_that_is_stuck_makes_nobody_wait(make, monkeypatch):
-    """Slots are dropped and counted once a thousand wait."""
+    """Slots are dropped and counted once a thousand wait for the one that is written."""
     held = threading.Event()
     monkeypatch.setattr(store_module, "_shrink", lambda *_: held.wait(10.0) and 0)
     store = make()
-    for n in range(1_100):
+    for n in range(2_100):
         store.put(60, at(WALL + n))
     assert store.dropped >= 100
     held.set()
     assert store.settle(20.0)
-    assert len(read(store)) == 1_100 - store.dropped
+    assert len(read(store)) == 2_100 - store.dropped
 
 
 def test_reading_a_file_that_is_gone_is_no_error(make, tmp_path):
@@ -261,14 +259,20 @@ def test_a_bound_that_holds_nothing_is_refused(tmp_path):
         HistoryStore(tmp_path / "history.db", Boot("a", "b", 0.0), Time(), most_bytes=1000)
 
 
-def test_only_its_owner_may_read_it(make, tmp_path):
-    """Nor those beside it; one that all could read is mended."""
+def test_only_its_owner_may_read_it(make, tmp_path, monkeypatch):
+    """Nor those beside it while it is written; one that all could read is mended."""
+    modes, shrink = {}, store_module._shrink
+
+    def looked(*given):
+        modes.update({file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()})
+        return shrink(*given)
+
+    monkeypatch.setattr(store_module, "_shrink", looked)
     path = tmp_path / "history.db"
     for boot in ("new", "old"):
         store = make(path, boot=boot)
         store.put(60, at(WALL))
         assert store.settle()
-        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
         assert modes == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
         for file in tmp_path.iterdir():
             file.chmod(0o644)

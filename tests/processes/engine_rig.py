@@ -13,7 +13,8 @@ from typing import Any
 
 import psutil
 
-from millpond.engine import control, kernel
+from millpond.engine import kernel
+from millpond.engine import warden_protocol as protocol
 from millpond.engine.local import LocalEngine
 from millpond.seams import Death, EngineSpec
 from millpond.settings import Settings
@@ -52,7 +53,7 @@ class Call:
     ) -> None:
         self.id = next(_ids)
         self.operation, self.session, self.deadline, self.position = operation, session, deadline, 0
-        self.payload, self.trace = _codec.freeze((args, {})), None
+        self.payload, self.trace = _codec.encode((args, {})), None
 
 
 class Recorder:
@@ -95,7 +96,7 @@ class Recorder:
 
     def distrusted(self, worker: Any, why: str) -> None:
         self._tell("distrusted", worker, why)
-        worker.link.wardens.order(control.KILL, worker.id)
+        worker.link.supervisor.order(protocol.KILL, worker.id)
 
     def logged(self, worker: Any, call_id: int, level: int, logger: str, message: str) -> None:
         self._tell("logged", worker, call_id, level, logger, message)
@@ -103,7 +104,7 @@ class Recorder:
     def emitted(self, worker: Any, call_id: int, name: str, *told: Any) -> None:
         self._tell("emitted", worker, call_id, name, *told)
 
-    def all_told(self) -> None:
+    def batch_end(self) -> None:
         """Nothing to do: each fact was noted as it came."""
 
     def stood_still(self, since: float) -> float:

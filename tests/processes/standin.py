@@ -16,7 +16,7 @@ import msgspec
 
 from millpond.wire import frames, segments
 from millpond.wire.buffers import Arena, SlotReader, SlotWriter
-from millpond.wire.codec import Frozen, PickleCodec
+from millpond.wire.codec import Encoded, PickleCodec
 from millpond.wire.handlerspec import load_arguments, load_handler
 from millpond.wire.logbook import Logbook
 
@@ -83,17 +83,17 @@ class Program:
             self.reply(frames.SKIPPED)
             return
         if fields[2] & frames.SEGMENTED:
-            args, kwargs = self.codec.thaw_parts(*segments.unpack(body, self.inbound))
+            args, kwargs = self.codec.decode_parts(*segments.unpack(body, self.inbound))
         else:
-            args, kwargs = self.codec.thaw(body)
+            args, kwargs = self.codec.decode(body)
         result = methods[fields[4] - 1](*args, **kwargs)
         self.logbook.end(fields[3])
-        frozen = self.codec.freeze(result)
-        if isinstance(frozen, Frozen):
-            parts = segments.pack(frozen, self.outbound, self.config["buffer_threshold"])
+        encoded = self.codec.encode(result)
+        if isinstance(encoded, Encoded):
+            parts = segments.pack(encoded, self.outbound, self.config["buffer_threshold"])
             self.reply(frames.OK, b"".join(parts), frames.SEGMENTED)
         else:
-            self.reply(frames.OK, frozen)
+            self.reply(frames.OK, encoded)
 
     def reply(self, kind: int, body: bytes = b"", flags: int = 0) -> None:
         """Answer the present call."""

@@ -19,15 +19,15 @@ from millpond.alerts.alerts import Alerts
 from millpond.alerts.channels.email import EmailChannel
 from millpond.alerts.channels.jsonlines import JsonLinesChannel
 from millpond.alerts.channels.webhook import WebhookChannel
-from millpond.alerts.courier import Courier, Patience, Undeliverable
 from millpond.alerts.notify import Notification, Route
 from millpond.alerts.rules import Rule
+from millpond.alerts.sender import RetryPolicy, Sender, Undeliverable
 from millpond.metrics.catalogue import Family
 from millpond.testing import ManualClock
 from tests.alerts.made import alert, gauges, group
 
 UPPER_BOUND_S = 60.0
-QUICK = Patience(first_s=0.001, longest_s=0.01)
+QUICK = RetryPolicy(first_s=0.001, longest_s=0.01)
 FIRING = Notification("hook", (("alertname", "A"),), (alert("A"),))
 
 
@@ -116,16 +116,16 @@ def mailer(port: int, *recipients: str, **changes: Any) -> EmailChannel:
 
 
 @pytest.fixture
-def hired() -> Iterator[Callable[..., Courier]]:
-    couriers = []
+def make_sender() -> Iterator[Callable[..., Sender]]:
+    senders = []
 
-    def hire(channel: Any, patience: Patience = QUICK) -> Courier:
-        couriers.append(Courier(channel, patience))
-        return couriers[-1]
+    def make(channel: Any, retry_policy: RetryPolicy = QUICK) -> Sender:
+        senders.append(Sender(channel, retry_policy))
+        return senders[-1]
 
-    yield hire
-    for courier in couriers:
-        courier.close(UPPER_BOUND_S)
+    yield make
+    for sender in senders:
+        sender.close(UPPER_BOUND_S)
 
 
 def test_a_webhook_arrives(receiver):
@@ -138,14 +138,14 @@ def test_a_webhook_arrives(receiver):
     assert (body["version"], body["status"], body["alerts"][0]["labels"]["alertname"]) == ("4", "firing", "A")
 
 
-def test_a_receiver_in_trouble_is_tried_again(receiver, hired):
+def test_a_receiver_in_trouble_is_tried_again(receiver, make_sender):
     """503, 429, 408: until it answers 200."""
     for status in (503, 429, 408):
         receiver.answers.put(status)
-    courier = hired(WebhookChannel(receiver.url))
-    courier.put(FIRING)
-    courier.close(UPPER_BOUND_S)
-    assert (courier.facts().sent, courier.facts().retries, receiver.requests.qsize()) == (1, 3, 4)
+    sender = make_sender(WebhookChannel(receiver.url))
+    sender.put(FIRING)
+    sender.close(UPPER_BOUND_S)
+    assert (sender.facts().sent, sender.facts().retries, receiver.requests.qsize()) == (1, 3, 4)
 
 
 @pytest.mark.parametrize("status", [400, 404, 301, 307])
@@ -158,18 +158,18 @@ def test_a_refusal_is_final_and_no_redirection_is_followed(receiver, status):
 
 
 def test_a_receiver_that_does_not_answer_runs_into_the_timeout():
-    """A connection that is taken and then left alone costs the timeout, on the courier's thread."""
+    """A connection that is taken and then left alone costs the timeout, on the sender's thread."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hook = WebhookChannel(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.05)
         with pytest.raises(TimeoutError):
             hook.deliver(FIRING)
 
 
-def test_a_receiver_that_comes_back_gets_what_it_missed(hired):
+def test_a_receiver_that_comes_back_gets_what_it_missed(make_sender):
     """Nobody listened; then somebody does, at the same address."""
     port = free_port()
-    courier = hired(WebhookChannel(f"http://127.0.0.1:{port}"))
-    courier.put(FIRING)
+    sender = make_sender(WebhookChannel(f"http://127.0.0.1:{port}"))
+    sender.put(FIRING)
     taken = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -181,7 +181,7 @@ def test_a_receiver_that_comes_back_gets_what_it_missed(hired):
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    while not courier.facts().retries:  # it was refused at least once
+    while not sender.facts().retries:  # it was refused at least once
         assert not taken.wait(0.001)
     with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -189,8 +189,8 @@ def test_a_receiver_that_comes_back_gets_what_it_missed(hired):
         assert taken.wait(UPPER_BOUND_S)
         server.shutdown()
         thread.join()
-    courier.close(UPPER_BOUND_S)
-    assert courier.facts().sent == 1
+    sender.close(UPPER_BOUND_S)
+    assert sender.facts().sent == 1
 
 
 def test_an_email_arrives(post):
@@ -204,14 +204,14 @@ def test_an_email_arrives(post):
     assert "A: firing" in message.get_content()
 
 
-def test_a_busy_mail_server_is_tried_again(post, hired):
+def test_a_busy_mail_server_is_tried_again(post, make_sender):
     """451 is no refusal."""
     box, port = post
     box.busy = 2
-    courier = hired(mailer(port, security="none"))
-    courier.put(FIRING)
-    courier.close(UPPER_BOUND_S)
-    assert (courier.facts().sent, courier.facts().retries, box.mails.qsize()) == (1, 2, 1)
+    sender = make_sender(mailer(port, security="none"))
+    sender.put(FIRING)
+    sender.close(UPPER_BOUND_S)
+    assert (sender.facts().sent, sender.facts().retries, box.mails.qsize()) == (1, 2, 1)
 
 
 def test_a_mail_server_that_refuses_all_recipients_is_not_tried_again(post):
@@ -245,7 +245,7 @@ def test_a_dead_channel_delays_neither_evaluation_nor_the_others(receiver, post,
     dead = WebhookChannel(f"http://127.0.0.1:{free_port()}", "dead")
     path = tmp_path / "alerts.jsonl"
     for channel in (dead, WebhookChannel(receiver.url), mailer(port, security="none"), JsonLinesChannel(path)):
-        alerts.add_channel(channel, at_once, Patience(first_s=3600.0, longest_s=3600.0))
+        alerts.add_channel(channel, at_once, RetryPolicy(first_s=3600.0, longest_s=3600.0))
     alerts.evaluate()
     queued["a"] = 0.0
     clock.jump(5.0)

@@ -13,8 +13,7 @@ from millpond.wire import buffers, frames
 from millpond.wire.codec import PickleCodec
 from tests.processes.engine_handlers import BornWhere, Plain
 from tests.processes.engine_rig import Session, engine_for, on_a_loop, until
-
-METHODS = ["fork", "spawn"]
+from tests.start_methods import METHODS
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -114,7 +113,7 @@ async def test_what_the_caller_changes_after_sending_does_not_travel() -> None:
 @on_a_loop
 async def test_a_session_is_introduced_once_and_with_its_state() -> None:
     """OPEN_SESSION goes ahead of the session's first call, with the baggage it brings."""
-    baggage = PickleCodec().freeze({"n": 1})
+    baggage = PickleCodec().encode({"n": 1})
     async with engine_for(Plain) as rig:
         worker = await rig.start()
         plain, moved = Session("a", 1), Session("b", 2, baggage)

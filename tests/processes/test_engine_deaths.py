@@ -12,8 +12,7 @@ import pytest
 from tests.leftovers import Leftovers
 from tests.processes.engine_handlers import Forger, Helped, Plain
 from tests.processes.engine_rig import Rig, engine_for, lives, on_a_loop, until
-
-METHODS = ["fork", "spawn"]
+from tests.start_methods import METHODS
 
 
 @pytest.mark.parametrize("method", METHODS)

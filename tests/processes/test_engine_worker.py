@@ -12,9 +12,9 @@ import pytest
 
 from millpond.errors import HandlerError, ResultNotSerializable
 from tests.processes.engine_rig import Session, Worker, engine_for, on_a_loop, until
+from tests.start_methods import METHODS
 
 REAL = "millpond.worker.main"
-METHODS = ["fork", "spawn"]
 
 
 class Homebody:

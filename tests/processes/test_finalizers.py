@@ -17,8 +17,8 @@ import pytest
 import millpond
 from millpond.worker.main import GOODBYE
 from tests.processes.engine_rig import engine_for, on_a_loop, until
+from tests.start_methods import both
 
-both = pytest.mark.parametrize("start_method", ["fork", "spawn"])
 WORKER = "millpond.worker.main"
 
 

@@ -6,9 +6,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
-both = pytest.mark.parametrize("start_method", ["fork", "spawn"])
+from tests.start_methods import both
 
 SCRIPT = """
 import dataclasses, importlib, multiprocessing, os, pickle, sys, typing

@@ -9,12 +9,9 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
-
 import millpond
 from tests.processes.engine_rig import on_a_loop, until
-
-both = pytest.mark.parametrize("start_method", ["fork", "spawn"])
+from tests.start_methods import both
 
 
 class Starter:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import millpond
+from tests.start_methods import METHODS
 
 ROOT = Path(__file__).parents[2]
-METHODS = ("fork", "spawn")
 
 PROGRAM = """
 import os, subprocess, sys

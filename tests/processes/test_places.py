@@ -15,8 +15,9 @@ import trio
 import uvloop
 
 import millpond
-from millpond.engine.choice import check_platform
+from millpond.engine.kernel import check_platform
 from tests.processes.handlers import Adder
+from tests.start_methods import both
 
 
 def script(tmp_path: Path, source: str, timeout: float = 60.0) -> str:
@@ -28,7 +29,7 @@ def script(tmp_path: Path, source: str, timeout: float = 60.0) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@both
 def test_any_directory_name_will_do(start_method: str, tmp_path: Path) -> None:
     """A line break, quotes and bytes that are no UTF-8 in the paths where code is found change nothing."""
     odd = tmp_path / os.fsdecode(b"a\nb'\"\\ \xff{}\xc3\xa9")

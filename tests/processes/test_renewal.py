@@ -13,9 +13,10 @@ import pytest
 import millpond
 from millpond import Warmup
 from millpond.engine import kernel
-from millpond.engine.numbering import Numbering
+from millpond.engine.image_set import OperationNumbers
 from millpond.seams import CLOSE_SESSION, EXPORT_CONCURRENT, EXPORT_SESSION, FUNCTION, NO_OPERATION
 from tests.contract.sites import check, failure, until
+from tests.start_methods import both
 
 FIRST = """
 class Cook:
@@ -46,7 +47,7 @@ def kitchen(**settings) -> millpond.Pool:
     return millpond.Pool("kitchen_on_disk:Cook", worker_env={"PYTHONDONTWRITEBYTECODE": "1"}, **settings)
 
 
-@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@both
 async def test_new_workers_run_the_code_that_is_on_disk_now(module, start_method):
     """Every worker is replaced; operations that came are there, those that went are refused."""
     async with kitchen(start_method=start_method) as pool:
@@ -182,7 +183,7 @@ def test_what_an_image_lost_is_none_of_the_pools_own_errands():
 
 def test_an_operation_keeps_its_number():
     """A call that waits while the code changes means what it meant."""
-    numbering = Numbering()
+    numbering = OperationNumbers()
     assert numbering.translation(facts("a", "c")) is None
     assert numbering.translation(facts("a", "b", "c")) == {1: 1, 2: 3, 3: 2}
     assert numbering.translation(facts("b")) == {1: NO_OPERATION, 2: NO_OPERATION, 3: 1}

@@ -18,10 +18,9 @@ import pytest
 import millpond
 from tests.contract.sites import until
 from tests.leftovers import Leftovers
+from tests.start_methods import both
 
 SPAWN = multiprocessing.get_context("spawn")
-
-both = pytest.mark.parametrize("start_method", ["fork", "spawn"])
 
 
 class Sharer:

@@ -12,8 +12,7 @@ import pytest
 import millpond
 from tests.faults.harness import processes_of
 from tests.processes.handlers import FailsToStart, Forest, Surroundings, Threaded
-
-both = pytest.mark.parametrize("start_method", ["fork", "spawn"])
+from tests.start_methods import both
 
 
 def with_pool(body: Callable[[millpond.Pool], Awaitable[Any]], handler: Any, **settings: Any) -> Any:

@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import millpond
 from millpond.telemetry.opentelemetry import OpenTelemetryTracing
+from tests.start_methods import both
 from tests.telemetry.collector import Collector, words
 
 
@@ -61,7 +62,7 @@ async def use(pool, name, mark):
     return await pool.call(name, mark)
 
 
-@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@both
 async def test_a_span_opened_in_a_handler_is_a_child_of_its_call(collector, start_method):
     """Caller, call and handler are one trace, for each kind of operation; the next call is free of it."""
     provider = provider_for(collector.address)

@@ -18,7 +18,7 @@ from millpond.wire import frames
 from millpond.wire.codec import PickleCodec
 from millpond.wire.exceptions import restore
 from millpond.wire.frames import HEADER, FrameReader
-from millpond.wire.handlerspec import freeze_arguments, freeze_handler
+from millpond.wire.handlerspec import encode_arguments, encode_handler
 from millpond.wire.logbook import Logbook
 
 WAIT_S = 60.0
@@ -56,8 +56,8 @@ class RealWorker:
             "stream_window": 16,
             "emit_rate": 100.0,
             "busy_poll": 0.0002,
-            "handler": freeze_handler(handler),
-            "arguments": freeze_arguments(args, {}),
+            "handler": encode_handler(handler),
+            "arguments": encode_arguments(args, {}),
             "sys_path": sys.path,
             **config,
         }
@@ -108,14 +108,14 @@ class RealWorker:
         self._call_id += 1
         self.logbook.reset(self._call_id % 256)
         number = 1 + [operation["name"] for operation in self.facts["operations"]].index(name)
-        self.frame(frames.CALL, self.codec.freeze((args, {})), number, self._call_id)
+        self.frame(frames.CALL, self.codec.encode((args, {})), number, self._call_id)
         return self._call_id
 
     def answer(self) -> tuple[int, Any]:
         """The next answer: its kind, and the result or the exception."""
         fields, body = self.next_frame(frames.OK, frames.RAISED, frames.FAULT, frames.INTERRUPTED)
         if fields[1] == frames.OK:
-            return frames.OK, self.codec.thaw(body)
+            return frames.OK, self.codec.decode(body)
         if fields[1] == frames.RAISED:
             return frames.RAISED, restore(body, "pickle")
         return fields[1], body

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 import millpond
+from millpond.call_factory import DEFAULT
 from millpond.core.failures import FAILED, SENT
-from millpond.desk import DEFAULT
 from millpond.testing import FakeEngine
 
 
@@ -39,7 +39,7 @@ class Raising(FakeEngine):
 def test_every_order_says_what_its_failure_means():
     """The two tables have the same rows, and the one more of a call that was sent all the same."""
     pool = millpond.Pool(Echo, engine=FakeEngine())
-    assert set(pool.desk.driver.orders.verbs) == FAILED.keys() - {SENT}
+    assert set(pool.driver.carriers.verbs) == FAILED.keys() - {SENT}
     pool.close_unopened()
 
 
@@ -100,10 +100,10 @@ def test_an_interrupt_reaches_the_loop_after_the_orders_behind_it():
         def interrupting(_run, _step):
             raise KeyboardInterrupt
 
-        desk, driver = pool.desk, pool.desk.driver
-        driver.orders.verbs["warm_step"] = interrupting
+        factory, driver = pool.call_factory, pool.driver
+        driver.carriers.verbs["warm_step"] = interrupting
         future = asyncio.get_running_loop().create_future()
-        call = desk.operation_call("echo", (1,), {}, DEFAULT, future)
+        call = factory.operation_call("echo", (1,), {}, DEFAULT, future)
         driver.machine.outbox.append(("warm_step", None, None))
         driver.machine.submit(call, driver.now())
         with pytest.raises(KeyboardInterrupt):
@@ -179,7 +179,7 @@ def test_a_store_that_fails_ends_its_own_session_s_calls_only():
     async def body(pool, engine):
         async with pool.session("a") as session:
             assert await session.call("say", 1) == 1
-            while not pool.desk.driver.machine.tally.store_failures:
+            while not pool.driver.machine.tally.store_failures:
                 await asyncio.sleep(0.01)
             assert await session.call("say", 2) == 2
 

@@ -56,8 +56,8 @@ async def test_what_loops_have_all_the_time_is_told_nobody():
 async def test_workers_are_sent_nothing_while_what_they_said_meanwhile_is_read(monkeypatch):
     """They would answer that too: the loop would serve nobody else for as long as calls wait."""
     async with millpond.Pool(Handler, min_workers=1, max_workers=1) as pool:
-        driver = pool.desk.driver
-        catch_up, send = driver.engine.catch_up, driver.orders.verbs["send"]
+        driver = pool.driver
+        catch_up, send = driver.engine.catch_up, driver.carriers.verbs["send"]
         is_reading, looks, sent = False, 0, []
 
         def watched_catch_up():
@@ -71,7 +71,7 @@ async def test_workers_are_sent_nothing_while_what_they_said_meanwhile_is_read(m
             send(worker, call)
 
         monkeypatch.setattr(driver.engine, "catch_up", watched_catch_up)
-        monkeypatch.setitem(driver.orders.verbs, "send", watched_send)
+        monkeypatch.setitem(driver.carriers.verbs, "send", watched_send)
         calls = [asyncio.ensure_future(pool.call("say")) for _ in range(2000)]
         await asyncio.sleep(0)
         while not driver.machine.is_late(driver.now()):

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from millpond.events import SessionLost, UserEvent, WorkerGone, WorkerStartFailed
+from millpond.events import SessionLostEvent, UserEvent, WorkerGone, WorkerStartFailed
 from millpond.logger.escaping import escaped
 from millpond.telemetry.lines import TEXT_LIMIT, as_json, as_line, facts
 
@@ -85,7 +85,7 @@ def test_a_line_names_what_is_known():
     assert as_line("worker.gone", facts(gone)) == (
         'worker.gone worker=3 pid=77 cause=crashed reason="died: signal 9" signal=9 lost=1 sessions=0 seconds=1.23457'
     )
-    assert as_line("session.lost", facts(SessionLost(number=4, generation=1, reason=""))) == (
+    assert as_line("session.lost", facts(SessionLostEvent(number=4, generation=1, reason=""))) == (
         'session.lost number=4 generation=1 reason=""'
     )
 

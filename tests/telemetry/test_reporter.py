@@ -155,7 +155,7 @@ def test_nothing_starts_before_it_is_opened():
     side = Side()
     reporter = Reporter(side, batch=1)
     reporter(event(1))
-    assert (reporter._thread, side.batches) == (None, [])
+    assert (reporter.facts().waiting, side.batches) == (1, [])
     reporter.open()
     side.wait()
     assert reporter.open()

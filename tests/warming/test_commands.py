@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from millpond.warming.commands import Warmup, check_commands
-from millpond.warming.report import CommandReport, WarmReport, WorkerReport
+from millpond.warming.outcomes import CommandReport, WarmReport, WorkerReport
 from tests.warming.handlers import note
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from millpond.warming.report import WorkerReport
+from millpond.warming.outcomes import WorkerReport
 from millpond.warming.strategies import warm_parallel, warm_sequential, warm_staged
 
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from millpond.wire.buffers import SLOTS, Arena, SlotReader, SlotWriter
 from millpond.wire.frames import ProtocolError
-from millpond.wire.memory import PAGE_BYTES, SharedMemory
+from millpond.wire.shared_memory import PAGE_BYTES, SharedMemory
 from tests.leftovers import Leftovers
 
 ROOM = 10_000

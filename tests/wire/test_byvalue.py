@@ -13,7 +13,7 @@ from millpond.wire.codec import PickleCodec
 def carry(value: Any) -> Any:
     """There and back in one process, which knows the class already: as the parent does when a result returns."""
     codec = PickleCodec()
-    return codec.thaw(codec.freeze(value))
+    return codec.decode(codec.encode(value))
 
 
 def test_a_class_that_comes_back_is_the_class_that_went():
@@ -47,6 +47,6 @@ def test_a_class_that_comes_back_keeps_its_methods():
     method, stream = Guest.method, dumps(Guest())
     Guest.count = 5
     carry(Guest())
-    PickleCodec().thaw(stream)
+    PickleCodec().decode(stream)
     assert Guest.method is method
     assert Guest.count == 5

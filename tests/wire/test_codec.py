@@ -19,18 +19,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.errors import Interrupted
-from millpond.wire.codec import CodecError, Frozen, MsgpackCodec, PickleCodec, make_codec
+from millpond.wire.codec import CodecError, Encoded, MsgpackCodec, PickleCodec, make_codec
 from millpond.wire.segments import pack, unpack
 
 THRESHOLD = 64 * 1024
 
 
 def carry(codec: Any, value: Any) -> Any:
-    """The value after freezing, a trip in one body, and thawing."""
-    frozen = codec.freeze(value)
-    if type(frozen) is bytes:
-        return codec.thaw(frozen)
-    return codec.thaw_parts(*unpack(b"".join(pack(frozen, None, THRESHOLD)), None))
+    """The value after encoding, a trip in one body, and decoding."""
+    encoded = codec.encode(value)
+    if type(encoded) is bytes:
+        return codec.decode(encoded)
+    return codec.decode_parts(*unpack(b"".join(pack(encoded, None, THRESHOLD)), None))
 
 
 class Node:
@@ -77,18 +77,18 @@ json_like = st.recursive(
 @given(plain_values)
 def test_pickle_carries_plain_values(value: Any):
     """Small values are plain bytes and come back equal, types included."""
-    frozen = PickleCodec(THRESHOLD).freeze(value)
-    assert type(frozen) is bytes
-    assert repr(PickleCodec(THRESHOLD).thaw(frozen)) == repr(value)
-    assert repr(PickleCodec(THRESHOLD).thaw(memoryview(frozen))) == repr(value)
+    encoded = PickleCodec(THRESHOLD).encode(value)
+    assert type(encoded) is bytes
+    assert repr(PickleCodec(THRESHOLD).decode(encoded)) == repr(value)
+    assert repr(PickleCodec(THRESHOLD).decode(memoryview(encoded))) == repr(value)
 
 
 @given(json_like)
 def test_msgpack_carries_data(value: Any):
     """Lists, mappings, numbers, text and bytes come back equal."""
-    frozen = MsgpackCodec(THRESHOLD).freeze(value)
-    assert type(frozen) is bytes
-    assert MsgpackCodec(THRESHOLD).thaw(memoryview(frozen)) == value
+    encoded = MsgpackCodec(THRESHOLD).encode(value)
+    assert type(encoded) is bytes
+    assert MsgpackCodec(THRESHOLD).decode(memoryview(encoded)) == value
 
 
 class Text(str):
@@ -99,13 +99,13 @@ class Text(str):
 def test_pickle_carries_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]):
     """Arguments come back equal, types included, by whichever way they went, and the dictionary is the callee's."""
     codec = PickleCodec(THRESHOLD)
-    frozen = codec.freeze_arguments(args, kwargs)
-    assert type(frozen) is bytes
-    for stream in (frozen, memoryview(frozen)):
-        positional, keywords = codec.thaw_arguments(stream)
+    encoded = codec.encode_arguments(args, kwargs)
+    assert type(encoded) is bytes
+    for stream in (encoded, memoryview(encoded)):
+        positional, keywords = codec.decode_arguments(stream)
         assert repr(tuple(positional)) == repr(args)
         assert repr(keywords) == repr(kwargs)
-        assert keywords is not codec.thaw_arguments(stream)[1]
+        assert keywords is not codec.decode_arguments(stream)[1]
 
 
 @pytest.mark.parametrize("value", [2**64, -(2**63) - 1, "\ud800", Text("a"), "a" * 5000, b"a" * 5000, 1j, True, -0.0])
@@ -113,8 +113,8 @@ def test_what_msgpack_would_change_or_refuse_is_pickled(value: Any):
     """The quick way is taken only by values that arrive as they left."""
     codec = PickleCodec(THRESHOLD)
     answer, ((argument,), _) = (
-        codec.thaw(codec.freeze(value)),
-        codec.thaw_arguments(codec.freeze_arguments((value,), {})),
+        codec.decode(codec.encode(value)),
+        codec.decode_arguments(codec.encode_arguments((value,), {})),
     )
     assert [repr(answer), repr(argument)] == [repr(value)] * 2
     assert [type(answer), type(argument)] == [type(value)] * 2
@@ -124,64 +124,64 @@ def test_many_short_arguments_may_be_large_together():
     """The threshold above which a payload leaves the socket holds for their sum."""
     codec = PickleCodec(THRESHOLD)
     args = tuple(f"{number:1000}" for number in range(THRESHOLD // 1000 + 1))
-    frozen = codec.freeze_arguments(args, {})
-    assert isinstance(frozen, Frozen)
-    assert codec.thaw_parts(frozen.streams, frozen.buffers) == (args, {})
+    encoded = codec.encode_arguments(args, {})
+    assert isinstance(encoded, Encoded)
+    assert codec.decode_parts(encoded.streams, encoded.buffers) == (args, {})
 
 
 @pytest.mark.parametrize("stream", [b"", b"\x07", b"\xc1", b"\x80", b"\x80\x05K\x07."])
 def test_what_are_no_arguments_is_refused(stream: bytes):
     """Bytes of either kind that hold no arguments raise one error."""
     with pytest.raises(CodecError):
-        PickleCodec(THRESHOLD).thaw_arguments(stream)
+        PickleCodec(THRESHOLD).decode_arguments(stream)
 
 
 def test_a_warm_codec_makes_no_second_pickler():
     """Small values, and values whose buffers are beside a small stream, use the pickler that is there."""
     codec = PickleCodec(THRESHOLD)
     for value in (("tiny",), np.zeros(50_000), [b"x" * 100_000], list(range(1000)), ("tiny",)):
-        codec.freeze(value)
+        codec.encode(value)
         assert len(codec._idle) == (type(value) is not list or len(value) == 1)
 
 
-def test_the_codec_lets_go_of_what_it_froze():
+def test_the_codec_lets_go_of_what_it_encoded():
     """Nothing of a call's arguments lives longer than the call."""
     codec = PickleCodec(THRESHOLD)
     node = Node()
     gone = weakref.ref(node)
-    codec.freeze([node, "tiny"])
-    codec.freeze([node, b"x" * 100_000])
+    codec.encode([node, "tiny"])
+    codec.encode([node, b"x" * 100_000])
     del node
     gc.collect()
     assert gone() is None
 
 
-def test_each_value_is_frozen_on_its_own():
-    """An object frozen twice is whole in both streams."""
+def test_each_value_is_encoded_on_its_own():
+    """An object encoded twice is whole in both streams."""
     codec, shared = PickleCodec(THRESHOLD), ["shared", "list"]
-    assert [codec.thaw(codec.freeze([shared, number])) for number in range(3)] == [[shared, n] for n in range(3)]
+    assert [codec.decode(codec.encode([shared, number])) for number in range(3)] == [[shared, n] for n in range(3)]
 
 
-def test_freezing_may_freeze():
+def test_encoding_may_encode():
     """A `__reduce__` that uses the same codec gets in nobody's way."""
     codec = PickleCodec(THRESHOLD)
-    codec.freeze("warm")
-    node = Node(lambda: (list, (codec.freeze(["inner", b"x" * 100_000]).streams,)))
-    assert len(codec.thaw(codec.freeze([node, "outer"]))) == 2
-    assert codec.thaw(codec.freeze("after")) == "after"
+    codec.encode("warm")
+    node = Node(lambda: (list, (codec.encode(["inner", b"x" * 100_000]).streams,)))
+    assert len(codec.decode(codec.encode([node, "outer"]))) == 2
+    assert codec.decode(codec.encode("after")) == "after"
 
 
 def test_a_failure_leaves_nothing_in_the_next_value():
-    """The value after one that could not be frozen is whole and alone."""
+    """The value after one that could not be encoded is whole and alone."""
     codec = PickleCodec(THRESHOLD)
     for size in (1, 100_000):
         with pytest.raises(CodecError):
-            codec.freeze([b"x" * size, threading.Lock()])
-        assert codec.thaw(codec.freeze(("next", size))) == ("next", size)
+            codec.encode([b"x" * size, threading.Lock()])
+        assert codec.decode(codec.encode(("next", size))) == ("next", size)
 
 
 def test_threads_may_share_a_codec():
-    """Values frozen at the same time do not mix."""
+    """Values encoded at the same time do not mix."""
     codec, wrong = PickleCodec(THRESHOLD), []
 
     def work(number: int) -> None:
@@ -225,11 +225,11 @@ def test_what_main_defines_travels_by_value(monkeypatch: pytest.MonkeyPatch):
     for name in ("Defined", "function"):
         monkeypatch.setattr(main, name, scope[name], raising=False)
     codec = PickleCodec(THRESHOLD)
-    frozen = [codec.freeze(scope["Defined"]()), codec.freeze([scope["function"], b"x" * 100_000])]
+    encoded = [codec.encode(scope["Defined"]()), codec.encode([scope["function"], b"x" * 100_000])]
     for name in ("Defined", "function"):
         monkeypatch.delattr(main, name)
-    assert codec.thaw(frozen[0]).answer() == 42
-    assert codec.thaw_parts(frozen[1].streams, frozen[1].buffers)[0]() == 43
+    assert codec.decode(encoded[0]).answer() == 42
+    assert codec.decode_parts(encoded[1].streams, encoded[1].buffers)[0]() == 43
 
 
 @pytest.mark.parametrize("padding", [0, 100_000])
@@ -239,10 +239,10 @@ def test_text_that_says_main_is_only_text(padding: int):
 
 
 @pytest.mark.parametrize("codec", [PickleCodec(THRESHOLD), MsgpackCodec(THRESHOLD)])
-def test_what_cannot_be_frozen_is_one_kind_of_error(codec: Any):
+def test_what_cannot_be_encoded_is_one_kind_of_error(codec: Any):
     """The error names the reason and has it as its cause."""
     with pytest.raises(CodecError, match="lock") as caught:
-        codec.freeze([threading.Lock()])
+        codec.encode([threading.Lock()])
     assert isinstance(caught.value.__cause__, TypeError)
 
 
@@ -253,14 +253,14 @@ def test_what_is_nested_too_deep_is_refused(codec: Any):
     for _ in range(200_000):
         value = [value]
     with pytest.raises(CodecError):
-        codec.freeze(value)
+        codec.encode(value)
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), ValueError("no"), TypeError("no"), MemoryError()])
-def test_whatever_a_value_does_while_frozen_stays_an_error(error: BaseException):
+def test_whatever_a_value_does_while_encoded_stays_an_error(error: BaseException):
     """A `__reduce__` that exits ends its own call and no program."""
     with pytest.raises(CodecError, match=type(error).__name__) as caught:
-        PickleCodec(THRESHOLD).freeze([Node(raiser(error))])
+        PickleCodec(THRESHOLD).encode([Node(raiser(error))])
     assert caught.value.__cause__ is error
 
 
@@ -268,25 +268,25 @@ def test_whatever_a_value_does_while_frozen_stays_an_error(error: BaseException)
 def test_true_interrupts_pass(error: BaseException):
     """Somebody who wants to stop the program, or the call that makes another, is not answered with a codec's error."""
     with pytest.raises(type(error)):
-        PickleCodec(THRESHOLD).freeze_arguments((Node(raiser(error)),), {})
+        PickleCodec(THRESHOLD).encode_arguments((Node(raiser(error)),), {})
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt("x"), Interrupted("x")])
 def test_what_a_result_raises_is_no_interrupt(error: BaseException):
     """Nobody interrupts a worker between its operations: a result's `__reduce__` costs its own call there."""
     with pytest.raises(CodecError, match=type(error).__name__):
-        PickleCodec(THRESHOLD).freeze([Node(raiser(error))])
+        PickleCodec(THRESHOLD).encode([Node(raiser(error))])
 
 
 @pytest.mark.parametrize("name", ["SystemExit", "GeneratorExit", "ValueError"])
-def test_whatever_a_value_does_while_thawed_stays_an_error(name: str):
+def test_whatever_a_value_does_while_decoded_stays_an_error(name: str):
     """The parent decodes on its loop's thread: an exit there would end everything."""
     stream = pickle.dumps(Node(lambda: (raise_by_name, (name,))))
     codec = PickleCodec(THRESHOLD)
     with pytest.raises(CodecError, match=f"{name}: from the stream"):
-        codec.thaw(stream)
+        codec.decode(stream)
     with pytest.raises(CodecError, match=f"{name}: from the stream"):
-        codec.thaw_parts([stream[:10], stream[10:]], [])
+        codec.decode_parts([stream[:10], stream[10:]], [])
 
 
 @pytest.mark.parametrize("codec", [PickleCodec(THRESHOLD), MsgpackCodec(THRESHOLD)])
@@ -298,14 +298,14 @@ def test_broken_streams_are_refused(codec: Any, noise: bytes):
     if codec.name == "pickle" and noise.startswith(b"\x91"):
         noise = b"(" * 10
     with pytest.raises(CodecError):
-        codec.thaw(noise)
+        codec.decode(noise)
 
 
 def test_buffers_that_are_missing_are_an_error():
     """A stream that asks for more buffers than came is not a value."""
-    frozen = PickleCodec(THRESHOLD).freeze([b"x" * 100_000])
+    encoded = PickleCodec(THRESHOLD).encode([b"x" * 100_000])
     with pytest.raises(CodecError):
-        PickleCodec(THRESHOLD).thaw_parts(frozen.streams, [])
+        PickleCodec(THRESHOLD).decode_parts(encoded.streams, [])
 
 
 def test_msgpack_turns_what_it_has_no_word_for_into_plain_data():
@@ -324,7 +324,7 @@ def test_msgpack_turns_what_it_has_no_word_for_into_plain_data():
 def test_msgpack_refuses_what_is_no_data(value: Any):
     """Nothing is pickled behind the caller's back."""
     with pytest.raises(CodecError):
-        MsgpackCodec(THRESHOLD).freeze([value])
+        MsgpackCodec(THRESHOLD).encode([value])
 
 
 def test_msgpack_never_unpickles(tmp_path: Path):
@@ -332,12 +332,12 @@ def test_msgpack_never_unpickles(tmp_path: Path):
     marker = tmp_path / "marker"
     evil = pickle.dumps(Node(lambda: (os.system, (f"touch {marker}",))))
     codec = MsgpackCodec(THRESHOLD)
-    for attempt in (lambda: codec.thaw(evil), lambda: codec.thaw_parts([evil[:9], evil[9:]], [])):
+    for attempt in (lambda: codec.decode(evil), lambda: codec.decode_parts([evil[:9], evil[9:]], [])):
         with pytest.raises(CodecError):
             attempt()
     with pytest.raises(CodecError):
-        codec.thaw_parts([codec.freeze("x")], [b"buffer"])
-    assert codec.thaw(codec.freeze(evil)) == evil
+        codec.decode_parts([codec.encode("x")], [b"buffer"])
+    assert codec.decode(codec.encode(evil)) == evil
     assert not marker.exists()
 
 
@@ -345,5 +345,5 @@ def test_the_setting_chooses_the_codec():
     """By the names that `Settings.codec` knows, with its threshold."""
     assert (make_codec("pickle", 1024).name, make_codec("msgpack", 1024).name) == ("pickle", "msgpack")
     for name in ("pickle", "msgpack"):
-        assert type(make_codec(name, 1024).freeze(list(range(1000)))) is Frozen
-        assert type(make_codec(name, THRESHOLD).freeze(list(range(1000)))) is bytes
+        assert type(make_codec(name, 1024).encode(list(range(1000)))) is Encoded
+        assert type(make_codec(name, THRESHOLD).encode(list(range(1000)))) is bytes

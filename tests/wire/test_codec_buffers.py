@@ -10,18 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millpond.wire.buffers import Arena, SlotReader, SlotWriter
-from millpond.wire.codec import Frozen, MsgpackCodec, PickleCodec
+from millpond.wire.codec import Encoded, MsgpackCodec, PickleCodec
 from millpond.wire.segments import pack, unpack
 
 THRESHOLD = 64 * 1024
 
 
 def carry(codec: Any, value: Any) -> Any:
-    """The value after freezing, a trip in one body, and thawing."""
-    frozen = codec.freeze(value)
-    if type(frozen) is bytes:
-        return codec.thaw(frozen)
-    return codec.thaw_parts(*unpack(b"".join(pack(frozen, None, THRESHOLD)), None))
+    """The value after encoding, a trip in one body, and decoding."""
+    encoded = codec.encode(value)
+    if type(encoded) is bytes:
+        return codec.decode(encoded)
+    return codec.decode_parts(*unpack(b"".join(pack(encoded, None, THRESHOLD)), None))
 
 
 class Dict:
@@ -96,46 +96,46 @@ def test_arrays_arrive_writable_and_private(name: str):
 def test_large_buffers_leave_the_stream_uncopied():
     """Bytes, bytearray and array are handed on as they are, in order, and the stream stays short."""
     array, data, mutable = np.arange(50_000.0), b"d" * 100_000, bytearray(200_000)
-    frozen = PickleCodec(THRESHOLD).freeze([data, {"array": array}, "text", mutable, data])
-    assert isinstance(frozen, Frozen)
-    assert [len(stream) < 1000 for stream in frozen.streams] == [True]
-    assert frozen.buffers[0] is data
-    assert np.shares_memory(np.frombuffer(frozen.buffers[1]), array)
-    assert frozen.buffers[2] is mutable
-    assert len(frozen.buffers) == 3
-    assert frozen.nbytes == len(frozen) == len(frozen.streams[0]) + 400_000 + 100_000 + 200_000
+    encoded = PickleCodec(THRESHOLD).encode([data, {"array": array}, "text", mutable, data])
+    assert isinstance(encoded, Encoded)
+    assert [len(stream) < 1000 for stream in encoded.streams] == [True]
+    assert encoded.buffers[0] is data
+    assert np.shares_memory(np.frombuffer(encoded.buffers[1]), array)
+    assert encoded.buffers[2] is mutable
+    assert len(encoded.buffers) == 3
+    assert encoded.nbytes == len(encoded) == len(encoded.streams[0]) + 400_000 + 100_000 + 200_000
 
 
 def test_buffers_up_to_the_threshold_stay_in_the_stream():
     """A slot for a small array would cost more than it saves."""
     codec = PickleCodec(THRESHOLD)
-    assert type(codec.freeze(np.zeros(THRESHOLD - 1000, "u1"))) is bytes
-    at = codec.freeze(np.zeros(THRESHOLD, "u1"))
-    above = codec.freeze(np.zeros(THRESHOLD + 1, "u1"))
+    assert type(codec.encode(np.zeros(THRESHOLD - 1000, "u1"))) is bytes
+    at = codec.encode(np.zeros(THRESHOLD, "u1"))
+    above = codec.encode(np.zeros(THRESHOLD + 1, "u1"))
     assert (len(at.buffers), len(above.buffers)) == (0, 1)
 
 
-def test_a_long_stream_is_frozen_in_parts_under_either_codec():
+def test_a_long_stream_is_encoded_in_parts_under_either_codec():
     """What is above the threshold can take a slot even if it is all stream."""
     value = list(range(100_000))
     for codec in (PickleCodec(THRESHOLD), MsgpackCodec(THRESHOLD)):
-        frozen = codec.freeze(value)
-        assert isinstance(frozen, Frozen)
-        assert frozen.buffers == []
+        encoded = codec.encode(value)
+        assert isinstance(encoded, Encoded)
+        assert encoded.buffers == []
         assert carry(codec, value) == value
 
 
 @pytest.mark.parametrize("codec", [PickleCodec(2000), MsgpackCodec(2000)])
 def test_the_threshold_itself_still_travels_in_the_frame(codec: Any):
     """A stream of exactly so many bytes is plain bytes, one byte more comes in parts."""
-    size = 1900 + 2000 - len(codec.freeze("a" * 1900))
-    assert (type(codec.freeze("a" * size)), len(codec.freeze("a" * size))) == (bytes, 2000)
-    assert type(codec.freeze("a" * (size + 1))) is Frozen
+    size = 1900 + 2000 - len(codec.encode("a" * 1900))
+    assert (type(codec.encode("a" * size)), len(codec.encode("a" * size))) == (bytes, 2000)
+    assert type(codec.encode("a" * (size + 1))) is Encoded
 
 
 def test_bytes_up_to_the_threshold_stay_in_the_stream():
     """The same bound as for arrays."""
-    at, above = (PickleCodec(THRESHOLD).freeze(b"x" * size) for size in (THRESHOLD, THRESHOLD + 1))
+    at, above = (PickleCodec(THRESHOLD).encode(b"x" * size) for size in (THRESHOLD, THRESHOLD + 1))
     assert (len(at.buffers), len(above.buffers)) == (0, 1)
 
 
@@ -182,29 +182,29 @@ def test_no_content_can_be_mistaken_for_the_frame_of_a_pickle(value: list[Any]):
     assert all(np.array_equal(one, two) for one, two in zip(out, value, strict=True))
 
 
-def test_a_frozen_value_can_be_made_the_pools_own():
+def test_an_encoded_value_can_be_made_the_pools_own():
     """After `own`, what the caller does to its objects is not seen; bytes need no copy."""
     array, data, mutable = np.zeros(50_000), b"d" * 100_000, bytearray(100_000)
     codec = PickleCodec(THRESHOLD)
-    frozen = codec.freeze([array, data, mutable])
-    nbytes = frozen.nbytes
-    assert frozen.own() is frozen
+    encoded = codec.encode([array, data, mutable])
+    nbytes = encoded.nbytes
+    assert encoded.own() is encoded
     array.fill(1)
     mutable[:] = b"\xff" * 100_000
-    out = codec.thaw_parts(*unpack(b"".join(pack(frozen, None, THRESHOLD)), None))
+    out = codec.decode_parts(*unpack(b"".join(pack(encoded, None, THRESHOLD)), None))
     assert (out[0].sum(), out[1], out[2]) == (0, data, bytearray(100_000))
-    assert frozen.buffers[1] is data
-    assert frozen.nbytes == nbytes
+    assert encoded.buffers[1] is data
+    assert encoded.nbytes == nbytes
 
 
 def test_a_stream_that_is_a_view_can_be_owned_too():
-    """Whatever parts a frozen value was made of, and it says what it holds."""
+    """Whatever parts an encoded value was made of, and it says what it holds."""
     source = bytearray(b"stream")
-    frozen = Frozen([memoryview(source)], [memoryview(b"buffer!")])
-    frozen.own()
+    encoded = Encoded([memoryview(source)], [memoryview(b"buffer!")])
+    encoded.own()
     source[:] = b"\0" * 6
-    assert frozen.streams == [b"stream"]
-    assert repr(frozen) == "<Frozen 13 bytes in 1 streams and 1 buffers>"
+    assert encoded.streams == [b"stream"]
+    assert repr(encoded) == "<Encoded 13 bytes in 1 streams and 1 buffers>"
 
 
 def test_an_array_takes_two_copies_and_leaves_no_slot():
@@ -212,10 +212,10 @@ def test_an_array_takes_two_copies_and_leaves_no_slot():
     arena = Arena.create(2**21)
     writer, reader = SlotWriter(arena), SlotReader(arena)
     codec, array = PickleCodec(THRESHOLD), np.arange(2**17, dtype="f8")
-    body = b"".join(pack(codec.freeze(array), writer, THRESHOLD))
+    body = b"".join(pack(codec.encode(array), writer, THRESHOLD))
     assert len(body) < 1000
     streams, buffers = unpack(body, reader)
-    out = codec.thaw_parts(streams, buffers)
+    out = codec.decode_parts(streams, buffers)
     assert np.shares_memory(out, np.frombuffer(buffers[0]))
     assert np.array_equal(out, array)
     assert writer.in_use() == 0

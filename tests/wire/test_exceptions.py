@@ -22,7 +22,7 @@ from millpond.errors import BadArgument, Cancelled, HandlerError, Interrupted, P
 from millpond.wire import imports
 from millpond.wire.exceptions import CARRIED_LIMIT, RemoteTraceback, as_raised, describe, restore
 from millpond.wire.frames import ProtocolError
-from millpond.wire.plain import freeze_exception
+from millpond.wire.plain import encode_exception
 
 
 class TwoArguments(Exception):
@@ -158,7 +158,6 @@ def test_the_cause_is_the_workers_traceback():
         Exits("text"),
         Interrupts("text"),
         ExitsWhenUnpickled("text"),
-        ExitsWhenMade(),
         BadRepr("text"),
         BadText("text"),
         type("Local", (Exits,), {})("text"),
@@ -175,7 +174,6 @@ def test_the_cause_is_the_workers_traceback():
 )
 def test_what_cannot_be_carried_arrives_as_handler_error(error: BaseException):
     """With the type's name, the text and the worker's traceback; whatever the exception does to prevent it."""
-    ExitsWhenMade.made = 1
     out = carry(error)
     assert type(out) is HandlerError
     assert out.type_name.endswith(type(error).__qualname__)
@@ -190,9 +188,15 @@ def test_what_must_not_arrive_as_itself_is_not_even_sent(error: BaseException):
     assert msgspec.msgpack.decode(describe(raised(error), "pickle"))["carried"] is None
 
 
-def test_a_true_interrupt_while_restoring_passes(monkeypatch: pytest.MonkeyPatch):
+def test_an_exception_that_cannot_be_made_twice_arrives_as_itself():
+    """Its constructor is not called again."""
+    out = carry(ExitsWhenMade())
+    assert (type(out), ExitsWhenMade.made) == (ExitsWhenMade, 1)
+
+
+def test_as_raised_a_true_interrupt_passes(monkeypatch: pytest.MonkeyPatch):
     """Ctrl-C in the parent is not mistaken for a failing constructor."""
-    body = describe(raised(Attributes("text")), "pickle")
+    error = carry(Attributes("text", cast("int", Outside(2))))
 
     def interrupt(*args: object) -> None:
         raise KeyboardInterrupt
@@ -201,20 +205,20 @@ def test_a_true_interrupt_while_restoring_passes(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Attributes, "__init__", lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         with pytest.raises(KeyboardInterrupt):
-            restore(body, "pickle")
+            as_raised(error)
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def test_an_exception_that_interrupts_when_it_is_made_is_not_carried(monkeypatch: pytest.MonkeyPatch):
+def test_as_raised_an_exception_that_interrupts_when_it_is_made_is_what_arrived(monkeypatch: pytest.MonkeyPatch):
     """Its class is the program's, and its constructor may raise anything: that is no Ctrl-C."""
-    body = describe(raised(Attributes("text")), "pickle")
+    error = carry(Attributes("text", cast("int", Outside(2))))
 
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Attributes, "__init__", interrupted)
-    assert type(restore(body, "pickle")) is HandlerError
+    assert as_raised(error) is error
 
 
 def test_a_remote_traceback_can_be_pickled():
@@ -326,7 +330,7 @@ def test_a_pickle_that_came_along_is_not_opened_but_for_an_executor(tmp_path: Pa
     evil = pickle.dumps(Evil(f"touch {tmp_path / 'marker'}"))
     for codec in ("pickle", "msgpack"):
         restore(body_with(None, pickled=evil), codec)
-        restore(body_with(freeze_exception(ValueError(1))[0], pickled=evil), codec)
+        restore(body_with(encode_exception(ValueError(1), CARRIED_LIMIT)[0], pickled=evil), codec)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -433,7 +437,7 @@ def test_a_forged_exception_runs_nothing(tmp_path: Path):
 @pytest.mark.parametrize("error", [StopIteration(1), SystemExit(3), concurrent.futures.BrokenExecutor("x")])
 def test_a_forged_exception_of_a_forbidden_class_is_refused(error: BaseException):
     """What would mean something else in a future, or claim to be the pool's own, arrives as text; others pass."""
-    data = freeze_exception(error)[0]
+    data = encode_exception(error, CARRIED_LIMIT)[0]
     expected = HandlerError if isinstance(error, StopIteration | SystemExit) else type(error)
     assert type(restore(body_with(data), "pickle")) is expected
 

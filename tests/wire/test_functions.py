@@ -15,7 +15,7 @@ import pytest
 
 from millpond.wire import functions
 from millpond.wire.codec import CodecError
-from millpond.wire.functions import KEPT_BY_PARENT, freeze_function, function_name, thaw_function
+from millpond.wire.functions import KEPT_BY_PARENT, decode_function, encode_function, function_name
 
 
 @pytest.fixture(autouse=True)
@@ -34,19 +34,19 @@ def script(source: str, **names: Any) -> types.SimpleNamespace:
 
 def run(function: Any, *arguments: Any) -> Any:
     """What the worker gets out of the function."""
-    return thaw_function(freeze_function(function))(*arguments)
+    return decode_function(encode_function(function))(*arguments)
 
 
 def is_kept(function: Any) -> bool:
     """Whether the parent used the blob it had."""
-    return freeze_function(function) is freeze_function(function)
+    return encode_function(function) is encode_function(function)
 
 
 @pytest.mark.parametrize("function", [os.path.join, json.dumps, math.sqrt, len, Exception, operator.itemgetter])
 def test_what_can_be_imported_travels_by_name(function: Any):
     """The same object comes out, the blob is short, and it is made once."""
-    blob = freeze_function(function)
-    assert thaw_function(blob) is function
+    blob = encode_function(function)
+    assert decode_function(blob) is function
     assert len(blob) < 100
     assert is_kept(function)
 
@@ -71,9 +71,9 @@ def test_a_function_of_main_is_not_looked_up_by_name(monkeypatch: pytest.MonkeyP
     """The worker's `__main__` is another module."""
     made = script("def answer(): return 42")
     monkeypatch.setattr(sys.modules["__main__"], "answer", made.answer, raising=False)
-    blob = freeze_function(made.answer)
+    blob = encode_function(made.answer)
     monkeypatch.delattr(sys.modules["__main__"], "answer")
-    assert thaw_function(blob)() == 42
+    assert decode_function(blob)() == 42
 
 
 SELF_CONTAINED = {
@@ -117,8 +117,8 @@ def test_a_function_that_may_have_changed_is_pickled_anew(name: str):
     """What it refers to can change without a trace: two calls make two blobs, and the worker keeps neither."""
     made = script(CHANGEABLE[name])
     assert not is_kept(made.f)
-    blob = freeze_function(made.f)
-    assert thaw_function(blob) is not thaw_function(blob)
+    blob = encode_function(made.f)
+    assert decode_function(blob) is not decode_function(blob)
 
 
 def test_a_module_that_travels_by_value_may_have_changed(monkeypatch: pytest.MonkeyPatch):
@@ -141,8 +141,8 @@ def test_a_function_of_another_module_that_assigns_globals_is_pickled_anew(chang
 
 def test_the_worker_keeps_a_function_of_another_module_that_says_everything():
     """As it keeps one of `__main__`."""
-    blob = freeze_function(script("n = 1\ndef f(): return n", __name__="elsewhere").f)
-    assert thaw_function(blob) is thaw_function(blob)
+    blob = encode_function(script("n = 1\ndef f(): return n", __name__="elsewhere").f)
+    assert decode_function(blob) is decode_function(blob)
 
 
 def test_a_callable_with_values_inside_is_pickled_anew():
@@ -181,22 +181,22 @@ def test_state_of_a_call_does_not_reach_the_next():
         things.append(1)
         return len(things)
 
-    blob = freeze_function(count)
-    assert [thaw_function(blob)(), thaw_function(blob)()] == [1, 1]
+    blob = encode_function(count)
+    assert [decode_function(blob)(), decode_function(blob)()] == [1, 1]
     assert things == []
 
 
 def test_the_worker_keeps_a_function_that_says_everything():
     """Equal blobs, which arrive as new bytes each time, give the same function."""
-    blob = freeze_function(script("def f(): return 1").f)
-    assert thaw_function(bytes(bytearray(blob))) is thaw_function(blob)
+    blob = encode_function(script("def f(): return 1").f)
+    assert decode_function(bytes(bytearray(blob))) is decode_function(blob)
 
 
 def test_the_parent_keeps_a_bounded_number_of_blobs():
     """A program that makes functions in a loop does not grow."""
     made = [script(f"def f(): return {number}").f for number in range(KEPT_BY_PARENT + 10)]
     for function in made:
-        freeze_function(function)
+        encode_function(function)
     assert len(functions._blobs) == KEPT_BY_PARENT
     assert [run(function) for function in made] == list(range(KEPT_BY_PARENT + 10))
 
@@ -204,7 +204,7 @@ def test_the_parent_keeps_a_bounded_number_of_blobs():
 def test_another_function_at_the_same_address_is_not_mistaken():
     """The function kept is compared, not only its id."""
     one = script("def f(): return 1").f
-    freeze_function(one)
+    encode_function(one)
     functions._blobs[id(len)] = functions._blobs[id(one)]
     assert run(len, "abc") == 3
 
@@ -213,10 +213,10 @@ def test_what_cannot_be_sent_is_an_error():
     """A function over a generator, and a blob of noise."""
     numbers = (number for number in range(3))
     with pytest.raises(CodecError, match=r"'generator' object \(at .*<lambda>.__closure__\['numbers'\]\)"):
-        freeze_function(lambda: numbers)
+        encode_function(lambda: numbers)
     for noise in (b"", b"k", b"knoise", b"fnoise"):
         with pytest.raises(CodecError):
-            thaw_function(noise)
+            decode_function(noise)
 
 
 class Callable:

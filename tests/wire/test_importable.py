@@ -16,8 +16,8 @@ import pytest
 from millpond.wire import importable
 from millpond.wire.byvalue import dumps
 from millpond.wire.codec import PickleCodec
-from millpond.wire.functions import freeze_function, thaw_function
-from millpond.wire.handlerspec import freeze_arguments, freeze_handler
+from millpond.wire.functions import decode_function, encode_function
+from millpond.wire.handlerspec import encode_arguments, encode_handler
 from millpond.wire.importable import can_import, is_importable
 from tests.wire.other_process import Process
 
@@ -81,7 +81,7 @@ def test_a_module_made_from_nothing_cannot_be_imported(monkeypatch: pytest.Monke
     "name", ["json", "json.decoder", "os.path", "collections.abc", "_io", "numpy.linalg", __name__]
 )
 def test_a_module_that_the_import_system_finds_can_be_imported(name: str) -> None:
-    """Built in, frozen, an alias, compiled, or of the program."""
+    """Built in, encoded, an alias, compiled, or of the program."""
     assert can_import(name)
     assert os.path is sys.modules["os.path"]
     assert collections.abc is sys.modules["collections.abc"]
@@ -126,14 +126,14 @@ def test_a_stream_tells_what_it_names(loaded: Any, padding: bytes) -> None:
 def test_what_it_defines_travels_by_value(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Functions, handlers, arguments; what comes back is of the classes that the program has."""
     module = loaded("plug_in_nowhere")
-    function, handler = freeze_function(module.double), freeze_handler(module.Handler)
+    function, handler = encode_function(module.double), encode_handler(module.Handler)
     assert handler is not None
-    given = freeze_arguments((module.Handler(),), {})
-    value = PickleCodec().freeze([module.Handler(), module.Color.RED, module.Refused("x")])
+    given = encode_arguments((module.Handler(),), {})
+    value = PickleCodec().encode([module.Handler(), module.Color.RED, module.Refused("x")])
     monkeypatch.delitem(sys.modules, "plug_in_nowhere")
     worker = Process()
     with worker.at_work():
-        assert thaw_function(function)(4) == 8
+        assert decode_function(function)(4) == 8
     assert worker.load(handler["pickle"])().double(4) == 8
     assert worker.load(given)[0][0].double(4) == 8
     there = worker.load(value)

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from millpond.wire.logbook import INTERRUPT, NO_REQUEST, POSITIONS, WITHDRAWN, Logbook
-from millpond.wire.memory import SharedMemory
+from millpond.wire.shared_memory import SharedMemory
 
 
 @pytest.fixture

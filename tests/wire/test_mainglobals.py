@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from millpond.wire import functions, mainglobals
 from millpond.wire.byvalue import dumps
-from millpond.wire.functions import freeze_function, thaw_function
+from millpond.wire.functions import decode_function, encode_function
 from millpond.wire.mainglobals import Namespace
 
 
@@ -41,7 +41,7 @@ def received(function: Any) -> types.FunctionType:
 
 def call(function: Any, *args: Any) -> Any:
     """What a worker answers."""
-    return thaw_function(freeze_function(function))(*args)
+    return decode_function(encode_function(function))(*args)
 
 
 def namespace_here() -> Namespace:
@@ -185,12 +185,12 @@ def test_a_name_that_a_call_removed_stays_away() -> None:
 def test_a_value_that_came_by_itself_is_not_for_calls_made_before() -> None:
     """They have the values of their time, and the next call has its own again."""
     scope, here = program("x = 1\ndef ask(): return x"), namespace_here()
-    before = freeze_function(scope["ask"])
-    assert thaw_function(before)() == 1
+    before = encode_function(scope["ask"])
+    assert decode_function(before)() == 1
     scope["x"] = 2
     here.define("x", 2)
     assert here.names["x"] == 2
-    assert (thaw_function(before)(), call(scope["ask"])) == (1, 2)
+    assert (decode_function(before)(), call(scope["ask"])) == (1, 2)
 
 
 def test_what_a_call_assigns_lasts_however_it_is_assigned() -> None:
@@ -370,7 +370,7 @@ def _sent(scope: dict[str, Any], name: str, argument: Any) -> tuple[bytes, str, 
     elif name == "closure":
         function = eval("(lambda v: lambda: (v, x, y))", scope)(argument)
     values = {each: copy.copy(scope.get("h.source" if each == "h" else each, "absent")) for each in USES[name]}
-    return freeze_function(function), name, values, argument
+    return encode_function(function), name, values, argument
 
 
 @settings(max_examples=200, deadline=None)
@@ -394,4 +394,4 @@ def test_each_call_sees_what_a_worker_in_plain_python_would(steps: list[tuple[st
         elif waiting:
             blob, called, sent, argument = waiting.pop(0)
             arguments = [argument] if called == "assign" else []
-            assert outcome(thaw_function(blob), *arguments) == oracle.call(called, sent, argument), called
+            assert outcome(decode_function(blob), *arguments) == oracle.call(called, sent, argument), called

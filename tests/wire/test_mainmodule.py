@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from millpond.wire import byvalue, classes, mainmodule
-from millpond.wire.functions import freeze_function, thaw_function
+from millpond.wire.functions import decode_function, encode_function
 from tests.wire.program import Program
 
 SCRIPT = """
@@ -146,17 +146,17 @@ def test_a_function_that_looks_names_up_finds_all_of_them(tmp_path: Path, monkey
         "import late_to_import\nclass Net(late_to_import.Base): pass\n"
         "def ask(name): return globals()[name].__name__\ndef evaluate(text): return eval(text)",
     )
-    asking, evaluating = (freeze_function(program.scope[name]) for name in ("ask", "evaluate"))
+    asking, evaluating = (encode_function(program.scope[name]) for name in ("ask", "evaluate"))
     before = program.look()
     program.run("class Later(Net): pass")
     later = program.look()["Later"]
     monkeypatch.delitem(sys.modules, "late_to_import")
     with program.worker(**before):
-        assert thaw_function(asking)("Net") == "Net"
-        assert thaw_function(evaluating)("Net.__name__") == "Net"
+        assert decode_function(asking)("Net") == "Net"
+        assert decode_function(evaluating)("Net.__name__") == "Net"
         monkeypatch.delitem(sys.modules, "late_to_import")
         mainmodule.define("Later", later)
-        assert thaw_function(asking)("Later") == "Later"
+        assert decode_function(asking)("Later") == "Later"
 
 
 def test_what_cannot_be_set_up_says_why_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

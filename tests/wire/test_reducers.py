@@ -68,7 +68,7 @@ def test_objects_with_locks_travel(worker: Process) -> None:
     assert (there[0].is_set(), there[1].get(), there[2]._value, there[3].add()) == (True, 1, 2, 2)
     there[1].put(5)
     assert (there[1].get(timeout=60), full.qsize(), guarded.count) == (5, 1, 1)
-    assert PickleCodec().thaw(PickleCodec().freeze([guarded]))[0].add() == 2
+    assert PickleCodec().decode(PickleCodec().encode([guarded]))[0].add() == 2
 
 
 def test_nobody_waits_at_a_condition_that_arrives(worker: Process) -> None:
@@ -95,7 +95,7 @@ def test_nobody_waits_at_a_condition_that_arrives(worker: Process) -> None:
 def test_what_is_meant_to_be_shared_is_refused(value: Any, inside: Any) -> None:
     """A lock that is given by itself would guard nothing; the error names what can be shared."""
     with pytest.raises(CodecError, match=r"another one.*multiprocessing.get_context\('spawn'\)"):
-        PickleCodec().freeze_arguments((inside(value),), {})
+        PickleCodec().encode_arguments((inside(value),), {})
 
 
 CACHES = """

@@ -16,7 +16,7 @@ import pytest
 from millpond.wire import refusal
 from millpond.wire.byvalue import dumps
 from millpond.wire.codec import CodecError, PickleCodec
-from millpond.wire.handlerspec import freeze_arguments, freeze_handler
+from millpond.wire.handlerspec import encode_arguments, encode_handler
 from tests.wire.other_process import script
 
 
@@ -62,17 +62,17 @@ def keeps(value: Any) -> Callable[[], Any]:
 )
 def test_the_path_is_that_of_attributes_keys_and_places(make: Callable[[], Any], path: str) -> None:
     """Through objects, containers, functions and classes; positional and by name."""
-    error = refused(lambda: PickleCodec().freeze_arguments((make(),), {}))
+    error = refused(lambda: PickleCodec().encode_arguments((make(),), {}))
     assert f"(at {path})" in str(error)
-    error = refused(lambda: PickleCodec().freeze_arguments((1,), {"given": make()}))
+    error = refused(lambda: PickleCodec().encode_arguments((1,), {"given": make()}))
     rest = path.removeprefix("args[0]")
     assert f"(at kwargs['given']{rest})" in str(error)
-    assert f"(at value[0]{rest})" in str(refused(lambda: PickleCodec().freeze([make()])))
+    assert f"(at value[0]{rest})" in str(refused(lambda: PickleCodec().encode([make()])))
 
 
-def refused(freeze: Callable[[], Any]) -> CodecError:
+def refused(encode: Callable[[], Any]) -> CodecError:
     with pytest.raises(CodecError, match="cannot pickle") as caught:
-        freeze()
+        encode()
     assert isinstance(caught.value.__cause__, TypeError)
     return caught.value
 
@@ -91,15 +91,15 @@ def test_a_handler_and_its_arguments_say_where() -> None:
     """They are refused when the pool is made."""
     scope = script("class Handler:\n    source = VALUE\n    def run(self): ...", VALUE=numbers())
     with pytest.raises(TypeError, match=r"\(at Handler.source\)"):
-        freeze_handler(scope["Handler"])
+        encode_handler(scope["Handler"])
     with pytest.raises(TypeError, match=r"\(at kwargs\['source'\]\)"):
-        freeze_arguments((1,), {"source": numbers()})
+        encode_arguments((1,), {"source": numbers()})
 
 
 def test_a_lock_that_is_to_be_shared_is_named() -> None:
     """It could travel, but not as what it is meant to be."""
     with pytest.raises(CodecError, match=r"can be shared \(at args\[0\]\['lock'\]\)"):
-        PickleCodec().freeze_arguments(({"lock": threading.Lock()},), {})
+        PickleCodec().encode_arguments(({"lock": threading.Lock()},), {})
 
 
 def test_a_lock_among_the_arguments_of_a_partial_is_refused() -> None:

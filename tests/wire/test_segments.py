@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from millpond.wire.buffers import Arena, SlotReader, SlotWriter
-from millpond.wire.codec import Frozen
+from millpond.wire.codec import Encoded
 from millpond.wire.frames import ProtocolError
 from millpond.wire.segments import pack, release, unpack
 
@@ -38,9 +38,9 @@ def ends():
     made.there.close()
 
 
-def body_of(frozen: Frozen, writer: SlotWriter | None) -> bytes:
+def body_of(encoded: Encoded, writer: SlotWriter | None) -> bytes:
     """The body as the socket carries it."""
-    return b"".join(pack(frozen, writer, THRESHOLD))
+    return b"".join(pack(encoded, writer, THRESHOLD))
 
 
 def forged(*rows: tuple[int, int, int, int], inline: bytes = b"") -> bytes:
@@ -58,8 +58,8 @@ def contents(parts: list) -> list[bytes]:
 def test_parts_arrive_in_order_with_their_kinds(ends: Ends, size: int, with_arena: bool):
     """Streams stay streams, `bytes` stay `bytes`, all other buffers arrive as `bytearray`: by slot or inline."""
     source = bytearray(b"m" * size)
-    frozen = Frozen([b"s" * size, b"t"], [b"b" * size, source, memoryview(b"v" * size), b""])
-    body = body_of(frozen, ends.writer if with_arena else None)
+    encoded = Encoded([b"s" * size, b"t"], [b"b" * size, source, memoryview(b"v" * size), b""])
+    body = body_of(encoded, ends.writer if with_arena else None)
     streams, buffers = unpack(body, ends.reader)
     assert contents(streams) == [b"s" * size, b"t"]
     assert contents(buffers) == [b"b" * size, b"m" * size, b"v" * size, b""]
@@ -81,7 +81,7 @@ class Short(SlotReader):
 
 def test_slots_come_back_from_a_reader_without_memory(ends: Ends):
     """What could not be read is dropped with what lies behind it."""
-    body = body_of(Frozen([b"s"], [bytearray(2000) for _ in range(4)]), ends.writer)
+    body = body_of(Encoded([b"s"], [bytearray(2000) for _ in range(4)]), ends.writer)
     assert ends.writer.in_use() == 4
     with pytest.raises(MemoryError):
         unpack(body, Short(ends.there))
@@ -90,7 +90,7 @@ def test_slots_come_back_from_a_reader_without_memory(ends: Ends):
 
 def test_only_what_is_above_the_threshold_takes_a_slot(ends: Ends):
     """Small parts are cheaper in the frame."""
-    body = body_of(Frozen([b"s" * THRESHOLD], [b"b" * (THRESHOLD + 1)]), ends.writer)
+    body = body_of(Encoded([b"s" * THRESHOLD], [b"b" * (THRESHOLD + 1)]), ends.writer)
     assert ends.writer.in_use() == 1
     assert len(body) == 4 + 2 * ROW.size + THRESHOLD
     unpack(body, ends.reader)
@@ -98,21 +98,21 @@ def test_only_what_is_above_the_threshold_takes_a_slot(ends: Ends):
 
 def test_the_table_is_laid_out_as_both_ends_expect(ends: Ends):
     """Count, rows of 24 bytes, inline bytes in order."""
-    body = body_of(Frozen([b"stream"], [b"x" * 2000, memoryview(b"y" * 3000), b"small"]), ends.writer)
+    body = body_of(Encoded([b"stream"], [b"x" * 2000, memoryview(b"y" * 3000), b"small"]), ends.writer)
     rows = [(0, 0, 0, 6), (5, 0, 0, 2000), (3, 1, 2048, 3000), (4, 0, 0, 5)]
     assert body == forged(*rows, inline=b"streamsmall")
 
 
 def test_a_buffer_may_fill_the_whole_arena(ends: Ends):
     """The bound on what one body may name is the arena itself."""
-    body = body_of(Frozen([b"s"], [b"x" * ROOM]), ends.writer)
+    body = body_of(Encoded([b"s"], [b"x" * ROOM]), ends.writer)
     assert len(body) < 100
     assert contents(unpack(body, ends.reader)[1]) == [b"x" * ROOM]
 
 
 def test_what_finds_no_slot_travels_inline(ends: Ends):
     """A full arena costs speed, not the call."""
-    big = Frozen([b"stream"], [b"x" * 9000])
+    big = Encoded([b"stream"], [b"x" * 9000])
     first, second = body_of(big, ends.writer), body_of(big, ends.writer)
     assert len(first) < 100
     assert len(second) > 9000
@@ -125,7 +125,7 @@ def test_large_inline_parts_are_not_copied():
     """The socket is handed views; only small neighbours are joined into one write."""
     large = b"x" * 100_000
     mutable = bytearray(large)
-    parts = pack(Frozen([b"stream"], [b"small", large, mutable, b"end"]), None, THRESHOLD)
+    parts = pack(Encoded([b"stream"], [b"small", large, mutable, b"end"]), None, THRESHOLD)
     assert [len(part) for part in parts] == [4 + 5 * ROW.size + 6 + 5, 100_000, 100_000, 3]
     assert parts[1] is large
     assert parts[2].obj is mutable
@@ -133,7 +133,7 @@ def test_large_inline_parts_are_not_copied():
 
 def test_what_arrives_is_private(ends: Ends):
     """Later writes into the arena or into the body are not seen."""
-    source = bytearray(body_of(Frozen([b"s"], [memoryview(b"in slot" * 300), memoryview(b"inline")]), ends.writer))
+    source = bytearray(body_of(Encoded([b"s"], [memoryview(b"in slot" * 300), memoryview(b"inline")]), ends.writer))
     _, buffers = unpack(memoryview(source), ends.reader)
     ends.here.data[:100] = b"\0" * 100
     source[-6:] = b"\0" * 6
@@ -142,14 +142,14 @@ def test_what_arrives_is_private(ends: Ends):
 
 def test_inline_streams_are_not_copied():
     """A codec reads a stream where it lies; only what becomes part of the value needs to be private."""
-    body = body_of(Frozen([b"stream"], []), None)
+    body = body_of(Encoded([b"stream"], []), None)
     (stream,), _ = unpack(body, None)
     assert stream.obj is body
 
 
 def test_release_frees_the_slots_unread(ends: Ends):
     """An answer nobody waits for gives its memory back."""
-    body = body_of(Frozen([b"s" * 2000], [b"b" * 2000, bytearray(2000), b"small"]), ends.writer)
+    body = body_of(Encoded([b"s" * 2000], [b"b" * 2000, bytearray(2000), b"small"]), ends.writer)
     assert ends.writer.in_use() == 3
     release(body, ends.reader)
     assert ends.writer.in_use() == 0

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from millpond.wire import sharing
-from millpond.wire.codec import CodecError, Frozen, PickleCodec
-from millpond.wire.functions import freeze_function, thaw_function
-from millpond.wire.handlerspec import freeze_arguments, load_arguments
+from millpond.wire.codec import CodecError, Encoded, PickleCodec
+from millpond.wire.functions import decode_function, encode_function
+from millpond.wire.handlerspec import encode_arguments, load_arguments
 from millpond.wire.imports import needs_import
 from millpond.wire.mainglobals import mark_of
 from millpond.wire.segments import pack, unpack
@@ -36,11 +36,11 @@ FORK = multiprocessing.get_context("fork")
 def carry(value: Any) -> Any:
     """The value as it arrives as an argument."""
     codec = PickleCodec()
-    frozen = codec.freeze_arguments((value,), {})
-    if isinstance(frozen, Frozen):
-        args, _ = codec.thaw_parts(*unpack(b"".join(pack(frozen, None, 2**16)), None))
+    encoded = codec.encode_arguments((value,), {})
+    if isinstance(encoded, Encoded):
+        args, _ = codec.decode_parts(*unpack(b"".join(pack(encoded, None, 2**16)), None))
     else:
-        args, _ = codec.thaw_arguments(frozen)
+        args, _ = codec.decode_arguments(encoded)
     return args[0]
 
 
@@ -181,9 +181,9 @@ def test_a_manager_s_key_does_not_travel_with_its_proxies():
     """It is in the worker already; a state that is kept on a disk shall not hold it."""
     proxy = object.__new__(multiprocessing.managers.NamespaceProxy)
     proxy.__dict__.update(_token=("n", "nowhere", "1"), _serializer="pickle", _authkey=b"the secret key")
-    frozen = PickleCodec().freeze_arguments((proxy, SPAWN.RawArray("i", 1), lambda: 1), {})
-    assert isinstance(frozen, Frozen)
-    assert b"secret" not in b"".join(frozen.streams)
+    encoded = PickleCodec().encode_arguments((proxy, SPAWN.RawArray("i", 1), lambda: 1), {})
+    assert isinstance(encoded, Encoded)
+    assert b"secret" not in b"".join(encoded.streams)
     with pytest.raises(CodecError):
         carry(multiprocessing.current_process().authkey)
 
@@ -195,11 +195,11 @@ def test_reducers_that_come_later_are_used():
         pass
 
     codec = PickleCodec()
-    codec.freeze_arguments(([1],), {})
+    codec.encode_arguments(([1],), {})
     for number in (1, 2):
         copyreg.pickle(Kind, lambda value, number=number: (int, (number,)))
         sharing.table()  # which others ask for, too
-        assert codec.thaw_arguments(codec.freeze_arguments(([Kind()],), {}))[0] == ([number],)
+        assert codec.decode_arguments(codec.encode_arguments(([Kind()],), {}))[0] == ([number],)
     del copyreg.dispatch_table[Kind]
 
 
@@ -217,20 +217,20 @@ def test_a_function_brings_its_pipe_end_along():
     """A bound method's object, a partial's argument or a closure's variable may hold one."""
     ours, theirs = SPAWN.Pipe()
     for function in (Holder(theirs).say, functools.partial(Holder.say, Holder(theirs)), lambda what: theirs.send(what)):
-        blob = freeze_function(function)
+        blob = encode_function(function)
         codec = PickleCodec()
-        frozen = codec.freeze_arguments((blob, "hello"), {})
+        encoded = codec.encode_arguments((blob, "hello"), {})
         del blob
-        assert isinstance(frozen, Frozen)
-        args, _ = codec.thaw_parts(frozen.streams, frozen.buffers)
-        thaw_function(args[0])(args[1])
+        assert isinstance(encoded, Encoded)
+        args, _ = codec.decode_parts(encoded.streams, encoded.buffers)
+        decode_function(args[0])(args[1])
         assert ours.recv() == "hello"
 
 
 def test_initial_arguments_are_read_by_every_worker():
     """Each fetches the descriptors anew, as long as the blob is kept."""
     ours, theirs = SPAWN.Pipe()
-    blob = freeze_arguments((theirs,), {"lock": SPAWN.Lock()})
+    blob = encode_arguments((theirs,), {"lock": SPAWN.Lock()})
     for number in range(3):
         (end,), _ = load_arguments(blob)
         end.send(number)
@@ -240,10 +240,10 @@ def test_initial_arguments_are_read_by_every_worker():
 def test_a_result_with_a_descriptor_is_not_decoded_on_the_loop():
     """It is fetched from a worker, which may be stopped."""
     _, theirs = SPAWN.Pipe()
-    frozen = PickleCodec().freeze([theirs])
-    assert isinstance(frozen, Frozen)
-    assert needs_import(frozen.streams[0])
-    assert needs_import(memoryview(frozen.streams[0]))
+    encoded = PickleCodec().encode([theirs])
+    assert isinstance(encoded, Encoded)
+    assert needs_import(encoded.streams[0])
+    assert needs_import(memoryview(encoded.streams[0]))
     assert not needs_import(pickle.dumps([SPAWN, "millpond.wire.descriptors"], 5))
 
 
@@ -255,8 +255,8 @@ from millpond.wire import sharing
 from millpond.wire.codec import PickleCodec
 codec = PickleCodec()
 with socket.socket() as mine:
-    frozen = codec.freeze_arguments((mine, [1]), {})
-    codec.thaw_parts(frozen.streams, frozen.buffers)[0][0].close()
+    encoded = codec.encode_arguments((mine, [1]), {})
+    codec.decode_parts(encoded.streams, encoded.buffers)[0][0].close()
 assert sharing.table() is None
 assert not [name for name in sys.modules if name.startswith("multiprocessing")]
 """
@@ -278,11 +278,11 @@ def test_other_reducers_of_multiprocessing_s_table_are_left_alone():
 def test_what_is_given_away_and_kept_nowhere_is_there_when_it_arrives():
     """The name of a lock lives as long as the lock, and a piece of shared memory is given to the next who asks."""
     codec = PickleCodec()
-    frozen = codec.freeze_arguments((SPAWN.Lock(), SPAWN.RawArray("i", [1, 2])), {})
+    encoded = codec.encode_arguments((SPAWN.Lock(), SPAWN.RawArray("i", [1, 2])), {})
     gc.collect()
     others = [SPAWN.RawArray("i", [5, 6]) for _ in range(3)]
-    assert isinstance(frozen, Frozen)
-    lock, array = codec.thaw_parts(frozen.streams, frozen.buffers)[0]
+    assert isinstance(encoded, Encoded)
+    lock, array = codec.decode_parts(encoded.streams, encoded.buffers)[0]
     assert lock.acquire(block=False)
     assert list(array) == [1, 2]
     assert others

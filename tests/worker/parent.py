@@ -21,11 +21,11 @@ import msgspec
 from millpond.seams import CLOSE_SESSION, EXPORT_SESSION
 from millpond.wire import frames, segments
 from millpond.wire.buffers import Arena, SlotReader, SlotWriter
-from millpond.wire.codec import Frozen, MsgpackCodec, PickleCodec
+from millpond.wire.codec import Encoded, MsgpackCodec, PickleCodec
 from millpond.wire.exceptions import restore
 from millpond.wire.frames import HEADER, FrameReader
-from millpond.wire.functions import freeze_function
-from millpond.wire.handlerspec import freeze_arguments
+from millpond.wire.functions import encode_function
+from millpond.wire.handlerspec import encode_arguments
 from millpond.wire.logbook import Logbook
 from millpond.worker.main import Worker
 
@@ -43,7 +43,7 @@ CONFIG = {
     "emit_rate": 100.0,
     "busy_poll": 0.0002,
     "handler": None,
-    "arguments": freeze_arguments((), {}),
+    "arguments": encode_arguments((), {}),
 }
 
 
@@ -114,21 +114,21 @@ class Parent:
 
     def call(self, name: str, *args: Any, session: int = 0, deadline: float = math.inf, **kwargs: Any) -> int:
         """Call an operation; its position in the logbook is its id modulo 256."""
-        return self.frozen(self.numbers[name], self.codec.freeze_arguments(args, kwargs), session, deadline)
+        return self.encoded(self.numbers[name], self.codec.encode_arguments(args, kwargs), session, deadline)
 
     def function(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> int:
         """Run a plain function."""
-        return self.frozen(0, self.codec.freeze_arguments((freeze_function(function), *args), kwargs))
+        return self.encoded(0, self.codec.encode_arguments((encode_function(function), *args), kwargs))
 
     def payload(self, operation: int, value: Any, session: int = 0, deadline: float = math.inf) -> int:
         """Send a call with whatever payload."""
-        return self.frozen(operation, self.codec.freeze(value), session, deadline)
+        return self.encoded(operation, self.codec.encode(value), session, deadline)
 
-    def frozen(self, operation: int, frozen: Any, session: int = 0, deadline: float = math.inf) -> int:
+    def encoded(self, operation: int, encoded: Any, session: int = 0, deadline: float = math.inf) -> int:
         """Send a call whose payload is encoded already."""
-        flags, body = 0, frozen
-        if isinstance(frozen, Frozen):
-            flags, body = frames.SEGMENTED, b"".join(segments.pack(frozen, self._writer, 64 * 1024))
+        flags, body = 0, encoded
+        if isinstance(encoded, Encoded):
+            flags, body = frames.SEGMENTED, b"".join(segments.pack(encoded, self._writer, 64 * 1024))
         return self.raw(operation, body, flags=flags, session=session, deadline=deadline)
 
     def raw(self, operation: int, body: bytes, **fields: Any) -> int:
@@ -144,7 +144,7 @@ class Parent:
         if baggage is None:
             self.frame(frames.OPEN_SESSION, head, session=number)
         else:
-            body = head + self.codec.freeze(baggage)
+            body = head + self.codec.encode(baggage)
             self.frame(frames.OPEN_SESSION, body, session=number, flags=frames.HAS_BAGGAGE, operation=len(head))
 
     def close_session(self, number: int) -> int:
@@ -215,8 +215,8 @@ class Parent:
         if fields[1] not in (frames.OK, frames.ITEM):
             return None
         if fields[2] & frames.SEGMENTED:
-            return self.codec.thaw_parts(*segments.unpack(body, self._reader))
-        return self.codec.thaw(body)
+            return self.codec.decode_parts(*segments.unpack(body, self._reader))
+        return self.codec.decode(body)
 
     def answer(self, call_id: int) -> Answer:
         """The one answer to a call, items aside."""

@@ -7,7 +7,7 @@ import functools
 import msgspec
 import pytest
 
-from millpond.wire.handlerspec import freeze_arguments, freeze_handler, load_arguments, load_handler
+from millpond.wire.handlerspec import encode_arguments, encode_handler, load_arguments, load_handler
 from millpond.worker.handler import facts_of, is_async, operations_of
 from millpond.worker.main import describe
 
@@ -161,10 +161,10 @@ def test_facts_travel_as_plain_data():
 
 def test_an_importable_handler_travels_by_name():
     """The class found is the class given."""
-    assert freeze_handler(Handler) == {"name": f"{__name__}:Handler"}
-    assert load_handler(freeze_handler(Handler)) is Handler
+    assert encode_handler(Handler) == {"name": f"{__name__}:Handler"}
+    assert load_handler(encode_handler(Handler)) is Handler
     assert load_handler({"name": f"{__name__}:Handler.Nested"}) is Handler.Nested
-    assert load_handler(freeze_handler(None)) is None
+    assert load_handler(encode_handler(None)) is None
 
 
 def test_a_local_handler_travels_by_value():
@@ -175,7 +175,7 @@ def test_a_local_handler_travels_by_value():
         def greet(self):
             return greeting
 
-    spec = freeze_handler(Local)
+    spec = encode_handler(Local)
     assert set(spec) == {"pickle"}
     assert load_handler(spec)().greet() == "hello"
 
@@ -184,25 +184,25 @@ def test_a_local_handler_travels_by_value():
 def test_what_is_no_class_is_refused(handler):
     """With the sentence that says what to give."""
     with pytest.raises(TypeError, match="must be a class"):
-        freeze_handler(handler)
+        encode_handler(handler)
 
 
 @pytest.mark.parametrize("name", ["Handler", "module:", ":Class", "a b:Class", "a:b:c", "a.:B", ""])
 def test_a_name_has_to_read_module_and_class(name):
     """Nothing is imported to find out."""
     with pytest.raises(ValueError, match="module:Class"):
-        freeze_handler(name)
+        encode_handler(name)
 
 
 def test_a_name_that_leads_to_no_class_is_refused_where_it_is_loaded():
     """The parent does not import it."""
     with pytest.raises(TypeError, match="no class"):
-        load_handler(freeze_handler("math:pi"))
+        load_handler(encode_handler("math:pi"))
     with pytest.raises(ModuleNotFoundError):
-        load_handler(freeze_handler("no_such_module:Handler"))
+        load_handler(encode_handler("no_such_module:Handler"))
 
 
 def test_arguments_travel_by_name_and_by_value():
     """Plain ones by pickle, others by cloudpickle."""
-    args, kwargs = load_arguments(freeze_arguments((1, lambda: 2), {"key": Handler}))
+    args, kwargs = load_arguments(encode_arguments((1, lambda: 2), {"key": Handler}))
     assert (args[0], args[1](), kwargs) == (1, 2, {"key": Handler})

@@ -13,7 +13,7 @@ import pytest
 from millpond.errors import HandlerError, Interrupted
 from millpond.wire import frames
 from millpond.worker import runner, stack
-from millpond.worker.logs import Forwarder
+from millpond.worker.log_records import Forwarder
 
 ASK = {}  # what operations need of the test: filled by the fixture
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from millpond.wire import functions, mainglobals
 from millpond.wire.codec import PickleCodec
-from millpond.wire.functions import freeze_function, thaw_function
+from millpond.wire.functions import decode_function, encode_function
 from millpond.wire.mainglobals import Namespace
 from millpond.worker.overlap import OverlappedNamespace
 
@@ -59,9 +59,9 @@ class Worker:
 
     def begin(self, call: int, name: str) -> None:
         """A call arrives, and runs to its `yield`."""
-        blob = freeze_function(self.scope.get(name) or vars(self.scope["Box"])[name])
+        blob = encode_function(self.scope.get(name) or vars(self.scope["Box"])[name])
         self.calling = call
-        self.running[call] = iter(thaw_function(blob)())
+        self.running[call] = iter(decode_function(blob)())
         next(self.running[call])
 
     def end(self, call: int) -> Any:
@@ -140,9 +140,9 @@ def test_functions_among_the_arguments_see_their_own_values() -> None:
     worker, codec = Worker(), PickleCodec()
     worker.begin(1, "plain")
     worker.scope["x"] = 1
-    arguments = codec.freeze_arguments((worker.scope["helper"],), {})
+    arguments = codec.encode_arguments((worker.scope["helper"],), {})
     worker.calling = 2
-    (helper,), _ = codec.thaw_arguments(arguments)  # type: ignore[arg-type]
+    (helper,), _ = codec.decode_arguments(arguments)  # type: ignore[arg-type]
     assert (helper(), worker.end(1)) == (1, (0, 0, 0, 0))
     worker.calling = 2
     worker.here.leave()
@@ -153,12 +153,12 @@ def test_what_the_program_defines_comes_after_the_calls_that_use_another_value()
     """A new name is there at once; a call that was made before the change still has the value of then."""
     worker = Worker()
     worker.begin(1, "plain")
-    before = freeze_function(worker.scope["plain"])
+    before = encode_function(worker.scope["plain"])
     worker.here.define("x", 5)
     worker.here.define("new", 6)
     assert (worker.here.names["x"], worker.here.names["new"], worker.end(1)) == (0, 6, (0, 0, 0, 0))
     assert worker.here.names["x"] == 5
-    late = iter(thaw_function(before)())
+    late = iter(decode_function(before)())
     assert (next(late), next(late)) == (None, (0, 0, 0, 0))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from millpond.errors import HandlerError
 from millpond.wire import frames
-from millpond.worker.logs import Forwarder
+from millpond.worker.log_records import Forwarder
 
 WAIT_S = 60.0
 LOGGER = logging.getLogger("millpond.test.parallel")

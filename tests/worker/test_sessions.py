@@ -6,7 +6,7 @@ import pytest
 
 from millpond.seams import CLOSE_SESSION
 from millpond.wire import frames
-from millpond.worker.session import Session
+from millpond.worker.handler_session import Session
 
 
 class Counter:
@@ -172,7 +172,7 @@ def test_closing_runs_the_hook_and_forgets(parent_of):
     assert isinstance(parent.answer(failed).value, ValueError)
     assert parent.value(unused) is None
     assert parent.value(events) == ["open one", "open fails", "open fails", "close one", "close fails"]
-    assert list(parent.runner.seats) == [0]
+    assert list(parent.runner.session_slots) == [0]
 
 
 @pytest.mark.parametrize("handler", [Counter, Hooked])
@@ -183,7 +183,7 @@ def test_a_session_moves_with_its_state(parent_of, handler):
     parent.call("add", 5, session=1)
     exported = parent.export_session(1)
     parent.serve()
-    assert list(parent.runner.seats) == [0]
+    assert list(parent.runner.session_slots) == [0]
     other = parent_of(handler)
     other.open_session(4, "one", baggage=parent.value(exported))
     moved = other.call("add", 1, session=4)

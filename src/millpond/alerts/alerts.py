@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from millpond.alerts import rulefile
-from millpond.alerts.channels.log import LogChannel
-from millpond.alerts.courier import Channel, Courier, CourierFacts, Patience
+from millpond.alerts.channels.log_channel import LogChannel
 from millpond.alerts.defaults import DEFAULT_GROUPS
 from millpond.alerts.evaluation import SLACK_MS, Changes, WatchedGroup, due
 from millpond.alerts.expr.evaluation import evaluate
 from millpond.alerts.expr.labels import Sample
 from millpond.alerts.expr.parser import parse
-from millpond.alerts.notify import Desk, Notification, Route
+from millpond.alerts.notify import Grouping, Notification, Route
 from millpond.alerts.rules import Group, RuleError
+from millpond.alerts.sender import Channel, RetryPolicy, Sender, SenderFacts
 from millpond.alerts.series import SeriesStore, names_in
 from millpond.alerts.silences import Silence, Silences
 from millpond.alerts.states import FIRING, PENDING, Alert
@@ -69,10 +69,10 @@ class Alerts:
         self._pool = pool
         self._store = SeriesStore(STEP_S)
         self._groups: dict[str, WatchedGroup] = {}
-        self._channels: dict[str, tuple[Desk, Courier]] = {}
+        self._channels: dict[str, tuple[Grouping, Sender]] = {}
         self._silences = Silences()
         self._history: deque[Alert] = deque(maxlen=HISTORY)
-        self._ended: list[Alert] = []  # resolved since the last look of the desks
+        self._ended: list[Alert] = []  # resolved since the last look of the groupings
         self._epoch_ms = round((wall_clock() - clock()) * 1000)  # the store's time is Unix time that never jumps
         self._last_ms: int | None = None
         self._rounds = 0
@@ -94,7 +94,7 @@ class Alerts:
         has_sample_due = self._last_ms is None or ms - self._last_ms >= STEP_S * 1000 - SLACK_MS
         groups = due(self._groups.values(), ms, STEP_S * 1000)
         if not has_sample_due and not groups:
-            if any(desk.is_due(now) for desk, _ in self._channels.values()):
+            if any(grouping.is_due(now) for grouping, _ in self._channels.values()):
                 self._tell(now)
             return
         began = time.perf_counter()
@@ -141,16 +141,16 @@ class Alerts:
 
     def _tell(self, now: float) -> None:
         firing, ended, self._ended = self.firing(), self._ended, []
-        for desk, courier in self._channels.values():
-            self._put_all(courier, desk.look(firing, ended, now))
+        for grouping, sender in self._channels.values():
+            self._put_all(sender, grouping.look(firing, ended, now))
 
-    def _put_all(self, courier: Courier, notifications: Iterable[Notification]) -> None:
+    def _put_all(self, sender: Sender, notifications: Iterable[Notification]) -> None:
         """One channel whose thread cannot begin keeps the others from nothing."""
         for notification in notifications:
             try:
-                courier.put(notification)
+                sender.put(notification)
             except Exception as error:
-                log.raised(error, "alert channel %r cannot be told now", courier.channel.name)
+                log.raised(error, "alert channel %r cannot be notified now", sender.channel.name)
 
     def end(self) -> None:
         """The pool closes: what fires is over, and that is told without waiting. Nothing is evaluated after this."""
@@ -158,8 +158,8 @@ class Alerts:
         rules = (rule for group in self._groups.values() for rule in group.rules)
         self._resolve([alert for rule in rules for alert in rule.over(wall)])
         ended, self._ended = self._ended, []
-        for desk, courier in self._channels.values():
-            self._put_all(courier, desk.finish(ended, now))
+        for grouping, sender in self._channels.values():
+            self._put_all(sender, grouping.finish(ended, now))
         self._figures = self._count()
 
     # Alerts
@@ -260,12 +260,14 @@ class Alerts:
 
     # Channels
 
-    def add_channel(self, channel: Channel, route: Route | None = None, patience: Patience | None = None) -> None:
+    def add_channel(
+        self, channel: Channel, route: Route | None = None, retry_policy: RetryPolicy | None = None
+    ) -> None:
         """Tell alerts to one more channel, what fires already too. Raises `ValueError` if its name is taken."""
         if channel.name in self._channels:
             raise ValueError(f"there is a channel {channel.name!r} already")
-        desk = Desk(channel.name, route or Route(), self._clock())
-        self._channels[channel.name] = desk, Courier(channel, patience)
+        grouping = Grouping(channel.name, route or Route(), self._clock())
+        self._channels[channel.name] = grouping, Sender(channel, retry_policy)
 
     def remove_channel(self, name: str) -> bool:
         """Tell a channel nothing more; what waits is still told. Whether there was one."""
@@ -274,18 +276,18 @@ class Alerts:
             found[1].finish()
         return found is not None
 
-    def channels(self) -> tuple[CourierFacts, ...]:
+    def channels(self) -> tuple[SenderFacts, ...]:
         """The channels and what became of their notifications."""
-        return tuple(courier.facts() for _, courier in self._channels.values())
+        return tuple(sender.facts() for _, sender in self._channels.values())
 
     def close(self, seconds: float = 2.0) -> None:
         """Give the channels so long, all together, to tell what waits; then drop it. Blocks; from any thread."""
         until = time.monotonic() + seconds
-        couriers = [courier for _, courier in self._channels.values()]
-        for courier in couriers:
-            courier.finish()
-        for courier in couriers:
-            courier.close(max(0.0, until - time.monotonic()))
+        senders = [sender for _, sender in self._channels.values()]
+        for sender in senders:
+            sender.finish()
+        for sender in senders:
+            sender.close(max(0.0, until - time.monotonic()))
 
     # Itself
 

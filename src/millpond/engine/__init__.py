@@ -1,1 +1,1 @@
-"""Makes workers exist: as processes of this machine, which a warden forks and buries."""
+"""Makes workers exist: as processes of this machine, which a warden forks and reaps."""

@@ -27,7 +27,7 @@ from millpond.wire.sharing import know_key
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from millpond.engine.plan import Plan
+    from millpond.engine.warden_protocol import Plan
 
 
 # What the drivers of NVIDIA and AMD hold open while a process has a context; the libraries alone open neither.

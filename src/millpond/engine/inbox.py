@@ -27,31 +27,31 @@ _LAST_OUTPUT_BYTES = 1024 * 1024  # of a dead worker's pipe, into which somebody
 class Inbox:
     """Watches the descriptors of links.
 
-    `tell` is given frames, `ended` a link whose socket is at its end, `distrust` one that broke the protocol.
+    `handle` is given frames, `ended` a link whose socket is at its end, `distrust` one that broke the protocol.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        tell: Callable[[Link, list[tuple[Fields, Body]]], None],
+        handle: Callable[[Link, list[tuple[Fields, Body]]], None],
         ended: Callable[[Link], None],
         distrust: Callable[[Link, ProtocolError], None],
     ) -> None:
         self._loop = loop
-        self._tell = tell
+        self._handle = handle
         self._ended = ended
         self._distrust = distrust
 
     def watch(self, link: Link) -> None:
         """Read whatever comes from now on."""
-        self._loop.add_reader(link.ends.socket.fileno(), self._read_socket, link)
-        for index, pipe in enumerate(link.ends.outputs):
+        self._loop.add_reader(link.endpoints.socket.fileno(), self._read_socket, link)
+        for index, pipe in enumerate(link.endpoints.outputs):
             self._loop.add_reader(pipe, self._read_pipe, link, index)
 
     def unwatch(self, link: Link) -> None:
         """Read nothing more."""
-        self._loop.remove_reader(link.ends.socket.fileno())
-        for pipe in link.ends.outputs:
+        self._loop.remove_reader(link.endpoints.socket.fileno())
+        for pipe in link.endpoints.outputs:
             self._loop.remove_reader(pipe)
 
     def catch_up(self, link: Link) -> None:
@@ -80,7 +80,7 @@ class Inbox:
         """Read all that a dead worker left."""
         while not link.is_distrusted and self._read_socket(link):
             pass
-        for index in range(len(link.ends.outputs)):
+        for index in range(len(link.endpoints.outputs)):
             rest = _LAST_OUTPUT_BYTES
             while rest > 0 and (size := self._read_pipe(link, index)):
                 rest -= size
@@ -89,13 +89,13 @@ class Inbox:
         """Whether there may be more."""
         room = link.room
         try:
-            data = link.ends.socket.recv(room)
+            data = link.endpoints.socket.recv(room)
         except BlockingIOError:
             return False
         except OSError:  # reset: unread requests lay at the other end when it closed
             data = b""
         if not data:
-            self._loop.remove_reader(link.ends.socket.fileno())
+            self._loop.remove_reader(link.endpoints.socket.fileno())
             self._ended(link)
             return False
         link.room = _MORE_BYTES if len(data) == room else READ_BYTES
@@ -105,7 +105,7 @@ class Inbox:
         return broken is None
 
     def _stop_reading(self, link: Link, broken: ProtocolError) -> None:
-        self._loop.remove_reader(link.ends.socket.fileno())
+        self._loop.remove_reader(link.endpoints.socket.fileno())
         self._distrust(link, broken)
 
     def _take(self, link: Link, data: bytes) -> ProtocolError | None:
@@ -116,14 +116,14 @@ class Inbox:
         except ProtocolError as error:
             frames, broken = error.frames, error
         try:
-            self._tell(link, frames)
+            self._handle(link, frames)
         except ProtocolError as error:
             broken = error
         return broken
 
     def _read_pipe(self, link: Link, index: int) -> int:
         """How much was read."""
-        pipe = link.ends.outputs[index]
+        pipe = link.endpoints.outputs[index]
         try:
             output = os.read(pipe, READ_BYTES)
         except BlockingIOError:
@@ -142,5 +142,5 @@ class Inbox:
 def _has_more(link: Link) -> bool:
     """Wait a moment for the next part of a frame; whether it came."""
     poll = select.poll()
-    poll.register(link.ends.socket, select.POLLIN)
+    poll.register(link.endpoints.socket, select.POLLIN)
     return bool(poll.poll(_REST_MS))

@@ -35,6 +35,14 @@ def _prctl(option: int, value: int | bytes) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
+def check_platform(platform: str, start_method: str) -> None:
+    """Raise `OSError` where local workers cannot be made in this way."""
+    if platform == "win32":
+        raise OSError("Millpond needs Linux, or macOS with start_method='spawn'; it does not run on Windows")
+    if platform == "darwin" and start_method == "fork":
+        raise OSError("on macOS forked workers are not safe; use start_method='spawn'")
+
+
 def signal_with_parent(signo: int) -> None:
     """Be sent `signo` when the thread that forked this process ends.
 

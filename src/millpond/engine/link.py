@@ -12,19 +12,18 @@ from typing import Any
 
 import msgspec
 
-from millpond.engine.ends import Ends
-from millpond.engine.logs import STDERR_TAIL_BYTES, Ring
+from millpond.engine.endpoints import STDERR_TAIL_BYTES, Endpoints, OutputRing
 from millpond.engine.outbox import LARGE_BYTES, MSG_NOSIGNAL, Outbox
 from millpond.seams import EXPORT_CONCURRENT, EXPORTS
-from millpond.wire import frames, segments, tracing
+from millpond.wire import frames, segments, trace_header
 from millpond.wire.buffers import SlotReader, SlotWriter
-from millpond.wire.codec import Frozen
+from millpond.wire.codec import Encoded
 from millpond.wire.definitions import Definitions, Entries
 from millpond.wire.logbook import POSITIONS
 
 _pack = frames.pack
 # A turn of the loop that sends many calls writes after each 16 of them (two parts a call), so that the worker begins
-# while the rest is being made out: 9 % more calls a second with 64 in flight than with one write a turn.
+# while the rest is being made: 9 % more calls a second with 64 in flight than with one write a turn.
 FLUSH_PARTS = 32
 _NO_DEADLINE = float("inf")
 
@@ -52,7 +51,7 @@ class Link:
         "calls",
         "defined",
         "definitions",
-        "ends",
+        "endpoints",
         "exports",
         "free",
         "id",
@@ -73,7 +72,7 @@ class Link:
         "stage",
         "stderr",
         "still",
-        "wardens",
+        "supervisor",
         "when_read",
         "worker",
     )
@@ -91,7 +90,7 @@ class Link:
         self.defined: Entries = self.definitions.newest  # what it has of them
         self.id: int = worker.id
         self.pid = 0  # until the warden says
-        self.wardens: Any = None  # whose child it is
+        self.supervisor: Any = None  # whose child it is
         self.renumbered: dict[int, int] | None = None  # number of an operation -> in its image, where they differ
         self.stage = STARTING  # what the worker last said of itself
         self.is_distrusted = False  # it broke the protocol: nothing more is read
@@ -105,17 +104,17 @@ class Link:
         self.saves: dict[int, tuple[int, int, bytes]] = {}  # call id -> lease, flags, what came ahead of its answer
         self.asides: set[int] = set()  # ids of the errands for the attendant
         self.reading: dict[int, Reading] = {}  # call id -> what came of it and is being decoded apart
-        self.when_read: Callable[[], None] | None = None  # what waits until nothing is being decoded: its burial
+        self.when_read: Callable[[], None] | None = None  # its death is reported then
         self.is_plain = True  # nothing is in `exports`, `saves` and `reading`: an answer is what it looks like
-        self.ends = Ends(settings.buffer_bytes, settings.output == "inherit")
-        self.logbook = self.ends.logbook
-        self.outbox = Outbox(loop, self.ends.socket)
+        self.endpoints = Endpoints(settings.buffer_bytes, settings.output == "inherit")
+        self.logbook = self.endpoints.logbook
+        self.outbox = Outbox(loop, self.endpoints.socket)
         self.reader = frames.FrameReader(limit, self.id)
         self.room = 64 * 1024  # bytes of the next read
-        self.replies = SlotReader(self.ends.outbound) if self.ends.outbound is not None else None
-        self.ring = Ring(settings.log_ring_bytes)
-        self.stderr = Ring(STDERR_TAIL_BYTES)
-        self._slots = SlotWriter(self.ends.inbound) if self.ends.inbound is not None else None
+        self.replies = SlotReader(self.endpoints.outbound) if self.endpoints.outbound is not None else None
+        self.ring = OutputRing(settings.log_ring_bytes)
+        self.stderr = OutputRing(STDERR_TAIL_BYTES)
+        self._slots = SlotWriter(self.endpoints.inbound) if self.endpoints.inbound is not None else None
         self._threshold: int = settings.buffer_threshold
 
     def send(self, call: Any) -> None:
@@ -199,7 +198,7 @@ class Link:
             0, frames.CALL, 0, position, EXPORT_CONCURRENT, 0, self.id, errand.id, number, errand.deadline, 0.0
         )
         try:
-            self.ends.side.send(header, MSG_NOSIGNAL)
+            self.endpoints.side.send(header, MSG_NOSIGNAL)
         except OSError:
             self.outbox.write(header)
 
@@ -225,18 +224,18 @@ class Link:
     def close(self) -> None:
         """Free everything; the rings stay readable."""
         self.outbox.close()
-        self.ends.close()
+        self.endpoints.close()
 
     def _add_uncommon(self, call: Any, position: int, operation: int, number: int) -> None:
         parts, flags = self._parts(call.payload)
-        if call.trace is not None and len(call.trace.header) <= tracing.LONGEST:
-            parts, flags = [tracing.prefix(call.trace.header), *parts], flags | frames.TRACED
+        if call.trace is not None and len(call.trace.header) <= trace_header.LONGEST:
+            parts, flags = [trace_header.prefix(call.trace.header), *parts], flags | frames.TRACED
         length = sum(map(len, parts))
         header = _pack(length, frames.CALL, flags, position, operation, 0, self.id, call.id, number, call.deadline, 0.0)
         self._add(header, parts, length)
 
-    def _parts(self, payload: bytes | Frozen) -> tuple[list[bytes | memoryview], int]:
-        if isinstance(payload, Frozen):
+    def _parts(self, payload: bytes | Encoded) -> tuple[list[bytes | memoryview], int]:
+        if isinstance(payload, Encoded):
             return segments.pack(payload, self._slots, self._threshold), frames.SEGMENTED
         return [payload], 0
 

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from millpond.engine import control, kernel
-from millpond.engine.answers import Answers
-from millpond.engine.images import Images, Owner
+from millpond.engine import kernel
+from millpond.engine import warden_protocol as protocol
+from millpond.engine.endpoints import OutputRing
+from millpond.engine.frame_handlers import FrameHandlers
+from millpond.engine.image_set import ImageSet, OperationNumbers
 from millpond.engine.inbox import Inbox
 from millpond.engine.link import Link
-from millpond.engine.logs import Ring
-from millpond.engine.numbering import Numbering
-from millpond.engine.plan import check_not_run_again
-from millpond.engine.shortage import MemoryKills
-from millpond.engine.succession import Succession
+from millpond.engine.oom import OomCounters
+from millpond.engine.supervisor import Supervisor
+from millpond.engine.warden_protocol import check_not_run_again
 from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import Death, EngineEvents, EngineSpec, HandlerFacts
 from millpond.wire import frames
@@ -45,9 +46,9 @@ class LocalEngine:
         self._program = program
         self._links: dict[int, Link] = {}  # worker id -> link, until its death is told
         self._lost: list[Link] = []  # those whose warden died, until they are known to be dead
-        self._past: deque[Ring] = deque(maxlen=_PAST_LOGS)
-        self._images: Images | None = None
-        self._numbering = Numbering()
+        self._past: deque[OutputRing] = deque(maxlen=_PAST_LOGS)
+        self._images: ImageSet | None = None
+        self._numbers = OperationNumbers()
         self._notes: set[str] = set()  # what was said
         self._ending: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -63,11 +64,11 @@ class LocalEngine:
         self._spec = spec
         self._events = events
         codec = make_codec(spec.settings.codec, spec.settings.buffer_threshold)
-        self._memory_kills = MemoryKills()
-        self._answers = Answers(codec, events, self._numbering, self._distrust)
-        self._inbox = Inbox(self._loop, self._answers.tell, self._socket_ended, self._distrust)
+        self._oom = OomCounters()
+        self._handlers = FrameHandlers(codec, events, self._numbers, self._distrust)
+        self._inbox = Inbox(self._loop, self._handlers.handle, self._socket_ended, self._distrust)
         try:
-            self._images = Images(self._loop, spec, self._program, self._as_owner())
+            self._images = ImageSet(self._loop, spec, self._program, self)
             self._facts = self._lasting(await self._images.make())
         except BaseException:
             self._end_now()
@@ -91,7 +92,7 @@ class LocalEngine:
             raise RuntimeError("an engine is renewed while it is open, once at a time")
         facts = self._lasting(await self._images.make())
         if facts is None:
-            self._answers.facts = None  # the next worker tells them
+            self._handlers.facts = None  # the next worker tells them
         else:
             self._facts = facts
         return facts
@@ -114,33 +115,33 @@ class LocalEngine:
 
     def facts(self) -> HandlerFacts | None:
         """The handler's facts, from the image or from the first worker that was ready."""
-        return self._facts or self._answers.facts
+        return self._facts or self._handlers.facts
 
     @property
     def strays(self) -> int:
-        """Answers that came for no call."""
-        return self._answers.strays
+        """FrameHandlers that came for no call."""
+        return self._handlers.strays
 
     def start(self, worker: Any) -> None:
         """Begin to make a worker."""
         assert self._images is not None
-        wardens = self._images.present
-        assert wardens is not None
+        supervisor = self._images.present
+        assert supervisor is not None
         limit = self._spec.settings.max_payload + _FRAME_EXTRA
         try:
-            if self._is_closed or wardens.lost_because:
-                raise OSError(wardens.lost_because or "the engine is closed")
+            if self._is_closed or supervisor.lost_because:
+                raise OSError(supervisor.lost_because or "the engine is closed")
             link = Link(worker, self._spec.settings, limit, self._loop, self._spec.definitions)
         except OSError as error:
             self._loop.call_soon(self._refuse, worker, f"no worker could be started: {error}")
             return
         worker.link = link
-        link.wardens = wardens
-        link.defined = wardens.defined
+        link.supervisor = supervisor
+        link.defined = supervisor.defined
         self._links[link.id] = link
         try:
             self._inbox.watch(link)
-            wardens.order(control.START, link.id, ends=link.ends)
+            supervisor.order(protocol.START, link.id, endpoints=link.endpoints)
         except BaseException:
             self._drop(link)
             raise
@@ -153,22 +154,22 @@ class LocalEngine:
 
     def holds(self, worker: Any, call: Any) -> bool:
         """Whether the worker was given the call and has not answered it."""
-        link = _live(worker)
+        link = _live_link(worker)
         return link is not None and link.holds(call)
 
     def withdraw(self, worker: Any, call: Any) -> bool:
         """Take back a call that was sent. True: proven that it did not start, and will not."""
-        link = _live(worker)
+        link = _live_link(worker)
         return link is not None and link.holds(call) and link.withdraw(call)
 
     def interrupt(self, worker: Any, call: Any) -> None:
         """Ask the operation to stop, by signal and by frame: which of them is heard depends on what it is doing."""
-        link = _live(worker)
-        if link is None or not link.holds(call) or self._answers.give_up(link, call.id):
+        link = _live_link(worker)
+        if link is None or not link.holds(call) or self._handlers.give_up(link, call.id):
             return
         if link.holds(call):
             link.request_interrupt(call)
-            self._order(control.SIGNAL, link, signal.SIGURG)
+            self._order(protocol.SIGNAL, link, signal.SIGURG)
 
     def credit(self, worker: Any, call_id: int, items: int) -> None:
         """Let a stream go on by so many items."""
@@ -188,9 +189,9 @@ class LocalEngine:
 
     def kill(self, worker: Any) -> None:
         """End a worker and everything it started."""
-        link = _live(worker)
+        link = _live_link(worker)
         if link is not None:
-            self._order(control.KILL, link)
+            self._order(protocol.KILL, link)
             self._allow(_PATIENCE_S, self._insist, link)
 
     def check(self) -> None:
@@ -202,12 +203,12 @@ class LocalEngine:
 
     def heartbeat(self, worker: Any) -> float:
         """When its interpreter last gave a sign (monotonic seconds, 0.0 for never)."""
-        link = _live(worker)
+        link = _live_link(worker)
         return link.logbook.heartbeat() if link is not None else 0.0
 
     def is_stopped(self, worker: Any) -> bool:
         """What the kernel says of its process."""
-        link = _live(worker)
+        link = _live_link(worker)
         return link is not None and bool(link.pid) and kernel.is_stopped(link.pid)
 
     def catch_up(self) -> None:
@@ -220,7 +221,7 @@ class LocalEngine:
 
     def memory(self, worker: Any) -> int | None:
         """Its private memory in bytes, if that can be read."""
-        link = _live(worker)
+        link = _live_link(worker)
         return kernel.private_memory(link.pid) if link is not None and link.pid else None
 
     def logs(self, worker: Any | None = None) -> str:
@@ -231,18 +232,8 @@ class LocalEngine:
         image = self._images.outputs if self._images is not None else []
         return "".join(ring.text() for ring in (*image, *self._past, *living))
 
-    def _as_owner(self) -> Owner:
-        def has_workers(wardens: Succession) -> bool:
-            return any(link.wardens is wardens for link in self._links.values())
-
-        def back(wardens: Succession) -> None:
-            if self._images is not None and wardens is self._images.present:
-                self._events.engine_back()
-
-        return Owner(self._reported, self._warden_lost, self._warden_swept, back, has_workers)
-
     def _lasting(self, facts: HandlerFacts | None) -> HandlerFacts | None:
-        return None if facts is None else self._numbering.lasting(facts)
+        return None if facts is None else self._numbers.lasting(facts)
 
     def _end_now(self) -> None:
         """What is left of a closing when there is no time: kill, reap, free. Does not wait for the loop."""
@@ -250,25 +241,54 @@ class LocalEngine:
         if self._images is not None:
             self._images.end_now()
         for link in list(self._links.values()):
-            self._bury(link, -signal.SIGKILL)
+            self._report_death(link, -signal.SIGKILL)
 
-    def _reported(self, record: control.Record) -> None:
+    # `millpond.engine.supervisor.SupervisorOwner`
+
+    def reported(self, record: protocol.Record) -> None:
+        """Take note of what the warden says of a worker."""
         kind, worker_id, number, text = record
-        if kind == control.NOTE:
+        if kind == protocol.NOTE:
             self._note(text.decode(errors="replace"))
         link = self._links.get(worker_id)
         if link is None:
             return
-        if kind == control.STARTED:
+        if kind == protocol.STARTED:
             link.pid = number
-        elif kind == control.GONE:
-            self._bury(link, number)
-        elif kind in (control.STOPPED, control.CONTINUED):
-            self._events.stopped(link.worker, kind == control.STOPPED)
-        elif kind == control.START_FAILED:
+        elif kind == protocol.GONE:
+            self._report_death(link, number)
+        elif kind in (protocol.STOPPED, protocol.CONTINUED):
+            self._events.stopped(link.worker, kind == protocol.STOPPED)
+        elif kind == protocol.START_FAILED:
             message = text.decode(errors="replace")
             self._events.start_failed(link.worker, message, message)
-            self._bury(link, None)
+            self._report_death(link, None)
+
+    def has_workers(self, supervisor: Supervisor) -> bool:
+        """Whether a worker of this image lives."""
+        return any(link.supervisor is supervisor for link in self._links.values())
+
+    def warden_back(self, supervisor: Supervisor) -> None:
+        """Workers can be started again, if this is the image they are made from."""
+        if self._images is not None and supervisor is self._images.present:
+            self._events.engine_back()
+
+    def warden_lost(self, supervisor: Supervisor) -> None:
+        """Report that its workers are lost; their deaths follow when none of them lives any more."""
+        lost = [link for link in self._links.values() if link.supervisor is supervisor and link not in self._lost]
+        self._lost += lost
+        if self._images is not None and supervisor is self._images.present:
+            self._events.engine_lost(supervisor.lost_because)
+        else:
+            supervisor.clear()
+        self._events.workers_lost([link.worker for link in lost], "its warden ended")
+
+    def warden_swept(self, supervisor: Supervisor) -> None:
+        """Report the deaths of the workers that a lost warden left."""
+        lost = [link for link in self._lost if link.supervisor is supervisor]
+        self._lost = [link for link in self._lost if link.supervisor is not supervisor]
+        for link in lost:
+            self._report_death(link, -signal.SIGKILL)
 
     def _note(self, text: str) -> None:
         """Say what a warden noticed, once; its successor notices the same."""
@@ -283,13 +303,13 @@ class LocalEngine:
         link.close()
         del self._links[link.id]
 
-    def _bury(self, link: Link, status: int | None) -> None:
+    def _report_death(self, link: Link, status: int | None) -> None:
         """Tell of a death, after everything the worker had said; `status`: exit code, or signal negated."""
         if link.is_gone:
             return
         self._inbox.drain(link)
         if link.reading and not self._is_closed:
-            link.when_read = partial(self._bury, link, status)  # what it had answered is told before its death
+            link.when_read = partial(self._report_death, link, status)  # what it had answered is told before its death
             return
         started = link.started_calls()
         link.is_gone = True
@@ -298,8 +318,8 @@ class LocalEngine:
         del self._links[link.id]
         self._past.append(link.ring)
         if self._images is not None:
-            self._images.maybe_dismiss(link.wardens)
-        hint = self._memory_kills.hint() if status == -signal.SIGKILL else ""
+            self._images.maybe_dismiss(link.supervisor)
+        hint = self._oom.hint() if status == -signal.SIGKILL else ""
         self._events.gone(link.worker, _death(status, link.stderr.tail(), hint), started)
 
     def _refuse(self, worker: Any, message: str) -> None:
@@ -330,7 +350,7 @@ class LocalEngine:
         """The worker should be dead by now: kill it without the warden's help as well."""
         if link.is_gone or link.when_read is not None:
             return
-        self._order(control.KILL, link)
+        self._order(protocol.KILL, link)
         if link.pid:
             kernel.kill_carrier(link.pid, self._spec.run_id)
         self._allow(2 * _PATIENCE_S, self._suspect, link)
@@ -339,7 +359,7 @@ class LocalEngine:
         """Dead, or never started, and not a word from the warden: then it is the warden that hangs."""
         if not link.is_gone and link.when_read is None and (link.is_at_end or not link.pid):
             log.error("the warden does not answer; it is replaced, and with it all workers")
-            link.wardens.replace()
+            link.supervisor.replace()
 
     def _distrust(self, link: Link, error: Exception) -> None:
         """Nothing more is believed of a worker that broke the protocol."""
@@ -348,31 +368,24 @@ class LocalEngine:
         log.error("worker %d (pid %d) broke the protocol and is killed: %s", link.id, link.pid, error)
         self._events.distrusted(link.worker, str(error))
 
-    def _warden_lost(self, wardens: Succession) -> None:
-        lost = [link for link in self._links.values() if link.wardens is wardens and link not in self._lost]
-        self._lost += lost
-        if self._images is not None and wardens is self._images.present:
-            self._events.engine_lost(wardens.lost_because)
-        else:
-            wardens.clear()
-        self._events.workers_lost([link.worker for link in lost], "its warden ended")
-
-    def _warden_swept(self, wardens: Succession) -> None:
-        lost = [link for link in self._lost if link.wardens is wardens]
-        self._lost = [link for link in self._lost if link.wardens is not wardens]
-        for link in lost:
-            self._bury(link, -signal.SIGKILL)
-
     def _order(self, kind: int, link: Link, number: int = 0) -> None:
-        link.wardens.order(kind, link.id, number)
+        link.supervisor.order(kind, link.id, number)
 
     def _write(self, worker: Any, kind: int, call_id: int = 0, number: int = 0, amount: int = 0) -> None:
-        link = _live(worker)
+        link = _live_link(worker)
         if link is not None:
             link.write(kind, call_id, number, amount)
 
 
-def _live(worker: Any) -> Link | None:
+def make_engine(name: str, start_method: str) -> LocalEngine:
+    """The engine of that name. Raises `ValueError` for an unknown one, `OSError` where the system cannot carry it."""
+    if name != "local":
+        raise ValueError(f"unknown engine {name!r}; there is 'local'")
+    kernel.check_platform(sys.platform, start_method)
+    return LocalEngine()
+
+
+def _live_link(worker: Any) -> Link | None:
     """The worker's link, if it has one and its death was not told."""
     link: Link | None = worker.link
     return link if link is not None and not link.is_gone else None

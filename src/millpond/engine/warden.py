@@ -1,4 +1,4 @@
-"""The warden: a single-threaded process that makes the warm image, forks workers from it, and buries them.
+"""The warden: a single-threaded process that makes the warm image, forks workers from it, and reaps them.
 
 It takes orders on one socket and reports on it, and ends, killing all it started, when that socket closes or the parent
 dies. It carries no calls and judges no worker: that is the parent's.
@@ -17,9 +17,10 @@ import sys
 from collections import deque
 from typing import Any
 
-from millpond.engine import birth, control, kernel, plan
-from millpond.engine.burial import Family
+from millpond.engine import kernel, spawner
+from millpond.engine import warden_protocol as protocol
 from millpond.engine.image import Image, explain, make_image
+from millpond.engine.reaper import Reaper
 
 _FDS_LIMIT = 16
 _INT = struct.Struct("i")
@@ -30,14 +31,14 @@ class Warden:
     """The loop, its socket, and its children. `image` is `None` where workers are spawned."""
 
     def __init__(
-        self, the_plan: plan.Plan, plan_fd: int, link: socket.socket, parent: int | None, image: Image | None
+        self, the_plan: protocol.Plan, plan_fd: int, link: socket.socket, parent: int | None, image: Image | None
     ) -> None:
         self._plan = the_plan
         self._plan_fd = plan_fd
         self._link = link
         self._parent = parent
         self._image = image
-        self._family = Family(kernel.children())
+        self._reaper = Reaper(kernel.children())
         self._unsent: deque[bytes] = deque()
         self._is_leaving = False
         link.setblocking(False)
@@ -51,11 +52,11 @@ class Warden:
         """Serve until told to quit, or until the parent is gone; then kill everything and return."""
         self._listen()
         while not self._is_leaving:
-            wait_s = self._family.wait_s()
+            wait_s = self._reaper.wait_s()
             for fd, _ in self._poll.poll(None if wait_s is None else math.ceil(wait_s * 1000)):
                 self._attend(fd)
             if wait_s is not None:
-                self._family.kill_strangers()
+                self._reaper.kill_strangers()
         self.end()
 
     def end(self) -> None:
@@ -63,12 +64,12 @@ class Warden:
         # A resource tracker that preload() started waits until nobody holds its pipe any more, this process included.
         signal.set_wakeup_fd(-1)
         kernel.close_all_but(self._link.fileno())
-        for report in self._family.end():
+        for report in self._reaper.end():
             self.report(*report)
 
     def report(self, kind: int, worker_id: int = 0, number: int = 0, text: bytes = b"") -> None:
         """Tell the parent; what it is too busy to take waits here, in order."""
-        self._unsent.append(control.pack(kind, worker_id, number, text))
+        self._unsent.append(protocol.pack(kind, worker_id, number, text))
         self._send()
 
     def _listen(self) -> None:
@@ -94,7 +95,7 @@ class Warden:
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake, 4096)
-        for report in self._family.changes():
+        for report in self._reaper.changes():
             self.report(*report)
 
     def _take_order(self) -> None:
@@ -107,7 +108,7 @@ class Warden:
         if not packet:  # the parent closed the socket
             self._is_leaving = True
             return
-        kind, worker_id, number, _ = control.unpack(packet)
+        kind, worker_id, number, _ = protocol.unpack(packet)
         try:
             self._carry_out(kind, worker_id, number, fds, is_cut)
         finally:
@@ -115,13 +116,13 @@ class Warden:
                 os.close(fd)
 
     def _carry_out(self, kind: int, worker_id: int, number: int, fds: list[int], is_cut: bool) -> None:
-        if kind == control.START:
+        if kind == protocol.START:
             self._start(worker_id, fds, is_cut)
-        elif kind == control.SIGNAL:
-            self._family.signal(worker_id, number)
-        elif kind == control.KILL:
-            self._family.kill(worker_id)
-        elif kind == control.QUIT:
+        elif kind == protocol.SIGNAL:
+            self._reaper.signal(worker_id, number)
+        elif kind == protocol.KILL:
+            self._reaper.kill(worker_id)
+        elif kind == protocol.QUIT:
             self._is_leaving = True
 
     def _start(self, worker_id: int, fds: list[int], is_cut: bool) -> None:
@@ -130,16 +131,16 @@ class Warden:
                 raise OSError("the warden has no file descriptors left to take a worker's")
             pid = self._make_worker(worker_id, fds)
         except OSError as error:
-            self.report(control.START_FAILED, worker_id, text=f"the worker could not be started: {error}".encode())
+            self.report(protocol.START_FAILED, worker_id, text=f"the worker could not be started: {error}".encode())
             return
-        self._family.add(pid, worker_id)
-        self.report(control.STARTED, worker_id, pid)
+        self._reaper.add(pid, worker_id)
+        self.report(protocol.STARTED, worker_id, pid)
 
     def _make_worker(self, worker_id: int, fds: list[int]) -> int:
         if self._image is None:
-            return birth.spawn(self._plan, self._plan_fd, worker_id, fds)
+            return spawner.spawn(self._plan, self._plan_fd, worker_id, fds)
         config = self._plan["config"] | {"incarnation": worker_id}
-        return birth.fork(self._image, config, fds, self._leave_to_the_child)
+        return spawner.fork(self._image, config, fds, self._leave_to_the_child)
 
     def _leave_to_the_child(self) -> None:
         """In a forked worker: give back the signals and close what is the warden's."""
@@ -170,7 +171,7 @@ def _receive(link: socket.socket) -> tuple[bytes, list[int], bool]:
     `socket.recv_fds` would do, but it ignores its flags (in Python 3.11 at least).
     """
     room = socket.CMSG_SPACE(_FDS_LIMIT * _INT.size)
-    packet, ancillary, flags, _ = link.recvmsg(control.PACKET_LIMIT, room, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+    packet, ancillary, flags, _ = link.recvmsg(protocol.PACKET_LIMIT, room, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
     fds = [fd for level, kind, sent in ancillary if (level, kind) == _RIGHTS for (fd,) in _INT.iter_unpack(sent)]
     return packet, fds, bool(flags & socket.MSG_CTRUNC)
 
@@ -181,7 +182,7 @@ def main() -> None:
     for fd in (control_fd, plan_fd):
         os.set_inheritable(fd, False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent's thread may have blocked what is needed here
-    the_plan = plan.read(plan_fd)
+    the_plan = protocol.read(plan_fd)
     # Only while user code is imported and nobody looks at the socket: later the parent's thread may end and we live on.
     kernel.signal_with_parent(signal.SIGKILL)
     watch = kernel.watch(the_plan["parent"])
@@ -194,23 +195,23 @@ def main() -> None:
     os._exit(0)  # what user code registered to run at exit could hang, and all it started is dead
 
 
-def _serve(the_plan: plan.Plan, plan_fd: int, link: socket.socket, watch: int | None) -> None:
+def _serve(the_plan: protocol.Plan, plan_fd: int, link: socket.socket, watch: int | None) -> None:
     image, error = _prepare(the_plan)
     # A warden that is stopped when the parent dies goes on, and sees it. This comes also when only the parent's thread
     # ends, and is harmless.
     kernel.signal_with_parent(signal.SIGCONT)
     warden = Warden(the_plan, plan_fd, link, watch, image)
     if error is not None:
-        warden.report(control.IMAGE_FAILED, text=error.encode(errors="replace"))
+        warden.report(protocol.IMAGE_FAILED, text=error.encode(errors="replace"))
         warden.end()
         return
     if image is not None and image.note:
-        warden.report(control.NOTE, text=image.note.encode(errors="replace"))
-    warden.report(control.IMAGE_READY, text=_encoded(image.facts) if image is not None else b"")
+        warden.report(protocol.NOTE, text=image.note.encode(errors="replace"))
+    warden.report(protocol.IMAGE_READY, text=_encoded(image.facts) if image is not None else b"")
     warden.run()
 
 
-def _prepare(the_plan: plan.Plan) -> tuple[Image | None, str | None]:
+def _prepare(the_plan: protocol.Plan) -> tuple[Image | None, str | None]:
     """The image (none where workers are spawned), or why there is none."""
     if the_plan["start_method"] != "fork":
         return None, None
@@ -225,4 +226,4 @@ def _encoded(facts: dict[str, Any] | None) -> bytes:
     import msgspec
 
     encoded = b"" if facts is None else msgspec.msgpack.encode(facts)
-    return encoded if len(encoded) <= control.TEXT_LIMIT else b""
+    return encoded if len(encoded) <= protocol.TEXT_LIMIT else b""

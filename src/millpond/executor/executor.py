@@ -20,7 +20,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, SupportsIndex, TypeVar
 
-from millpond.desk import DEFAULT
+from millpond.call_factory import DEFAULT
 from millpond.errors import PoolClosed, PoolError, StartFailed
 from millpond.executor.finishing import (
     ENDING,
@@ -45,7 +45,7 @@ from millpond.loopthread import LoopThread
 from millpond.pool import Pool
 from millpond.settings import MOST_PAYLOAD_BYTES
 from millpond.statistics import Statistics
-from millpond.telemetry.log import LoggingListener
+from millpond.telemetry.logging_listener import LoggingListener
 from millpond.wire.remote import Initialized
 
 if TYPE_CHECKING:
@@ -95,13 +95,13 @@ class Executor(futures.Executor):
         if max_workers is not None and not grows:
             given = {"min_workers": given["max_workers"]} | given
         self._pool = Pool(handler, args=args, **given)
-        self._pool.desk.looks_first = False
+        self._pool.call_factory.checks_bounds_first = False
         _say_at_debug(self._pool)
         self._context = mp_context
         self._thread: LoopThread | None = None
         self._withdraw: Callable[[CallFuture[Any]], None]  # made with the thread; holds that and the pool, not this
         self._lock = threading.Lock()  # held while starting, submitting and beginning to shut down
-        self._place = partial(_place, self._pool) if grows else self._pool.desk.submit_or_fail
+        self._place = partial(_place, self._pool) if grows else self._pool.call_factory.submit_or_fail
         self._is_shut_down = False
         self._broken: PoolError | None = None
 
@@ -114,7 +114,7 @@ class Executor(futures.Executor):
         future: CallFuture[T] = CallFuture()
         call: Call | None = None
         try:
-            call = self._pool.desk.function_call(fn, args, kwargs, DEFAULT, future)
+            call = self._pool.call_factory.function_call(fn, args, kwargs, DEFAULT, future)
             if type(call.payload) is not bytes:
                 call.own_payload()
         except PoolError as error:
@@ -247,7 +247,7 @@ class Executor(futures.Executor):
 
     def _start(self) -> LoopThread:
         """Begin to open the pool; what is submitted meanwhile is held back."""
-        thread = self._thread = LoopThread("millpond-executor", self._pool.desk.driver.carry_out)
+        thread = self._thread = LoopThread("millpond-executor", self._pool.driver.carry_out)
         self._withdraw = partial(withdraw_soon, self._pool, thread)
         self._pool.mark_futures()
         thread.hold()
@@ -262,7 +262,7 @@ class Executor(futures.Executor):
         try:
             await self._pool.open()
         except PoolError as error:  # it could not be opened, or was closed before it was
-            self._broken = self._pool.desk.broken_by = self._pool.desk.broken_by or error
+            self._broken = self._pool.call_factory.broken_by = self._pool.call_factory.broken_by or error
             thread.release()  # each is refused, and told what broke the executor
             thread.end_soon()
         else:
@@ -280,8 +280,8 @@ def _say_at_debug(pool: Pool) -> None:
 
 def _place(pool: Pool, call: Call) -> None:
     """Have a call placed, and one more worker started if there are more calls than workers; on the loop's thread."""
-    pool.desk.submit_or_fail(call)
-    driver = pool.desk.driver
+    pool.call_factory.submit_or_fail(call)
+    driver = pool.driver
     driver.machine.raise_floor("there are more calls than workers", driver.now())
 
 

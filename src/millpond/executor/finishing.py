@@ -41,8 +41,8 @@ def _begin_to_finish(pool: Pool, thread: LoopThread) -> None:
 
 async def _finish(pool: Pool, thread: LoopThread) -> None:
     try:
-        view = pool.desk.driver.view
-        await pool.desk.driver.until(lambda: not view.unended)
+        view = pool.driver.view
+        await pool.driver.until(lambda: not view.unended)
         await pool.close()
     finally:
         ENDING.discard(thread)
@@ -54,29 +54,29 @@ def withdraw_soon(pool: Pool, thread: LoopThread, future: CallFuture[Any]) -> No
     if thread.is_running:
         thread.post(_withdraw, pool, future)
     else:
-        future.tell_cancelled()
+        future.notify_cancelled()
 
 
 def _withdraw(pool: Pool, future: CallFuture[Any]) -> None:
     """A future was cancelled: its call goes, and those who wait for the future are told; on the loop's thread."""
     call = future.withdrawn()
     if call is not None:
-        pool.desk.driver.cancel(call)
-    future.tell_cancelled()
+        pool.driver.cancel(call)
+    future.notify_cancelled()
 
 
 def cancel_waiting(pool: Pool) -> None:
     """Cancel what was given to no worker; on the loop's thread."""
-    for call in pool.desk.driver.view.waiting():
+    for call in pool.driver.view.waiting():
         try:
             call.ticket.cancel()
         except BaseException as error:  # a done-callback's; it was cancelled before that ran
-            pool.desk.driver.orders.faults.note("a done-callback", error)
+            pool.driver.carriers.faults.note("a done-callback", error)
 
 
 def interrupt_workers(pool: Pool) -> None:
     """Raise `KeyboardInterrupt` in what runs: Ctrl-C, which the terminal sends to the program's process group only."""
-    for worker in list(pool.desk.driver.view.workers.values()):
+    for worker in list(pool.driver.view.workers.values()):
         if worker.inflight:
             _signal(worker, signal.SIGINT)
 
@@ -86,9 +86,9 @@ async def end_workers(pool: Pool, signo: signal.Signals) -> None:
 
     The pool closes first: what a worker had not begun when it died is given to no other.
     """
-    driver, broken = pool.desk.driver, WorkerDied(f"{signo.name} was sent to the executor's workers", signal=signo)
+    driver, broken = pool.driver, WorkerDied(f"{signo.name} was sent to the executor's workers", signal=signo)
     view = driver.view
-    pool.desk.broken_by = broken  # for what is still on its way to the pool
+    pool.call_factory.broken_by = broken  # for what is still on its way to the pool
     closing = asyncio.ensure_future(pool.close())
     await driver.until(lambda: view.state in (states.CLOSING, states.CLOSED))
     for worker in list(view.workers.values()):
@@ -111,4 +111,4 @@ def _fail(pool: Pool, call: Call, broken: WorkerDied) -> None:
     try:
         call.ticket.set_exception(error)
     except BaseException as fault:  # a done-callback's
-        pool.desk.driver.orders.faults.note("a done-callback", fault)
+        pool.driver.carriers.faults.note("a done-callback", fault)

@@ -46,7 +46,7 @@ class CallFuture(futures.Future[T]):
         call, self.call, self.withdraw = self.call, None, None
         return call
 
-    def tell_cancelled(self) -> None:
+    def notify_cancelled(self) -> None:
         """Wake who waits for it, unless that was done."""
         if self._state == CANCELLED:
             self.set_running_or_notify_cancel()

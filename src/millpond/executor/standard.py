@@ -124,10 +124,10 @@ def processes(pids: list[int]) -> dict[int, WorkerProcess]:
 
 async def all_there(pool: Pool) -> None:
     """Wait until no worker is on its way."""
-    driver = pool.desk.driver
+    driver = pool.driver
     await driver.until(lambda: all(worker.pid for worker in driver.view.workers.values()))
 
 
 def pids_of(pool: Pool) -> list[int]:
     """The processes of the workers that are there; on the loop's thread."""
-    return [worker.pid for worker in pool.desk.driver.view.workers.values() if worker.pid]
+    return [worker.pid for worker in pool.driver.view.workers.values() if worker.pid]

@@ -22,7 +22,7 @@ def escaped(text: str) -> str:
     return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
-def told_of(error: BaseException) -> str:
+def brief_of(error: BaseException) -> str:
     """An exception's type and where it was raised, without its text: that is somebody else's and may hold anything."""
     places = reversed(_places(traceback_of(error))[-PLACES:])
     try:

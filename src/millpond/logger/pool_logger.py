@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from millpond.logger.delivery import DELIVERY, Job
-from millpond.logger.escaping import escaped, told_of
+from millpond.logger.escaping import brief_of, escaped
 
 Place = tuple[str, int, str]  # file, line, function
 
@@ -29,24 +29,24 @@ class PoolLogger:
 
     def warning(self, message: str, *args: object) -> None:
         """Say it as a warning."""
-        self._say(logging.WARNING, message, args)
+        self._emit(logging.WARNING, message, args)
 
     def error(self, message: str, *args: object) -> None:
         """Say it as an error."""
-        self._say(logging.ERROR, message, args)
+        self._emit(logging.ERROR, message, args)
 
     def raised(self, error: BaseException, message: str, *args: object) -> None:
         """Say as an error that something raised: its type and where, but not its text."""
-        self._say(logging.ERROR, f"{message}: %s", (*args, told_of(error)))
+        self._emit(logging.ERROR, f"{message}: %s", (*args, brief_of(error)))
 
-    def _say(self, level: int, message: str, args: tuple[object, ...]) -> None:
+    def _emit(self, level: int, message: str, args: tuple[object, ...]) -> None:
         if self._logger.isEnabledFor(level):
             frame = sys._getframe(2)
             place = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
-            say(self._logger, level, _filled(message, args), None, place)
+            emit_record(self._logger, level, _filled(message, args), None, place)
 
 
-def say(
+def emit_record(
     logger: logging.Logger,
     level: int,
     text: str,

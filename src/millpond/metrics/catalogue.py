@@ -2,14 +2,14 @@
 
 Prometheus, OpenTelemetry and the alert rules all read the same families, so that a rule means the same here and there.
 Labels come from closed sets and every sample carries `pool`; worker ids, session ids and error texts never become
-labels, and operations beyond the busiest share one name. Comes after the snapshot; computes nothing anew.
+labels, and operations beyond the first 14 share one name. Comes after the snapshot; computes nothing anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal
+from typing import Any, Generic, Literal, Protocol, runtime_checkable
 
 from millpond.errors import TABLE
 from millpond.logger.escaping import escaped
@@ -30,7 +30,20 @@ from millpond.metrics.readers import (
 from millpond.metrics.snapshot import Alerting, Snapshot
 from millpond.metrics.source import CAUSES, ENDINGS, STILL, WORKER_STATES
 
-__all__ = ["CATALOGUE", "Family", "Kind", "Labels", "Metric", "Sample", "alerting_families", "families"]
+__all__ = [
+    "CATALOGUE",
+    "Family",
+    "Kind",
+    "Labels",
+    "Metered",
+    "Metric",
+    "Metrics",
+    "Sample",
+    "alerting_families",
+    "families",
+    "metrics_of",
+    "read_all",
+]
 
 Kind = Literal["gauge", "counter", "histogram", "summary"]
 
@@ -73,6 +86,24 @@ class Metric(Generic[Told]):
         return next((unit for unit in UNITS if self.name.removesuffix("_total").endswith(f"_{unit}")), "")
 
 
+@runtime_checkable
+class Metrics(Protocol):
+    """What can be exported: a collector of metrics."""
+
+    def snapshot(self) -> Snapshot:
+        """The pool at this moment."""
+        ...
+
+
+class Metered(Protocol):
+    """What has metrics: a pool."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """Its collector."""
+        ...
+
+
 Rows = tuple[Metric[Snapshot], ...]
 
 
@@ -85,6 +116,21 @@ def families(snapshot: Snapshot) -> list[Family]:
 def alerting_families(pool: str, told: Alerting | None) -> list[Family]:
     """What a pool's alerting says of itself; without samples if there is none."""
     return [_family(row, pool, () if told is None else row.read(told)) for row in _OF_ALERTING]
+
+
+def metrics_of(pool: Metered | Metrics) -> Metrics:
+    """A pool's collector, or the collector itself."""
+    return pool if isinstance(pool, Metrics) else pool.metrics
+
+
+def read_all(pools: Iterable[Metrics]) -> list[list[Family]]:
+    """The families of several pools. Raises `ValueError` if two of them have one name, and so the same series."""
+    found: dict[str, list[Family]] = {}
+    for snapshot in [pool.snapshot() for pool in pools]:
+        if snapshot.pool in found:
+            raise ValueError(f"two pools are named {snapshot.pool!r}; give each a name of its own: Pool(..., name=...)")
+        found[snapshot.pool] = families(snapshot)
+    return list(found.values())
 
 
 def _family(row: Metric[Any], pool: str, samples: Iterable[Sample]) -> Family:

@@ -1,4 +1,4 @@
-"""Adds a pool up, once a second: reads it, folds what is new into the books, and tells what they say.
+"""Adds a pool up, once a second: reads it, adds what is new to what there was, and tells what is asked.
 
 `fold` is called on the pool's loop; a large one goes to a thread of its own. What is told is frozen and may be asked
 for from any thread. Watches what it costs and gives detail up before the pool would notice; raises into nobody's call.
@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from millpond.logger.delivery import DELIVERY
 from millpond.logger.pool_logger import PoolLogger
-from millpond.metrics import assembly, digest, history
+from millpond.metrics import history
+from millpond.metrics.aggregation import Aggregation, Moment, sort_samples
 from millpond.metrics.background import Background
 from millpond.metrics.columns import family
-from millpond.metrics.derived import BLAME
-from millpond.metrics.ledger import Ledger, Moment
+from millpond.metrics.derived import BLAME, counted
+from millpond.metrics.history import Slot
+from millpond.metrics.operations import NAMED
+from millpond.metrics.recent import Recent
 from millpond.metrics.resources import ResourceWatch, Seen
-from millpond.metrics.shedding import COUNTERS_ONLY, FULL, Shedder
-from millpond.metrics.slot import Slot
 from millpond.metrics.snapshot import Alerting, ErrorCount, OperationFigures, Snapshot, Watch, WorkerFigures
-from millpond.metrics.source import ENDINGS
 from millpond.metrics.store import Boot, HistoryStore
 from millpond.metrics.summary import Summary, summarize
 
@@ -40,8 +39,37 @@ BEHIND = 5  # folds the thread may be behind before samples are let go
 MEASURE_EVERY = 30  # folds between two looks at the own memory
 CLOSE_S = 2.0  # for each thread to end in, at most
 
+FULL, COUNTERS_ONLY = "full", "counters only"  # what is kept
+TOO_MUCH, CHEAP = 0.05, 0.01  # of a core
+WEIGHT = 0.2  # of the newest fold in the moving average
+CHEAP_FOLDS = 300  # in a row, before histograms come back
+MOST_BYTES = 48 * 1024 * 1024
+
 Clock = Callable[[], float]
 Listener = Callable[["MetricsCollector"], None]
+
+
+class Budget:
+    """Whether histograms are still made: they are left out before they cost the pool too much.
+
+    Counters and gauges are always kept. Histograms come back once folds have been cheap for five minutes.
+    """
+
+    def __init__(self) -> None:
+        self.detail = FULL
+        self._share = 0.0  # of a core, moving average
+        self._cheap_folds = 0  # in a row
+
+    def note(self, fold_s: float, elapsed_s: float, memory_bytes: int) -> None:
+        """A fold took `fold_s` seconds of the processor, `elapsed_s` after the one before."""
+        share = fold_s / elapsed_s if elapsed_s > 0 else 0.0
+        self._share += (share - self._share) * WEIGHT
+        is_too_large = memory_bytes > MOST_BYTES
+        self._cheap_folds = self._cheap_folds + 1 if self._share < CHEAP and not is_too_large else 0
+        if self._share > TOO_MUCH or is_too_large:
+            self.detail = COUNTERS_ONLY
+        elif self._cheap_folds >= CHEAP_FOLDS:
+            self.detail = FULL
 
 
 class MetricsCollector:
@@ -72,10 +100,10 @@ class MetricsCollector:
         self.alerting: Callable[[], Alerting | None] = _nobody  # what the alerting says of itself; on any thread
         self._history_path = history_path
         self._store: HistoryStore | None = None
-        self._lock = threading.Lock()  # around the books; held for about a millisecond
-        self._ledger = Ledger(boot, clock())
+        self._lock = threading.Lock()  # around the aggregation; held for about a millisecond
+        self._aggregation = Aggregation(boot, clock())
         self._watch = Watch()
-        self._shedder = Shedder()
+        self._budget = Budget()
         self._folder, self._looker = Background("millpond-metrics"), Background("millpond-resources")
         self._listeners: list[Listener] = []
         self._lost_before = DELIVERY.lost  # log records, of the whole program
@@ -87,12 +115,11 @@ class MetricsCollector:
     def open(self) -> None:
         """Begin: time runs from here, and the file is opened, on its own thread."""
         now = self._clock()
-        self._ledger = Ledger(self._ledger.boot or f"{self._wall_clock():.6f}", now)
+        self._aggregation = Aggregation(self._aggregation.boot or f"{self._wall_clock():.6f}", now)
         self._folded_at = now
         if self._history_path is not None:
-            boot = Boot(self._ledger.boot, self.pool, self._wall_clock())
+            boot = Boot(self._aggregation.boot, self.pool, self._wall_clock())
             self._store = HistoryStore(self._history_path, boot, self._wall_clock)
-            self._store.open()
 
     def close(self) -> None:
         """End the threads, each within a few seconds; figures can be read on.
@@ -120,11 +147,10 @@ class MetricsCollector:
         lag_s = max(0.0, now - self._folded_at - self.interval_s)
         elapsed_s, self._folded_at = now - self._folded_at, now
         if self._folder.waiting > BEHIND:
-            self._let_go += digest.samples_in(reading)
-            reading = digest.counts_only(reading)
+            reading = self._let_go_of(reading)
         job = partial(self._absorb, reading, moment, self._cpu_clock() - begun, elapsed_s, lag_s)
-        if self._folder.waiting or digest.samples_in(reading) > LARGE:
-            self._folder.submit(job)
+        if self._folder.waiting or reading.sample_count > LARGE:
+            self._folder.put(job)
         else:
             job()
         self._look(now, reading)
@@ -135,31 +161,33 @@ class MetricsCollector:
         return self._folder.settle(timeout) and (self._store is None or self._store.settle(timeout))
 
     def _moment(self, now: float, reading: Reading) -> Moment:
-        notes = self._noted(reading)
-        seen = self._resources.seen.resources if self._resources is not None else None
-        wall = self._wall_clock()
-        if seen is None:
-            return Moment(now, wall, notes=notes)
-        return Moment(now, wall, seen.parent.cpu, seen.parent.rss, seen.workers_cpu, seen.workers_rss, notes)
+        return Moment(now, self._wall_clock(), self._seen.resources, self._noted(reading))
+
+    @property
+    def _seen(self) -> Seen:
+        return self._resources.seen if self._resources is not None else Seen()
 
     def _absorb(self, reading: Reading, moment: Moment, spent_s: float, elapsed_s: float, lag_s: float) -> None:
         """Fold one reading; on the loop or on the folding thread, never on both at once."""
-        begun, detail = self._cpu_clock(), self._shedder.detail
-        if detail == COUNTERS_ONLY:
-            self._let_go += digest.samples_in(reading)
-        new = digest.counted(reading) if detail == COUNTERS_ONLY else digest.digest(reading)
+        begun = self._cpu_clock()
+        if self._budget.detail == COUNTERS_ONLY:
+            reading = self._let_go_of(reading)
+        samples = sort_samples(reading)
         with self._lock:
-            ended = self._ledger.fold(new, moment, with_operations=detail == FULL)
-            if detail != FULL:
-                self._ledger.operations.clear()
-            memory = self._ledger.nbytes if not self._watch.folds % MEASURE_EVERY else self._watch.memory_bytes
+            ended = self._aggregation.fold(reading, samples, moment)
+            memory = self._aggregation.nbytes if not self._watch.folds % MEASURE_EVERY else self._watch.memory_bytes
             fold_s = spent_s + self._cpu_clock() - begun
-            self._shedder.note(fold_s, elapsed_s, memory)
+            self._budget.note(fold_s, elapsed_s, memory)
             self._watch = self._watched(fold_s, lag_s, memory)
             self._cached = None
         if self._store is not None:
             for step, slot in ended:
                 self._store.put(step, slot)
+
+    def _let_go_of(self, reading: Reading) -> Reading:
+        """A reading of which the counts are kept; its samples are told as dropped."""
+        self._let_go += reading.sample_count
+        return reading.without_samples()
 
     def _watched(self, fold_s: float, lag_s: float, memory: int) -> Watch:
         before, store = self._watch, self._store
@@ -168,9 +196,9 @@ class MetricsCollector:
             fold_s=fold_s,
             fold_total_s=before.fold_total_s + fold_s,
             lag_s=lag_s,
-            dropped=self._ledger.dropped + self._let_go,
+            dropped=self._aggregation.dropped + self._let_go,
             memory_bytes=memory,
-            detail=self._shedder.detail,
+            detail=self._budget.detail,
             stored_bytes=store.stored_bytes if store is not None else 0,
             history_error=store.error if store is not None else "",
         )
@@ -193,7 +221,7 @@ class MetricsCollector:
     def _look(self, now: float, reading: Reading) -> None:
         if self._resources is not None and not self._looker.waiting:
             pids = {worker.id: worker.pid for worker in reading.workers if worker.pid > 0}
-            self._looker.submit(partial(self._resources.look, now, pids))
+            self._looker.put(partial(self._resources.look, now, pids))
 
     def _tell(self) -> None:
         for listener in list(self._listeners):
@@ -212,10 +240,7 @@ class MetricsCollector:
         """The pool as of the last fold, frozen; made once a fold, when first asked for."""
         with self._lock:
             if self._cached is None:
-                seen = self._resources.seen if self._resources is not None else Seen()
-                self._cached = assembly.assemble(
-                    assembly.Parts(self.pool, self._ledger, seen, self._watch, self.alerting())
-                )
+                self._cached = self._aggregation.snapshot(self.pool, self._seen, self._watch, self.alerting())
             return self._cached
 
     def summary(self) -> Summary:
@@ -223,13 +248,11 @@ class MetricsCollector:
         return summarize(self.snapshot())
 
     def operation(self, name: str) -> OperationFigures:
-        """One operation's figures. Raises `LookupError` for one that was never called or is not told apart."""
+        """One operation's figures. Raises `LookupError` for one that is not among the first 64 that were called."""
         with self._lock:
-            found = self._ledger.operations.get(name)
+            found = self._aggregation.operations.get(name)
             if found is None:
-                raise LookupError(
-                    f"no figures of an operation {name!r}; the busiest 64 have some once they were called"
-                )
+                raise LookupError(f"no figures of an operation {name!r}; the first {NAMED} that are called have some")
             return found.figures()
 
     def worker(self, worker: int) -> WorkerFigures:
@@ -250,8 +273,8 @@ class MetricsCollector:
         if chosen not in history.RESOLUTIONS:
             raise ValueError(f"no history in steps of {resolution} s: {history.RESOLUTIONS} are kept")
         with self._lock:
-            at, wall = self._ledger.at, self._ledger.wall
-            recent = self._ledger.history.read(at - seconds, chosen)
+            at, wall = self._aggregation.at, self._aggregation.wall
+            recent = self._aggregation.history.read(at - seconds, chosen)
         if self._store is None or (recent and recent[0].at - recent[0].seconds <= at - seconds):
             return tuple(recent)
         until = recent[0].wall - 0.5 * chosen if recent else wall
@@ -259,18 +282,20 @@ class MetricsCollector:
 
     def errors(self, seconds: float) -> tuple[ErrorCount, ...]:
         """The errors of the last `seconds` (24 hours at most), the most frequent first."""
-        slots = self._memory_of(seconds)
-        ended = sum(slot.counter(f"endings.{ending}") for slot in slots for ending in ENDINGS)
-        counts = Counter[str]()
-        for slot in slots:
-            counts.update(family(slot.counters, "codes"))
-        return tuple(
-            ErrorCount(code, BLAME.get(code, "ours"), n, n / max(ended, 1)) for code, n in counts.most_common()
-        )
+        span = counted(self._in_memory(seconds))
+        counts = sorted(family(span.counters, "codes").items(), key=lambda one: -one[1])
+        return tuple(ErrorCount(code, BLAME.get(code, "ours"), n, n / max(span.ended, 1)) for code, n in counts)
 
-    def _memory_of(self, seconds: float) -> list[Slot]:
+    def recent(self, seconds: float = 60.0) -> Recent:
+        """The last `seconds` (24 hours at most) as plain arrays of numbers: cheap, as no histogram is touched.
+
+        The finest steps that reach back so far, the oldest first: of a second for up to ten minutes.
+        """
+        return Recent.of(self._in_memory(seconds))
+
+    def _in_memory(self, seconds: float) -> list[Slot]:
         with self._lock:
-            return self._ledger.history.read(self._ledger.at - seconds, history.resolution_for(seconds))
+            return self._aggregation.history.read(self._aggregation.at - seconds, history.resolution_for(seconds))
 
 
 def _stall_told(reading: Reading) -> str:

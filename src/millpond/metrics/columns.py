@@ -57,9 +57,16 @@ FAMILIES: dict[str, tuple[str, ...]] = {  # counters with a label: prefix -> its
     "deaths": CAUSES,
     "codes": (*TABLE, OTHER_CODE),
 }
-COUNTERS = (*PLAIN_COUNTERS, *(f"{family}.{value}" for family, values in FAMILIES.items() for value in values))
+# The collector's own, after the reading's: calls that waited no longer, as they were sent or had expired, and for how
+# long they had
+OWN_COUNTERS = ("waited", "waited_s")
+COUNTERS = (
+    *PLAIN_COUNTERS,
+    *(f"{family}.{value}" for family, values in FAMILIES.items() for value in values),
+    *OWN_COUNTERS,
+)
 GAUGES = (*PLAIN_GAUGES, "breakers_open", *(f"workers.{state}" for state in WORKER_STATES))
-OWN_GAUGES = ("health", "cpu", "rss", "workers_cpu", "workers_rss")  # the collector's own, after the reading's
+OWN_GAUGES = ("health", "cpu", "rss", "workers_cpu", "workers_rss")  # the collector's own again
 ALL_GAUGES = (*GAUGES, *OWN_GAUGES)
 
 COUNTER_AT = {name: at for at, name in enumerate(COUNTERS)}
@@ -67,7 +74,7 @@ GAUGE_AT = {name: at for at, name in enumerate(ALL_GAUGES)}
 
 
 def counters_of(reading: Reading) -> Row:
-    """The reading's counters, in the order of `COUNTERS`."""
+    """The reading's counters, in the order of `COUNTERS` without the collector's own."""
     row = [float(getattr(reading, name)) for name in PLAIN_COUNTERS]
     row += labelled(reading.endings, ENDINGS)
     row += labelled(reading.deaths, CAUSES)

@@ -7,15 +7,16 @@ history or a pool's whole life. The table in `docs/metrics.md` is printed from h
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from millpond.metrics import distribution
-from millpond.metrics.columns import COUNTER_AT, FAMILIES, Row
-from millpond.metrics.slot import Slot
-from millpond.metrics.snapshot import Distribution
+import numpy as np
+
+from millpond.metrics.columns import COUNTER_AT, COUNTERS, FAMILIES, Row
+from millpond.metrics.histogram import NOTHING, Distribution
+from millpond.metrics.history import Slot
 from millpond.metrics.source import ENDINGS, UNPLANNED
 
 Blame = Literal["ours", "handler", "caller"]
@@ -77,7 +78,7 @@ class Span:
 
     def of(self, kind: str) -> Distribution:
         """A distribution; that of nothing if there is none."""
-        return self.distributions.get(kind, distribution.NOTHING)
+        return self.distributions.get(kind, NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,12 @@ def derive(span: Span) -> Mapping[str, float]:
     return MappingProxyType({one.name: one.compute(span) for one in DERIVED})
 
 
+def counted(slots: Sequence[Slot]) -> Span:
+    """What slots of history counted together; nothing that was measured."""
+    counters = np.sum([np.zeros(len(COUNTERS)), *(slot.counters for slot in slots)], axis=0)
+    return Span(sum(slot.seconds for slot in slots), counters, {})
+
+
 def span_of(slot: Slot) -> Span:
     """A slot of history as a span."""
-    return Span(slot.seconds, slot.counters, {kind: distribution.of(one) for kind, one in slot.histograms.items()})
+    return Span(slot.seconds, slot.counters, {kind: one.describe() for kind, one in slot.histograms.items()})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -39,17 +40,17 @@ def sane(values: Any) -> Values:
     return found
 
 
-def buckets_of(values: Any) -> Buckets:
-    """The bucket of each value, `ZERO` where there is none; of a power of 2**(1/32), the bucket that it closes."""
-    seen = sane(values)
-    exact = np.maximum(seen, FLOOR)
+def buckets_of(values: Values) -> Buckets:
+    """The bucket of each of some sane values, `ZERO` where there is none; of a power of 2**(1/32), the bucket that it
+    closes."""
+    exact = np.maximum(values, FLOOR)
     np.log2(exact, out=exact)  # in place: fresh memory for each step costs more than the steps do
     exact *= PER_OCTAVE
     exact -= 1 + ROUNDING
     np.ceil(exact, out=exact)
     found: Buckets = exact.astype(np.int64)
-    if seen.size and seen.min() <= FLOOR:
-        found[seen <= FLOOR] = ZERO
+    if values.size and values.min() <= FLOOR:
+        found[values <= FLOOR] = ZERO
     return found
 
 
@@ -65,41 +66,50 @@ def last_bucket(bound: float) -> int:
     return math.ceil(exact - ROUNDING) - 1
 
 
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A histogram's figures: how many values, their sum, mean, percentiles and highest (within 1.1 %)."""
+
+    count: int = 0
+    total: float = 0.0
+    mean: float = math.nan
+    p50: float = math.nan
+    p90: float = math.nan
+    p95: float = math.nan
+    p99: float = math.nan
+    p999: float = math.nan
+    highest: float = math.nan
+
+
+SHARES = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)  # as Distribution's fields have them
+NOTHING = Distribution()
+
+
 class Histogram:
     """How often values fell into each bucket; never changes.
 
     `counts[k]` (int64) are those of bucket `low + k`; neither end is 0. `zeros` had no bucket. `total` is the values'
-    own sum, not one of buckets.
+    own sum, not one of buckets. An array that it is made of is given away.
     """
 
-    __slots__ = ("count", "counts", "low", "total", "zeros")
+    __slots__ = ("counts", "low", "total", "zeros")
 
     def __init__(self, low: int = 0, counts: Any = (), zeros: int = 0, total: float = 0.0) -> None:
         found = np.asarray(counts, dtype=np.int64)
-        filled = np.flatnonzero(found)
-        first, after = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
-        self.counts = found[first:after].copy()
-        self.counts.flags.writeable = False
-        self.low = low + first if len(filled) else 0
+        if not (len(found) and found[0] and found[-1]):
+            filled = found.nonzero()[0]
+            low = low + int(filled[0]) if len(filled) else 0
+            found = found[filled[0] : filled[-1] + 1].copy() if len(filled) else found[:0]
+        found.flags.writeable = False
+        self.counts = found
+        self.low = low
         self.zeros = zeros
         self.total = total
-        self.count = int(self.counts.sum()) + zeros
 
     @classmethod
     def of(cls, values: Any) -> Histogram:
         """The histogram of some values."""
-        found = sane(values)
-        return cls.of_buckets(buckets_of(found), float(found.sum()), np.ones(len(found)))
-
-    @classmethod
-    def of_buckets(cls, buckets: Buckets, total: float, times: Values) -> Histogram:
-        """The histogram of values whose buckets are known already; `total` is their sum, `times` (whole numbers) how
-        often each counts."""
-        is_inside = buckets != ZERO
-        inside = buckets[is_inside]
-        low = int(inside.min()) if len(inside) else 0
-        counts = np.bincount(inside - low, times[is_inside])
-        return cls(low, counts, int(times[~is_inside].sum()), total)
+        return histograms_of([(values, ())])[0]
 
     def __add__(self, other: Histogram) -> Histogram:
         return merged((self, other))
@@ -115,19 +125,35 @@ class Histogram:
     def __repr__(self) -> str:
         return f"<Histogram of {self.count}, p50 {self.percentile(0.5):.3g}, p99 {self.percentile(0.99):.3g}>"
 
+    def __bool__(self) -> bool:
+        return bool(len(self.counts) or self.zeros)
+
     @property
-    def mean(self) -> float:
-        """The values' mean; NaN if there are none."""
-        return self.total / self.count if self.count else math.nan
+    def count(self) -> int:
+        """How many values there are."""
+        return int(self.counts.sum()) + self.zeros
 
     @property
     def highest(self) -> float:
         """The upper bound of the last bucket that holds something; NaN if there are no values."""
         return upper_bound(self.low + len(self.counts) - 1) if len(self.counts) else 0.0 if self.zeros else math.nan
 
+    def describe(self) -> Distribution:
+        """Its figures."""
+        count = self.count
+        if not count:
+            return NOTHING
+        return Distribution(count, self.total, self.total / count, *self.percentiles(SHARES))
+
     def percentiles(self, shares: Sequence[float]) -> list[float]:
         """For each share (0 to 1) the value which at least that share does not exceed, within 1.1 %; NaN of nothing."""
-        return percentiles(self.low, self.counts, self.zeros, shares)
+        if not len(self.counts):
+            return [0.0 if self.zeros else math.nan] * len(shares)
+        upto = self.counts.cumsum()
+        count = int(upto[-1]) + self.zeros
+        ranks = [max(math.ceil(share * count), 1) - self.zeros for share in shares]
+        found: list[float] = _MIDDLES[upto.searchsorted(ranks) + (self.low - LOWEST)].tolist()
+        return [value if rank > 0 else 0.0 for value, rank in zip(found, ranks, strict=True)]
 
     def percentile(self, share: float) -> float:
         """As `percentiles`, of one share."""
@@ -138,10 +164,6 @@ class Histogram:
         if bound < FLOOR:
             return self.zeros if bound >= 0 else 0
         return self.zeros + int(self.counts[: max(0, last_bucket(bound) + 1 - self.low)].sum())
-
-    def above(self, bound: float) -> int:
-        """How many values lie above `bound`; exact if that is a power of 2**(1/32)."""
-        return self.count - self.at_most(bound)
 
     def pack(self) -> bytes:
         """The histogram as bytes: the counts of all buckets from the first to the last, or places and counts of those
@@ -161,15 +183,33 @@ class Histogram:
 EMPTY = Histogram()
 
 
-def percentiles(low: int, counts: Buckets, zeros: int, shares: Sequence[float]) -> list[float]:
-    """As `Histogram.percentiles`, of counts whose ends may be 0."""
-    upto = counts.cumsum()
-    inside = int(upto[-1]) if len(upto) else 0
-    if not inside:
-        return [0.0 if zeros else math.nan] * len(shares)
-    ranks = [max(math.ceil(share * (inside + zeros)), 1) - zeros for share in shares]
-    found: list[float] = _MIDDLES[upto.searchsorted(ranks) + (low - LOWEST)].tolist()
-    return found if not zeros else [value if rank > 0 else 0.0 for value, rank in zip(found, ranks, strict=True)]
+def histograms_of(samples: Sequence[tuple[Any, Any]]) -> list[Histogram]:
+    """The histogram of each array of values.
+
+    Beside an array stands how many values each of its first stands for (whole numbers); those beyond count once. All
+    arrays are put into buckets together, which takes a fraction of the time.
+    """
+    values = sane(np.concatenate([(), *(np.asarray(one, np.float64) for one, _ in samples)]))
+    buckets, found, at = buckets_of(values), [], 0
+    for one, times in samples:
+        after = at + len(one)
+        found.append(_histogram_of(values[at:after], buckets[at:after], times) if len(one) else EMPTY)
+        at = after
+    return found
+
+
+def _histogram_of(values: Values, buckets: Buckets, times: Any) -> Histogram:
+    """The histogram of values whose buckets are known."""
+    often = None
+    if len(times):
+        often = np.ones(len(values))
+        often[: len(times)] = np.asarray(times)[: len(values)]
+    low = int(buckets.min())
+    counts = np.bincount(buckets - low, often)
+    zeros = 0
+    if low == ZERO:
+        low, zeros, counts = LOWEST, int(counts[0]), counts[1:]
+    return Histogram(low, counts, zeros, float(values.sum() if often is None else values @ often))
 
 
 def unpack(data: bytes, start: int = 0) -> tuple[Histogram, int]:
@@ -187,12 +227,19 @@ def unpack(data: bytes, start: int = 0) -> tuple[Histogram, int]:
     return Histogram(low, counts, zeros, total), at + n * (2 + width)
 
 
-def merged(parts: Iterable[Histogram]) -> Histogram:
-    """The histogram of everything that is in any of the parts."""
-    chosen = [part for part in parts if part.count]
-    filled = [part for part in chosen if len(part.counts)]
-    low = min((part.low for part in filled), default=0)
-    counts = np.zeros(max((part.low + len(part.counts) for part in filled), default=0) - low, np.int64)
-    for part in filled:
+def merged(parts: Iterable[Histogram], less: Iterable[Histogram] = ()) -> Histogram:
+    """The histogram of everything that is in any of the parts, without what is in `less`, which is in them too."""
+    added, taken = [part for part in parts if part], [part for part in less if part]
+    if len(added) <= 1 and not taken:
+        return added[0] if added else EMPTY
+    low = min([part.low for part in added])
+    counts = np.zeros(max([part.low + len(part.counts) for part in added]) - low, np.int64)
+    zeros, total = 0, 0.0
+    for part in added:
         counts[part.low - low : part.low - low + len(part.counts)] += part.counts
-    return Histogram(low, counts, sum(part.zeros for part in chosen), math.fsum(part.total for part in chosen))
+        zeros, total = zeros + part.zeros, total + part.total
+    for part in taken:
+        counts[part.low - low : part.low - low + len(part.counts)] -= part.counts
+        zeros, total = zeros - part.zeros, total - part.total
+    # What rounding left of the sum goes with the last value
+    return found if (found := Histogram(low, counts, zeros, max(total, 0.0))) else EMPTY

@@ -1,201 +1,156 @@
-"""What is known of each operation, and which are told apart: 64 with histograms, the ten busiest in a snapshot.
+"""What is known of each operation: the first 64 that are called have figures of their own, the rest are added up.
 
-Counts come from the pool and are exact for as many as there are; only histograms and windows are bounded. Windows go
-in steps of ten seconds. Not thread-safe: the collector's lock is around it.
+An operation that has figures keeps them and none is given some later, so that the counters of each, and of the rest,
+only grow. Windows go in steps of ten seconds. Not thread-safe: the collector's lock is around it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
-from millpond.metrics import distribution, slot
-from millpond.metrics.accumulator import Accumulator, Batch
-from millpond.metrics.columns import Row
-from millpond.metrics.histogram import Histogram
-from millpond.metrics.rolling import Rolling, SmallPart
-from millpond.metrics.slot import OperationSlot
-from millpond.metrics.snapshot import OPERATION_KINDS, OTHER, WINDOWS, Distribution, OperationFigures
+from millpond.metrics.columns import Row, labelled
+from millpond.metrics.histogram import EMPTY, NOTHING, Distribution, Histogram, merged
+from millpond.metrics.history import OperationSlot, Part, pack_all, pack_operations
+from millpond.metrics.snapshot import OPERATION_KINDS, OTHER, WINDOWS, OperationFigures
 from millpond.metrics.source import ENDINGS, NO_COUNTS, Counts, OperationReading
+from millpond.metrics.window import RollingWindow
 
-TRACKED = 64  # operations with histograms
-SHOWN = 10  # the busiest, in snapshots and in history
+NAMED = 64  # as many as functions given to `run` have a record of their own
+IN_HISTORY = 10  # the busiest of a minute
 STEP_S = 10
-LONGEST_S = WINDOWS[-1]
-MEMORY_BYTES = 600  # of a record's objects, beside its counts
 
-Taken = Mapping[str, Batch]  # kind -> the new samples
+Histograms = Mapping[str, Histogram]
 Windows = Mapping[int, Mapping[str, Distribution]]
+
+NO_HISTOGRAMS: Histograms = MappingProxyType(dict.fromkeys(OPERATION_KINDS, EMPTY))
+NO_WINDOWS: Windows = dict.fromkeys(WINDOWS, MappingProxyType(dict.fromkeys(OPERATION_KINDS, NOTHING)))
+
+
+def added(sums: Histograms, more: Histograms) -> Histograms:
+    """Histograms by kind, each with what there is more of its kind."""
+    return MappingProxyType({kind: merged((one, more[kind])) for kind, one in sums.items()})
+
+
+class Count(NamedTuple):
+    """What was counted and measured up to a moment; `endings` are a row in the order of `ENDINGS`."""
+
+    endings: Row
+    histograms: Histograms
+
+    def since(self, before: Count) -> Count:
+        """What came after an earlier moment."""
+        rest = {kind: merged((one,), (before.histograms[kind],)) for kind, one in self.histograms.items()}
+        return Count(self.endings - before.endings, rest)
 
 
 class Operation:
-    """One operation that is told apart."""
+    """One operation that has figures of its own."""
 
-    __slots__ = ("_current", "_described", "_windows", "codes", "counted", "endings", "name", "totals")
+    __slots__ = ("_described", "_minute", "_step", "_windows", "codes", "endings", "name", "totals")
 
-    def __init__(self, name: str, endings: Counts) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.endings = endings
-        self.codes: Counts = NO_COUNTS
-        self.totals = {kind: Accumulator() for kind in OPERATION_KINDS}
-        self.counted = row_of(endings)  # the endings when the last step ended
-        self._current = {kind: Accumulator() for kind in OPERATION_KINDS}
-        self._windows = {s: Rolling(s, OPERATION_KINDS, len(ENDINGS)) for s in WINDOWS}
-        self._described: Windows | None = None  # emptied when a step ends
+        self.endings = self.codes = NO_COUNTS
+        self.totals = NO_HISTOGRAMS
+        self._step = self._minute = self._count()  # as of the last ten seconds' end, and the last minute's
+        self._windows = {s: RollingWindow(s, OPERATION_KINDS, len(ENDINGS)) for s in WINDOWS}
+        self._described: Windows | None = None  # as of the last ten seconds' end
 
     @property
     def nbytes(self) -> int:
         """About how much memory it takes."""
-        sums = sum(one.nbytes for many in (self.totals, self._current) for one in many.values())
-        parts = sum(len(part.packed) + MEMORY_BYTES for part in self._longest.parts)
-        return sums + sum(window.nbytes for window in self._windows.values()) + parts
+        windows = self._windows.values()
+        sums = sum(one.counts.nbytes for many in (self.totals, self._step.histograms) for one in many.values())
+        return sums + sum(one.nbytes for one in windows) + sum(part.nbytes for part in self._windows[WINDOWS[-1]].parts)
 
-    @property
-    def recent(self) -> float:
-        """Calls that ended in the longest window."""
-        return float(self._longest.totals.sum())
-
-    @property
-    def calls(self) -> int:
-        """Calls that ended since the pool opened."""
-        return sum(self.endings.values())
-
-    @property
-    def _longest(self) -> Rolling:
-        return self._windows[LONGEST_S]
-
-    def take(self, taken: Taken) -> None:
-        """Add new samples."""
-        for kind, batch in taken.items():
-            self.totals[kind].take(batch)
-            self._current[kind].take(batch)
+    def note(self, reading: OperationReading, new: Histograms) -> None:
+        """Take what happened since the last reading."""
+        self.endings, self.codes = reading.endings, reading.codes
+        self.totals = added(self.totals, new)
 
     def end_step(self, now: float) -> None:
-        """Ten seconds are over: move the windows on."""
-        self._described = None
-        counted = row_of(self.endings)
-        grown = counted - self.counted
-        if not grown.any() and not any(one.total or one.zeros for one in self._current.values()):
+        """Ten seconds are over: move the windows on, and describe them for all snapshots of the next ten."""
+        before, self._step = self._step, self._count()
+        endings, histograms = self._step.since(before)
+        if endings.any() or any(histograms.values()):
+            part = Part(now, STEP_S, endings, pack_all(histograms, OPERATION_KINDS))
+            for window in self._windows.values():
+                window.push(part, histograms)
+        else:
             for window in self._windows.values():
                 window.leave(now)
-            return
-        histograms = {kind: one.freeze() for kind, one in self._current.items()}
-        part = SmallPart(now, STEP_S, grown, slot.pack_all(histograms, OPERATION_KINDS))
-        for window in self._windows.values():
-            window.push(part, histograms)
-        for one in self._current.values():
-            one.clear()
-        self.counted = counted
+        self._described = {s: MappingProxyType(window.describe()) for s, window in self._windows.items()}
 
-    def since(self, moment: float) -> OperationSlot:
-        """What the steps held that ended after a moment."""
-        parts = [part for part in self._longest.parts if part.at > moment]
-        counts = np.sum([part.counters for part in parts], axis=0) if parts else np.zeros(len(ENDINGS))
-        packed = slot.merge_packed([part.packed for part in parts], OPERATION_KINDS)
-        endings = {ending: int(n) for ending, n in zip(ENDINGS, counts.tolist(), strict=True) if n}
-        return OperationSlot(self.name, endings, slot.unpack_all(packed, OPERATION_KINDS))
+    def end_minute(self) -> OperationSlot:
+        """What happened in the minute that is over."""
+        before, self._minute = self._minute, self._count()
+        endings, histograms = self._minute.since(before)
+        counts = {ending: int(n) for ending, n in zip(ENDINGS, endings.tolist(), strict=True) if n}
+        return OperationSlot(self.name, counts, histograms)
 
     def figures(self) -> OperationFigures:
-        """The operation, frozen."""
-        return OperationFigures(self.name, self.endings, self.codes, _frozen(self.totals), self.windows())
+        """The operation, frozen; windows show at once what its first ten seconds have."""
+        windows = self._described
+        if windows is None:
+            first = MappingProxyType({kind: one.describe() for kind, one in self.totals.items()})
+            windows = dict.fromkeys(WINDOWS, first)
+        return OperationFigures(self.name, self.endings, self.codes, self.totals, windows)
 
-    def windows(self) -> Windows:
-        """Its windows' distributions; what the first ten seconds have is shown at once."""
-        if self._described is not None:
-            return self._described
-        if not self._longest.parts:
-            first = MappingProxyType({kind: one.describe() for kind, one in self._current.items()})
-            return dict.fromkeys(WINDOWS, first)
-        self._described = {s: _described(window) for s, window in self._windows.items()}
-        return self._described
+    def _count(self) -> Count:
+        return Count(np.array(labelled(self.endings, ENDINGS)), self.totals)
 
 
-def row_of(endings: Counts) -> Row:
-    """Endings as a row, in the order of `ENDINGS`."""
-    return np.array([float(endings.get(ending, 0)) for ending in ENDINGS])
-
-
-def _described(window: Rolling) -> Mapping[str, Distribution]:
-    return MappingProxyType({kind: window.describe(kind) for kind in OPERATION_KINDS})
-
-
-def _frozen(sums: Mapping[str, Accumulator]) -> Mapping[str, Histogram]:
-    return MappingProxyType({kind: one.freeze() for kind, one in sums.items()})
-
-
-class OperationBook:
+class Operations:
     """The operations of one pool."""
 
-    __slots__ = ("_passed_over", "_tracked")
+    __slots__ = ("_named", "_rest")
 
     def __init__(self) -> None:
-        self._tracked: dict[str, Operation] = {}
-        self._passed_over: dict[str, Counts] = {}  # the endings of those that are not told apart
+        self._named: dict[str, Operation] = {}
+        self._rest = NO_HISTOGRAMS
 
     @property
     def nbytes(self) -> int:
         """About how much memory the operations take."""
-        return sum(one.nbytes for one in self._tracked.values())
+        return sum(one.nbytes for one in self._named.values())
 
     def get(self, name: str) -> Operation | None:
-        """An operation that is told apart."""
-        return self._tracked.get(name)
+        """An operation that has figures of its own."""
+        return self._named.get(name)
 
-    def note(self, reading: OperationReading, taken: Taken, with_detail: bool = True) -> None:
-        """Take what happened to one operation; one too many is left to the others, without detail all are."""
-        one = self._tracked.get(reading.name)
+    def note(self, reading: OperationReading, new: Histograms) -> None:
+        """Take what happened to one operation; it gets figures of its own if fewer than 64 have some."""
+        one = self._named.get(reading.name)
+        if one is None and len(self._named) < NAMED:
+            one = self._named[reading.name] = Operation(reading.name)
         if one is None:
-            if not with_detail or len(self._tracked) >= TRACKED:
-                self._passed_over[reading.name] = reading.endings
-                return
-            before = self._passed_over.pop(reading.name, NO_COUNTS)
-            one = self._tracked[reading.name] = Operation(reading.name, before)
-        one.endings, one.codes = reading.endings, reading.codes
-        one.take(taken)
+            self._rest = added(self._rest, new)
+        else:
+            one.note(reading, new)
 
     def end_step(self, now: float) -> None:
-        """Ten seconds are over; who did nothing for the longest window makes room, if room is short."""
-        for one in self._tracked.values():
+        """Ten seconds are over."""
+        for one in self._named.values():
             one.end_step(now)
-        if len(self._tracked) >= TRACKED:
-            self._pass_over([one for one in self._tracked.values() if not one.recent])
-        for one in self.busiest():
-            one.windows()  # made here, every ten seconds, rather than by whoever wants the next snapshot
 
-    def busiest(self) -> list[Operation]:
-        """The ten with the most calls in the longest window, the busiest first."""
-        return sorted(self._tracked.values(), key=lambda one: (-one.recent, -one.calls, one.name))[:SHOWN]
+    def pack_minute(self) -> bytes:
+        """The ten that were busiest in the minute that is over, as a slot of history has them."""
+        there = sorted((one.end_minute() for one in self._named.values()), key=lambda one: -one.calls)
+        return pack_operations(one for one in there[:IN_HISTORY] if one.calls)
 
-    def pack_since(self, moment: float) -> bytes:
-        """The ten that were busiest since a moment, as a slot of history has them."""
-        there = sorted((one.since(moment) for one in self._tracked.values()), key=lambda one: -one.calls)
-        return slot.pack_operations(one for one in there[:SHOWN] if one.calls)
+    def figures(self) -> tuple[OperationFigures, ...]:
+        """All that have figures of their own, in the order of their first calls."""
+        return tuple(one.figures() for one in self._named.values())
 
-    def clear(self) -> None:
-        """Tell none apart any more: detail is shed."""
-        self._pass_over(list(self._tracked.values()))
-
-    def _pass_over(self, operations: Iterable[Operation]) -> None:
-        for one in operations:
-            self._passed_over[one.name] = one.endings
-            del self._tracked[one.name]
-
-
-def others(
-    shown: Iterable[OperationFigures], endings: Counts, codes: Counts, totals: Mapping[str, Histogram]
-) -> OperationFigures:
-    """What the pool has and the shown do not."""
-    listed = list(shown)
-    rest = {kind: _less(totals[kind], [one.totals[kind] for one in listed]) for kind in OPERATION_KINDS}
-    return OperationFigures(
-        OTHER,
-        _minus(endings, [one.endings for one in listed]),
-        _minus(codes, [one.codes for one in listed]),
-        MappingProxyType(rest),
-        dict.fromkeys(WINDOWS, MappingProxyType(dict.fromkeys(OPERATION_KINDS, distribution.NOTHING))),
-    )
+    def rest(self, endings: Counts, codes: Counts) -> OperationFigures:
+        """What the pool has, by its `endings` and `codes`, and no operation with figures of its own."""
+        named = self._named.values()
+        others = _minus(endings, [one.endings for one in named]), _minus(codes, [one.codes for one in named])
+        return OperationFigures(OTHER, *others, self._rest, NO_WINDOWS)
 
 
 def _minus(whole: Counts, parts: Iterable[Counts]) -> Counts:
@@ -204,11 +159,3 @@ def _minus(whole: Counts, parts: Iterable[Counts]) -> Counts:
         for key, count in part.items():
             left[key] = left.get(key, 0) - count
     return MappingProxyType({key: count for key, count in left.items() if count > 0})
-
-
-def _less(whole: Histogram, parts: Iterable[Histogram]) -> Histogram:
-    left = Accumulator()
-    left.add(whole)
-    for part in parts:
-        left.subtract(part)
-    return left.freeze()

@@ -17,8 +17,7 @@ try:
 except ImportError as error:
     raise ImportError("exporting to OpenTelemetry needs: pip install 'millpond[opentelemetry]'") from error
 
-from millpond.metrics.catalogue import CATALOGUE, Family, Labels, Metric
-from millpond.metrics.exported import Exported, Metered, Metrics, metrics_of, read_all
+from millpond.metrics.catalogue import CATALOGUE, Family, Labels, Metered, Metric, Metrics, metrics_of, read_all
 from millpond.metrics.otel_names import ATTRIBUTES, SEMANTIC, Instrument
 
 SCOPE = "millpond"
@@ -86,7 +85,7 @@ class _Look:
     """One reading for all instruments of a collection: a new one is taken when an instrument asks a second time."""
 
     def __init__(self, metrics: list[Metrics]) -> None:
-        self._exported = {id(one): Exported(one.snapshot) for one in metrics}
+        self._pools = {id(one): one for one in metrics}
         self._lock = Lock()
         self._found: dict[str, list[Family]] = {}  # metric -> its family of each pool
         self._asked: set[str] = set()
@@ -96,12 +95,12 @@ class _Look:
         with self._lock:
             if instrument in self._asked or not self._found:
                 self._asked.clear()
-                pools = read_all(list(self._exported.values()))
+                pools = read_all(self._pools.values())
                 self._found = {same[0].name: list(same) for same in zip(*pools, strict=True)}
             self._asked.add(instrument)
             return self._found.get(metric, [])
 
     def remove(self, metrics: Metrics) -> None:
         with self._lock:
-            self._exported.pop(id(metrics), None)
+            self._pools.pop(id(metrics), None)
             self._found = {}

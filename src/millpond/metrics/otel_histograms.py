@@ -19,8 +19,7 @@ except ImportError as error:
     raise ImportError("exporting histograms to OpenTelemetry needs: pip install 'millpond[opentelemetry]'") from error
 
 from millpond.logger.escaping import escaped
-from millpond.metrics.catalogue import CATALOGUE
-from millpond.metrics.exported import Metered, Metrics, metrics_of
+from millpond.metrics.catalogue import CATALOGUE, Metered, Metrics, metrics_of
 from millpond.metrics.histogram import SCALE, Histogram, upper_bound
 from millpond.metrics.otel import SCOPE
 from millpond.metrics.otel_names import ATTRIBUTES, SEMANTIC

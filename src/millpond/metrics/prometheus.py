@@ -15,8 +15,7 @@ try:
 except ImportError as error:
     raise ImportError("exporting to Prometheus needs: pip install 'millpond[prometheus]'") from error
 
-from millpond.metrics.catalogue import CATALOGUE, Family, families
-from millpond.metrics.exported import Exported, Metered, Metrics, metrics_of, read_all
+from millpond.metrics.catalogue import CATALOGUE, Family, Metered, Metrics, families, metrics_of, read_all
 from millpond.metrics.snapshot import Snapshot
 
 
@@ -28,22 +27,22 @@ class PoolCollector(Collector):
     """
 
     def __init__(self, *pools: Metered | Metrics) -> None:
-        self._exported: dict[int, Exported] = {}  # id of the pool's metrics -> its families
+        self._pools: dict[int, Metrics] = {}  # by their ids
         for pool in pools:
             self.add(pool)
 
     def add(self, pool: Metered | Metrics) -> None:
         """Show one more pool."""
         metrics = metrics_of(pool)
-        self._exported[id(metrics)] = Exported(metrics.snapshot)
+        self._pools[id(metrics)] = metrics
 
     def remove(self, pool: Metered | Metrics) -> None:
         """Show a pool no more; one that is not shown is no error."""
-        self._exported.pop(id(metrics_of(pool)), None)
+        self._pools.pop(id(metrics_of(pool)), None)
 
     def collect(self) -> Iterator[Metric]:
         """The metrics of this moment; the library's word."""
-        yield from _metrics(read_all(list(self._exported.values())))
+        yield from _metrics(read_all(list(self._pools.values())))
 
     def describe(self) -> Iterable[Metric]:
         """The names there will be, so that a registry refuses a second collector of them; the library's word."""

@@ -21,6 +21,7 @@ Told = TypeVar("Told")  # a snapshot, or what the alerting says
 
 OUTCOMES = ("sent", "failed", "dropped")  # of a notification: fields of `ChannelFigures`
 MOST_CHANNELS = 20  # told apart; a program may add any number
+LABELLED = 14  # operations with a label of their own; each takes 13 series of the 500 that a page may have
 OPERATION_WINDOW = 300  # seconds which the operations' quantiles look back on
 QUANTILES = (("0.5", "p50"), ("0.9", "p90"), ("0.95", "p95"), ("0.99", "p99"), ("0.999", "p999"))
 
@@ -92,24 +93,28 @@ def _buckets(counted: Histogram, bounds: tuple[float, ...]) -> Iterator[Sample]:
 
 def operation_calls(snapshot: Snapshot) -> Iterator[Sample]:
     """Calls by operation and ending."""
-    for figures in _operations(snapshot):
+    for name, figures in _labelled(snapshot):
         for ending in ENDINGS:
-            yield "", (("operation", figures.name), ("ending", ending)), float(figures.endings.get(ending, 0))
+            count = sum(one.endings.get(ending, 0) for one in figures)
+            yield "", (("operation", name), ("ending", ending)), float(count)
 
 
 def operation_durations(snapshot: Snapshot) -> Iterator[Sample]:
-    """Percentiles of the last minutes, sums and counts since the operation was told apart."""
-    for figures in _operations(snapshot):
-        name, total = ("operation", figures.name), figures.totals["latency"]
-        recent = figures.windows[OPERATION_WINDOW]["latency"]
+    """Percentiles of the last minutes, sums and counts since the pool opened."""
+    for name, figures in _labelled(snapshot):
+        label, totals = ("operation", name), [one.totals["latency"] for one in figures]
+        recent = figures[-1].windows[OPERATION_WINDOW]["latency"]  # nothing, of all the others
         for quantile, attribute in QUANTILES:
-            yield "", (name, ("quantile", quantile)), getattr(recent, attribute)
-        yield "_sum", (name,), total.total
-        yield "_count", (name,), float(total.count)
+            yield "", (label, ("quantile", quantile)), getattr(recent, attribute)
+        yield "_sum", (label,), sum(one.total for one in totals)
+        yield "_count", (label,), float(sum(one.count for one in totals))
 
 
-def _operations(snapshot: Snapshot) -> tuple[OperationFigures, ...]:
-    return (*snapshot.operations, snapshot.other)
+def _labelled(snapshot: Snapshot) -> Iterator[tuple[str, tuple[OperationFigures, ...]]]:
+    """Labels with the operations they stand for: each of the first alone, then all others together."""
+    for one in snapshot.operations[:LABELLED]:
+        yield one.name, (one,)
+    yield OTHER, (*snapshot.operations[LABELLED:], snapshot.other)
 
 
 def notifications(told: Alerting) -> Iterator[Sample]:

@@ -8,30 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import nan
 
-from millpond.metrics.histogram import Histogram
+from millpond.metrics.histogram import Distribution, Histogram
 from millpond.metrics.source import Counts, Reading
 
 WINDOWS = (60, 300, 900)  # seconds
 KINDS = ("wait", "service", "latency", "start", "request_bytes", "answer_bytes")  # the pool's histograms
 OPERATION_KINDS = ("wait", "service", "latency", "request_bytes", "answer_bytes")
-OTHER = "(other)"  # the operations beyond those that are told apart
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """A histogram's figures: how many values, their sum, mean, percentiles and highest (within 1.1 %)."""
-
-    count: int = 0
-    total: float = 0.0
-    mean: float = nan
-    p50: float = nan
-    p90: float = nan
-    p95: float = nan
-    p99: float = nan
-    p999: float = nan
-    highest: float = nan
+OTHER = "(other)"  # what has no name of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +37,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class OperationFigures:
-    """One operation, or all the others together.
+    """One operation, or all that have no name of their own together.
 
-    `endings` and `codes` count since the pool opened, `totals` (`OPERATION_KINDS` -> histogram) since the operation was
-    told apart; what the others have is what the pool has less what the busiest have. `windows` maps each of `WINDOWS`
-    to kind to distribution, in steps of ten seconds; the others have none.
+    `endings`, `codes` and `totals` (`OPERATION_KINDS` -> histogram) are of all calls since the pool opened. `windows`
+    maps each of `WINDOWS` to kind to distribution, in steps of ten seconds; `(other)` has none.
     """
 
     name: str
@@ -161,7 +144,7 @@ class Watch:
     """What the collector says of itself.
 
     `fold_s` is the processor's time of the last fold, `lag_s` how late it came, `dropped` the samples that found no
-    room, `detail` what it still does: "full", "no operations" or "counters only". `history_error` says why history is
+    room, `detail` what it still does: "full" or "counters only". `history_error` says why history is
     not stored, if it should be.
     """
 
@@ -209,8 +192,8 @@ class Snapshot:
     """Everything known of a pool at `at` (monotonic seconds; `wall` the same moment in Unix time).
 
     `reading` has the gauges and counters and none of the samples. `totals` are the pool's histograms since it opened,
-    by `KINDS`; `operations` the ten busiest, the busiest first, `other` the rest. `alerting` is as of its last round,
-    `None` of a pool without alerts.
+    by `KINDS`; `operations` the first 64 that were called, in that order, `other` the rest. `alerting` is as of its
+    last round, `None` of a pool without alerts.
     """
 
     pool: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Protocol, TypeAlias
 
@@ -61,6 +61,11 @@ class OperationReading:
     dropped: int = 0
     endings: Counts = field(default_factory=no_counts)
     codes: Counts = field(default_factory=no_counts)
+
+    @property
+    def samples(self) -> tuple[Samples, ...]:
+        """All of them, in the order of `snapshot.OPERATION_KINDS`."""
+        return self.waits, self.services, self.latencies, self.request_bytes, self.answer_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,19 @@ class Reading:
         """Seconds of the last stall, for five minutes; then 0."""
         ended_at, seconds, _ = self.last_stall or (0.0, 0.0, "")
         return seconds if self.at - ended_at < STALL_TOLD_S else 0.0
+
+    @property
+    def sample_count(self) -> int:
+        """How many samples of operations it brings."""
+        return sum(len(samples) for one in self.operations for samples in one.samples)
+
+    def without_samples(self) -> Reading:
+        """Its gauges and counters, those of its operations too."""
+        counts = [
+            OperationReading(one.name, dropped=one.dropped, endings=one.endings, codes=one.codes)
+            for one in self.operations
+        ]
+        return replace(self, operations=tuple(counts), start_seconds=no_samples())
 
 
 class Source(Protocol):

@@ -7,9 +7,9 @@ went wrong is kept in `error`, slots are dropped and counted, and the file is tr
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
-import threading
-from collections import deque
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ from millpond.files import create_private, make_private
 from millpond.logger.pool_logger import PoolLogger
 from millpond.metrics import columns
 from millpond.metrics.columns import Row, rearranged
-from millpond.metrics.slot import Slot
+from millpond.metrics.history import Slot
+from millpond.queue_thread import QueueThread
 
 log = PoolLogger("millpond.metrics")
 
@@ -70,44 +71,27 @@ class HistoryStore:
         self.boot = boot
         self._wall_clock = wall_clock
         self._most_bytes = most_bytes
-        self._waiting: deque[tuple[int, Slot]] = deque()
-        self._wakes = threading.Condition()
-        self._writer: threading.Thread | None = None
-        self._is_closing = False
-        self._is_idle = True
-        self._is_resting = False  # after a failure: nothing is taken in
+        self._writer = QueueThread("millpond-history", self._write, limit=WAITING, batch=WAITING)
+        self._written = 0  # batches
+        self._try_again_at = -math.inf  # after a failure: until then nothing is taken in
         self.error = ""  # why nothing is written, while nothing is
         self.dropped = 0  # slots that are in no file
         self.stored_bytes = 0
 
-    def open(self) -> None:
-        """Start the writer; the file is opened there, and made if need be."""
-        self._writer = threading.Thread(target=self._write_all, name="millpond-history", daemon=True)
-        self._writer.start()
-
     def close(self) -> None:
         """Write what waits and end, within five seconds; also if the disk does not answer."""
-        with self._wakes:
-            self._is_closing = True
-            self._wakes.notify_all()
-        if self._writer is not None:
-            self._writer.join(CLOSE_S)
+        self.dropped += self._writer.close(CLOSE_S)
 
     def put(self, step: int, slot: Slot) -> None:
-        """Have a slot written, unless too many wait."""
+        """Have a slot written, unless too many wait. The file is opened for the first, and made if need be."""
         if step not in KEEP_S:
             return
-        with self._wakes:
-            if self._is_resting or len(self._waiting) >= WAITING:
-                self.dropped += 1
-                return
-            self._waiting.append((step, slot))
-            self._wakes.notify_all()
+        if time.monotonic() < self._try_again_at or not self._writer.put((step, slot)):
+            self.dropped += 1
 
     def settle(self, timeout: float = CLOSE_S) -> bool:
         """Wait until all that was put is written or dropped; whether it was in time."""
-        with self._wakes:
-            return self._wakes.wait_for(lambda: not self._waiting and self._is_idle, timeout)
+        return self._writer.settle(timeout)
 
     def read(self, step: int, since: float, until: float) -> list[Slot]:
         """Slots of all boots of this pool that ended in (`since`, `until`], in Unix time; none if the file is broken.
@@ -137,54 +121,21 @@ class HistoryStore:
 
     # The writer's thread
 
-    def _write_all(self) -> None:
-        while self._has_more():
-            try:
-                with closing(self._prepared()) as connection:
-                    self.error = ""
-                    self._write_while_it_works(connection)
-            except (sqlite3.Error, OSError) as error:
-                self._failed(error)
-                self._give_up_waiting()
-
-    def _write_while_it_works(self, connection: sqlite3.Connection) -> None:
-        written = 0
-        while self._has_more():
-            with self._wakes:
-                batch = list(self._waiting)
-            with connection:
-                rows = [_row(self.boot, step, slot) for step, slot in batch]
-                connection.executemany("INSERT OR REPLACE INTO slots VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
-            self.error = ""  # one that a reader met too
-            if written % PRUNE_EVERY == 0:
-                _prune(connection, self.boot.pool, self._wall_clock())
-            written += 1
-            self.stored_bytes = _shrink(connection, self._most_bytes)
-            self._took(len(batch))
-
-    def _has_more(self) -> bool:
-        """Wait for something to write; False when the store closes and nothing is left."""
-        with self._wakes:
-            self._is_idle = not self._waiting
-            self._wakes.notify_all()
-            self._wakes.wait_for(lambda: self._waiting or self._is_closing)
-            self._is_idle = not self._waiting
-            return bool(self._waiting)
-
-    def _took(self, n: int) -> None:
-        with self._wakes:
-            for _ in range(n):
-                self._waiting.popleft()
-
-    def _give_up_waiting(self) -> None:
-        """Drop what waits, and let the disk alone for a while."""
-        with self._wakes:
-            self.dropped += len(self._waiting)
-            self._waiting.clear()
-            self._is_idle = self._is_resting = True
-            self._wakes.notify_all()
-            self._wakes.wait_for(lambda: self._is_closing, TRY_AGAIN_S)
-            self._is_resting = False
+    def _write(self, batch: list[tuple[int, Slot]]) -> None:
+        try:
+            with closing(self._prepared()) as connection:
+                with connection:
+                    rows = [_row(self.boot, step, slot) for step, slot in batch]
+                    connection.executemany("INSERT OR REPLACE INTO slots VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+                self.error = ""  # one that a reader met too
+                if self._written % PRUNE_EVERY == 0:
+                    _prune(connection, self.boot.pool, self._wall_clock())
+                self._written += 1
+                self.stored_bytes = _shrink(connection, self._most_bytes)
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
+            self.dropped += len(batch) + self._writer.clear()
+            self._try_again_at = time.monotonic() + TRY_AGAIN_S  # let the disk alone for a while
 
     def _failed(self, error: Exception) -> None:
         if not self.error:
@@ -244,15 +195,15 @@ def _slot(boot: str, at: float, wall: float, seconds: float, *blobs: bytes) -> S
     counters, gauges, peaks, packed, operations, counter_names, gauge_names = blobs
     names = json.loads(counter_names), json.loads(gauge_names)
     return Slot(
-        boot,
-        at,
-        wall,
-        seconds,
-        rearranged(_floats(counters), names[0], columns.COUNTERS),
-        rearranged(_floats(gauges), names[1], columns.ALL_GAUGES),
-        rearranged(_floats(peaks), names[1], columns.ALL_GAUGES),
-        packed,
-        operations,
+        at=at,
+        seconds=seconds,
+        counters=rearranged(_floats(counters), names[0], columns.COUNTERS),
+        packed=packed,
+        gauges=rearranged(_floats(gauges), names[1], columns.ALL_GAUGES),
+        peaks=rearranged(_floats(peaks), names[1], columns.ALL_GAUGES),
+        boot=boot,
+        wall=wall,
+        packed_operations=operations,
     )
 
 

@@ -18,7 +18,7 @@ from millpond.runtime.faults import Faults
 
 if TYPE_CHECKING:
     from millpond.core import Machine, Session, Worker
-    from millpond.runtime.storing import Keeper
+    from millpond.runtime.store_client import StoreClient
     from millpond.runtime.tickets import Ticket
     from millpond.seams import Engine
     from millpond.telemetry.bus import Bus
@@ -40,18 +40,20 @@ class Warming(Protocol):
 
 
 class Carriers:
-    """Who carries out the orders of one machine: `carriers[type(order)](order)`."""
+    """Who carries out the orders of one machine: `table[type(order)](order)`."""
 
-    def __init__(self, machine: Machine, engine: Engine, bus: Bus, keeper: Keeper, now: Callable[[], float]) -> None:
+    def __init__(
+        self, machine: Machine, engine: Engine, bus: Bus, client: StoreClient, now: Callable[[], float]
+    ) -> None:
         self._machine = machine
         self._engine = engine
-        self._keeper = keeper
+        self._client = client
         self._now = now
         self.faults = Faults()
         self._closing_sessions: dict[Session, list[asyncio.Future[None]]] = {}
         self.warmer: Warming | None = None  # who warms workers, if the pool has anything to warm them by
         send = engine.send
-        self.carriers: dict[type, Callable[[Any], None]] = {
+        self.table: dict[type, Callable[[Any], None]] = {
             orders.Send: lambda order: send(order.worker, order.call),
             orders.Finish: finish,
             orders.Withdraw: self._withdraw,
@@ -71,12 +73,12 @@ class Carriers:
             orders.WarmEnd: lambda order: order.run.ticket.end(),
             orders.Store: self._store,
             orders.Recall: self._recall,
-            orders.Erase: lambda order: keeper.erase(order.session.id, order.session.generation),
+            orders.Erase: lambda order: client.erase(order.session.id, order.session.generation),
         }
 
     def mark_futures(self) -> None:
         """From now on tickets are `concurrent.futures` futures, to be told when their call begins."""
-        self.carriers[orders.Send] = self._send_marked
+        self.table[orders.Send] = self._send_marked
 
     def failed(self, order: orders.Order, error: BaseException) -> None:
         """An order raised: note it, and have the core end what it was about. Raises nothing."""
@@ -133,11 +135,11 @@ class Carriers:
 
     def _store(self, order: orders.Store) -> None:
         session, record = order.session, order.record
-        self._keeper.store(record, lambda _, failure: self._machine.stored(session, record, failure, self._now()))
+        self._client.store(record, lambda _, failure: self._machine.stored(session, record, failure, self._now()))
 
     def _recall(self, order: orders.Recall) -> None:
         session = order.session
-        self._keeper.recall(
+        self._client.recall(
             session.id, lambda record, failure: self._machine.recalled(session, record, failure, self._now())
         )
 

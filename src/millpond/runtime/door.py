@@ -73,8 +73,8 @@ class Door:
     def close_unopened(self) -> None:
         """What `close` does to a pool that was never opened."""
         if self._view.state == states.NEW:
-            if self._driver.orders.warmer is not None:
-                self._driver.orders.warmer.close()
+            if self._driver.carriers.warmer is not None:
+                self._driver.carriers.warmer.close()
             self._driver.machine.close_pool(self._driver.now(), 0.0)
             self._driver.carry_out()
 

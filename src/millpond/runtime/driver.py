@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from millpond.core import Call
-    from millpond.runtime.storing import Keeper
+    from millpond.runtime.store_client import StoreClient
     from millpond.seams import Clock, Death, Engine, Timer
     from millpond.settings import Settings
     from millpond.telemetry.bus import Bus
@@ -38,7 +38,7 @@ class Driver:
     """The ears of one machine, an `EngineEvents`, and its clock; its hands are `orders`."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus, keeper: Keeper
+        self, settings: Settings, engine: Engine, clock: Clock, random: Random, bus: Bus, store_client: StoreClient
     ) -> None:
         self.machine = Machine(settings, random)
         self.machine.listen(bus.has_listener)
@@ -47,7 +47,7 @@ class Driver:
         self._outbox = self.machine.outbox
         self.answered = self.machine.answered  # see `EngineEvents`; each call is spared a step
         self.engine = engine
-        self.keeper = keeper
+        self.store_client = store_client
         self.now = clock.now
         self._clock = clock
         self.bus = bus
@@ -63,8 +63,8 @@ class Driver:
         self._explained: set[int] = set()  # workers that said why they cannot start, until they are gone
         self.forwarding = Forwarding()
         self.stalls = Stalls(bus)
-        self.orders = Carriers(self.machine, engine, bus, keeper, clock.now)
-        keeper.told_all = self.carry_out
+        self.carriers = Carriers(self.machine, engine, bus, store_client, clock.now)
+        store_client.batch_end = self.carry_out
         bus.on_change(self._listeners_changed)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -119,8 +119,8 @@ class Driver:
     ) -> Session:
         """Open or join a session; one that an earlier program left in the store goes on from there."""
         record = None
-        if self.keeper.remembers and self.view.session(session_id) is None:
-            record = await self.keeper.find(session_id)
+        if self.store_client.remembers and self.view.session(session_id) is None:
+            record = await self.store_client.find(session_id)
         session = self.machine.open_session(session_id, affinity_mode, reopen, self.now(), on_restore, record)
         self.carry_out()
         return session
@@ -129,10 +129,10 @@ class Driver:
         """Begin to end a session; the future is done when it is closed or lost."""
         assert self._loop is not None
         closed: asyncio.Future[None] = self._loop.create_future()
-        self.orders.await_closing(session, closed)
+        self.carriers.await_closing(session, closed)
         self.machine.close_session(session, self.now())
         if session.state in ("closed", "lost"):
-            self.orders.session_ended(session)
+            self.carriers.session_ended(session)
         self.carry_out()
         return closed
 
@@ -187,9 +187,9 @@ class Driver:
             state, reason = restored(kept, flags, body)
             self.machine.saved(worker, call_id, lease, state, reason)
 
-    def untold(self, error: BaseException) -> None:
+    def undelivered(self, error: BaseException) -> None:
         """See `EngineEvents`."""
-        self.orders.faults.note("what a worker said", error, "it ends the call it was about at most")
+        self.carriers.faults.note("what a worker said", error, "it ends the call it was about at most")
 
     def item(self, worker: Worker, call_id: int, value: Any) -> None:
         """See `EngineEvents`. Items of a stream nobody reads any more are dropped."""
@@ -256,7 +256,7 @@ class Driver:
         if self._is_carrying:  # an order's consequence: the loop below takes its orders too
             return
         self._is_carrying = True
-        outbox, carriers, interrupt = self._outbox, self.orders.carriers, None
+        outbox, carriers, interrupt = self._outbox, self.carriers.table, None
         for order in outbox:  # and what these put behind them
             try:
                 carriers[type(order)](order)
@@ -274,11 +274,11 @@ class Driver:
         if interrupt is not None:
             raise interrupt
 
-    all_told = carry_out  # see `EngineEvents`
+    batch_end = carry_out  # see `EngineEvents`
 
     def _failed(self, order: orders.Order, error: BaseException) -> BaseException | None:
         """An order raised; returns what raised if that was an interrupt, which is for the loop."""
-        self.orders.failed(order, error)
+        self.carriers.failed(order, error)
         return error if issubclass(type(error), INTERRUPTS) else None  # not `isinstance`, which runs its `__class__`
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -329,7 +329,7 @@ class Driver:
             if not self.view.stood_still(now - CHECK_S, now):
                 self.engine.check()
         except Exception as error:
-            self.orders.faults.note("the engine's check", error, "it is made again")
+            self.carriers.faults.note("the engine's check", error, "it is made again")
         finally:
             self._set_check()
 
@@ -343,7 +343,7 @@ class Driver:
         try:
             self.engine.catch_up()
         except Exception as error:
-            self.orders.faults.note("reading what came in meanwhile", error)
+            self.carriers.faults.note("reading what came in meanwhile", error)
         finally:
             self._is_carrying = False
 

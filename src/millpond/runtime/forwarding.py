@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from millpond.logger.delivery import DELIVERY, RESERVED
 from millpond.logger.escaping import escaped
-from millpond.logger.pool_logger import say
+from millpond.logger.pool_logger import emit_record
 
 if TYPE_CHECKING:
     from millpond.core import Worker
@@ -35,7 +35,7 @@ class Forwarding:
         target = self._loggers.get(logger) or self._logger(logger)
         if target.isEnabledFor(level):
             extra = {"worker": worker.id, "worker_pid": worker.pid, "call": call_id or None}
-            self.dropped += not say(target, level, message, extra, spare=RESERVED)
+            self.dropped += not emit_record(target, level, message, extra, spare=RESERVED)
 
     def _logger(self, name: str) -> logging.Logger:
         if len(self._loggers) >= MOST_LOGGERS:

@@ -29,14 +29,14 @@ async def bring_up(driver: Driver, spec: EngineSpec) -> None:
     """
     machine, view = driver.machine, driver.view
     try:
-        await driver.keeper.open()
+        await driver.store_client.open()
         facts = await driver.engine.open(spec, driver)
         if facts is not None:
             machine.learn(facts)
         machine.start_workers(driver.now(), fewest=1 if facts is None and spec.handler is not None else 0)
         driver.carry_out()
-        if driver.orders.warmer is not None:
-            driver.orders.warmer.open_round()
+        if driver.carriers.warmer is not None:
+            driver.carriers.warmer.open_round()
         floor, min_ready = view.wanted, view.settings.min_ready
         enough = floor if min_ready is None else min(min_ready, floor)
         await driver.until(lambda: view.ready_count >= floor or _has_failed(view, floor, enough))
@@ -67,8 +67,8 @@ async def bring_down(driver: Driver, drain_s: float, failure: str = "") -> None:
     `failure`: why it could not be opened.
     """
     machine, view = driver.machine, driver.view
-    if driver.orders.warmer is not None:
-        driver.orders.warmer.close()
+    if driver.carriers.warmer is not None:
+        driver.carriers.warmer.close()
     machine.close_pool(driver.now(), drain_s, failure)
     driver.carry_out()
     try:
@@ -79,7 +79,7 @@ async def bring_down(driver: Driver, drain_s: float, failure: str = "") -> None:
         pass  # what is left is ended below
     finally:
         await driver.engine.close()
-        await driver.keeper.close()
+        await driver.store_client.close()
         machine.closed(driver.now())
         driver.carry_out()
         driver.detach()

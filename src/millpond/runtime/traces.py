@@ -1,6 +1,6 @@
 """A program's tracer as the pool calls it: nothing that it raises reaches a call, or anybody behind it.
 
-A call is made out with a `ContainedTrace`, or without one if the tracer failed. `begin` is the desk's to call, `end`
+A call is made with a `ContainedTrace`, or without one if the tracer failed. The call factory calls `begin`; `end`
 belongs to the order `finish`; the header goes to the worker through the engine.
 """
 
@@ -21,7 +21,7 @@ TRACER = "the tracer"
 
 
 class ContainedTrace:
-    """One call's trace, a `Trace`; its header was asked for once, when the call was made out."""
+    """One call's trace, a `Trace`; its header was asked for once, when the call was made."""
 
     __slots__ = ("_faults", "_trace", "header")
 

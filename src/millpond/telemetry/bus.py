@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, overload
 
 from millpond.events import Event, UserEvent
-from millpond.logger.escaping import told_of
+from millpond.logger.escaping import brief_of
 from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import RESERVED_EVENTS
 from millpond.telemetry.listening import Listener, ListenerFacts, Listening, Wanted, check_name
@@ -152,7 +152,7 @@ class Bus:
             return
         for one in self._routes[event.name]:
             if one.is_attached:
-                self._tell(one, event)
+                self._notify(one, event)
 
     def span(self, name: str, /, **metadata: Any) -> Span:
         """A context manager, for `with` and `async with`, that says `<name>.start` and how it ended.
@@ -163,7 +163,7 @@ class Bus:
         """
         return Span(self, own_name(name), metadata)
 
-    def _tell(self, one: Listening, event: Event) -> None:
+    def _notify(self, one: Listening, event: Event) -> None:
         began = self.clock()
         try:
             one.listener(event)
@@ -181,7 +181,7 @@ class Bus:
                 self.detach(one.id)
         self.removed_count += 1
         kept = {name: why for name, why in self.removed.items() if name != one.id}
-        kept[one.id] = _told(error)
+        kept[one.id] = _brief(error)
         if len(kept) > REMOVED_KEPT:
             del kept[next(iter(kept))]
         self.removed = kept  # a new one each time: other threads read it
@@ -211,8 +211,8 @@ def own_name(name: object) -> str:
     return checked
 
 
-def _told(error: BaseException) -> str:
+def _brief(error: BaseException) -> str:
     try:
         return repr(error)
     except BaseException:  # it is a listener's, and so is its `__repr__`
-        return told_of(error)
+        return brief_of(error)

@@ -1,7 +1,7 @@
 """OpenTelemetry traces: a span for each call, whose W3C context travels to the worker.
 
-Asked by the desk when a call is made out, told when it ended; spans a handler opens are then children of the call's.
-Needs the extra `opentelemetry`, of which the program sets up the SDK and its exporters.
+Asked by the call factory when a call is made, notified when it ended; spans that a handler opens are children of the
+call's. Needs the extra `opentelemetry`, of which the program sets up the SDK and its exporters.
 """
 
 from __future__ import annotations

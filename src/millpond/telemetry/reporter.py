@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from millpond.events import Event
 from millpond.logger.pool_logger import PoolLogger
+from millpond.queue_thread import QueueThread
 from millpond.telemetry.bus import Bus, HasTelemetry, bus_of
 from millpond.telemetry.listening import Wanted
 
@@ -70,24 +71,22 @@ class Reporter:
         self.interval = interval
         self.limit = limit
         self._deliver = _deliverer(target)
-        self._waiting: deque[Event] = deque()
+        self._thread = QueueThread(
+            f"millpond-{name}", self._work, limit=limit, batch=batch, interval_s=interval, starts_by_itself=False
+        )
         self._delivered = self._dropped = self._failures = 0
         self._last_failure = ""
-        self._is_closing = False
-        self._changed = threading.Condition()  # held for all of the above
-        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        self._counting = threading.Lock()  # held for all of the above
         self._attached: list[tuple[Bus, str]] = []
 
     def open(self) -> Reporter:
         """Start the thread; `attach` does it too. Raises `RuntimeError` after `close`."""
-        with self._changed:
-            if self._is_closing:
-                raise RuntimeError(f"reporter {self.name!r} was closed; make another")
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name=f"millpond-{self.name}", daemon=True)
-                thread.start()  # raises where no thread can be had: `open` may be called again
-                self._thread = thread
-                atexit.register(self.close)  # the thread would end with the program, and its last batch with it
+        if self._is_closed:
+            raise RuntimeError(f"reporter {self.name!r} was closed; make another")
+        if not self._thread.is_running:
+            self._thread.start()  # raises where no thread can be had: `open` may be called again
+            atexit.register(self.close)  # the thread would end with the program, and its last batch with it
         return self
 
     def attach(self, pool: Bus | HasTelemetry, events: Wanted = None, listener_id: str | None = None) -> str:
@@ -112,23 +111,17 @@ class Reporter:
         while self._attached:
             bus, listener_id = self._attached.pop()
             bus.detach(listener_id)
-        with self._changed:
-            self._is_closing = True
-            self._changed.notify_all()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            atexit.unregister(self.close)
-            thread.join(timeout)
-        with self._changed:
-            left = len(self._waiting)
-            self._waiting.clear()
+        self._is_closed = True
+        left = self._thread.close(timeout)
         self._drop(left, "it did not take them before the reporter was closed")
-        return not left and (thread is None or not thread.is_alive())
+        atexit.unregister(self.close)
+        return not left and not self._thread.is_running
 
     def facts(self) -> ReporterFacts:
         """What became of the events so far."""
-        with self._changed:
-            return ReporterFacts(len(self._waiting), self._delivered, self._dropped, self._failures, self._last_failure)
+        with self._counting:
+            counts = (self._thread.queued, self._delivered, self._dropped, self._failures)
+            return ReporterFacts(*counts, self._last_failure)
 
     def __enter__(self) -> Reporter:
         return self.open()
@@ -141,18 +134,12 @@ class Reporter:
     # On the pool's thread
 
     def __call__(self, event: Event) -> None:
-        with self._changed:
-            is_taken = not self._is_closing and len(self._waiting) < self.limit
-            if is_taken:
-                self._waiting.append(event)
-                if len(self._waiting) in (1, self.batch):
-                    self._changed.notify_all()
-        if not is_taken:
+        if not self._thread.put(event):
             self._drop(1, f"{self.limit} events wait for it already")
 
     def _drop(self, count: int, why: str) -> None:
         """Count events that will not be delivered; the first time it is said."""
-        with self._changed:
+        with self._counting:
             is_news = not self._dropped
             self._dropped += count
         if is_news and count:
@@ -160,31 +147,23 @@ class Reporter:
 
     # On its own
 
-    def _run(self) -> None:
-        while batch := self._gather():
-            gathered, why = len(batch), "its queue is full"
-            try:
-                self._deliver(batch)
-            except BaseException as error:  # whatever it is, the next batch may do better
-                why = f"its target raised {type(error).__qualname__}"
-                self._note_failure(error)
-            with self._changed:
-                self._delivered += gathered - len(batch)
-            self._drop(len(batch), why)
+    def _work(self, events: list[Event]) -> None:
+        batch, why = deque(events), "its queue is full"
+        try:
+            self._deliver(batch)
+        except BaseException as error:  # whatever it is, the next batch may do better
+            why = f"its target raised {type(error).__qualname__}"
+            self._note_failure(error)
+        with self._counting:
+            self._delivered += len(events) - len(batch)
+        self._drop(len(batch), why)
 
     def _note_failure(self, error: BaseException) -> None:
-        with self._changed:
+        with self._counting:
             is_news, self._last_failure = not self._failures, type(error).__qualname__
             self._failures += 1
         if is_news:
             log.raised(error, "the target of reporter %r raised", self.name)
-
-    def _gather(self) -> deque[Event]:
-        """The next batch, once it is due; an empty one when nothing more will come."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._is_closing)
-            self._changed.wait_for(lambda: len(self._waiting) >= self.batch or self._is_closing, self.interval)
-            return deque(self._waiting.popleft() for _ in range(min(self.batch, len(self._waiting))))
 
 
 def _deliverer(target: Target) -> Callable[[deque[Event]], None]:

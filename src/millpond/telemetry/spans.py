@@ -43,7 +43,7 @@ class Span:
             outer = outer._outer
         self.parent = None if outer is None else outer.id
         _current.set(self)
-        self._say("start", {}, {})
+        self._emit("start", {}, {})
         self._began = self._bus.clock()
         return self
 
@@ -53,9 +53,9 @@ class Span:
         measured = {**self.measurements, "seconds": self._bus.clock() - self._began}
         self._leave()
         if kind is None:
-            self._say("stop", measured, {})
+            self._emit("stop", measured, {})
         else:
-            self._say("exception", measured, {"error": kind.__qualname__})
+            self._emit("exception", measured, {"error": kind.__qualname__})
 
     def _leave(self) -> None:
         outer, self._outer, self._is_over = self._outer, None, True
@@ -73,6 +73,6 @@ class Span:
     ) -> None:
         self.__exit__(kind, error, trace)
 
-    def _say(self, what: str, measurements: dict[str, Any], more: dict[str, Any]) -> None:
+    def _emit(self, what: str, measurements: dict[str, Any], more: dict[str, Any]) -> None:
         metadata = {**self._metadata, **more, "span": self.id, "parent": self.parent}
         self._bus.execute(f"{self._name}.{what}", measurements, metadata)

@@ -1,6 +1,6 @@
-"""What a fake worker's answers become: frozen and thawed by the codec like real ones, and told without a wire.
+"""What a fake worker's answers become: encoded and decoded by the codec like real ones, and told without a wire.
 
-Stands in for `millpond.worker.answers.Answers`: the calls are run by the worker's own code, which ends each of them
+Stands in for `millpond.worker.replies.Replies`: the calls are run by the worker's own code, which ends each of them
 here.
 """
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.errors import CLASSES, ResultNotSerializable
 from millpond.seams import EXPORTS
-from millpond.wire.codec import Codec, CodecError, Frozen
+from millpond.wire.codec import Codec, CodecError, Encoded
 from millpond.wire.descriptors import OF_ITS_PROCESS
 from millpond.wire.exceptions import RemoteTraceback, describe, restore
 from millpond.wire.frames import EXPIRED, INTERRUPTED, ITEM, SEGMENTED, SKIPPED
 from millpond.wire.segments import Parts, joined
 from millpond.wire.wording import traceback_text
-from millpond.worker.answers import Unsendable, without_our_frames
+from millpond.worker.replies import Unsendable, without_our_frames
 
 if TYPE_CHECKING:
     from millpond.errors import Outcome
@@ -37,7 +37,7 @@ class DirectAnswers:
     def __init__(self, codec: Codec, limit: int, tell: Tell, tell_item: TellItem, tell_saved: TellSaved) -> None:
         self._codec = codec
         self._limit = limit
-        self._tell = tell
+        self._notify = tell
         self._tell_item = tell_item
         self._tell_saved = tell_saved
         self.nbytes = 0  # of the value that was told last
@@ -47,28 +47,30 @@ class DirectAnswers:
     ) -> None:
         """Tell a result or an item, or raise `Unsendable`."""
         try:
-            body = self._codec.freeze(value)
+            body = self._codec.encode(value)
         except CodecError as error:
             raise Unsendable("result_not_serializable", str(error)) from error
         if len(body) > self._limit:
             told = f"the result is {len(body)} bytes large, max_payload is {self._limit}"
             raise Unsendable("payload_too_large", told)
-        if fields[4] in EXPORTS and isinstance(body, Frozen) and body.lease is not None:
+        if fields[4] in EXPORTS and isinstance(body, Encoded) and body.lease is not None:
             raise Unsendable("result_not_serializable", f"the session's state {OF_ITS_PROCESS}")
         self.nbytes = len(body)
         self._say_ahead(fields, ahead)
         if fields[4] in EXPORTS:
-            self._tell(fields, "ok", joined(body) if isinstance(body, Frozen) else body, 0)
+            self._notify(fields, "ok", joined(body) if isinstance(body, Encoded) else body, 0)
             return
         try:
-            arrived = thaw(self._codec, private(body))
+            arrived = decode(self._codec, private(body))
         except CodecError as error:
-            self._tell(fields, "failed", ResultNotSerializable(f"the result came, but {error}", outcome="completed"), 0)
+            self._notify(
+                fields, "failed", ResultNotSerializable(f"the result came, but {error}", outcome="completed"), 0
+            )
             return
         if kind == ITEM:
             self._tell_item(fields, arrived)
         else:
-            self._tell(fields, "ok", arrived, 0)
+            self._notify(fields, "ok", arrived, 0)
 
     def bare(
         self,
@@ -81,11 +83,11 @@ class DirectAnswers:
     ) -> None:
         """Tell an answer without a value."""
         self._say_ahead(fields, ahead)
-        self._tell(fields, _BARE[kind], None, flags)
+        self._notify(fields, _BARE[kind], None, flags)
 
     def as_it_came(self, kind: int, flags: int, fields: Fields, started: float, ended: float, body: Any) -> None:
         """Tell a session's state that was never unpacked here."""
-        self._tell(fields, "ok", Parts(body) if flags & SEGMENTED else body, 0)
+        self._notify(fields, "ok", Parts(body) if flags & SEGMENTED else body, 0)
 
     def raised(
         self,
@@ -99,7 +101,7 @@ class DirectAnswers:
         """Tell the handler's exception, as it would arrive."""
         self._say_ahead(fields, ahead)
         body = describe(without_our_frames(error), self._codec.name)
-        self._tell(fields, "failed", restore(body, self._codec.name), flags)
+        self._notify(fields, "failed", restore(body, self._codec.name), flags)
 
     def fault(
         self,
@@ -118,29 +120,29 @@ class DirectAnswers:
         failure = CLASSES[code](message, outcome=outcome)
         if error is not None:
             failure.__cause__ = RemoteTraceback(traceback_text(error))
-        self._tell(fields, "failed", failure, flags)
+        self._notify(fields, "failed", failure, flags)
 
     def _say_ahead(self, fields: Fields, ahead: Saved | None) -> None:
         if ahead is not None:
             self._tell_saved(fields, ahead)
 
 
-def private(payload: bytes | Frozen) -> bytes | Frozen:
+def private(payload: bytes | Encoded) -> bytes | Encoded:
     """A copy that shares nothing which anybody could still change."""
-    if isinstance(payload, Frozen):
-        return Frozen(list(payload.streams), list(payload.buffers), payload.lease).own()
+    if isinstance(payload, Encoded):
+        return Encoded(list(payload.streams), list(payload.buffers), payload.lease).own()
     return payload
 
 
-def thaw(codec: Codec, payload: bytes | Frozen) -> Any:
+def decode(codec: Codec, payload: bytes | Encoded) -> Any:
     """The value of a payload."""
-    if isinstance(payload, Frozen):
-        return codec.thaw_parts(payload.streams, payload.buffers)
-    return codec.thaw(payload)
+    if isinstance(payload, Encoded):
+        return codec.decode_parts(payload.streams, payload.buffers)
+    return codec.decode(payload)
 
 
-def thaw_arguments(codec: Codec, payload: bytes | Frozen) -> Any:
+def decode_arguments(codec: Codec, payload: bytes | Encoded) -> Any:
     """The positional and keyword arguments in a payload."""
-    if isinstance(payload, Frozen):
-        return codec.thaw_parts(payload.streams, payload.buffers)
-    return codec.thaw_arguments(payload)
+    if isinstance(payload, Encoded):
+        return codec.decode_parts(payload.streams, payload.buffers)
+    return codec.decode_arguments(payload)

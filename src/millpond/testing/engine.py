@@ -14,11 +14,11 @@ from typing import Any
 from millpond.clock import MonotonicClock
 from millpond.errors import StartFailed
 from millpond.seams import Clock, EngineEvents, EngineSpec, HandlerFacts
-from millpond.testing.answers import private, thaw_arguments
+from millpond.testing.answers import decode_arguments, private
 from millpond.testing.holding import Held, Holding
 from millpond.testing.worker import FakeWorker
-from millpond.wire.codec import Codec, Frozen, make_codec
-from millpond.wire.handlerspec import freeze_arguments, freeze_handler, load_handler
+from millpond.wire.codec import Codec, Encoded, make_codec
+from millpond.wire.handlerspec import encode_arguments, encode_handler, load_handler
 from millpond.wire.wording import traceback_text
 from millpond.worker.handler import facts_of
 
@@ -31,14 +31,14 @@ class Sent:
         self.call_id: int = call.id
         self.operation: str = call.op.name
         self.session: str | None = call.session.id if call.session is not None else None
-        self._payload: bytes | Frozen = private(call.payload)
+        self._payload: bytes | Encoded = private(call.payload)
         self._codec = codec
 
     def arguments(self) -> Any:
-        """What travelled: `(args, kwargs)`, the first of a function's being its frozen form; empty for an errand."""
+        """What travelled: `(args, kwargs)`, the first of a function's being its encoded form; empty for an errand."""
         if not len(self._payload):
             return ()
-        args, kwargs = thaw_arguments(self._codec, self._payload)
+        args, kwargs = decode_arguments(self._codec, self._payload)
         return tuple(args), kwargs
 
     def __repr__(self) -> str:
@@ -131,7 +131,7 @@ class FakeEngine:
         self._spec = spec
         try:
             self.handler = self._image(spec)
-            self.arguments = freeze_arguments(spec.args, spec.kwargs)
+            self.arguments = encode_arguments(spec.args, spec.kwargs)
         except Exception as error:
             raise StartFailed(f"no worker can be started: {traceback_text(error).rstrip()}") from error
         self._facts = self.handler_facts = facts_of(self.handler)
@@ -242,7 +242,7 @@ class FakeEngine:
     def _image(spec: EngineSpec) -> type | None:
         for name in spec.settings.preload:
             importlib.import_module(name)
-        handler = spec.handler if isinstance(spec.handler, type) else load_handler(freeze_handler(spec.handler))
+        handler = spec.handler if isinstance(spec.handler, type) else load_handler(encode_handler(spec.handler))
         if handler is not None and hasattr(handler, "preload"):
             handler.preload()
         return handler

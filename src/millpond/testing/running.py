@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from millpond.testing.answers import DirectAnswers, thaw_arguments
+from millpond.testing.answers import DirectAnswers, decode_arguments
 from millpond.wire.codec import Codec
 from millpond.wire.logbook import Logbook
-from millpond.worker.plan import Step, perform
 from millpond.worker.runner import Runner
-from millpond.worker.running import Running
+from millpond.worker.running_call import Running
+from millpond.worker.steps import Step, perform
 from millpond.worker.tracing import traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from millpond.wire.frames import Fields
-    from millpond.worker.answers import Answers
     from millpond.worker.channel import Channel
     from millpond.worker.handler import Operation
-    from millpond.worker.plan import Outcome, Plan
+    from millpond.worker.handler_session import SessionSlot
+    from millpond.worker.replies import Replies
     from millpond.worker.saving import Saver
-    from millpond.worker.session import Seat
+    from millpond.worker.steps import Outcome, Plan
 
 
 class _NoChannel:
@@ -34,7 +34,7 @@ class _NoChannel:
 class MemoryRunner(Runner):
     """The worker's runner of calls, whose payloads never were on a wire."""
 
-    __slots__ = ("_thawing", "headers")
+    __slots__ = ("_decoder", "headers")
 
     def __init__(
         self,
@@ -45,23 +45,23 @@ class MemoryRunner(Runner):
         hooks: dict[str, Any],
         saver: Saver | None,
     ) -> None:
-        self._thawing = codec
+        self._decoder = codec
         self.headers: dict[int, bytes] = {}  # call id -> its trace header, while it runs
         channel = cast("Channel", _NoChannel())
-        super().__init__(channel, logbook, codec, None, cast("Answers", answers), operations, hooks, saver)
+        super().__init__(channel, logbook, codec, None, cast("Replies", answers), operations, hooks, saver)
         self.interruptions += (asyncio.CancelledError,)
 
     def decode(
-        self, operation: Operation, fields: Fields, body: Any, seat: Seat
+        self, operation: Operation, fields: Fields, body: Any, slot: SessionSlot
     ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
         """What to call with what, in the trace of its caller."""
-        function, args, kwargs = super().decode(operation, fields, body, seat)
+        function, args, kwargs = super().decode(operation, fields, body, slot)
         header = self.headers.get(fields[7])
         return function if header is None else traced(header, operation.kind, function), args, kwargs
 
-    def thaw_arguments(self, body: Any, flags: int) -> Any:
+    def decode_arguments(self, body: Any, flags: int) -> Any:
         """The arguments in a payload."""
-        return thaw_arguments(self._thawing, body)
+        return decode_arguments(self._decoder, body)
 
 
 async def carry_out(steps: Plan, running: Running) -> None:

@@ -15,24 +15,24 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.errors import Interrupted
-from millpond.logger.escaping import told_of
+from millpond.logger.escaping import brief_of
 from millpond.seams import EXPORT_CONCURRENT, Death
 from millpond.testing.answers import DirectAnswers, private
 from millpond.testing.running import MemoryRunner, carry_out
-from millpond.wire.codec import Frozen, make_codec
+from millpond.wire.codec import Encoded, make_codec
 from millpond.wire.frames import CALL, SEGMENTED
 from millpond.wire.handlerspec import load_arguments
 from millpond.wire.logbook import POSITIONS, Logbook
 from millpond.wire.segments import Parts
 from millpond.wire.wording import error_text, traceback_text, type_name
 from millpond.worker import emitting
-from millpond.worker.answers import without_our_frames
 from millpond.worker.handler import operations_of
-from millpond.worker.plan import plan
-from millpond.worker.running import Running
+from millpond.worker.handler_session import Session, SessionSlot
+from millpond.worker.replies import without_our_frames
+from millpond.worker.running_call import Running
 from millpond.worker.saving import Saver
-from millpond.worker.session import Seat, Session
 from millpond.worker.stack import TASK_CALL
+from millpond.worker.steps import plan
 
 if TYPE_CHECKING:
     from millpond.seams import AnswerKind
@@ -67,7 +67,7 @@ class FakeWorker:
         self._free = list(range(POSITIONS - 1, -1, -1))
         self._calls: dict[int, Any] = {}  # position -> call: sent and not answered
         self._taken_back: set[int] = set()  # positions of those the pool withdrew in time
-        self._inbox: deque[tuple[Any, bytes | Frozen]] = deque()  # calls it has not got to
+        self._inbox: deque[tuple[Any, bytes | Encoded]] = deque()  # calls it has not got to
         self._errands: deque[Any] = deque()  # those for its attendant, done whatever else it does
         self._running: dict[int, Running] = {}  # position -> call it works on
         self._begun_at: dict[int, float] = {}
@@ -164,7 +164,7 @@ class FakeWorker:
     def forget(self, number: int) -> None:
         """Drop a session."""
         if self._runner is not None:
-            self._runner.seats.pop(number, None)
+            self._runner.session_slots.pop(number, None)
 
     def pong(self) -> None:
         """Answer a ping, if it does."""
@@ -190,7 +190,7 @@ class FakeWorker:
             self._say(events.warming, self.record, self.pid)
             await self._run_hook("warmup")
         except Exception as error:
-            self._say(events.start_failed, self.record, _explain(error), told_of(without_our_frames(error)))
+            self._say(events.start_failed, self.record, _explain(error), brief_of(without_our_frames(error)))
             self._say(self.die, None, 1)
             return
         self._runner = self._make_runner()
@@ -227,7 +227,7 @@ class FakeWorker:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Begin one call, if there is one and a place for it."""
+        """Begin one call, if there is one and a slot for it."""
         self._is_awake = False
         if not self.is_alive or self.is_frozen or self._runner is None:
             return
@@ -256,7 +256,7 @@ class FakeWorker:
         fields = (0, CALL, 0, call.position, call.operation, 0, self.id, call.id, number, deadline, 0.0)
         return Running(fields, self._engine.settings.stream_window)
 
-    async def _serve(self, call: Any, running: Running, payload: bytes | Frozen) -> None:
+    async def _serve(self, call: Any, running: Running, payload: bytes | Encoded) -> None:
         runner, position = self._runner, call.position
         assert runner is not None
         self._begun_at[position] = self._engine.clock.now()
@@ -295,8 +295,8 @@ class FakeWorker:
         """Be told of a session, before the first call of it."""
         assert self._runner is not None
         baggage, flags = session.snapshot, SEGMENTED if isinstance(session.snapshot, Parts) else 0
-        seat = Seat(session.number, Session(session.id, session.generation), baggage, flags, session.lease)
-        self._runner.seats[session.number] = seat
+        slot = SessionSlot(session.number, Session(session.id, session.generation), baggage, flags, session.lease)
+        self._runner.session_slots[session.number] = slot
         session.introduced = True
 
     def _claimed(self) -> list[int]:
@@ -331,12 +331,12 @@ class FakeWorker:
         was_taken_back = position in self._taken_back
         self._taken_back.discard(position)
         if was_taken_back and call.operation == EXPORT_CONCURRENT:
-            return  # it was given up, and took no place
+            return  # it was given up, and took no slot
         # That it passed over a call which was taken back names no call: the same may be here again by now.
         told_id = 0 if was_taken_back else call_id
         self.record.answer_bytes = nbytes
         self._engine.events.answered(self.record, told_id, kind, value, started, ended, flags, self._engine.clock.now())
-        self._engine.events.all_told()
+        self._engine.events.batch_end()
 
     def _emit(self, call_id: int, name: str, measurements: Any, metadata: Any, suppressed: int) -> bool:
         self._say(self._emitted, call_id, name, measurements, metadata, suppressed)
@@ -344,7 +344,7 @@ class FakeWorker:
 
     def _emitted(self, *told: Any) -> None:
         self._engine.events.emitted(self.record, *told)
-        self._engine.events.all_told()
+        self._engine.events.batch_end()
 
     def _saved(self, fields: Fields, saved: Saved) -> None:
         self._say(self._engine.events.saved, self.record, fields[7], *saved)

@@ -1,6 +1,7 @@
 """What a worker is given to do before it is given calls: `Warmup`, as a user writes it.
 
-Plain values that are checked when made; the desk freezes them when the handler is known, the core sees to their order.
+Plain values that are checked when made; the call factory encodes them when the handler is known, the core keeps their
+order.
 """
 
 from __future__ import annotations

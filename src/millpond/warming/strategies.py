@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from millpond.warming.report import WorkerReport
+from millpond.warming.outcomes import WorkerReport
 
 WarmOne = Callable[[int], Awaitable[WorkerReport]]
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from millpond import events
 from millpond.core import Command, Machine, Run, Step, Worker, worker_states
 from millpond.warming.commands import Warmup, check_commands
-from millpond.warming.report import SKIPPED, CommandReport, Progress, WarmReport, WorkerReport
+from millpond.warming.outcomes import SKIPPED, CommandReport, Progress, WarmReport, WorkerReport
 from millpond.warming.strategies import Strategy, warm_parallel
 
 LEFT_OUT = "the strategy stopped before its turn"
@@ -45,15 +45,15 @@ class PoolWarmer:
         hands: Hands,
         commands: Sequence[Warmup],
         strategy: Strategy | None,
-        freeze: Callable[[Warmup], Command],
+        encode: Callable[[Warmup], Command],
     ) -> None:
         self.report: WarmReport | None = None
         self._hands = hands
         self._machine = hands.machine
         self._commands = check_commands(commands)
         self._strategy = strategy or warm_parallel
-        self._freeze = freeze
-        self._frozen: list[Command] | None = None
+        self._encode = encode
+        self._encoded: list[Command] | None = None
         self._rounds: set[_Round] = set()
         self._left_out: dict[int, str] = {}  # id -> why, of workers that were left out before they had started
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -62,14 +62,14 @@ class PoolWarmer:
         self._machine.require_warmup(bool(self._commands))
 
     async def warm(self, strategy: Strategy | None = None, commands: Sequence[Warmup] | None = None) -> WarmReport:
-        """Warm the workers that serve or stand by, each when it has a free place; see `Pool.warm`."""
-        frozen = self._own() if commands is None else [self._freeze(one) for one in check_commands(commands)]
+        """Warm the workers that serve or stand by, each when it has a free slot; see `Pool.warm`."""
+        encoded = self._own() if commands is None else [self._encode(one) for one in check_commands(commands)]
         workers = [
             one
             for one in self._machine.view.workers.values()
             if one.state in (worker_states.READY, worker_states.SPARE)
         ]
-        return await self._run(_Round(self, workers, frozen), strategy or self._strategy)
+        return await self._run(_Round(self, workers, encoded), strategy or self._strategy)
 
     def open_round(self) -> None:
         """The pool opens, and its first workers have been asked for: they are warmed as the strategy says."""
@@ -91,7 +91,7 @@ class PoolWarmer:
             task.cancel()
         for one in self._rounds:
             one.give_up()
-        self.tell(None)
+        self.notify(None)
 
     async def __aiter__(self) -> AsyncIterator[Progress]:
         if self._is_closed:
@@ -105,10 +105,10 @@ class PoolWarmer:
             self._readers.discard(queue)
 
     def _own(self) -> list[Command]:
-        """The pool's commands, frozen when the handler is known; raises `BadArgument` for what does not fit it."""
-        if self._frozen is None:
-            self._frozen = [self._freeze(command) for command in self._commands]
-        return self._frozen
+        """The pool's commands, encoded when the handler is known; raises `BadArgument` for what does not fit it."""
+        if self._encoded is None:
+            self._encoded = [self._encode(command) for command in self._commands]
+        return self._encoded
 
     def _begin(self, one: _Round, strategy: Strategy) -> None:
         task = asyncio.ensure_future(self._run(one, strategy))
@@ -123,7 +123,7 @@ class PoolWarmer:
 
     async def _run(self, one: _Round, strategy: Strategy) -> WarmReport:
         self._rounds.add(one)
-        self._say(events.WarmingStart, len(one.workers), len(self._commands if one.given is None else one.given))
+        self._emit(events.WarmingStart, len(one.workers), len(self._commands if one.given is None else one.given))
         why = LEFT_OUT
         try:
             await strategy(list(one.workers), one.warm)
@@ -138,15 +138,15 @@ class PoolWarmer:
             one.leave_out_rest(why)
             self._rounds.discard(one)
             self.report = one.report()
-            self._say(events.WarmingStop, len(self.report.warm), len(self.report.failed), self.report.seconds)
-            self.tell(None)
+            self._emit(events.WarmingStop, len(self.report.warm), len(self.report.failed), self.report.seconds)
+            self.notify(None)
         return self.report
 
-    def _say(self, kind: type[events.Event], *facts: Any) -> None:
+    def _emit(self, kind: type[events.Event], *facts: Any) -> None:
         self._machine.emit(kind, *facts)
         self._hands.carry_out()
 
-    def tell(self, step: Progress | None) -> None:
+    def notify(self, step: Progress | None) -> None:
         """Tell those who follow; `None`: the round is over."""
         for reader in self._readers:
             reader.put_nowait(step)
@@ -226,7 +226,7 @@ class _Round:
         self._done += 1
         of = len(self.workers) * len(run.commands)
         after = self._hands.now() - self._began_at
-        self._warmer.tell(Progress(run.worker.id, step.command.name, step.outcome, self._done, of, after))
+        self._warmer.notify(Progress(run.worker.id, step.command.name, step.outcome, self._done, of, after))
 
     def leave_out_rest(self, why: str) -> None:
         """The strategy is through: whoever had no turn is not warmed."""

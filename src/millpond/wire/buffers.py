@@ -12,7 +12,7 @@ import threading
 from bisect import insort
 
 from millpond.wire.frames import ProtocolError
-from millpond.wire.memory import PAGE_BYTES, SharedMemory, create_memory
+from millpond.wire.shared_memory import PAGE_BYTES, SharedMemory, create_memory
 
 SLOTS = 256
 _FREE, _IN_USE = 0, 1

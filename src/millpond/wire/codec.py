@@ -1,6 +1,6 @@
 """Codecs: how values become bytes. `pickle` for a program and its own children, `msgpack` for data only.
 
-Large buffers leave the stream un-copied and travel beside it (`Frozen`); `segments` then decides how. A codec never
+Large buffers leave the stream un-copied and travel beside it (`Encoded`); `segments` then decides how. A codec never
 looks at frames. Both are thread-safe.
 """
 
@@ -18,7 +18,7 @@ from millpond.wire import sharing
 from millpond.wire.descriptors import Lease
 from millpond.wire.importable import is_importable
 from millpond.wire.imports import CALLS_A_NAME, needs_import
-from millpond.wire.pickling import Part, Scribe, gather, scribe
+from millpond.wire.pickling import Part, PartsPickler, gather, parts_pickler
 from millpond.wire.sharing import table as plain_table
 from millpond.wire.wording import error_text, is_from_signal, type_name
 
@@ -48,7 +48,7 @@ class NotLoaded(CodecError):
     """A value that can be decoded, but not without importing a module first."""
 
 
-class Frozen:
+class Encoded:
     """A value in parts: the stream, and the buffers it refers to in order.
 
     A buffer that is `bytes` arrives as `bytes`; any other arrives as a writable `bytearray`. Buffers are views of the
@@ -67,9 +67,9 @@ class Frozen:
         return self.nbytes
 
     def __repr__(self) -> str:
-        return f"<Frozen {self.nbytes} bytes in {len(self.streams)} streams and {len(self.buffers)} buffers>"
+        return f"<Encoded {self.nbytes} bytes in {len(self.streams)} streams and {len(self.buffers)} buffers>"
 
-    def own(self) -> Frozen:
+    def own(self) -> Encoded:
         """Copy what the caller could still change, so that the value stays as it is now; returns itself."""
         self.buffers = [part if type(part) is bytes else bytearray(part) for part in self.buffers]
         self.streams = [part if type(part) is bytes else bytes(part) for part in self.streams]
@@ -79,7 +79,7 @@ class Frozen:
 class Codec(Protocol):
     """What carries values. What they raise is a `CodecError`, whatever the value's own methods do.
 
-    Only `freeze_arguments` and `thaw` let `KeyboardInterrupt` and `Interrupted` pass, meant for who called.
+    Only `encode_arguments` and `decode` let `KeyboardInterrupt` and `Interrupted` pass, meant for who called.
     """
 
     @property
@@ -87,32 +87,32 @@ class Codec(Protocol):
         """The setting's value that chooses this codec."""
         ...
 
-    def freeze(self, value: Any) -> bytes | Frozen:
+    def encode(self, value: Any) -> bytes | Encoded:
         """The value as bytes, or in parts if it is larger than the threshold."""
         ...
 
-    def freeze_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Frozen:
-        """What a call is given, for `thaw_arguments`, or for `thaw_parts` if it comes in parts."""
+    def encode_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Encoded:
+        """What a call is given, for `decode_arguments`, or for `decode_parts` if it comes in parts."""
         ...
 
-    def thaw(self, stream: bytes | memoryview) -> Any:
+    def decode(self, stream: bytes | memoryview) -> Any:
         """The value of a stream that came without buffers."""
         ...
 
-    def thaw_result(self, stream: bytes | memoryview) -> Any:
+    def decode_result(self, stream: bytes | memoryview) -> Any:
         """The value of a stream that a worker sent; `NotLoaded` where that would import a module."""
         ...
 
-    def thaw_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
-        """The value of `Frozen` parts that a worker sent; `NotLoaded` as above unless it `may_import`."""
+    def decode_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
+        """The value of `Encoded` parts that a worker sent; `NotLoaded` as above unless it `may_import`."""
         ...
 
-    def thaw_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
+    def decode_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword arguments; the caller may change the dictionary."""
         ...
 
-    def thaw_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
-        """The value of `Frozen` parts; the buffers become part of the value without another copy."""
+    def decode_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
+        """The value of `Encoded` parts; the buffers become part of the value without another copy."""
         ...
 
 
@@ -127,47 +127,47 @@ class MsgpackCodec:
 
     def __init__(self, threshold: int = 64 * 1024) -> None:
         self._threshold = threshold
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder().decode
+        self._pack = msgspec.msgpack.Encoder().encode
+        self._unpack = msgspec.msgpack.Decoder().decode
 
-    def freeze(self, value: Any) -> bytes | Frozen:
+    def encode(self, value: Any) -> bytes | Encoded:
         """The value as bytes, or in parts if it is larger than the threshold; `CodecError` for what is no data."""
-        return self._freeze(value, refuse_all)
+        return self._encode(value, refuse_all)
 
-    def freeze_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Frozen:
+    def encode_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Encoded:
         """See `Codec`."""
-        return self._freeze((args, kwargs), refuse)
+        return self._encode((args, kwargs), refuse)
 
-    def _freeze(self, value: Any, refuse: Refuse) -> bytes | Frozen:
+    def _encode(self, value: Any, refuse: Refuse) -> bytes | Encoded:
         try:
-            stream = self._encode(value)
+            stream = self._pack(value)
         except BaseException as error:
             refuse("msgpack cannot carry this value", error)
-        return stream if len(stream) <= self._threshold else Frozen([stream], [])
+        return stream if len(stream) <= self._threshold else Encoded([stream], [])
 
-    def thaw_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
+    def decode_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
         """See `Codec`."""
-        args, kwargs = self.thaw(stream)
+        args, kwargs = self.decode(stream)
         return args, kwargs
 
-    def thaw(self, stream: bytes | memoryview) -> Any:
+    def decode(self, stream: bytes | memoryview) -> Any:
         """The value of a stream; `CodecError` if it is no msgpack."""
         try:
-            return self._decode(stream)
+            return self._unpack(stream)
         except BaseException as error:
             refuse("these bytes are no msgpack", error)
 
-    thaw_result = thaw  # which runs nobody's code
+    decode_result = decode  # which runs nobody's code
 
-    def thaw_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
+    def decode_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
         """See `Codec`; nothing is imported."""
-        return self.thaw_parts(streams, buffers)
+        return self.decode_parts(streams, buffers)
 
-    def thaw_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
+    def decode_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
         """The value of one stream; msgpack has no buffers beside it."""
         if buffers:
             raise CodecError("a msgpack payload came with buffers")
-        return self.thaw(streams[0] if len(streams) == 1 else b"".join(streams))
+        return self.decode(streams[0] if len(streams) == 1 else b"".join(streams))
 
 
 class PickleCodec:
@@ -185,12 +185,12 @@ class PickleCodec:
         self._encode_plain = msgspec.msgpack.Encoder().encode
         self._decode_plain = msgspec.msgpack.Decoder().decode
         self._decode_plain_arguments = msgspec.msgpack.Decoder(list).decode
-        # Idle scribes. A list's pop and append are atomic, so that two threads, or a `__reduce__` that freezes
+        # Idle picklers. A list's pop and append are atomic, so that two threads, or a `__reduce__` that encodes
         # something itself, never share one.
-        self._idle: list[Scribe] = []
+        self._idle: list[PartsPickler] = []
         self._table: sharing.Table | None = None  # what they dispatch by
 
-    def freeze_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Frozen:
+    def encode_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Encoded:
         """See `Codec`."""
         if not kwargs:
             for value in args:
@@ -204,9 +204,9 @@ class PickleCodec:
                         return stream
                 except _NO_MSGPACK:
                     pass
-        return self._freeze((args, kwargs), refuse)
+        return self._encode((args, kwargs), refuse)
 
-    def freeze(self, value: Any) -> bytes | Frozen:
+    def encode(self, value: Any) -> bytes | Encoded:
         """The value as bytes, or in parts if it is larger than the threshold; `CodecError` if nothing carries it."""
         kind = type(value)
         if kind in _ATOMS or ((kind is str or kind is bytes) and len(value) <= _SHORT):
@@ -216,43 +216,43 @@ class PickleCodec:
                     return stream
             except _NO_MSGPACK:
                 pass
-        return self._freeze(value, refuse_all)
+        return self._encode(value, refuse_all)
 
-    def _freeze(self, value: Any, refuse: Refuse) -> bytes | Frozen:
+    def _encode(self, value: Any, refuse: Refuse) -> bytes | Encoded:
         table = plain_table()
         if table is not self._table:
-            self._idle = []  # first: who finds the table in its place takes no scribe with another
+            self._idle = []  # first: who finds the table in its place takes no pickler with another
             self._table = table
         idle = self._idle
         try:
             made = idle.pop()
         except IndexError:
-            made = scribe(pickle.Pickler, self._threshold, table)
+            made = parts_pickler(pickle.Pickler, self._threshold, table)
         dump, clear_memo, parts = made
         try:
             dump(value)
         except _UNPICKLABLE:
-            return self._freeze_by_value(value, refuse)
+            return self._encode_by_value(value, refuse)
         except BaseException as error:
             if type(error) is RuntimeError and sharing.classes():
-                return self._freeze_by_value(value, refuse)
+                return self._encode_by_value(value, refuse)
             refuse("this value cannot be pickled", error)
         stream, buffers = (parts.pop(), _NO_BUFFERS) if len(parts) == 1 else gather(parts, self._threshold)
         if len(stream) <= _REUSE_UP_TO:
             clear_memo()
             idle.append(made)
         if not is_importable(stream):
-            return self._freeze_by_value(value, refuse)
-        return Frozen([stream], buffers) if buffers or len(stream) > self._threshold else stream
+            return self._encode_by_value(value, refuse)
+        return Encoded([stream], buffers) if buffers or len(stream) > self._threshold else stream
 
-    def thaw(self, stream: bytes | memoryview) -> Any:
+    def decode(self, stream: bytes | memoryview) -> Any:
         """The value of a stream that came without buffers. Runs whatever the stream asks for."""
         try:
             return pickle.loads(stream) if stream[0] == _PICKLED else self._decode_plain(stream)
         except BaseException as error:
             refuse("this value cannot be unpickled", error)
 
-    def thaw_result(self, stream: bytes | memoryview) -> Any:
+    def decode_result(self, stream: bytes | memoryview) -> Any:
         """See `Codec`. Whatever the value's own code raises is a `CodecError`: it is nobody's interrupt here."""
         try:
             if stream[0] != _PICKLED:
@@ -263,7 +263,7 @@ class PickleCodec:
             refuse_all("this value cannot be unpickled", error)
         raise NotLoaded("a module has to be imported first")
 
-    def thaw_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
+    def decode_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
         """See `Codec`."""
         try:
             stream = streams[0] if len(streams) == 1 else b"".join(streams)
@@ -273,7 +273,7 @@ class PickleCodec:
             refuse_all("this value cannot be unpickled", error)
         raise NotLoaded("a module has to be imported first")
 
-    def thaw_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
+    def decode_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
         """See `Codec`."""
         try:
             if stream[0] != _PICKLED:
@@ -283,35 +283,35 @@ class PickleCodec:
             refuse("these arguments cannot be unpickled", error)
         return args, kwargs
 
-    def thaw_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
-        """The value of `Frozen` parts; the buffers become part of it without another copy."""
+    def decode_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
+        """The value of `Encoded` parts; the buffers become part of it without another copy."""
         try:
             return pickle.loads(streams[0] if len(streams) == 1 else b"".join(streams), buffers=buffers)
         except BaseException as error:
             refuse("this value cannot be unpickled", error)
 
-    def _freeze_by_value(self, value: Any, refuse: Refuse) -> bytes | Frozen:
+    def _encode_by_value(self, value: Any, refuse: Refuse) -> bytes | Encoded:
         """Classes and functions that the other end cannot import travel by value, what is shared by its handle."""
         from millpond.wire.byvalue import ByValuePickler
 
         if self._definitions is not None:
             self._definitions.look()
         lease = Lease()
-        dump, _, parts = scribe(partial(ByValuePickler, lease=lease), self._threshold)
+        dump, _, parts = parts_pickler(partial(ByValuePickler, lease=lease), self._threshold)
         try:
             dump(value)
         except BaseException as error:
             refuse("this value cannot be pickled", error)
         stream, buffers = gather(parts, self._threshold)
         if lease or buffers or len(stream) > self._threshold:
-            return Frozen([stream], buffers, lease or None)
+            return Encoded([stream], buffers, lease or None)
         return stream
 
 
 def make_codec(name: str, threshold: int, definitions: Definitions | None = None) -> Codec:
     """The codec of the setting `codec`; buffers above `threshold` bytes travel beside the stream.
 
-    `definitions` take note of what the program's `__main__` defines when values of it are frozen.
+    `definitions` take note of what the program's `__main__` defines when values of it are encoded.
     """
     return PickleCodec(threshold, definitions) if name == "pickle" else MsgpackCodec(threshold)
 

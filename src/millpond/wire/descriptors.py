@@ -1,7 +1,7 @@
 """File descriptors on their way to another process of this machine: kept here under a token, which travels in a value.
 
-Who reads the value fetches them by the token, over a socket that only a thread of the keeper listens on, and only while
-something is kept. One that is not fetched is closed with the value it was for (`Lease`). Used by `sharing`.
+Who reads the value fetches them by the token, over a socket that only a thread of the sending process listens on, and
+only while something is kept. One that is not fetched is closed with the value it was for (`Lease`). Used by `sharing`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Handle:
         return Handle, (self._address, self._token)
 
     def detach(self) -> int:
-        """The descriptor, which is the caller's from now on; `OSError` if it was fetched before, or its keeper ended.
+        """The descriptor, which is the caller's from now on; `OSError` if it was fetched before, or its sender ended.
 
         `FETCH_S` is the longest that takes.
         """

@@ -1,8 +1,8 @@
 """A handler's exception on its way to the caller: the exception itself where that is safe, else what can be said of it.
 
-The worker describes, the parent restores. Nothing but an exception class that the parent has already loaded is ever
-called, with plain data, and under codecs other than pickle not even that. Only `as_raised`, for an executor, which
-trusts its workers as the standard pool does, unpickles.
+The worker describes, the parent restores. Exceptions of classes that the parent has already loaded are made, with plain
+data and without running their code, and under codecs other than pickle not even that. Only `as_raised`, for an
+executor, which trusts its workers as the standard pool does, unpickles.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 import msgspec
 
 from millpond.errors import BadArgument, HandlerError, Interrupted, OutOfMemory, PoolError
-from millpond.logger.escaping import told_of
+from millpond.logger.escaping import brief_of
 from millpond.wire import sharing
 from millpond.wire.codec import CodecError
 from millpond.wire.frames import ProtocolError
 from millpond.wire.imports import needs_import
-from millpond.wire.plain import freeze_exception, thaw_exception
+from millpond.wire.plain import decode_exception, encode_exception
 from millpond.wire.wording import error_text, is_from_signal, traceback_text, type_name
 
 # With text and traceback less than the room a frame has beyond `max_payload`.
@@ -83,7 +83,7 @@ def describe(error: BaseException, codec_name: str) -> bytes:
 def describe_start(error: BaseException) -> bytes:
     """The body of a START_FAILED frame; `brief` is what may be logged of it. Never fails."""
     told = {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
-    return _encode(told | {"brief": told_of(error)})
+    return _encode(told | {"brief": brief_of(error)})
 
 
 def restore(body: bytes | memoryview, codec_name: str) -> BaseException:
@@ -109,25 +109,25 @@ def carry(error: BaseException, codec_name: str) -> dict[str, bytes | None]:
     Where the data is less than the exception, its pickle goes along. One that exits when it is tried, or whose pickle
     calls something else, does not travel. Never fails.
     """
-    kind = type(error)  # not `isinstance`, which would run its `__class__`
-    if codec_name != "pickle" or issubclass(kind, _NEVER_CARRIED):
+    if codec_name != "pickle" or issubclass(type(error), _NEVER_CARRIED):  # not `isinstance`, which runs `__class__`
         return {"carried": None}
     try:
-        exact = _as_data(error, may_replace=False)
-        if exact is not None or not _is_made_by_itself(error):
-            return {"carried": exact}
-        carried = _as_data(error, may_replace=True)
-        return {"carried": carried, "pickled": _as_pickle(error, CARRIED_LIMIT - len(carried or b""))}
+        if not _is_made_by_itself(error):
+            return {"carried": None}
+        carried, is_whole = _as_data(error)
+        return {"carried": carried, "pickled": None if is_whole else _as_pickle(error, len(carried or b""))}
     except BaseException:
         return {"carried": None}
 
 
 def restored(came: Carried, codec_name: str) -> BaseException | None:
     """The exception, or `None` if the data asks for anything but loaded exception classes and plain data."""
-    carried = came.carried
-    if codec_name != "pickle" or not carried or len(carried) > CARRIED_LIMIT:
+    if codec_name != "pickle" or not came.carried or len(came.carried) > CARRIED_LIMIT:
         return None
-    error = _made(partial(thaw_exception, carried))
+    try:
+        error = decode_exception(came.carried)
+    except Exception:
+        return None
     return None if issubclass(type(error), _NEVER_CARRIED) else error
 
 
@@ -158,37 +158,33 @@ def _as_handler_error(description: _Description) -> HandlerError:
     )
 
 
-def _as_data(error: BaseException, may_replace: bool) -> bytes | None:
+def _as_data(error: BaseException) -> tuple[bytes | None, bool]:
+    """The data, and whether it is all there is to say."""
     try:
-        data, classes = freeze_exception(error, may_replace)
-        twin = thaw_exception(data, classes)
-        _check_printed(twin, error)
+        data, classes, is_whole = encode_exception(error, CARRIED_LIMIT)
+        twin = decode_exception(data, classes)
     except Exception:
-        return None
-    return data if type(twin) is type(error) and len(data) <= CARRIED_LIMIT else None
+        return None, False
+    # One that never could be printed may be so again.
+    if any(_is_printed(error, text_of) and not _is_printed(twin, text_of) for text_of in (repr, str)):
+        return None, False
+    return data, is_whole
 
 
-def _as_pickle(error: BaseException, limit: int) -> bytes | None:
+def _is_printed(error: BaseException, text_of: Callable[[object], str]) -> bool:
+    try:
+        text_of(error)
+    except Exception:
+        return False
+    return True
+
+
+def _as_pickle(error: BaseException, sent: int) -> bytes | None:
     try:
         pickled = sharing.dumps(error)  # no descriptor travels as its number
-        twin = pickle.loads(pickled) if len(pickled) <= limit else None
-        _check_printed(twin, error)
     except Exception:
         return None
-    return pickled if type(twin) is type(error) else None
-
-
-def _check_printed(twin: BaseException | None, error: BaseException) -> None:
-    """Raise what printing the twin raises, if the exception itself can be printed."""
-    for text_of in (repr, str):
-        try:
-            text_of(twin)
-        except Exception:
-            try:
-                text_of(error)
-            except Exception:
-                continue  # it never could
-            raise
+    return pickled if len(pickled) + sent <= CARRIED_LIMIT else None
 
 
 def _is_made_by_itself(error: BaseException) -> bool:
@@ -205,19 +201,16 @@ def _is_made_by_itself(error: BaseException) -> bool:
 
 
 def _unpickled(pickled: bytes | None) -> BaseException | None:
-    """The exception, or `None` where that fails or would import a module."""
-    error = _made(lambda: None if not pickled or needs_import(pickled) else pickle.loads(pickled))
-    is_raisable = issubclass(type(error), BaseException) and not issubclass(type(error), _NEVER_CARRIED)
-    return error if is_raisable else None
-
-
-def _made(make: Callable[[], Any]) -> Any:
-    """What is made, or `None` if that fails: an exception's own code may raise anything, but true interrupts pass."""
+    """The exception, or `None` where that fails or would import a module. Its code may raise anything."""
+    if not pickled or needs_import(pickled):
+        return None
     try:
-        return make()
+        error = pickle.loads(pickled)
     except KeyboardInterrupt as interrupt:
         if is_from_signal(interrupt):
             raise
+        return None
     except BaseException:
-        pass
-    return None
+        return None
+    is_raisable = issubclass(type(error), BaseException) and not issubclass(type(error), _NEVER_CARRIED)
+    return error if is_raisable else None

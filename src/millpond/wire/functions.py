@@ -44,21 +44,21 @@ _arrived: dict[bytes, Arrived] = {}  # by blob
 _lock = threading.Lock()  # held while either is changed
 
 
-def freeze_function(function: Callable[..., Any]) -> bytes:
-    """The function as bytes for `thaw_function`; raises `CodecError` if nothing can carry it."""
+def encode_function(function: Callable[..., Any]) -> bytes:
+    """The function as bytes for `decode_function`; raises `CodecError` if nothing can carry it."""
     known = _blobs.get(id(function))
     if known is not None and known[0] is function and (not known[2] or _is_unchanged(known[2])):
         return known[1]
     try:
-        return _freeze(function)
+        return _encode(function)
     except BaseException as error:
         refuse("this function cannot be sent to a worker", error)
 
 
-def thaw_function(blob: bytes) -> Any:
+def decode_function(blob: bytes) -> Any:
     """The function of a blob. Runs whatever the blob asks for: only for what the parent sends to its workers."""
     try:
-        return _thaws.get(blob[:1], _thaw_kept)(blob)
+        return _decodes.get(blob[:1], _decode_kept)(blob)
     except BaseException as error:
         refuse("the worker cannot load this function", error)
 
@@ -74,21 +74,21 @@ def function_name(function: Any) -> str:
         return made_label(f"{kind.__module__}.{kind.__qualname__}")
 
 
-def _thaw(blob: bytes) -> Any:
+def _decode(blob: bytes) -> Any:
     return pickle.loads(memoryview(blob)[1:])
 
 
-_thaws: dict[bytes, Callable[[bytes], Any]] = {
-    _NAMED: functools.lru_cache(KEPT_BY_WORKER)(_thaw),
-    _PLAIN: _thaw,
-    _FRESH: lambda blob: _thaw(blob).function,
+_decodes: dict[bytes, Callable[[bytes], Any]] = {
+    _NAMED: functools.lru_cache(KEPT_BY_WORKER)(_decode),
+    _PLAIN: _decode,
+    _FRESH: lambda blob: _decode(blob).function,
 }
 
 
-def _thaw_kept(blob: bytes) -> Any:
+def _decode_kept(blob: bytes) -> Any:
     arrived, here = _arrived.get(blob), mainglobals.here
     if arrived is None or here is None or not here.renew(arrived):
-        arrived = _thaw(blob)
+        arrived = _decode(blob)
         _keep(_arrived, blob, arrived, KEPT_BY_WORKER)
     return arrived.function
 
@@ -101,7 +101,7 @@ def _keep(kept: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
         kept[key] = value
 
 
-def _freeze(function: Any) -> bytes:
+def _encode(function: Any) -> bytes:
     seen: list[Seen] = []
     stream = _pickled_by_name(function)
     if stream is not None:

@@ -1,7 +1,7 @@
 """How a handler and its constructor's arguments travel to the processes that need them.
 
 A class that can be imported is sent by name, any other (a `__main__` script, a notebook, a local class) by cloudpickle.
-The parent freezes, the warden and the workers load. Nothing is instantiated here, and the parent never imports a
+The parent encodes, the warden and the workers load. Nothing is instantiated here, and the parent never imports a
 handler that was given as a string.
 """
 
@@ -18,7 +18,7 @@ from millpond.wire.importable import can_import, is_importable
 HandlerSpec = dict[str, Any] | None  # {"name": "module:qualname"}, {"pickle": bytes}, or None for functions only
 
 
-def freeze_handler(handler: Any) -> HandlerSpec:
+def encode_handler(handler: Any) -> HandlerSpec:
     """What `load_handler` needs to find the handler in another process.
 
     Raises `TypeError` for what is neither a class, a string nor `None`, and `ValueError` for a string that does not
@@ -41,7 +41,7 @@ def freeze_handler(handler: Any) -> HandlerSpec:
     return {"pickle": sharing.reusable(byvalue.dumps(handler))}
 
 
-def freeze_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+def encode_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
     """The constructor's arguments, to be loaded in each worker anew."""
     try:
         plain = sharing.dumps((args, kwargs))
@@ -66,7 +66,7 @@ def load_handler(spec: HandlerSpec) -> type | None:
 
 
 def load_arguments(blob: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What `freeze_arguments` was given."""
+    """What `encode_arguments` was given."""
     args, kwargs = pickle.loads(blob)
     return args, kwargs
 

@@ -11,7 +11,7 @@ import itertools
 import struct
 import threading
 
-from millpond.wire.memory import PAGE_BYTES, SharedMemory, create_memory
+from millpond.wire.shared_memory import PAGE_BYTES, SharedMemory, create_memory
 
 POSITIONS = 256
 

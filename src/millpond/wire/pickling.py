@@ -19,7 +19,7 @@ _FRAME_HEAD_BYTES = 9
 # No opcodes but the head of a large object stand outside of a frame, save for frames of less than 4 bytes.
 _SHORTEST_HEAD_BYTES = 5
 
-Scribe = tuple[Callable[[Any], Any], Callable[[], None], list[Any]]  # dump, clear_memo, and what dump wrote
+PartsPickler = tuple[Callable[[Any], Any], Callable[[], None], list[Any]]  # dump, clear_memo, and what dump wrote
 
 
 class _Sink:
@@ -31,7 +31,7 @@ class _Sink:
         self.write = write
 
 
-def scribe(pickler: Any, threshold: int, table: dict[type, Callable[[Any], Any]] | None = None) -> Scribe:
+def parts_pickler(pickler: Any, threshold: int, table: dict[type, Callable[[Any], Any]] | None = None) -> PartsPickler:
     """A pickler that writes chunks of stream, large payloads and out-of-band buffers into one list, in order.
 
     With a `table` that is its dispatch table.

@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from millpond.wire.functions import thaw_function
+from millpond.wire.functions import decode_function
 
 
 def import_module(name: str) -> None:
@@ -17,9 +17,9 @@ def import_module(name: str) -> None:
     importlib.import_module(name)
 
 
-def run_frozen(blob: bytes, *args: Any, **kwargs: Any) -> None:
-    """Run a function that came frozen; what it returns is not sent anywhere."""
-    thaw_function(blob)(*args, **kwargs)
+def run_encoded(blob: bytes, *args: Any, **kwargs: Any) -> None:
+    """Run a function that came encoded; what it returns is not sent anywhere."""
+    decode_function(blob)(*args, **kwargs)
 
 
 def run_chunk(function: Callable[..., Any], chunk: list[tuple[Any, ...]]) -> list[Any]:

@@ -1,7 +1,7 @@
 """What a worker sends ahead of a session's answer when durability asks for it: the state the call leaves.
 
 Nothing if it is as it was, what differs in the middle if that is smaller, else all of it. Both ends know the state that
-was sent last: what was sent ahead of the last answer, or came with the session. Used after a state is frozen.
+was sent last: what was sent ahead of the last answer, or came with the session. Used after a state is encoded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Segments: how the parts of one payload lie in a frame's body and in the slots of an arena.
 
 A body is a count, a table with one row a segment, then the inline bytes in order. Used at both ends, after `codec`
-has frozen a value and before it thaws one; the receiver gets private copies and the slots are free again.
+has encoded a value and before it decodes one; the receiver gets private copies and the slots are free again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable
 
 from millpond.wire.buffers import SlotReader, SlotWriter
-from millpond.wire.codec import Frozen
+from millpond.wire.codec import Encoded
 from millpond.wire.frames import ProtocolError
 
 STREAM_INLINE, BUFFER_INLINE, STREAM_IN_SLOT, BUFFER_IN_SLOT, BYTES_INLINE, BYTES_IN_SLOT = range(6)
@@ -29,14 +29,14 @@ class Parts(bytes):
     __slots__ = ()
 
 
-def pack(frozen: Frozen, writer: SlotWriter | None, threshold: int) -> list[bytes | memoryview]:
+def pack(encoded: Encoded, writer: SlotWriter | None, threshold: int) -> list[bytes | memoryview]:
     """The body of a segmented frame, in parts to be written one after the other.
 
-    Parts above `threshold` bytes go into slots while there is room; the others are views of what `frozen` holds.
+    Parts above `threshold` bytes go into slots while there is room; the others are views of what `encoded` holds.
     """
     rows: list[bytes] = []
     inline: list[bytes | memoryview] = []
-    for place, part in _places(frozen):
+    for place, part in _places(encoded):
         length = len(part)
         slot = writer.put(part) if writer is not None and length > threshold else None
         if slot is not None:
@@ -47,13 +47,13 @@ def pack(frozen: Frozen, writer: SlotWriter | None, threshold: int) -> list[byte
     return _merged([_COUNT.pack(len(rows)), *rows, *inline])
 
 
-def joined(frozen: Frozen) -> Parts:
-    """The body in one piece; shares nothing with what `frozen` holds."""
-    return Parts(b"".join(pack(frozen, None, 0)))
+def joined(encoded: Encoded) -> Parts:
+    """The body in one piece; shares nothing with what `encoded` holds."""
+    return Parts(b"".join(pack(encoded, None, 0)))
 
 
 def unpack(body: bytes | memoryview, reader: SlotReader | None) -> tuple[list[Part], list[Part]]:
-    """The streams and the buffers of a body, for `Codec.thaw_parts`; frees the slots.
+    """The streams and the buffers of a body, for `Codec.decode_parts`; frees the slots.
 
     Raises `ProtocolError` on what no correct peer sends. Buffers are private; streams may be views of `body`.
     """
@@ -89,9 +89,9 @@ def _drop(rows: Iterable[tuple[int, int, int, int]], reader: SlotReader | None) 
             reader.drop(index)
 
 
-def _places(frozen: Frozen) -> list[tuple[int, Part]]:
-    places: list[tuple[int, Part]] = [(STREAM_INLINE, stream) for stream in frozen.streams]
-    for buffer in frozen.buffers:
+def _places(encoded: Encoded) -> list[tuple[int, Part]]:
+    places: list[tuple[int, Part]] = [(STREAM_INLINE, stream) for stream in encoded.streams]
+    for buffer in encoded.buffers:
         places.append((BYTES_INLINE if type(buffer) is bytes else BUFFER_INLINE, buffer))
     return places
 

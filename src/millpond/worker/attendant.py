@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from millpond.wire.frames import CALL, FrameReader, ProtocolError
 from millpond.worker.channel import Disconnected
-from millpond.worker.plan import drive, plan
-from millpond.worker.running import Running
+from millpond.worker.running_call import Running
+from millpond.worker.steps import drive, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

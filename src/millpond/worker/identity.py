@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 def identify(config: Mapping[str, Any]) -> None:
     """Say who this process is, now or as soon as anybody can ask."""
-    when_imported("multiprocessing.process", partial(_tell, config))
+    when_imported("multiprocessing.process", partial(_set_process_names, config))
     know_key(config.get("authkey"))
 
 
-def _tell(config: Mapping[str, Any], module: Any) -> None:
+def _set_process_names(config: Mapping[str, Any], module: Any) -> None:
     pid, parents_name = config["parent"]
     this, number = module.current_process(), config["incarnation"]
     this._identity = (number,)

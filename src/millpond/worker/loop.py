@@ -22,9 +22,9 @@ from millpond.wire.frames import (
     ProtocolError,
 )
 from millpond.wire.mainmodule import define
-from millpond.worker.plan import drive, plan
-from millpond.worker.running import Running
-from millpond.worker.session import seat_of
+from millpond.worker.handler_session import slot_of
+from millpond.worker.running_call import Running
+from millpond.worker.steps import drive, plan
 from millpond.worker.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def note(runner: Runner, fields: Fields, body: Body, held: int = 0) -> None:
     """
     kind = fields[1]
     if kind == OPEN_SESSION:
-        runner.seats[fields[8]] = seat_of(fields, body)
+        runner.session_slots[fields[8]] = slot_of(fields, body)
     elif kind == FORGET_SESSION:
-        runner.seats.pop(fields[8], None)
+        runner.session_slots.pop(fields[8], None)
     elif kind == DEFINE:
         define(str(body[: fields[4]], "utf-8"), bytes(body[fields[4] :]))
     elif kind == PING:

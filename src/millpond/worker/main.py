@@ -24,16 +24,16 @@ from millpond.wire.handlerspec import load_arguments, load_handler
 from millpond.wire.logbook import Logbook
 from millpond.worker import attaching, emitting
 from millpond.worker import handler as handlers
-from millpond.worker.answers import Answers, without_our_frames
 from millpond.worker.attendant import Attendant
 from millpond.worker.channel import Channel, Disconnected
 from millpond.worker.finalizers import forget_inherited, run_finalizers
 from millpond.worker.forks import disown_in_children
 from millpond.worker.identity import identify
 from millpond.worker.interrupts import Interrupts
-from millpond.worker.logs import forward_logging
+from millpond.worker.log_records import forward_logging
 from millpond.worker.loop import BlockingLoop
 from millpond.worker.orphans import Orphans
+from millpond.worker.replies import Replies, without_our_frames
 from millpond.worker.runner import Runner
 from millpond.worker.saving import Saver
 from millpond.worker.surroundings import settle
@@ -114,7 +114,7 @@ class Worker:
         inbound, outbound = (_arena(fds.get(name), config["buffer_bytes"]) for name in ("inbound", "outbound"))
         self._reader = SlotReader(inbound) if inbound is not None else None
         self._writer = SlotWriter(outbound) if outbound is not None else None
-        self._answers = Answers(self.channel, self._codec, incarnation, config["max_payload"], self._writer, threshold)
+        self._answers = Replies(self.channel, self._codec, incarnation, config["max_payload"], self._writer, threshold)
 
     def give_back(self) -> None:
         """Give back shared memory that a burst of large results left."""
@@ -129,9 +129,9 @@ class Worker:
             handler = image if image is not None else load_handler(self._config["handler"])
             loop, runner, facts = self.make(handler)
             self.interrupts.install()
-            self._tell(WARMING, {"pid": os.getpid()})
+            self._notify(WARMING, {"pid": os.getpid()})
             _run_hook(loop, runner, "warmup")
-            self._tell(READY, {**msgspec.to_builtins(facts), "pid": os.getpid()})
+            self._notify(READY, {**msgspec.to_builtins(facts), "pid": os.getpid()})
         except BaseException as error:
             self._send(START_FAILED, describe_start(without_our_frames(error)))
             return NO_START
@@ -176,7 +176,7 @@ class Worker:
         except BaseException as error:
             logging.getLogger(__name__).error("teardown failed", exc_info=error)
 
-    def _tell(self, kind: int, told: dict[str, Any]) -> None:
+    def _notify(self, kind: int, told: dict[str, Any]) -> None:
         self._send(kind, msgspec.msgpack.encode(told))
 
     def _send(self, kind: int, body: bytes) -> None:

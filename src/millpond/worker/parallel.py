@@ -19,9 +19,9 @@ from millpond.wire import mainglobals
 from millpond.wire.frames import BYE, CALL, CANCEL
 from millpond.worker.loop import hear, note
 from millpond.worker.overlap import OverlappedNamespace
-from millpond.worker.plan import drive, perform, plan
-from millpond.worker.running import Running
+from millpond.worker.running_call import Running
 from millpond.worker.stack import TASK_CALL
+from millpond.worker.steps import drive, perform, plan
 from millpond.worker.threads import Threads
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from millpond.wire.frames import Body, Fields
     from millpond.worker.channel import Channel
     from millpond.worker.interrupts import Interrupts
-    from millpond.worker.plan import Outcome, Plan, Step
     from millpond.worker.runner import Runner
+    from millpond.worker.steps import Outcome, Plan, Step
 
 
 class ParallelLoop:
@@ -110,7 +110,7 @@ class ParallelLoop:
     # Calls are run
 
     def _start_waiting(self) -> None:
-        """Start what waits while there are places; leave, if that was asked for and nothing is left."""
+        """Start what waits while there are slots; leave, if that was asked for and nothing is left."""
         while self._waiting and len(self._running) < self._concurrency:
             self._start(*self._waiting.popleft())
         if self._is_leaving and not self._running and not self._waiting:
@@ -136,8 +136,8 @@ class ParallelLoop:
         is_chore = index >= len(runner.operations)
         if not is_chore and runner.operations[index].kind.startswith("async"):
             return True
-        seat = runner.seats.get(fields[8])
-        runs_hooks = seat is not None and (is_chore or not seat.is_open)
+        slot = runner.session_slots.get(fields[8])
+        runs_hooks = slot is not None and (is_chore or not slot.is_open)
         return runs_hooks and any(inspect.iscoroutinefunction(hook) for hook in runner.hooks.values())
 
     def _finished(self, running: Running) -> None:
@@ -152,11 +152,11 @@ class ParallelLoop:
             if started is not None:
                 drive(plan(self._runner, running, body, started), running, _wait_in_thread)
         except BaseException as error:
-            self._tell(self._fail, error)
+            self._notify(self._fail, error)
         else:
-            self._tell(self._safely, self._finished, running)
+            self._notify(self._safely, self._finished, running)
 
-    def _tell(self, callback: Callable[..., None], *args: Any) -> None:
+    def _notify(self, callback: Callable[..., None], *args: Any) -> None:
         """From a thread: have the loop's thread do something, if the loop is still there."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)
@@ -211,7 +211,7 @@ class ParallelLoop:
         assert self._threads is not None
 
         def work() -> None:
-            self._tell(future.set_result, perform(running.fields, step))
+            self._notify(future.set_result, perform(running.fields, step))
 
         self._threads.submit(work)
         while not future.done():

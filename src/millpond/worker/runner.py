@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.errors import Interrupted
 from millpond.seams import FUNCTION
-from millpond.wire import segments, tracing
+from millpond.wire import segments, trace_header
 from millpond.wire.frames import EXPIRED, INTERRUPTED, OK, SEGMENTED, SESSION_FAILED, SKIPPED, TRACED
-from millpond.wire.functions import thaw_function
+from millpond.wire.functions import decode_function
 from millpond.wire.logbook import INTERRUPT
 from millpond.wire.wording import error_text, type_name
-from millpond.worker.answers import Unsendable
 from millpond.worker.forks import leave_forked_child
-from millpond.worker.session import NO_SEAT
+from millpond.worker.handler_session import NO_SLOT
+from millpond.worker.replies import Unsendable
 from millpond.worker.stack import invoke
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from millpond.wire.frames import Body, Fields
     from millpond.wire.logbook import Logbook
     from millpond.wire.saved import Saved
-    from millpond.worker.answers import Answers
     from millpond.worker.channel import Channel
     from millpond.worker.handler import Operation
+    from millpond.worker.handler_session import Hooks, SessionSlot
+    from millpond.worker.replies import Replies
     from millpond.worker.saving import Exported, Saver
-    from millpond.worker.session import Hooks, Seat
 
 
 class Runner:
@@ -55,7 +55,7 @@ class Runner:
         "logbook",
         "operations",
         "saver",
-        "seats",
+        "session_slots",
     )
 
     def __init__(
@@ -64,7 +64,7 @@ class Runner:
         logbook: Logbook,
         codec: Codec,
         reader: SlotReader | None,
-        answers: Answers,
+        answers: Replies,
         operations: list[Operation],
         hooks: Hooks,
         saver: Saver | None = None,
@@ -81,7 +81,8 @@ class Runner:
         self.logbook = logbook
         self.operations = operations
         self.saver = saver  # with durability
-        self.seats: dict[int, Seat] = {0: NO_SEAT}  # session number -> seat; calls without a session have number 0
+        # Session number -> slot; calls without a session have number 0.
+        self.session_slots: dict[int, SessionSlot] = {0: NO_SLOT}
 
     def run(self, fields: Fields, body: Body) -> float | None:
         """Run one call on the fast path; if it takes more than that, return its start, claimed: it is for `plan`."""
@@ -89,11 +90,11 @@ class Runner:
         if started is None:
             return None
         operation = self._plain.get(fields[4])
-        seat = self.seats.get(fields[8])
-        if operation is None or seat is None or not seat.is_simple:
+        slot = self.session_slots.get(fields[8])
+        if operation is None or slot is None or not slot.is_simple:
             return started
         try:
-            function, args, kwargs = self.decode(operation, fields, body, seat)
+            function, args, kwargs = self.decode(operation, fields, body, slot)
         except BaseException as error:
             self.unreadable(fields, started, error)
             return None
@@ -130,44 +131,44 @@ class Runner:
 
     def _pass_over(self, kind: int, fields: Fields, body: Body) -> None:
         if fields[2] & SEGMENTED:
-            segments.release(tracing.split(body)[1] if fields[2] & TRACED else body, self._reader)
+            segments.release(trace_header.split(body)[1] if fields[2] & TRACED else body, self._reader)
         self.answers.bare(kind, fields)
 
     def decode(
-        self, operation: Operation, fields: Fields, body: Body, seat: Seat
+        self, operation: Operation, fields: Fields, body: Body, slot: SessionSlot
     ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
         """What to call with what; raises whatever is wrong with the payload."""
         if fields[2] & TRACED:
-            return self._decode_traced(operation, fields, body, seat)
-        args, kwargs = self.thaw_arguments(body, fields[2])
+            return self._decode_traced(operation, fields, body, slot)
+        args, kwargs = self.decode_arguments(body, fields[2])
         if fields[4] == FUNCTION:
-            return thaw_function(args[0]), args[1:], kwargs
+            return decode_function(args[0]), args[1:], kwargs
         if operation.session_at is not None:
-            session = operation.no_session if seat is NO_SEAT else seat.session
+            session = operation.no_session if slot is NO_SLOT else slot.session
             args, kwargs = operation.with_session(session, args, kwargs)
         return operation.function, args, kwargs
 
     def _decode_traced(
-        self, operation: Operation, fields: Fields, body: Body, seat: Seat
+        self, operation: Operation, fields: Fields, body: Body, slot: SessionSlot
     ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
         from millpond.worker.tracing import traced
 
-        header, body = tracing.split(body)
+        header, body = trace_header.split(body)
         untraced: Fields = (*fields[:2], fields[2] & ~TRACED, *fields[3:])
-        function, args, kwargs = self.decode(operation, untraced, body, seat)
+        function, args, kwargs = self.decode(operation, untraced, body, slot)
         return traced(header, operation.kind, function), args, kwargs
 
-    def thaw(self, body: Body, flags: int) -> Any:
+    def decode_value(self, body: Body, flags: int) -> Any:
         """The value of a payload."""
         if not flags & SEGMENTED:
-            return self._codec.thaw(body)
-        return self._codec.thaw_parts(*segments.unpack(body, self._reader))
+            return self._codec.decode(body)
+        return self._codec.decode_parts(*segments.unpack(body, self._reader))
 
-    def thaw_arguments(self, body: Body, flags: int) -> Any:
+    def decode_arguments(self, body: Body, flags: int) -> Any:
         """The positional and keyword arguments in a payload."""
         if not flags & SEGMENTED:
-            return self._codec.thaw_arguments(body)
-        return self._codec.thaw_parts(*segments.unpack(body, self._reader))
+            return self._codec.decode_arguments(body)
+        return self._codec.decode_parts(*segments.unpack(body, self._reader))
 
     def succeeded(
         self, fields: Fields, started: float, value: Any, exported: Exported | None = None, ended: float = 0.0
@@ -180,7 +181,7 @@ class Runner:
         ahead = None
         self.end(fields)
         if fields[8]:
-            ahead = self._leave_seat(fields, self.is_asked_to_stop(fields), exported)
+            ahead = self._leave_slot(fields, self.is_asked_to_stop(fields), exported)
         try:
             self.answers.value(OK, fields, started, ended, value, ahead)
         except Unsendable as error:
@@ -203,7 +204,7 @@ class Runner:
         ahead = None
         self.end(fields, error)
         if fields[8]:
-            ahead = self._leave_seat(fields, is_stopped, exported)
+            ahead = self._leave_slot(fields, is_stopped, exported)
         if is_stopped and issubclass(type(error), self.interruptions):
             self.answers.bare(INTERRUPTED, fields, started, ended, ahead=ahead)
         else:
@@ -226,12 +227,12 @@ class Runner:
         """The payload could not be decoded. A session that was not opened yet is forgotten: its parent has it still."""
         ended = monotonic()
         self.end(fields, error)
-        seat, flags, ahead = self.seats.get(fields[8]), 0, None
-        if seat is not None and not seat.is_open:
-            del self.seats[fields[8]]
+        slot, flags, ahead = self.session_slots.get(fields[8]), 0, None
+        if slot is not None and not slot.is_open:
+            del self.session_slots[fields[8]]
             flags = SESSION_FAILED
-        elif self.saver is not None and seat is not None and seat is not NO_SEAT:
-            ahead = self.saver.unchanged(seat)
+        elif self.saver is not None and slot is not None and slot is not NO_SLOT:
+            ahead = self.saver.unchanged(slot)
         code, message = why_unreadable("the arguments", error, "bad_argument")
         self.answers.fault(fields, started, ended, code, "not_started", message, error, flags=flags, ahead=ahead)
 
@@ -260,18 +261,18 @@ class Runner:
         if self._channel.is_disowned:
             leave_forked_child(None)
 
-    def leave_seat(self, fields: Fields, exported: Exported | None) -> Saved | None:
+    def leave_slot(self, fields: Fields, exported: Exported | None) -> Saved | None:
         """A call of a session that ends outside of `succeeded` and `failed`: what is to be sent ahead of its answer."""
-        return self._leave_seat(fields, self.is_asked_to_stop(fields), exported) if fields[8] else None
+        return self._leave_slot(fields, self.is_asked_to_stop(fields), exported) if fields[8] else None
 
-    def _leave_seat(self, fields: Fields, is_interrupted: bool, exported: Exported | None) -> Saved | None:
-        seat = self.seats.get(fields[8])
-        if seat is None:
+    def _leave_slot(self, fields: Fields, is_interrupted: bool, exported: Exported | None) -> Saved | None:
+        slot = self.session_slots.get(fields[8])
+        if slot is None:
             return None
-        seat.session.interrupted = is_interrupted
+        slot.session.interrupted = is_interrupted
         if self.saver is None or fields[4] >= len(self.operations):  # the pool's own errands change nothing
             return None
-        return self.saver.saved(seat, exported)
+        return self.saver.saved(slot, exported)
 
 
 def why_unreadable(what: str, error: BaseException, code: str) -> tuple[str, str]:

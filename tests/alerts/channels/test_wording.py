@@ -14,7 +14,7 @@ from hypothesis import given
 
 from millpond.alerts.channels.email import SUBJECT_LIMIT, EmailChannel
 from millpond.alerts.channels.jsonlines import JsonLinesChannel
-from millpond.alerts.channels.log import LogChannel, line
+from millpond.alerts.channels.log_channel import LogChannel, line
 from millpond.alerts.channels.webhook import WebhookChannel
 from millpond.alerts.notify import Notification
 from millpond.alerts.payload import common, webhook

@@ -9,9 +9,9 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Literal
 
-from millpond.alerts.courier import Undeliverable
 from millpond.alerts.notify import Notification
 from millpond.alerts.payload import timestamp
+from millpond.alerts.sender import Undeliverable
 from millpond.alerts.states import FIRING, Alert
 from millpond.logger.escaping import escaped
 

@@ -8,9 +8,9 @@ import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from millpond.alerts.courier import Undeliverable
 from millpond.alerts.notify import Notification
 from millpond.alerts.payload import webhook
+from millpond.alerts.sender import Undeliverable
 
 _ANSWER_BYTES = 64 * 1024  # as much of an answer is read as a decent receiver sends
 _TRY_AGAIN = (408, 425, 429)

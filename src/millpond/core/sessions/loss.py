@@ -102,7 +102,7 @@ def _lose(m: Records, session: Session, because: str) -> None:
         m.emit(events.SessionClosed, session.number, session.generation)
     else:
         m.counters.sessions_lost += 1
-        m.emit(events.SessionLost, session.number, session.generation, because)
+        m.emit(events.SessionLostEvent, session.number, session.generation, because)
     if was_closing:
         m.outbox.append(SessionEnded(session))
 

@@ -156,7 +156,7 @@ def restore(m: Records, session: Session, death: str, now: float) -> None:
     m.relocate(session, NEW if session.snapshot is None else IN_HAND)
     session.restored_because = death if session.on_restore == "raise" else ""
     m.counters.sessions_restored += 1
-    m.emit(events.SessionRestored, session.number, session.generation, death)
+    m.emit(events.SessionRestoredEvent, session.number, session.generation, death)
     current, session.current = session.current, None
     if current is not None and current.state == QUEUED:
         assert current.line is not None

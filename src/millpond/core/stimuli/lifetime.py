@@ -63,7 +63,7 @@ def drain_pool(m: Records, now: float) -> None:
 def closed(m: Records, now: float) -> None:
     """Every worker is gone."""
     if m.state != CLOSED:
-        m.emit(events.PoolClosed, change(m, CLOSED, now))
+        m.emit(events.PoolClosedEvent, change(m, CLOSED, now))
 
 
 def close_pool(m: Records, now: float, drain_s: float, failure: str = "") -> None:
@@ -78,10 +78,10 @@ def close_pool(m: Records, now: float, drain_s: float, failure: str = "") -> Non
         return
     if m.state == NEW:
         change(m, CLOSED, now)
-        m.emit(events.PoolClosed, 0.0)
+        m.emit(events.PoolClosedEvent, 0.0)
     else:
         change(m, CLOSING, now)
-        m.emit(events.PoolClosing, m.queued, m.unended - m.queued, drain_s)
+        m.emit(events.PoolClosingEvent, m.queued, m.unended - m.queued, drain_s)
     for call in _waiting(m):
         endings.refuse_closing(m, call, now, failure)
     fleet.say_goodbye(m, now)

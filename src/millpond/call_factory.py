@@ -1,0 +1,348 @@
+"""The call factory: finds the operation of a call, checks and encodes its arguments, fixes its deadline.
+
+Shared by all faces of a pool. Refusals cost nothing: the bounds are asked before anything is serialized. The call then
+goes to the driver; comes after `calls`, before `runtime/driver`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable
+from concurrent.futures import InvalidStateError
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from millpond.arguments import Check, compile_check
+from millpond.core import QUEUED, Call, Command, refusals, states
+from millpond.early import EarlyCall
+from millpond.errors import BadArgument, OutOfMemory, PayloadTooLarge, PoolError, SessionLost
+from millpond.labels import LONGEST_BYTES, is_label
+from millpond.runtime import traces
+from millpond.seams import FUNCTION, NO_OPERATION, HandlerFacts, TraceSource
+from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, nearest
+from millpond.wire import remote
+from millpond.wire.codec import Codec, CodecError
+from millpond.wire.functions import NAMED, encode_function, function_name
+from millpond.wire.sharing import reusable
+
+if TYPE_CHECKING:
+    from millpond.core import Operation, Session
+    from millpond.runtime.driver import Driver
+    from millpond.settings import OnCancel, Settings
+    from millpond.warming.commands import Warmup
+    from millpond.wire.definitions import Definitions
+
+_UNSET = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a call is to be treated; never mixed with its arguments."""
+
+    deadline: float = _UNSET  # seconds from now; infinite for none; unset for the pool's default
+    session: Session | str | None = None
+    idempotent: bool = False
+    priority: int = 0
+    on_cancel: OnCancel = "interrupt"
+
+    def changed(self, changes: dict[str, Any]) -> Options:
+        """A copy with `changes`; raises `TypeError` or `ValueError` for what no call can have."""
+        for name, value in changes.items():
+            if name not in _CHECKS:
+                raise TypeError(f"unknown option {name!r}; did you mean {nearest(name, _CHECKS)!r}?")
+            if not _CHECKS[name](value):
+                raise ValueError(f"option {name} cannot be {value!r}{_BOUNDS.get(name, '')}")
+        return replace(self, **{name: _plain(name, value) for name, value in changes.items()})
+
+
+def _plain(name: str, value: Any) -> Any:
+    """The value as what it is a subclass of: the core compares and adds it, and runs nobody's methods."""
+    if name == "deadline" and value is None:
+        return math.inf
+    kind = _KINDS.get(name)
+    return value if kind is None or value is None else kind(value)
+
+
+def _is_duration(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or (is_number and 0 <= value <= LONGEST_DEADLINE_S)
+
+
+def _is_priority(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -HIGHEST_PRIORITY <= value <= HIGHEST_PRIORITY
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "deadline": _is_duration,
+    "session": lambda value: value is None or is_label(value),
+    "idempotent": lambda value: isinstance(value, bool),
+    "priority": _is_priority,
+    "on_cancel": lambda value: isinstance(value, str) and str.__str__(value) in ("interrupt", "abandon"),
+}
+_KINDS: dict[str, Callable[[Any], Any]] = {"deadline": float, "priority": int, "session": str.__str__}
+_BOUNDS = {
+    "deadline": f"; it is from 0 to {LONGEST_DEADLINE_S:g} seconds, or None for none",
+    "session": f"; it is an open session's id, 1 to {LONGEST_BYTES} bytes of UTF-8",
+    "priority": f"; it is a whole number from {-HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}",
+}
+DEFAULT = Options()
+
+
+class CallFactory:
+    """Makes the calls of one pool; safe to use from any thread, except for `refuse`."""
+
+    def __init__(
+        self, driver: Driver, settings: Settings, codec: Codec, definitions: Definitions, pool_name: str = "default"
+    ) -> None:
+        self.driver = driver
+        # Whether bounds are checked before the arguments are encoded: not where calls may precede their pool, as those
+        # of an executor. Whether the expected wait is checked too: not where callers have threads beside the loop's.
+        self.checks_bounds_first = True
+        self.checks_wait_first = True
+        self.broken_by: PoolError | None = None  # why an executor's pool never opened: told instead of "closed"
+        self.trace_source: TraceSource | None = None  # who traces calls; asked in the caller's thread and context
+        self._machine = driver.machine
+        self._view = driver.view
+        self._codec = codec
+        self._definitions = definitions
+        self._pool_name = pool_name
+        self._max_payload = settings.max_payload
+        self._deadline = math.inf if settings.deadline is None else float(settings.deadline)
+        self._operations: dict[str, tuple[Operation, Check]] = {}
+        self._handler_name = "no handler"
+
+    def set_operations(self, facts: HandlerFacts | None) -> None:
+        """Take note of the operations there are."""
+        if facts is not None:
+            self._handler_name = facts.name
+            self._operations = {
+                one.name: (self._view.operations[one.name], compile_check(one))
+                for one in facts.operations
+                if one.name not in facts.removed
+            }
+
+    def operation_call(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: Options,
+        ticket: Any,
+        stream: bool = False,
+        early: EarlyCall | None = None,
+    ) -> Call:
+        """A call of an operation. Raises `BadArgument`, `PayloadTooLarge`, and whatever the pool refuses it for.
+
+        `early` is the same call as it was made while the pool opened.
+        """
+        try:
+            known = self._operations.get(name)
+        except TypeError:  # no name can be looked up by what has no hash
+            raise self._unknown(name) from None
+        if known is None:
+            if self._view.state == states.OPENING and isinstance(name, str):
+                return self._early(
+                    lambda early: self.operation_call(name, args, kwargs, options, ticket, stream, early),
+                    self._machine.unlisted(name, NO_OPERATION),
+                    (args, kwargs, options, ticket),
+                )
+            raise self._unknown(name) if self._view.state == states.SERVING else refusals.closed(self._view.state)
+        operation, check = known
+        wrong = check(args, kwargs)
+        if wrong is not None:
+            raise BadArgument(wrong)
+        if operation.is_stream is not stream:
+            verb = "stream" if operation.is_stream else "call"
+            raise BadArgument(f"{name!r} is {'' if operation.is_stream else 'not '}a generator; use pool.{verb}()")
+        session = None if options.session is None else self._session(options.session)
+        if session is None and operation.session_required:
+            raise BadArgument(f"{name}() needs a session; use pool.session(id) or pool.options(session=id)")
+        if early is not None:
+            return early.become(operation, session)
+        return self._make_call(operation, args, kwargs, session, options, ticket)
+
+    def function_call(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: Options,
+        ticket: Any,
+        early: EarlyCall | None = None,
+    ) -> Call:
+        """A call of a plain function. Raises as `operation_call`."""
+        if not callable(function):
+            raise BadArgument(f"run() takes a function, not {function!r}") from TypeError(
+                f"{type(function).__name__!r} object is not callable"
+            )
+        try:
+            blob = encode_function(function)
+        except CodecError as error:
+            raise BadArgument(f"{function_name(function)} cannot be sent to a worker: {error}") from error
+        if blob[0] != NAMED:
+            self._look_at_main(blob)
+        operation = self._machine.function(function_name(function))
+        if options.session is not None and self._view.state == states.OPENING:
+            return self._early(
+                lambda early: self.function_call(function, args, kwargs, options, ticket, early),
+                operation,
+                ((blob, *args), kwargs, options, ticket),
+            )
+        session = None if options.session is None else self._session(options.session)
+        if early is not None:
+            return early.become(operation, session)
+        return self._make_call(operation, (blob, *args), kwargs, session, options, ticket)
+
+    def warmup_command(self, warmup: Warmup) -> Command:
+        """A warm-up command, encoded. Raises `BadArgument` for what does not fit the handler or cannot be sent."""
+        if not self._operations:
+            self.set_operations(self.driver.engine.facts())
+        number, args = FUNCTION, warmup.args
+        if warmup.kind == "operation":
+            number = self._warmup_operation(warmup)
+        try:
+            if warmup.kind == "imports":
+                args = (encode_function(remote.import_module), warmup.target)
+            elif warmup.kind == "run":
+                blob = encode_function(warmup.target)
+                self._look_at_main(blob)
+                args = (encode_function(remote.run_encoded), blob, *warmup.args)
+            payload = reusable(self._codec.encode_arguments(args, warmup.kwargs))
+        except CodecError as error:
+            raise BadArgument(f"the warm-up {warmup.name!r} cannot be sent to a worker: {error}") from error
+        operation = self._machine.unlisted(warmup.name, number)
+        return Command(warmup.name, operation, payload, warmup.deadline, warmup.required)
+
+    def _look_at_main(self, blob: bytes) -> None:
+        """Take note of what the program defines now if a function that is on its way may refer to it."""
+        if b"__main__" in blob:
+            self._definitions.look()
+
+    def _warmup_operation(self, warmup: Warmup) -> int:
+        known = self._operations.get(warmup.target)
+        if known is None:
+            raise self._unknown(warmup.target)
+        operation, check = known
+        wrong = check(warmup.args, warmup.kwargs)
+        if operation.is_stream or operation.session_required:
+            wrong = f"{warmup.target!r} is a stream or needs a session, and cannot warm a worker up"
+        if wrong is not None:
+            raise BadArgument(f"warm-up: {wrong}")
+        return operation.number
+
+    def refuse(self, error: PoolError) -> None:
+        """Count a refusal; on the loop's thread only."""
+        self._machine.reject(error, self.driver.now())
+        self.driver.carry_out()
+
+    def let_in_early(self) -> None:
+        """The pool serves: the calls that waited for it are placed in their order, or refused for what they are."""
+        for call in self._machine.early():
+            refused = None
+            try:
+                if type(call) is EarlyCall:
+                    call.settle()
+            except PoolError as error:
+                refused = error
+            self._machine.let_in(call, refused, self.driver.now())
+        self.driver.carry_out()
+
+    def _early(self, again: Callable[[EarlyCall], Call], operation: Operation, made_of: Any) -> EarlyCall:
+        """A call whose operation or session cannot be known yet."""
+        args, kwargs, options, ticket = made_of
+        call = self._make_call(operation, args, kwargs, None, options, ticket, EarlyCall)
+        assert isinstance(call, EarlyCall)
+        call.again = again
+        return call
+
+    def _make_call(
+        self,
+        operation: Operation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        session: Session | None,
+        options: Options,
+        ticket: Any,
+        record: type[Call] = Call,
+    ) -> Call:
+        now = self.driver.now()
+        ends_at = now + (self._deadline if options.deadline == _UNSET else options.deadline)
+        if self.checks_bounds_first:
+            until = ends_at if self.checks_wait_first else math.inf
+            refused = self._machine.refusal(operation, session, now, until, options.priority)
+            if refused is not None:
+                raise refused
+        try:
+            payload = self._codec.encode_arguments(args, kwargs)
+        except CodecError as error:
+            kind = OutOfMemory if isinstance(error.__cause__, MemoryError) else BadArgument
+            raise kind(f"the arguments of {operation.name!r} cannot be sent: {error}") from error
+        if options.idempotent:
+            reusable(payload)
+        if len(payload) > self._max_payload:
+            raise PayloadTooLarge(
+                f"the arguments of {operation.name!r} are {len(payload)} bytes, max_payload is {self._max_payload}"
+            )
+        call = record(
+            next(self._machine.call_ids),
+            operation,
+            payload,
+            ends_at,
+            ticket,
+            session,
+            options.priority,
+            options.idempotent,
+            options.on_cancel,
+        )
+        if self.trace_source is not None:
+            call.trace = traces.begin(self.trace_source, call, self._pool_name, self.driver.carriers.faults)
+        return call
+
+    def submit(self, call: Call) -> None:
+        """Hand over a call made in this turn. What the caller could still change is copied if it has to wait."""
+        driver = self.driver
+        try:
+            self._machine.submit(call, driver.now(), self.checks_wait_first)
+        except PoolError as error:
+            traces.end(call, "rejected", error)
+            driver.carry_out()  # the refusal is told
+            raise
+        driver.carry_out()
+        if call.state == QUEUED:
+            call.own_payload()
+
+    def submit_or_fail(self, call: Call) -> None:
+        """Hand a call over, to be carried out with the others of its batch; a refusal is told by its ticket."""
+        try:
+            if (
+                type(call) is EarlyCall and self._view.state != states.OPENING
+            ):  # the pool opened while it was on its way
+                call.settle()
+            self._machine.submit(call, self.driver.now())
+        except PoolError as error:
+            traces.end(call, "rejected", error)
+            try:
+                call.ticket.set_exception(error if self.broken_by is None else copy(self.broken_by))
+            except InvalidStateError:
+                pass  # its owner cancelled it
+
+    def _session(self, session: Session | str) -> Session:
+        if not isinstance(session, str):
+            return session
+        found = self._view.session(session)
+        if found is None:
+            raise SessionLost("no such session is open; options(session=id) never opens one, pool.session(id) does")
+        if found.state == "lost":
+            raise refusals.session_lost(found, found.lost_because)
+        return found
+
+    def _unknown(self, name: object) -> BadArgument:
+        if not isinstance(name, str):
+            return BadArgument(f"the first argument is the operation's name, not {name!r}; functions go to pool.run()")
+        if not is_label(name):
+            return BadArgument(f"an operation's name is 1 to {LONGEST_BYTES} bytes of UTF-8, not {name[:40]!r}...")
+        near = difflib.get_close_matches(name, self._operations, n=1)
+        told = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(self._operations) or 'no operations'}"
+        return BadArgument(f"{self._handler_name} has no operation {name!r}{told}")

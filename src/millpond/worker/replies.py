@@ -1,0 +1,195 @@
+"""Replies: turns what came of a call into the one frame that tells the parent.
+
+Encodes and sends, decides nothing about the call. What cannot be sent raises `Unsendable`, and the runner sends that
+instead. Used from any thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from millpond.logger.escaping import traceback_of
+from millpond.seams import EXPORTS
+from millpond.wire import segments
+from millpond.wire.codec import CodecError, Encoded
+from millpond.wire.descriptors import OF_ITS_PROCESS
+from millpond.wire.exceptions import carry, describe
+from millpond.wire.frames import FAULT, RAISED, SAVED, SEGMENTED, pack
+from millpond.wire.wording import error_text, traceback_text, type_name
+
+if TYPE_CHECKING:
+    from millpond.errors import Outcome
+    from millpond.wire.buffers import SlotWriter
+    from millpond.wire.codec import Codec
+    from millpond.wire.descriptors import Lease
+    from millpond.wire.frames import Fields
+    from millpond.wire.saved import Saved
+    from millpond.worker.channel import Channel
+
+_JOIN_BYTES = 32 * 1024  # bodies up to here are copied behind their header
+_UNFETCHED = 64  # results whose descriptors wait for the parent to fetch them
+_OUR_FRAMES = os.path.dirname(__file__) + os.sep
+
+
+class Unsendable(Exception):
+    """A result that cannot reach the caller: `code` says why, the codec's error is the `__cause__`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Replies:
+    """Sends answers for one worker. Times are CLOCK_MONOTONIC seconds: start and end of the operation."""
+
+    __slots__ = (
+        "_channel",
+        "_codec",
+        "_encode",
+        "_incarnation",
+        "_leases",
+        "_limit",
+        "_packing",
+        "_quick",
+        "_threshold",
+        "_writer",
+    )
+
+    def __init__(
+        self,
+        channel: Channel,
+        codec: Codec,
+        incarnation: int,
+        max_payload: int,
+        writer: SlotWriter | None,
+        threshold: int,
+    ) -> None:
+        self._channel = channel
+        self._codec = codec
+        self._encode = codec.encode
+        self._incarnation = incarnation
+        self._limit = max_payload
+        self._quick = min(max_payload, _JOIN_BYTES)
+        self._writer = writer
+        self._threshold = threshold
+        self._leases: deque[Lease] = deque(maxlen=_UNFETCHED)
+        self._packing = threading.Lock()  # the arena has one writer: one thread at a time
+
+    def value(
+        self, kind: int, fields: Fields, started: float, ended: float, value: Any, ahead: Saved | None = None
+    ) -> None:
+        """Send a result (`OK`) or an item (`ITEM`), or raise `Unsendable`; `ahead` goes first, in the same write."""
+        try:
+            body = self._encode(value)
+        except CodecError as error:
+            raise Unsendable("result_not_serializable", str(error)) from error
+        if len(body) > self._quick or type(body) is not bytes or ahead is not None:
+            self._large(kind, fields, started, ended, body, ahead)
+            return
+        self._channel.send(self._header(len(body), kind, 0, fields, started, ended) + body)
+
+    def bare(
+        self,
+        kind: int,
+        fields: Fields,
+        started: float = 0.0,
+        ended: float = 0.0,
+        flags: int = 0,
+        ahead: Saved | None = None,
+    ) -> None:
+        """Send an answer without a body."""
+        self._send(kind, flags, fields, started, ended, b"", ahead)
+
+    def as_it_came(self, kind: int, flags: int, fields: Fields, started: float, ended: float, body: bytes) -> None:
+        """Send a body that is encoded already."""
+        self._send(kind, flags, fields, started, ended, body)
+
+    def raised(
+        self,
+        fields: Fields,
+        started: float,
+        ended: float,
+        error: BaseException,
+        flags: int = 0,
+        ahead: Saved | None = None,
+    ) -> None:
+        """Send the handler's exception; what describes it is bounded, and never fails."""
+        body = describe(without_our_frames(error), self._codec.name)
+        self._send(RAISED, flags, fields, started, ended, body, ahead)
+
+    def fault(
+        self,
+        fields: Fields,
+        started: float,
+        ended: float,
+        code: str,
+        outcome: Outcome,
+        message: str,
+        error: BaseException | None = None,
+        flags: int = 0,
+        ahead: Saved | None = None,
+    ) -> None:
+        """Send a failure that is Millpond's to report; `error` is what it came from."""
+        told: dict[str, Any] = {"code": code, "outcome": outcome, "message": message}
+        if error is not None:
+            told |= {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
+            if code == "result_not_serializable" and error.__cause__ is not None:
+                told |= carry(error.__cause__, self._codec.name)
+        self._send(FAULT, flags, fields, started, ended, msgspec.msgpack.encode(told), ahead)
+
+    def _send(
+        self,
+        kind: int,
+        flags: int,
+        fields: Fields,
+        started: float,
+        ended: float,
+        body: bytes,
+        ahead: Saved | None = None,
+    ) -> None:
+        header = self._header(len(body), kind, flags, fields, started, ended)
+        self._channel.send_parts([*self._ahead(fields, ahead), header, body])
+
+    def _ahead(self, fields: Fields, saved: Saved | None) -> list[bytes]:
+        if saved is None:
+            return []
+        lease, flags, body = saved
+        return [self._header(len(body), SAVED, flags, fields, float(lease), 0.0), body]
+
+    def _large(
+        self, kind: int, fields: Fields, started: float, ended: float, body: bytes | Encoded, ahead: Saved | None
+    ) -> None:
+        nbytes = len(body)
+        if nbytes > self._limit:
+            raise Unsendable("payload_too_large", f"the result is {nbytes} bytes large, max_payload is {self._limit}")
+        if type(body) is bytes:
+            self._send(kind, 0, fields, started, ended, body, ahead)
+            return
+        assert isinstance(body, Encoded)
+        if body.lease is not None:
+            if fields[4] in EXPORTS:
+                raise Unsendable("result_not_serializable", f"the session's state {OF_ITS_PROCESS}")
+            self._leases.append(body.lease)
+        with self._packing:
+            parts = segments.pack(body, self._writer, self._threshold)
+        header = self._header(sum(map(len, parts)), kind, SEGMENTED, fields, started, ended)
+        self._channel.send_parts([*self._ahead(fields, ahead), header, *parts])
+
+    def _header(self, nbytes: int, kind: int, flags: int, fields: Fields, started: float, ended: float) -> bytes:
+        return pack(
+            nbytes, kind, flags, fields[3], fields[4], 0, self._incarnation, fields[7], fields[8], started, ended
+        )
+
+
+def without_our_frames(error: BaseException) -> BaseException:
+    """The exception with a traceback that begins in the handler's code."""
+    trace = traceback_of(error)
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OUR_FRAMES):
+        trace = trace.tb_next
+    # Not by assignment: the class may have a __setattr__ of its own.
+    return BaseException.with_traceback(error, trace)

@@ -246,7 +246,7 @@ def _breakers(m: Records) -> Iterator[str]:
 def _orders(m: Records) -> Iterator[str]:
     """Orders are for those who are there, what was asked back is being asked back, and nothing is unsettled."""
     left = m.unsettled
-    if left.sessions or left.evacuated or left.has_free_slots or not left.is_staffed:
+    if left:
         yield f"a stimulus was not settled: {list(left.sessions.values())}, {list(left.evacuated.values())}"
     withdrawn = {order.call.id for order in m.outbox if isinstance(order, orders.Withdraw)}
     for order in m.outbox:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from millpond import events
 from millpond.core.assignment import admission, cancellation, dispatch, endings, refusals
-from millpond.core.records.call import ENDED, QUEUED, TRANSITIONS, Call
+from millpond.core.records.call import ENDED, QUEUED, RUNNING, TRANSITIONS, Call
 from millpond.core.records.operation import Operation
 from millpond.core.records.pool import Records
-from millpond.core.records.states import FORKED, OPENING, move
+from millpond.core.records.states import FORKED, OPENING, SERVING, move
+from millpond.core.records.worker import READY
 from millpond.core.sessions import durability, lifecycle, rebalancing, sleeping
-from millpond.core.settling import settle
+from millpond.core.sessions.durability import NEVER_BEGAN
+from millpond.core.settling import serve_sessions, settle
 from millpond.core.stimuli import answers, deaths, failures, lifetime
 from millpond.core.view import View
 from millpond.core.workers import fleet, outage, staffing, upkeep, warmup
@@ -208,8 +210,46 @@ class Machine:
     ) -> None:
         """The worker answered. What matches no call it holds is counted and dropped."""
         m = self._records
-        answers.answered(m, worker, call_id, kind, value, started, ended, flags, now)
+        inflight = worker.inflight
+        call = inflight.pop(call_id, None)
+        worker.last_progress = now
+        if m.stalled and worker.id in m.stalled:
+            dispatch.unstall(m, worker, now)
+        if call is None:
+            answers.unmatched(m, worker, call_id, kind, value, now)
+        else:
+            if not inflight:
+                worker.busy_s += now - worker.busy_since
+            worker.expected_s -= call.expected
+            if call.continuation is None:
+                worker.answered += 1
+            call.service_s = ended - started
+            if m.emits_checkins:
+                m.emit(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, len(inflight))
+            if m.settings.max_calls is not None:
+                fleet.count_call(m, worker, m.settings.max_calls, now)
+            session = call.session
+            if session is not None:
+                answers.answered_in_session(m, session, call, kind, flags)
+            if call.state != RUNNING:
+                answers.judge_late(m, worker, call, kind, now)
+            elif kind != "ok" and kind in NEVER_BEGAN:
+                answers.did_not_begin(m, call, kind, now)
+            elif session is None or not durability.defers(m, call, kind, value, ended, now):
+                endings.answer(m, call, kind, value, ended, now)
+            if session is not None and (call.state == ENDED or call.id in m.committing):
+                endings.leave_session(m, call, now)
         left = m.unsettled
+        if left.sessions:  # their next calls stand in line by age when the slot is filled
+            serve_sessions(m, now)
+        if len(inflight) < worker.slots or worker.id not in m.open_windows:
+            dispatch.note_free(m, worker, now)
+        if worker.queue.size or m.queue.size or m.unbound.size:
+            dispatch.fill(m, worker, now)
+        if m.candidates:
+            rebalancing.rebalance(m, now)
+        if m.sizing.fails or worker.state != READY or m.state != SERVING:
+            fleet.after_answer(m, worker, now)
         if left.sessions or left.evacuated or left.has_free_slots or not left.is_staffed:
             settle(m, now)
 

@@ -17,19 +17,24 @@ if TYPE_CHECKING:
     from millpond.core.records.pool import Records
 
 
+def serve_sessions(m: Records, now: float) -> None:
+    """Give the next call of each unsettled session its turn."""
+    sessions = m.unsettled.sessions
+    while sessions:
+        lifecycle.serve(m, sessions.pop(next(iter(sessions))), now)
+
+
 def settle(m: Records, now: float) -> None:
     """Do what is left to be done."""
     left = m.unsettled
-    while True:
+    while left:
         if left.sessions:
-            lifecycle.serve(m, left.sessions.pop(next(iter(left.sessions))), now)
+            serve_sessions(m, now)
         elif left.evacuated:
             lifecycle.evacuate(m, left.evacuated.pop(next(iter(left.evacuated))), now)
         elif left.has_free_slots:
             left.has_free_slots = False
             dispatch.fill_free(m, now)
-        elif not left.is_staffed:
+        else:
             left.is_staffed = True
             staffing.reconcile(m, now)
-        else:
-            return

@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from millpond import events
 from millpond.core.assignment import cancellation, dispatch, endings, refusals
-from millpond.core.records import states
-from millpond.core.records.call import ENDED, RUNNING, TAKEN_BACK
+from millpond.core.records.call import RUNNING, TAKEN_BACK
 from millpond.core.records.worker import READY
-from millpond.core.sessions import durability, lifecycle, rebalancing
+from millpond.core.sessions import durability, rebalancing
 from millpond.core.sessions.durability import NEVER_BEGAN
 from millpond.core.workers import fleet
 from millpond.seams import EXPORT_CONCURRENT
@@ -29,56 +27,7 @@ if TYPE_CHECKING:
 SESSION_FAILED = 4  # answer flag: the session's opening hook failed, it is not open in the worker
 
 
-def answered(
-    m: Records,
-    worker: Worker,
-    call_id: int,
-    kind: AnswerKind,
-    value: Any,
-    started: float,
-    ended: float,
-    flags: int,
-    now: float,
-) -> None:
-    """The worker answered. What matches no call it holds is counted and dropped."""
-    inflight = worker.inflight
-    call = inflight.pop(call_id, None)
-    worker.last_progress = now
-    if m.stalled and worker.id in m.stalled:
-        dispatch.unstall(m, worker, now)
-    if call is None:
-        _unmatched(m, worker, call_id, kind, value, now)
-    else:
-        if not inflight:
-            worker.busy_s += now - worker.busy_since
-        worker.expected_s -= call.expected
-        if call.continuation is None:
-            worker.answered += 1
-        call.service_s = ended - started
-        if m.emits_checkins:
-            m.emit(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, len(inflight))
-        if m.settings.max_calls is not None:
-            fleet.count_call(m, worker, m.settings.max_calls, now)
-        session = call.session
-        if session is not None:
-            _answered_in_session(m, session, call, kind, flags)
-        if call.state != RUNNING:
-            _judge_late(m, worker, call, kind, now)
-        elif session is None or not durability.defers(m, call, kind, value, ended, now):
-            _judge(m, call, kind, value, ended, now)
-        if session is not None and (call.state == ENDED or call.id in m.committing):
-            endings.leave_session(m, call, now)
-    unsettled = m.unsettled
-    while unsettled.sessions:  # their next calls stand in line by age when the slot is filled
-        lifecycle.serve(m, unsettled.sessions.pop(next(iter(unsettled.sessions))), now)
-    _slot_is_free(m, worker, now)
-    if m.candidates:
-        rebalancing.rebalance(m, now)
-    if m.sizing.fails or worker.state != READY or m.state != states.SERVING:
-        fleet.after_answer(m, worker, now)
-
-
-def _slot_is_free(m: Records, worker: Worker, now: float) -> None:
+def slot_is_free(m: Records, worker: Worker, now: float) -> None:
     """The worker gave something back: what waits may have the slot."""
     if len(worker.inflight) < worker.slots or worker.id not in m.open_windows:
         dispatch.note_free(m, worker, now)
@@ -89,10 +38,10 @@ def _slot_is_free(m: Records, worker: Worker, now: float) -> None:
 def passed_over(m: Records, worker: Worker, now: float) -> None:
     """The worker need not pass over a withdrawn call: it never had it."""
     worker.skips -= 1
-    _slot_is_free(m, worker, now)
+    slot_is_free(m, worker, now)
 
 
-def _unmatched(m: Records, worker: Worker, call_id: int, kind: AnswerKind, value: Any, now: float) -> None:
+def unmatched(m: Records, worker: Worker, call_id: int, kind: AnswerKind, value: Any, now: float) -> None:
     """A concurrent export came back, the worker passed over a withdrawn call, or its answer is nobody's."""
     export = worker.exports.get(call_id)
     if export is not None:
@@ -103,7 +52,7 @@ def _unmatched(m: Records, worker: Worker, call_id: int, kind: AnswerKind, value
         m.late_answers += 1
 
 
-def _answered_in_session(m: Records, session: Session, call: Call, kind: AnswerKind, flags: int) -> None:
+def answered_in_session(m: Records, session: Session, call: Call, kind: AnswerKind, flags: int) -> None:
     """Note where the session's state is now: there, unless the call never began or the session did not open."""
     if flags & SESSION_FAILED and not session.is_in_worker:
         dispatch.release(m, session)
@@ -111,17 +60,15 @@ def _answered_in_session(m: Records, session: Session, call: Call, kind: AnswerK
         durability.began(m, session, call)
 
 
-def _judge(m: Records, call: Call, kind: AnswerKind, value: Any, ended: float, now: float) -> None:
-    """Answer a call that somebody waits for."""
-    if kind not in NEVER_BEGAN:
-        endings.answer(m, call, kind, value, ended, now)
-    elif kind == "skipped" or call.continuation is not None:
+def did_not_begin(m: Records, call: Call, kind: AnswerKind, now: float) -> None:
+    """The worker gave a call back that somebody waits for: passed over, or found late."""
+    if kind == "skipped" or call.continuation is not None:
         _give_up_or_put_back(m, call, now)
     else:
         endings.expire(m, call, refusals.not_begun(call.attempts - 1), now)
 
 
-def _judge_late(m: Records, worker: Worker, call: Call, kind: AnswerKind, now: float) -> None:
+def judge_late(m: Records, worker: Worker, call: Call, kind: AnswerKind, now: float) -> None:
     """The answer of a call its caller gave up is dropped; whether the worker is still trusted is a setting."""
     if kind in ("ok", "failed"):
         m.late_answers += 1

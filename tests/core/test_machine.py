@@ -7,8 +7,8 @@ import math
 import pytest
 
 from millpond import events
+from millpond.core import Call
 from millpond.core.machine import FUNCTIONS
-from millpond.core.records.call import Call
 from tests.core import invariants
 from tests.core.model import World, facts
 
@@ -23,8 +23,8 @@ def test_each_function_has_a_record_up_to_a_bound():
         call = Call(next(machine.call_ids), machine.function(f"module.f{number}"), b"", math.inf)
         machine.submit(call, world.now)
         assert machine.function(f"module.f{number}") is call.op
-    assert len(machine.functions) == FUNCTIONS + 1
-    assert {record.number for record in machine.functions.values()} == {0}
+    assert len(machine.view.functions) == FUNCTIONS + 1
+    assert {record.number for record in machine.view.functions.values()} == {0}
     assert call.op.name == "(other functions)"
 
 
@@ -33,26 +33,27 @@ def test_a_function_is_entered_with_its_first_call():
     world = World(min_workers=1, max_workers=1).begin()
     machine = world.machine
     twins = [machine.function("module.f"), machine.function("module.f")]
-    assert not machine.functions
+    assert not machine.view.functions
     calls = [Call(next(machine.call_ids), twin, b"", math.inf) for twin in twins]
     for call in calls:
         machine.submit(call, world.now)
-    assert calls[0].op is calls[1].op is machine.functions["module.f"]
+    assert calls[0].op is calls[1].op is machine.view.functions["module.f"]
 
 
 def test_operations_have_the_numbers_of_the_wire():
     """They count from 1 in the order the handler's side reported them."""
-    machine = World().machine
-    assert [op.number for op in machine.operations.values()] == [1, 2, 3]
-    assert machine.operations["tokens"].is_stream
+    world = World()
+    machine = world.machine
+    assert [op.number for op in machine.view.operations.values()] == [1, 2, 3]
+    assert machine.view.operations["tokens"].is_stream
     machine.learn(facts(close_hook=False))
-    assert not machine.has_close_hook
+    assert not world.records.has_close_hook
 
 
 def test_an_event_nobody_hears_is_not_made():
     """Without a listener it costs the question."""
     world = World(min_workers=1, max_workers=1)
-    world.records.has_listener = lambda name: name == "worker.gone"
+    world.machine.listen(lambda name: name == "worker.gone")
     world.said.clear()
     world.begin()
     world.bury(world.all[0])
@@ -65,14 +66,15 @@ def test_a_call_that_cannot_be_placed_in_time_is_not_counted(impossible):
     world = World(min_workers=1, max_workers=1).begin()
     with pytest.raises(OverflowError):
         world.submit(**impossible)
-    machine = world.machine
-    assert (machine.submitted, machine.unended, machine.queued, machine.queued_bytes) == (0, 0, 0, 0)
-    invariants.check(machine)
+    view = world.machine.view
+    assert (view.submitted, view.unended, view.queued, view.queued_bytes) == (0, 0, 0, 0)
+    invariants.check(world.records)
 
 
 def test_the_alarm_moves_only_forward_between_ticks():
-    """Whoever sleeps until `wake_at` has to look at it only for something earlier."""
+    """Whoever sleeps until it rings has to look at it only for something earlier."""
     world = World(min_workers=1, max_workers=1).begin()
+    world.submit()
     before = world.machine.alarm.at
     world.submit(deadline=1000.0)
     assert world.machine.alarm.at == before

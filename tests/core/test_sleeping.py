@@ -133,7 +133,7 @@ def test_a_session_whose_every_call_left_while_it_woke_goes_back_to_sleep():
     assert session.location == "asleep"
 
 
-def test_a_store_that_cannot_be_read_emits_the_callers_and_loses_nothing():
+def test_a_store_that_cannot_be_read_tells_the_callers_and_loses_nothing():
     """The next call tries again."""
     world = pool()
     session = asleep(world)

@@ -90,7 +90,7 @@ class Ledger:
         if getattr(value, "code", "") == "session_restored":
             self.tells_of_restoration(call)
         if getattr(value, "code", "") == "internal_error":
-            self._emits_of_failed_order(call, promise, outcome)
+            self._tells_of_failed_order(call, promise, outcome)
         elif call.ending in ("ok", "failed"):
             token = value if call.ending == "ok" else getattr(value, "args", (None,))[0]
             is_own = token == promise.token or "Interrupted by itself" in str(token)
@@ -106,7 +106,7 @@ class Ledger:
         elif outcome == "unknown":
             assert promise.claims, f"no worker looked at {call!r}, and its outcome is said to be unknown"
 
-    def _emits_of_failed_order(self, call: Call, promise: Promise, outcome: str) -> None:
+    def _tells_of_failed_order(self, call: Call, promise: Promise, outcome: str) -> None:
         assert call.ending == "failed"
         assert outcome != "not_started" or not promise.runs, f"{call!r} ran and is told that it did not start"
         assert outcome != "unknown" or promise.claims, f"no worker looked at {call!r}, and its outcome is unknown"

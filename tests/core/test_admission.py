@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core.assignment.admission import refusal
 from millpond.core.records.call import Call
 from millpond.errors import PoolClosed, QueueFull
 from tests.core.model import World
@@ -38,7 +37,7 @@ def test_what_waits_is_bounded_in_bytes_too():
     for was_asked in (False, True):
         with pytest.raises(QueueFull, match="bytes"):
             admit(1, was_asked)
-    assert machine.counts["rejected"] == 2
+    assert machine.view.counts["rejected"] == 2
 
 
 def test_what_is_refused_counts_as_submitted_and_rejected():
@@ -72,8 +71,8 @@ def test_asking_changes_nothing():
     """`refusal` may be asked as often as anybody likes."""
     world = World(min_workers=1, max_workers=1, max_queued=0).begin()
     machine, work = world.machine, world.operation("work")
-    assert refusal(machine, work, None, world.now, 0) is None
-    assert refusal(machine, work, None, world.now, 0) is None
+    assert machine.refusal(work, None, world.now) is None
+    assert machine.refusal(work, None, world.now) is None
     world.submit()
-    assert refusal(machine, work, None, world.now, 0).code == "queue_full"
-    assert machine.submitted == 1
+    assert machine.refusal(work, None, world.now).code == "queue_full"
+    assert machine.view.submitted == 1

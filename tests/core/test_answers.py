@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from millpond.core import orders
 from tests.core.model import World
 
 
@@ -28,7 +29,7 @@ def test_an_answer_of_another_worker_is_nobodys():
 
 
 def test_the_answer_of_a_call_its_caller_left_is_dropped():
-    """It frees the place and reaches nobody; the next call gets its own."""
+    """It frees the slot and reaches nobody; the next call gets its own."""
     world = World(min_workers=1, max_workers=1).begin()
     left = world.submit()
     (process,) = world.all
@@ -61,12 +62,14 @@ def test_a_call_claimed_and_withdrawn_at_once_is_served_elsewhere():
     stuck, other = world.all
     world.claim(stuck)
     world.machine.tick(world.now + 0.02)
-    for _, worker, call in world.machine.outbox:
-        for frame in world.processes[worker.id].frames:
-            if frame.call is call:
-                frame.is_withdrawn = True
-        world.machine.withdrawn(worker, call, False, world.now)
+    withdrawals = list(world.machine.outbox)
     world.machine.outbox.clear()
+    for order in withdrawals:
+        assert isinstance(order, orders.Withdraw)
+        for frame in world.processes[order.worker.id].frames:
+            if frame.call is order.call:
+                frame.is_withdrawn = True
+        world.machine.withdrawn(order.worker, order.call, False, world.now)
     world.settle()
     world.bury(other)
     world.serve_all()

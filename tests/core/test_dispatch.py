@@ -1,4 +1,4 @@
-"""Who gets what: free places, windows, fairness, and taking back what got stuck."""
+"""Who gets what: free slots, windows, fairness, and taking back what got stuck."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_slow_operation_gets_no_window():
 
 
 def test_nothing_is_sent_ahead_of_a_stream():
-    """A stream holds its place to the end, so a window behind it would wait for all of it."""
+    """A stream holds its slot to the end, so a window behind it would wait for all of it."""
     world = pool()
     world.operation("tokens").expected = 1e-5
     stream, call = world.submit("tokens"), world.submit()
@@ -70,8 +70,8 @@ def test_nothing_is_sent_ahead_of_a_stream():
     assert (stream.state, call.state, other_stream.state) == ("running", "queued", "queued")
 
 
-def test_concurrency_fills_places_evenly():
-    """Calls that run beside each other are spread, and a place is a place whatever the operation takes."""
+def test_concurrency_fills_slots_evenly():
+    """Calls that run beside each other are spread, and a slot is a slot whatever the operation takes."""
     world = pool(2, fast=False, concurrency=3)
     for _ in range(7):
         world.submit()
@@ -121,7 +121,7 @@ def test_a_priority_overtakes_and_nothing_starves():
 
 
 def test_a_flood_of_sessions_does_not_starve_a_slow_call():
-    """While an older call waits for the worker's place, sessions bound there do not keep its window full."""
+    """While an older call waits for the worker's slot, sessions bound there do not keep its window full."""
     world = pool()
     (process,) = world.all
     sessions = [world.open_session(name) for name in "ab"]
@@ -137,7 +137,7 @@ def test_a_flood_of_sessions_does_not_starve_a_slow_call():
     assert slow.state == "running"
 
 
-@pytest.mark.parametrize("waits", ["openers", "own queue"])
+@pytest.mark.parametrize("waits", ["unbound", "own queue"])
 def test_a_flood_of_calls_does_not_starve_a_slow_session(waits):
     """Calls without a session are not sent past an older call of a session that waits for the same worker."""
     world = pool()
@@ -176,7 +176,7 @@ def test_calls_behind_a_stuck_one_are_taken_back():
 
 
 def test_only_what_is_ahead_is_taken_back():
-    """With two places the first two calls are at work, whoever they belong to."""
+    """With two slots the first two calls are at work, whoever they belong to."""
     world = pool(2, concurrency=2)
     session = world.open_session("a")
     held = [world.submit("say", session=session)]
@@ -222,7 +222,7 @@ def test_a_window_that_stalls_a_second_time_is_taken_back_too():
 
 
 def test_what_was_withdrawn_may_go_to_the_same_worker_again():
-    """The skip of the first sending frees a place and leaves the second sending alone."""
+    """The skip of the first sending frees a slot and leaves the second sending alone."""
     world = pool(2)
     calls = [world.submit() for _ in range(10)]
     stuck, other = world.all
@@ -237,7 +237,7 @@ def test_what_was_withdrawn_may_go_to_the_same_worker_again():
 
 
 def test_a_call_goes_to_one_of_several_free_workers_each():
-    """Waiting calls fill the free places before any window."""
+    """Waiting calls fill the free slots before any window."""
     world = pool(3)
     processes = world.all
     for process in processes[1:]:

@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from millpond import events
-from millpond.core.workers.fleet import EVACUATED_AT_ONCE, GOODBYE_S
+from millpond.core.sessions.lifecycle import EVACUATED_AT_ONCE
+from millpond.core.workers.fleet import GOODBYE_S
 from millpond.seams import Death
 from tests.core.model import World
 
@@ -95,7 +96,7 @@ def test_those_not_ready_go_first():
     world = World(min_workers=1, max_workers=3).begin()
     world.resize(3, 3)
     world.resize(1, 1)
-    assert [process.record.state for process in world.all] == ["ready", "draining", "draining"]
+    assert [process.record.shown_state for process in world.all] == ["ready", "draining", "draining"]
 
 
 @pytest.mark.parametrize("says_so", [True, False])

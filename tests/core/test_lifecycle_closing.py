@@ -42,7 +42,7 @@ def test_closing_lets_the_calls_made_before_come_first():
 
 
 def test_a_long_call_before_it_does_not_cost_the_closing_hook():
-    """The errand's time begins when it is sent, not when close() was called."""
+    """Its time begins when it is sent, not when close() was called."""
     world = pool()
     session = begun(world, "a")
     call = world.submit("say", session=session)

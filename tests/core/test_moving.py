@@ -67,7 +67,8 @@ def test_a_state_that_cannot_be_exported_pins_the_session():
     world.drain(leaver)
     world.answer(leaver, "failed")
     world.advance(30.0)
-    assert (session.pinned != "", session.location, session.worker) == (True, "bound", leaver.record)
+    assert session.pinned_because
+    assert (session.mobility, session.location, session.worker) == ("pinned", "bound", leaver.record)
     assert world.records.pinned == {session.number: session}
     world.close_session(session)
     world.serve_all()
@@ -84,7 +85,7 @@ def test_a_pinned_session_is_tried_again_after_its_next_call():
     world.answer(leaver, "failed")
     world.submit("say", session=session)
     world.answer(leaver)
-    assert (session.pinned, session.location) == ("", "leaving")
+    assert (session.mobility, session.location) == ("movable", "leaving")
     world.answer(leaver, "failed")
     call = world.submit("say", session=session)
     assert len(world.events(events.SessionPinned)) == 2
@@ -93,7 +94,7 @@ def test_a_pinned_session_is_tried_again_after_its_next_call():
 
 
 def test_an_export_that_is_late_is_still_good():
-    """An errand nobody waits for is interrupted when its time is over, but a state that comes is not thrown away."""
+    """It is interrupted when its time is over, but a state that comes all the same is not thrown away."""
     world = pool(2, cancel_grace=5.0)
     session = begun(world, "a")
     leaver = home(world, session)
@@ -121,10 +122,10 @@ def test_a_state_that_takes_too_long_pins_its_session_and_says_so():
     world.advance(6.0)
     world.complete(leaver, frame, "interrupted")
     world.deliver(leaver)
-    assert session.pinned == "its state cannot be exported: that took longer than 5 s"
+    assert session.pinned_because == "its state cannot be exported: that took longer than 5 s"
 
 
-def test_an_errand_that_did_not_begin_in_time_pins_nobody():
+def test_an_export_that_did_not_begin_in_time_pins_nobody():
     """Its worker was busy with others; it is sent again."""
     world = pool(2, concurrency=2)
     session = begun(world, "a")
@@ -135,7 +136,7 @@ def test_an_errand_that_did_not_begin_in_time_pins_nobody():
     world.advance(6.0)
     world.freeze(leaver, False)
     world.serve_all()
-    assert not session.pinned
+    assert session.mobility == "movable"
     assert (session.state, session.worker) == ("open", None)
 
 

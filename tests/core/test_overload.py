@@ -7,8 +7,7 @@ from random import Random
 import pytest
 
 from millpond import events
-from millpond.core.assignment import endings as hearing
-from millpond.core.records.call import Call
+from millpond.core import Call
 from millpond.errors import Overloaded
 from tests.core.model import World
 from tests.core.traffic import MEAN_S, SERVICES, Traffic
@@ -133,7 +132,7 @@ def test_a_pool_without_a_worker_starts_one_and_lets_the_call_wait():
 def test_a_call_that_became_hopeless_while_it_waited_is_dropped_before_it_costs_a_worker():
     """It is told as a refusal, as soon as its turn comes; the next one that can be answered is sent instead."""
     world = pool()
-    hearing.follow(world.records)
+    world.machine.listen(lambda _name: True)
     _, hopeless, next_one = busy(world, 2, deadline=10.0)
     world.advance(9.5)
     last = world.submit(deadline=10.0)
@@ -191,7 +190,9 @@ def test_the_work_ahead_is_added_up_by_operation():
     """Twenty calls of 0.1 s and one of a second at work are 3 s."""
     world = pool()
     know(world, "tokens", 0.1)
-    world.advance(0.5)  # how long any operation takes is noted twice a second
+    busy(world, 0)
+    answer(world)
+    world.advance(0.5)  # how long any operation takes is noted twice a second while calls run
     busy(world, 0)
     for _ in range(20):
         world.submit("tokens")

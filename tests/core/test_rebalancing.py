@@ -1,13 +1,13 @@
-"""Moves away from busy workers: when they are worth it, and what becomes of the calls meanwhile."""
+"""Sessions leave busy workers: when that is worth it, and what becomes of their calls meanwhile."""
 
 from __future__ import annotations
 
 import pytest
 
-from millpond.core.exports import ASIDE_S
-from millpond.core.records.session import Session
+from millpond.core.records.session import MOVABLE_IDLE, Session
 from millpond.core.records.worker import Worker
 from millpond.core.sessions import moving
+from millpond.core.sessions.rebalancing import EXPORT_S
 from tests.core.model import World
 from tests.core.process import Process
 
@@ -37,7 +37,7 @@ def busy_at_home(world: World):
 
 
 def test_a_session_goes_where_there_is_room_and_keeps_its_order():
-    """An errand that takes no place is sent for its state; its calls wait in line for that."""
+    """A concurrent export, which takes no slot, is sent for its state; its calls wait in line for that."""
     world = pool()
     session, process = busy_at_home(world)
     calls = [world.submit("say", session=session) for _ in range(3)]
@@ -83,21 +83,21 @@ def test_a_wait_that_grows_long_is_noticed(expected):
     assert (call.ending, call.worker is process.record) == ("ok", False)
 
 
-def test_an_attendant_that_cannot_begin_is_waited_for_no_longer_than_its_time():
-    """Native code holds the interpreter: the call waits for its worker, and the errand may be tried again."""
+def test_an_export_that_cannot_begin_is_waited_for_no_longer_than_its_time():
+    """Native code holds the interpreter: the call waits for its worker, and the export may be tried again."""
     world = pool()
     session, process = busy_at_home(world)
     call = world.submit("say", session=session)
     world.freeze(process, True)
     world.records.settings = world.records.settings.changed(stopped_timeout=100.0)
-    world.advance(ASIDE_S + 0.1)
-    assert not session.pinned
+    world.advance(EXPORT_S + 0.1)
+    assert session.mobility == "movable"
     world.freeze(process, False)
     world.run_out()
     assert call.ending == "ok"
 
 
-def test_a_state_that_changes_under_the_attendant_pins_nobody():
+def test_a_state_that_changes_under_the_export_pins_nobody():
     """It is not tried beside a call again; a free worker will do."""
     world = pool()
     session, process = busy_at_home(world)
@@ -105,7 +105,7 @@ def test_a_state_that_changes_under_the_attendant_pins_nobody():
     process.attend(world.now, world.ledger)
     process.attend(world.now, world.ledger, "failed")
     world.deliver(process)
-    assert (session.location, session.pinned, session.is_stubborn) == ("bound", "", True)
+    assert (session.location, session.mobility) == ("bound", MOVABLE_IDLE)
     assert call.line is process.record.queue
     world.serve_all()
     assert call.ending == "ok"
@@ -123,7 +123,7 @@ def test_death_while_moving_takes_the_session_along():
 
 
 def test_death_while_moving_is_survived_with_durability():
-    """The errand is not needed then: the session goes on at once, elsewhere."""
+    """The export is not needed then: the session goes on at once, elsewhere."""
     world = pool(durability="reply")
     session, process = busy_at_home(world)
     call = world.submit("say", session=session)
@@ -190,7 +190,7 @@ def test_sessions_that_cannot_move_hide_nobody(is_pinned, ahead):
         if is_pinned:
             moving.pin(world.records, session, "it holds a lock")
         else:
-            session.is_stubborn = True
+            session.mobility = MOVABLE_IDLE
     occupy(world, home, 2.0)
     for session in [*stay, movable]:
         world.submit("say", session=session)
@@ -208,8 +208,8 @@ def test_sessions_that_had_better_wait_hide_nobody():
     world.records.move_s = 1.0
     for session in [*soon[1:], late[1]]:
         world.submit("say", session=session)
-    assert late[1].where == "bound"
+    assert late[1].location == "bound"
     (held,) = long.inflight.values()
     held.expected = long.expected_s = 2.0
     world.advance(0.1)
-    assert (late[1].where, {session.location for session in soon}) == ("leaving", {"bound"})
+    assert (late[1].location, {session.location for session in soon}) == ("leaving", {"bound"})

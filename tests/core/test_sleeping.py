@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from millpond import events
-from millpond.core.sessions.sleeping import LEAVING_AT_ONCE, POSTPONED
+from millpond.core.sessions.sleeping import EXPIRING_AT_ONCE, LEAVING_AT_ONCE, LOOKS, POSTPONED, SPARSE
 from tests.core.model import World
 
 SOON_S = 0.1
+TTL_S = 16.0
+LOOK_S = TTL_S / LOOKS
 
 
 def pool(workers: int = 2, **settings) -> World:
@@ -129,7 +133,7 @@ def test_a_session_whose_every_call_left_while_it_woke_goes_back_to_sleep():
     assert session.location == "asleep"
 
 
-def test_a_store_that_cannot_be_read_emits_the_callers_and_loses_nothing():
+def test_a_store_that_cannot_be_read_tells_the_callers_and_loses_nothing():
     """The next call tries again."""
     world = pool()
     session = asleep(world)
@@ -236,3 +240,76 @@ def test_a_session_that_expires_asleep_counts_as_asleep_until_it_is_read():
     assert (session.state, session.location, world.records.asleep) == ("lost", "waking", 1)
     world.answer_store()
     assert world.records.asleep == 0
+
+
+# Expiry
+
+
+def expiring_pool(**settings) -> World:
+    """A pool of one worker whose sessions expire."""
+    return World(
+        min_workers=1, max_workers=1, session_ttl=TTL_S, sleep_after=None, max_sessions=1000, **settings
+    ).begin()
+
+
+def test_a_session_expires_when_its_last_use_is_over_for_so_long():
+    """Joining it and calling it count; those that were not used go, in the same look."""
+    world = expiring_pool()
+    left, joined, called = (world.open_session(name) for name in ("left", "joined", "called"))
+    world.advance(TTL_S / 2)
+    world.open_session("joined")
+    world.submit("say", session=called)
+    world.serve_all()
+    world.advance(TTL_S / 2 + LOOK_S)
+    assert [session.state for session in (left, joined, called)] == ["lost", "open", "open"]
+    world.advance(TTL_S / 2 + LOOK_S)
+    assert [session.state for session in (joined, called)] == ["lost", "lost"]
+
+
+def test_a_session_at_work_never_expires():
+    """Its time begins when its call has left."""
+    world = expiring_pool()
+    session = world.open_session("a")
+    world.submit("say", session=session)
+    world.claim(world.all[0])
+    world.advance(3 * TTL_S)
+    assert session.state == "open"
+    world.serve_all()
+    world.advance(TTL_S - LOOK_S)
+    assert session.state == "open"
+    world.advance(TTL_S + LOOK_S)
+    assert session.state == "lost"
+
+
+def test_many_expire_little_by_little():
+    """A turn of the loop ends so many, and the next the next: nobody else waits for all."""
+    world = expiring_pool(close_hook=False)
+    sessions = [world.open_session(f"s{n}") for n in range(2 * EXPIRING_AT_ONCE + 5)]
+    world.now += TTL_S
+    lost = []
+    while world.machine.alarm.at <= world.now:
+        world.tick()
+        lost.append(sum(session.state == "lost" for session in sessions))
+    assert lost[0] <= EXPIRING_AT_ONCE
+    assert max(b - a for a, b in itertools.pairwise(lost)) <= EXPIRING_AT_ONCE
+    assert lost[-1] == len(sessions)
+
+
+def test_sessions_that_are_over_are_not_kept_until_they_would_have_expired():
+    """Many that come and go in one session_ttl leave nothing behind."""
+    world = expiring_pool(close_hook=False)
+    for n in range(5 * SPARSE):
+        world.close_session(world.open_session(f"s{n}"))
+    assert len(world.records.expiring) <= SPARSE + 2
+
+
+def test_a_session_does_not_expire_in_place_of_an_earlier_one_of_its_name():
+    """Its own last use counts."""
+    world = expiring_pool(close_hook=False)
+    world.close_session(world.open_session("a"))
+    world.advance(TTL_S / 2)
+    again = world.open_session("a")
+    world.advance(TTL_S / 2 + LOOK_S)
+    assert again.state == "open"
+    world.advance(TTL_S / 2 + LOOK_S)
+    assert again.state == "lost"

@@ -49,7 +49,7 @@ def test_a_session_goes_to_the_idle_worker_with_the_fewest():
 
 
 def test_workers_that_come_and_go_leave_nothing_behind():
-    """What is noted of workers with a free place is bounded by those that are there."""
+    """What is noted of workers with a free slot is bounded by those that are there."""
     world = pool(2)
     for n in range(3 * SPARSE):
         world.drain(world.all[0])

@@ -37,7 +37,7 @@ def test_a_spare_is_given_no_calls():
     assert second.worker is serving.record
 
 
-def test_a_spare_takes_a_dead_workers_place_in_the_step_that_emits_of_the_death():
+def test_a_spare_takes_a_dead_workers_place_in_the_step_that_tells_of_the_death():
     """The waiting call is sent before anything else happens, and another spare is started behind."""
     world = World(min_workers=1, max_workers=1, spare_workers=1).begin()
     (victim,), (spare,) = in_state(world, READY), in_state(world, SPARE)

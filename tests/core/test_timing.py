@@ -10,15 +10,9 @@ from hypothesis import strategies as st
 from millpond.core.records.breaker import Breaker, BreakerRule
 from millpond.core.records.call import Call
 from millpond.core.records.operation import Operation
-from millpond.core.records.timing import TICKS, Agenda, Standstills, Wheel
+from millpond.core.records.timing import TICKS, Agenda, Alarm, Standstills, Wheel
 
 OPERATION = Operation("work", 1, None, Breaker(BreakerRule(5, 0.8, 10.0, 5.0)))
-
-
-class Sleeper:
-    """Remembers when it is to be woken."""
-
-    wake_at = math.inf
 
 
 def made(call_id: int, deadline: float) -> Call:
@@ -28,7 +22,7 @@ def made(call_id: int, deadline: float) -> Call:
 
 def test_a_deadline_is_never_noticed_early():
     """At the deadline itself it has not passed; a tick later it has."""
-    wheel = Wheel(Sleeper())
+    wheel = Wheel(Alarm())
     call = made(1, 5.0)
     wheel.add(call)
     assert wheel.due(5.0) == []
@@ -38,7 +32,7 @@ def test_a_deadline_is_never_noticed_early():
 
 def test_what_is_forgotten_is_not_due():
     """An answered call's deadline passes unnoticed, and empty slots cost no wake-up."""
-    wheel = Wheel(Sleeper())
+    wheel = Wheel(Alarm())
     gone, stays = made(1, 5.0), made(2, 7.0)
     wheel.add(gone)
     wheel.add(stays)
@@ -51,19 +45,19 @@ def test_what_is_forgotten_is_not_due():
 
 def test_the_alarm_is_only_brought_forward():
     """Adding something earlier moves it, adding something later does not."""
-    sleeper = Sleeper()
-    wheel, agenda = Wheel(sleeper), Agenda(sleeper, Standstills())
+    alarm = Alarm()
+    wheel, agenda = Wheel(alarm), Agenda(alarm, Standstills())
     wheel.add(made(1, 5.0))
-    assert sleeper.wake_at == wheel.next_at() > 5.0
+    assert alarm.at == wheel.next_at() > 5.0
     agenda.add(6.0, "later")
-    assert sleeper.wake_at == wheel.next_at()
+    assert alarm.at == wheel.next_at()
     agenda.add(2.0, "sooner")
-    assert sleeper.wake_at == 2.0
+    assert alarm.at == 2.0
 
 
 def test_the_agenda_is_worked_off_in_order_of_time():
     """Equal times keep the order they were noted in; what is noted meanwhile waits for the next look."""
-    agenda = Agenda(Sleeper(), Standstills())
+    agenda = Agenda(Alarm(), Standstills())
     agenda.add(2.0, "second")
     agenda.add(1.0, "first")
     agenda.add(2.0, "third")
@@ -83,8 +77,8 @@ def test_the_agenda_is_worked_off_in_order_of_time():
 )
 def test_every_deadline_is_noticed_once_and_within_a_tick(calls, pauses):
     """Whoever wakes by the alarm misses none."""
-    sleeper = Sleeper()
-    wheel = Wheel(sleeper)
+    alarm = Alarm()
+    wheel = Wheel(alarm)
     watched = {}
     for number, (deadline, is_kept) in enumerate(calls):
         call = made(number, deadline)
@@ -96,11 +90,11 @@ def test_every_deadline_is_noticed_once_and_within_a_tick(calls, pauses):
     now = 0.0
     for pause in [*pauses, 30.0]:
         end = now + pause
-        while sleeper.wake_at <= end:
-            now = sleeper.wake_at
+        while alarm.at <= end:
+            now = alarm.at
             for call in wheel.due(now):
                 assert call.deadline < now <= call.deadline + 1 / TICKS
                 del watched[call.id]
-            sleeper.wake_at = wheel.next_at()
+            alarm.at = wheel.next_at()
         now = end
     assert not watched

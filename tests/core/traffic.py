@@ -16,11 +16,7 @@ from random import Random
 from typing import Any
 
 from millpond import events
-from millpond.core.machine import Machine
-from millpond.core.records.call import Call
-from millpond.core.records.worker import Worker
-from millpond.core.stimuli import lifetime
-from millpond.core.workers import fleet
+from millpond.core import Call, Machine, Worker, orders
 from millpond.errors import PoolError
 from millpond.seams import HandlerFacts, OperationFacts
 from millpond.settings import Settings
@@ -55,7 +51,7 @@ class Traffic:
         self.draw = draw
         self.arrivals, self.services = Random(seed), Random(seed + 1)  # each its own: runs can be compared call by call
         self.machine = Machine(Settings(min_workers=workers, max_workers=workers, **settings), Random(seed))
-        self.records.has_listener = lambda name: name == events.BreakerChanged.name
+        self.machine.listen(lambda name: name == events.BreakerChanged.name)
         self.outcome = Outcome()
         self._running: dict[int, tuple[float, Worker]] = {}
         self._due: list[tuple[float, int, Worker, Call, str]] = []
@@ -64,13 +60,13 @@ class Traffic:
 
     def _open(self) -> None:
         machine = self.machine
-        lifetime.open_pool(machine, 0.0)
+        machine.open_pool(0.0)
         operation = OperationFacts("work", "plain", False, (), 0, 0, (), (), True, True)
         machine.learn(HandlerFacts("Handler", (operation,), ()))
-        lifetime.start_workers(machine, 0.0)
-        for worker in list(machine.workers.values()):
-            fleet.ready(machine, worker, worker.id, 0.0)
-        lifetime.serve(machine, 0.0)
+        machine.start_workers(0.0)
+        for worker in list(machine.view.workers.values()):
+            machine.ready(worker, worker.id, 0.0)
+        machine.serve(0.0)
         self._settle()
 
     def offer(self, rate: float, seconds: float, deadline: float) -> Outcome:
@@ -88,7 +84,7 @@ class Traffic:
     def submit(self, deadline: float) -> None:
         """One call, now."""
         machine = self.machine
-        call = Call(next(machine.call_ids), machine.operations["work"], b"", self.now + deadline)
+        call = Call(next(machine.call_ids), machine.view.operations["work"], b"", self.now + deadline)
         try:
             machine.submit(call, self.now)
         except PoolError as error:
@@ -133,26 +129,28 @@ class Traffic:
             return
 
     def _settle(self) -> None:
-        machine = self.machine
-        while machine.outbox:
-            orders, machine.outbox = machine.outbox, []
-            for verb, subject, detail in orders:
-                self._carry_out(verb, subject, detail)
+        outbox = self.machine.outbox
+        while outbox:
+            given = list(outbox)
+            outbox.clear()
+            for order in given:
+                self._carry_out(order)
 
-    def _carry_out(self, verb: str, subject: Any, detail: Any) -> None:
-        if verb == "send":
-            self._begin(subject)
-        elif verb == "withdraw":
-            has_begun = detail.id in self._running
-            self.machine.withdrawn(subject, detail, not has_begun, self.now)
+    def _carry_out(self, order: orders.Order) -> None:
+        if isinstance(order, orders.Send):
+            self._begin(order.worker)
+        elif isinstance(order, orders.Withdraw):
+            has_begun = order.call.id in self._running
+            self.machine.withdrawn(order.worker, order.call, not has_begun, self.now)
             if not has_begun:
-                self.machine.answered(subject, 0, "skipped", None, self.now, self.now, 0, self.now)
-        elif verb == "interrupt":
-            heapq.heappush(self._due, (self.now, next(self._order), subject, detail, "interrupted"))
-        elif verb == "finish":
-            self._finished(subject, detail)
-        elif verb == "say":
-            self.outcome.breakers.append(subject.after)
+                self.machine.answered(order.worker, 0, "skipped", None, self.now, self.now, 0, self.now)
+        elif isinstance(order, orders.Interrupt):
+            heapq.heappush(self._due, (self.now, next(self._order), order.worker, order.call, "interrupted"))
+        elif isinstance(order, orders.Finish):
+            self._finished(order.call, order.value)
+        elif isinstance(order, orders.Emit):
+            assert isinstance(order.event, events.BreakerChanged)
+            self.outcome.breakers.append(order.event.after)
 
     def _finished(self, call: Call, value: Any) -> None:
         outcome = self.outcome

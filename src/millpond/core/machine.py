@@ -53,6 +53,7 @@ DUE: dict[str, Callable[[Records, Any, float], None]] = {
     "health": lambda m, _, now: upkeep.look_at_health(m, now),
     "memory": lambda m, _, now: upkeep.look_at_memory(m, now),
     "idle": lambda m, _, now: staffing.look_for_idle(m, now),
+    "surplus": lambda m, _, now: staffing.look_at_surplus(m),
     "start_timeout": upkeep.start_is_late,
     "proved": upkeep.proved,
     "retire": upkeep.retire,

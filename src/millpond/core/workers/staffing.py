@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 GROW_AGAIN_S = 0.1  # seconds between looks at a backlog
 SAMPLED = 1000  # waiting calls whose expected work is added up; beyond, the rest is taken to be like them
 IDLE_AGAIN_S = 0.5  # seconds until another look at an idle worker that its sessions keep
+SURPLUS_AGAIN_S = 0.5  # seconds between looks at workers that are too many and could not go
 
 
 def coming(m: Records) -> int:
@@ -148,6 +149,14 @@ def _retire_idle(m: Records, now: float) -> None:
         free_to_go = (w for w in unused if m.may_all_leave(w))
         for worker in list(itertools.islice(free_to_go, surplus)):
             fleet.retire(m, worker, "not wanted", RETIRED)
+        if m.ready_count > m.sizing.wanted:  # the others are at work, or kept by their sessions
+            m.watch("surplus", now + SURPLUS_AGAIN_S)
+
+
+def look_at_surplus(m: Records) -> None:
+    """More workers serve than are wanted: those that are free to go by now go."""
+    m.watched.discard("surplus")
+    m.unsettled.is_staffed = False
 
 
 def _how_missed(worker: Worker) -> tuple[bool, float]:

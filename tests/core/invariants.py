@@ -248,6 +248,7 @@ def _orders(m: Records) -> Iterator[str]:
     left = m.unsettled
     if left:
         yield f"a stimulus was not settled: {list(left.sessions.values())}, {list(left.evacuated.values())}"
+    yield from (f"{worker!r} has exports that are due" for worker in m.workers.values() if worker.exports_due)
     withdrawn = {order.call.id for order in m.outbox if isinstance(order, orders.Withdraw)}
     for order in m.outbox:
         worker = getattr(order, "worker", None)
@@ -259,6 +260,8 @@ def _orders(m: Records) -> Iterator[str]:
         is_late_internal = call.continuation is not None and call.cancel_reason != TAKEN_BACK
         if call.state == RUNNING and call.cancel_reason and call.id not in withdrawn and not is_late_internal:
             yield f"{call!r} was asked back ({call.cancel_reason}), and nobody was told"
+    if m.state in states.STAFFED and m.ready_count > m.sizing.wanted and "surplus" not in m.watched:
+        yield f"{m.ready_count} workers serve, {m.sizing.wanted} are wanted, and nobody looks"
     for verb in m.watched:
         if (verb, None) not in m.agenda:
             yield f"a look {verb!r} is noted, and nobody looks"

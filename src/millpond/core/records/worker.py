@@ -78,6 +78,7 @@ class Worker:
     inflight: dict[int, Call] = field(default_factory=dict)
     # Call id -> internal call that its control thread has: a concurrent export, which takes no slot
     exports: dict[int, Call] = field(default_factory=dict)
+    exports_due: int = 0  # exports of its sessions that were made, and neither sent nor put into its queue yet
     skips: int = 0  # calls withdrawn in time which the worker has yet to pass over
     expected_s: float = 0.0  # work in flight, as far as known
     queue: CallQueue = field(default_factory=CallQueue)  # calls of its sessions
@@ -101,7 +102,6 @@ class Worker:
     pings_missed: int = 0
     is_asked: bool = False  # a ping is on its way, which a worker that runs a call answers after it
     stopped_since: float | None = None
-    retire_at: float | None = None  # end of its life, by max_lifetime
 
     def __post_init__(self) -> None:
         self.busy_since = self.idle_since = self.last_progress = self.started_at

@@ -60,13 +60,15 @@ def can_leave_now(m: Records, session: Session) -> bool:
 
 def is_free(worker: Worker) -> bool:
     """Whether an internal call would be begun at once."""
-    return worker.load < worker.slots and not worker.queue.size
+    return worker.load < worker.slots and not worker.queue.size and not worker.exports_due
 
 
 def may_export_beside(m: Records, session: Session) -> bool:
     """Whether its worker takes another concurrent export now."""
     worker = session.worker
-    return worker is not None and m.may_export_concurrently(session) and len(worker.exports) < MOST_EXPORTS
+    if worker is None or not m.may_export_concurrently(session):
+        return False
+    return len(worker.exports) + worker.exports_due < MOST_EXPORTS
 
 
 def take_out(m: Records, session: Session, now: float) -> bool:
@@ -83,6 +85,7 @@ def take_out(m: Records, session: Session, now: float) -> bool:
     m.relocate(session, LEAVING)
     is_concurrent = not is_free(worker) and may_export_beside(m, session)
     internal_call(m, session, EXPORT_CONCURRENT if is_concurrent else EXPORT_SESSION, exported, now)
+    worker.exports_due += 1
     return True
 
 

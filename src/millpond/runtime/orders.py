@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _IS_DONE = (asyncio.InvalidStateError, futures.InvalidStateError)  # what a future raises that has its ending
 
 
-class Warming(Protocol):
+class Warmer(Protocol):
     """Who warms the workers that have started, at the pace of a strategy."""
 
     def open_round(self) -> None:
@@ -54,7 +54,7 @@ class Orders:
         self._now = now
         self.faults = Faults()
         self._closing_sessions: dict[Session, list[asyncio.Future[None]]] = {}
-        self.warmer: Warming | None = None  # who warms workers, if the pool has anything to warm them by
+        self.warmer: Warmer | None = None  # who warms workers, if the pool has anything to warm them by
         self.verbs: dict[str, Callable[[Any, Any], None]] = {
             "send": engine.send,
             "withdraw": self._withdraw,

@@ -1,4 +1,4 @@
-"""What `docs/alerts.md` is told by the source: the default rules, and how to answer each."""
+"""What `docs/alerts.md` has from the source: the default rules, and how to answer each."""
 
 from __future__ import annotations
 

@@ -27,17 +27,17 @@ class Listening:
 
     def __init__(self, name: str = "listening") -> None:
         self.name = name
-        self.told: list[Notification] = []
+        self.sent: list[Notification] = []
         self.came = threading.Semaphore(0)
 
     def deliver(self, notification: Notification) -> None:
-        self.told.append(notification)
+        self.sent.append(notification)
         self.came.release()
 
-    def hear(self) -> str:
-        """Wait for one more; what it says."""
+    def next(self) -> str:
+        """Wait for one more notification; its status and the names of its alerts."""
         assert self.came.acquire(timeout=UPPER_BOUND_S)
-        one = self.told[-1]
+        one = self.sent[-1]
         return f"{one.status} {','.join(alert.name for alert in one.alerts)}"
 
 
@@ -115,18 +115,18 @@ def test_each_series_has_an_alert_of_its_own(site):
     assert len({alert.fingerprint for alert in site.alerts.firing()}) == 2
 
 
-def test_a_channel_is_told_of_beginning_and_end(site):
+def test_a_channel_is_sent_beginning_and_end(site):
     """Once each."""
     channel = Listening()
     site.alerts.add_channel(channel, Route(wait_s=0.0, interval_s=0.0))
     site.queued["a"] = 9.0
     site.live(60)
-    assert channel.hear() == "firing Busy"
+    assert channel.next() == "firing Busy"
     site.queued["a"] = 0.0
     site.live(60)
-    assert channel.hear() == "resolved Busy"
+    assert channel.next() == "resolved Busy"
     site.alerts.close(UPPER_BOUND_S)
-    assert len(channel.told) == 2
+    assert len(channel.sent) == 2
 
 
 def test_a_notification_that_waited_is_sent_between_two_rounds(site):
@@ -136,11 +136,11 @@ def test_a_notification_that_waited_is_sent_between_two_rounds(site):
     site.alerts.add_channel(channel, Route(wait_s=1.0))
     site.queued["a"] = 9.0
     site.live(2)
-    assert channel.hear() == "firing Now"
+    assert channel.next() == "firing Now"
 
 
 def test_when_the_pool_closes_what_fires_is_resolved(site):
-    """Channels, listeners and the history hear of it, before the channels are closed."""
+    """Channels, listeners and the history have it, before the channels are closed."""
     channel = Listening()
     site.alerts.add_channel(channel, Route(wait_s=3600.0))
     site.queued["a"] = 9.0
@@ -150,11 +150,11 @@ def test_when_the_pool_closes_what_fires_is_resolved(site):
     assert [type(event) for event in site.events] == [AlertFiring, AlertResolved]
     assert site.alerts.history()[0].state == "resolved"
     site.alerts.close(UPPER_BOUND_S)
-    assert [notification.status for notification in channel.told] == ["firing", "resolved"]
+    assert [notification.status for notification in channel.sent] == ["firing", "resolved"]
 
 
 def test_a_channel_without_a_thread_keeps_the_others_from_nothing(site, monkeypatch):
-    """What cannot be told now is told with the next notification, when a thread can be had again."""
+    """What cannot be sent now is sent with the next notification, when a thread can be had again."""
     starved, channel = Listening("starved"), Listening()
     for one in (starved, channel):
         site.alerts.add_channel(one, Route(wait_s=0.0, interval_s=0.0))
@@ -168,24 +168,24 @@ def test_a_channel_without_a_thread_keeps_the_others_from_nothing(site, monkeypa
     monkeypatch.setattr(threading.Thread, "start", failing)
     site.queued["a"] = 9.0
     site.live(20)
-    assert channel.hear() == "firing Busy"
+    assert channel.next() == "firing Busy"
     monkeypatch.undo()
     site.queued["a"] = 0.0
     site.live(6)
-    assert channel.hear() == "resolved Busy"
-    assert starved.hear() in ("firing Busy", "resolved Busy")
+    assert channel.next() == "resolved Busy"
+    assert starved.next() in ("firing Busy", "resolved Busy")
     site.alerts.close(UPPER_BOUND_S)
-    assert [one.status for one in starved.told][-1] == "resolved"
+    assert [one.status for one in starved.sent][-1] == "resolved"
 
 
-def test_a_channel_that_comes_late_is_told_what_fires(site):
+def test_a_channel_that_comes_late_is_sent_what_fires(site):
     """The night watch learns of the fire."""
     site.queued["a"] = 9.0
     site.live(20)
     channel = Listening()
     site.alerts.add_channel(channel, Route(wait_s=0.0))
     site.live(6)
-    assert channel.hear() == "firing Busy"
+    assert channel.next() == "firing Busy"
 
 
 def test_the_log_is_a_channel_unless_it_is_removed(site, caplog):
@@ -205,8 +205,8 @@ def test_the_log_is_a_channel_unless_it_is_removed(site, caplog):
     assert LOG_ROUTE.wait_s == 0.0
 
 
-def test_a_silenced_alert_is_seen_and_not_told(site):
-    """It stays in the lists with the silence's id; when that ends it is told."""
+def test_a_silenced_alert_is_seen_and_not_sent(site):
+    """It stays in the lists with the silence's id; when that ends it is sent."""
     channel = Listening()
     site.alerts.add_channel(channel, Route(wait_s=0.0, interval_s=0.0))
     silence = site.alerts.silence('alertname="Busy"', 60.0, author="me", comment="known")
@@ -215,8 +215,8 @@ def test_a_silenced_alert_is_seen_and_not_told(site):
     assert [alert.silenced_by for alert in site.alerts.firing()] == [silence.id]
     assert site.alerts.silences() == (silence,)
     site.live(40)
-    assert channel.hear() == "firing Busy"
-    assert len(channel.told) == 1
+    assert channel.next() == "firing Busy"
+    assert len(channel.sent) == 1
     assert site.alerts.silences() == ()
     assert not site.alerts.lift(silence.id)
 
@@ -255,11 +255,11 @@ def test_removing_rules_resolves_what_fires(site):
     site.alerts.add_channel(channel, Route(wait_s=0.0, interval_s=0.0))
     site.queued["a"] = 9.0
     site.live(20)
-    assert channel.hear() == "firing Busy"
+    assert channel.next() == "firing Busy"
     assert site.alerts.remove_rules("g")
     assert not site.alerts.remove_rules("g")
     site.live(10)
-    assert channel.hear() == "resolved Busy"
+    assert channel.next() == "resolved Busy"
     assert site.alerts.rules() == ()
 
 
@@ -304,11 +304,11 @@ def test_its_own_figures_are_those_of_the_last_round(site):
     assert (site.alerts.figures().rounds, site.alerts.figures().pending) == (0, 0)
     site.queued["a"] = 9.0
     site.live(5)
-    told = site.alerts.figures()
-    assert (told.rounds, told.pending, told.firing) == (1, 1, 0)
-    assert told.evaluation_s > 0.0
+    first = site.alerts.figures()
+    assert (first.rounds, first.pending, first.firing) == (1, 1, 0)
+    assert first.evaluation_s > 0.0
     site.live(10)
-    assert (site.alerts.figures().firing, told.firing) == (1, 0)
+    assert (site.alerts.figures().firing, first.firing) == (1, 0)
 
 
 def test_its_newest_figures_are_sampled_once():

@@ -1,4 +1,4 @@
-"""The default rules: each fires at twice its threshold, none at half of it; a pool that is well hears none."""
+"""The default rules: each fires at twice its threshold, none at half of it; a pool that is well has no alert."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_deaths_in_the_summary_are_those_there_were(died, reported):
     assert {text.split("lost ")[1].split()[0] for text in summaries} == reported
 
 
-def test_a_pool_that_is_well_hears_no_alarm():
+def test_a_pool_that_is_well_has_no_alert():
     """Two hours of steady work and nothing fires, nothing is even pending."""
     work = of("calls_total", steady(50.0), ending="ok") | quantile("call_duration_seconds", 0.3, 0.3)
     for group in DEFAULT_GROUPS:
@@ -61,7 +61,7 @@ def test_a_pool_that_is_well_hears_no_alarm():
         assert pool.alerts.history() == ()
 
 
-def test_a_pool_that_was_just_opened_hears_no_alarm():
+def test_a_pool_that_was_just_opened_has_no_alert():
     """What was not there an hour or a day ago is compared with nothing, and its first minutes foretell little."""
     curves = of("parent_resident_bytes", lambda s: 1e8 + 1e6 * min(s, 300.0)) | of("calls_total", once(30), ending="ok")
     for group in DEFAULT_GROUPS:

@@ -32,9 +32,9 @@ def promtool(*arguments: str, folder: Path) -> tuple[int, str]:
 def test_promtool_accepts_the_default_rules(tmp_path):
     """The file the pool writes is one that a Prometheus loads."""
     (tmp_path / "rules.yml").write_text(Alerts(list).rule_file())
-    code, told = promtool("check", "rules", "rules.yml", folder=tmp_path)
-    assert code == 0, told
-    assert f"{sum(len(group.rules) for group in DEFAULT_GROUPS)} rules found" in told
+    code, printed = promtool("check", "rules", "rules.yml", folder=tmp_path)
+    assert code == 0, printed
+    assert f"{sum(len(group.rules) for group in DEFAULT_GROUPS)} rules found" in printed
 
 
 def replayed(pool: TroubledPool, seconds: float) -> dict[str, Any]:

@@ -153,7 +153,7 @@ class Alerts:
                 log.raised(error, "alert channel %r cannot be notified now", sender.channel.name)
 
     def end(self) -> None:
-        """The pool closes: what fires is over, and channels hear so at once. Nothing is evaluated after this."""
+        """The pool closes: what fires is over, which is sent at once. Nothing is evaluated after this."""
         wall, now = self._wall_clock(), self._clock()
         self._resolve([alert for rule in self._rules() for alert in rule.over(wall)])
         ended, self._ended = self._ended, []
@@ -270,7 +270,7 @@ class Alerts:
     # Itself
 
     def figures(self) -> Alerting:
-        """What the alerting says of itself, as of its last round; from any thread."""
+        """The alerting's own figures, as of its last round; from any thread."""
         return self._figures
 
     def families(self) -> list[Family]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from string import Formatter
 from typing import Any, Literal
 
-from millpond.alerts.measures import Comparison, Measure
+from millpond.alerts.measures import Comparison, How, Measure
 from millpond.alerts.samples import FAR_S
 from millpond.metrics.catalogue import CATALOGUE, Metric
 from millpond.metrics.readers import QUANTILES
@@ -21,6 +21,16 @@ from millpond.metrics.readers import QUANTILES
 PREFIX = "millpond_"
 METRICS: dict[str, Metric[Any]] = {row.name.removeprefix(PREFIX): row for row in CATALOGUE}
 METRICS |= {row.distribution: row for row in CATALOGUE if row.distribution}  # "latency" and the like
+PERCENTILES = {name: text for text, name in QUANTILES}
+# Kind of metric and what comes after its name -> suffix of its series, and how they are read; `None` as a gauge is.
+READINGS: dict[tuple[str, str], tuple[str, How | None]] = {
+    ("gauge", ""): ("", None),
+    ("counter", ""): ("", "growth"),
+    ("counter", "rate"): ("", "rate"),
+    ("histogram", "count"): ("_count", "growth"),
+    **{("histogram", name): ("_bucket", "quantile") for name in PERCENTILES},
+    **{("summary", name): ("", None) for name in PERCENTILES},
+}
 HOUR_S = 3600.0
 BASELINES = {"hour": (HOUR_S, 0.0), "yesterday": (HOUR_S, 23.5 * HOUR_S)}  # seconds of samples, until how long ago
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -132,35 +142,30 @@ class Condition:
 
 def measure(of: str, where: Where, over_s: float = 0.0, ago_s: float = 0.0) -> Measure:
     """The figure that a name such as `latency.p99` means; raises `ValueError` for what is none."""
-    short, _, part = of.removeprefix(PREFIX).partition(".")
-    row = METRICS.get(short)
-    if row is None:
-        near = difflib.get_close_matches(short, METRICS, 1)
-        raise ValueError(f"there is no metric {short!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    row, part = _metric(of)
+    if (row.kind, part) not in READINGS:
+        parts = ", ".join(f".{one}" if one else "nothing" for kind, one in READINGS if kind == row.kind)
+        raise ValueError(f"what comes after the name of a {row.kind}: {parts}")
+    suffix, how = READINGS[row.kind, part]
     asked = {label: (text,) if isinstance(text, str) else tuple(text) for label, text in where.items()}
     if strange := sorted(asked.keys() - set(row.labels)):
-        raise ValueError(f"{short} has no label {strange[0]!r}, only: {', '.join(row.labels) or 'none'}")
-    made = Measure(row.name, row.labels, "mean" if over_s else "last", asked, over_s, ago_s)
-    percentile = {name: text for text, name in QUANTILES}.get(part)
-    match row.kind:
-        case "gauge" if not part:
-            return made
-        case "summary" if percentile:
-            return replace(made, labels=(*row.labels, "quantile"), where={**asked, "quantile": (percentile,)})
-    if not over_s:
+        raise ValueError(f"{row.name} has no label {strange[0]!r}, only: {', '.join(row.labels) or 'none'}")
+    labels, percentile = row.labels, PERCENTILES.get(part, "0")
+    if row.kind == "summary":
+        labels, asked["quantile"] = (*labels, "quantile"), (percentile,)
+    if how and not over_s:
         raise ValueError(f"a {row.kind} is read over some seconds: give over_s")
-    match row.kind, part:
-        case "counter", "":
-            return replace(made, how="growth")
-        case "counter", "rate":
-            return replace(made, how="rate")
-        case "histogram", "count":
-            return replace(made, name=f"{row.name}_count", how="growth")
-        case "histogram", _ if percentile:
-            return replace(made, name=f"{row.name}_bucket", how="quantile", q=float(percentile))
-    percentiles = ", ".join(f".{name}" for _, name in QUANTILES)
-    parts = {"gauge": "nothing", "counter": ".rate", "histogram": f".count, {percentiles}", "summary": percentiles}
-    raise ValueError(f"after the name of a {row.kind} comes {parts[row.kind]}, not {of!r}")
+    kind: How = how or ("mean" if over_s else "last")
+    return Measure(row.name + suffix, labels, kind, asked, over_s, ago_s, q=float(percentile))
+
+
+def _metric(of: str) -> tuple[Metric[Any], str]:
+    """The metric of a name, and what comes after its point."""
+    name, _, part = of.removeprefix(PREFIX).partition(".")
+    if name not in METRICS:
+        near = difflib.get_close_matches(name, METRICS, 1)
+        raise ValueError(f"there is no metric {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return METRICS[name], part
 
 
 @dataclass(frozen=True, kw_only=True)

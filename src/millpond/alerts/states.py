@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, fields
 from types import MappingProxyType
 
 from millpond.alerts.measures import Figures, Labels, Source
@@ -106,18 +106,8 @@ class Case:
 
     def seen(self, silenced_by: str = "") -> Alert:
         """The case as it is now, frozen."""
-        return Alert(
-            self.name,
-            self.labels,
-            self.annotations,
-            self.state,
-            self.value,
-            self.fingerprint,
-            self.active_at,
-            self.fired_at,
-            self.resolved_at,
-            silenced_by,
-        )
+        known = {one.name: getattr(self, one.name) for one in fields(Alert) if one.name != "silenced_by"}
+        return Alert(**known, silenced_by=silenced_by)
 
 
 @dataclass(slots=True)
@@ -230,8 +220,8 @@ class _Fields(dict[str, object]):
 
 def filled(texts: Mapping[str, str], labels: Labels, value: float) -> dict[str, str]:
     """The annotations of an alert, with its labels and its value in their places."""
-    fields = _Fields(labels, value=_Value(value))
-    return {name: text.format_map(fields) for name, text in texts.items()}
+    known = _Fields(labels, value=_Value(value))
+    return {name: text.format_map(known) for name, text in texts.items()}
 
 
 def labels_of(pairs: Mapping[str, str]) -> Labels:

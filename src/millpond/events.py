@@ -491,7 +491,7 @@ class SessionUnstored(Event):
 
 @dataclass(frozen=True, slots=True)
 class AlertFiring(Event):
-    """A rule's condition has held for its time; `value` is the expression's, `fingerprint` that of its labels."""
+    """A rule's condition has held for its time; `value` is its figure, `fingerprint` that of the alert's labels."""
 
     name = "alert.firing"
     alert: str

@@ -1,4 +1,4 @@
-"""What warming ahead is worth: `python -m benchmarks.warming [--quick] [part]`.
+"""What warm-up ahead of the calls is worth: `python -m benchmarks.warming [--quick] [part]`.
 
 Prints each figure with what it is held against, and fails if one is missed. Parts: ready, memory, gap.
 """

@@ -39,6 +39,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+def pytest_collection_finish() -> None:
+    """What pytest and thousands of imports made is there to the end: no test's collection of garbage walks it again."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Where `--durations` asks for the slowest tests: how many seconds the tests of each folder took together."""
     if terminalreporter.config.getoption("durations") is None:

@@ -8,6 +8,7 @@ import math
 import pytest
 
 import millpond
+from millpond.alerts.rules import Group, Rule
 from millpond.metrics.snapshot import WINDOWS
 from millpond.statistics import Statistics
 from millpond.testing import EventRecorder, FakeEngine, ManualClock
@@ -133,9 +134,7 @@ def test_every_face_has_the_percentiles():
 async def test_alerts_are_evaluated_and_told():
     """A rule over the pool's own metrics, added before it opens, fires as an event."""
     pool, clock = pool_of()
-    pool.alerts.add_rules(
-        '{"groups": [{"name": "mine", "rules": [{"alert": "Served", "expr": "millpond_calls_submitted_total > 0"}]}]}'
-    )
+    pool.alerts.add_rules(Group("mine", (Rule("Served", of="calls_submitted_total", over_s=60, above=0),)))
     with EventRecorder(pool) as events:
         async with pool:
             await pool.call("greet", "Ann")
@@ -188,4 +187,4 @@ def test_a_sync_pool_gives_them_to_any_thread():
         assert pool.metrics.snapshot().pool == "default"
         assert pool.alerts.firing() == ()
         with pytest.raises(ValueError, match="nonsense"):
-            pool.alerts.query("nonsense{")
+            pool.alerts.silence("nonsense{", 1.0)

@@ -182,7 +182,7 @@ class WorkerReady(Event):
 
 @dataclass(frozen=True, slots=True)
 class WarmingStart(Event):
-    """A round of warming begins: so many workers, each to be given so many commands."""
+    """A round of warm-up begins: so many workers, each to be given so many commands."""
 
     name = "warming.start"
     workers: Workers
@@ -204,7 +204,7 @@ class WarmingCommand(Event):
 
 @dataclass(frozen=True, slots=True)
 class WarmingStop(Event):
-    """A round of warming is over: so many workers are warm, the others are not. `seconds` since it began."""
+    """A round of warm-up is over: so many workers are warm, the others are not. `seconds` since it began."""
 
     name = "warming.stop"
     warm: Workers
@@ -491,7 +491,7 @@ class SessionUnstored(Event):
 
 @dataclass(frozen=True, slots=True)
 class AlertFiring(Event):
-    """A rule's condition has held for its time; `value` is the expression's, `fingerprint` that of its labels."""
+    """A rule's condition has held for its time; `value` is its figure, `fingerprint` that of the alert's labels."""
 
     name = "alert.firing"
     alert: str

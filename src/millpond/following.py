@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SyncWarmer:
-    """The warming of one pool; iterating over it waits for the round that is on, or the next, and gives its `Progress`.
+    """The warm-up of one pool; iterating over it waits for the round that is on, or the next, and gives its `Progress`.
 
     The iteration ends with the round, and when the pool closes; on a pool that is not open there is nothing to follow.
     """

@@ -245,7 +245,7 @@ class SyncPool(SyncCalls):
 
     @property
     def warmer(self) -> SyncWarmer:
-        """The report of the last warming, and the progress of the next; from any thread but the pool's own."""
+        """The report of the last warm-up, and the progress of the next; from any thread but the pool's own."""
         return SyncWarmer(self.pool.warmer, self.thread)
 
     @property

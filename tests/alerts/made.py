@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from millpond.alerts.expr.labels import fingerprint, labels_of
 from millpond.alerts.rules import Group, Rule
-from millpond.alerts.states import Alert
+from millpond.alerts.states import Alert, fingerprint, labels_of
 from millpond.metrics.catalogue import Family
 
 Values = Mapping[str, float]  # of a label's values
@@ -22,9 +21,9 @@ def gauges(name: str, label: str, values: Values) -> Family:
     return Family(name, "gauge", "", "", [("", ((label, text),), value) for text, value in values.items()])
 
 
-def group(*rules: Rule, name: str = "g", interval_s: float = 5.0) -> Group:
+def group(*rules: Rule, name: str = "g") -> Group:
     """A group of rules."""
-    return Group(name, rules, interval_s)
+    return Group(name, rules)
 
 
 def alert(name: str = "A", state: str = "firing", **labels: str) -> Alert:

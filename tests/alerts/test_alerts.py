@@ -10,7 +10,7 @@ import pytest
 
 from millpond.alerts.alerts import HISTORY, LOG_ROUTE, Alerts
 from millpond.alerts.notify import Notification, Route
-from millpond.alerts.rules import Group, Rule, RuleError
+from millpond.alerts.rules import Condition, Group, Rule, RuleError
 from millpond.events import AlertFiring, AlertResolved
 from millpond.metrics.catalogue import Family
 from millpond.telemetry.bus import Bus
@@ -19,13 +19,7 @@ from tests.alerts.made import gauge, gauges, group
 from tests.leftovers import Leftovers
 
 UPPER_BOUND_S = 60.0
-BUSY = Rule(
-    alert="Busy",
-    expr="queued > 5",
-    for_s=10.0,
-    labels={"severity": "warning"},
-    annotations={"summary": "{{ $value }} wait in {{ $labels.pool }}"},
-)
+BUSY = Rule("Busy", of="calls_queued", above=5, for_s=10.0, summary="{value} wait in {pool}")
 
 
 class Listening:
@@ -33,17 +27,17 @@ class Listening:
 
     def __init__(self, name: str = "listening") -> None:
         self.name = name
-        self.told: list[Notification] = []
+        self.sent: list[Notification] = []
         self.came = threading.Semaphore(0)
 
     def deliver(self, notification: Notification) -> None:
-        self.told.append(notification)
+        self.sent.append(notification)
         self.came.release()
 
-    def hear(self) -> str:
-        """Wait for one more; what it says."""
+    def next(self) -> str:
+        """Wait for one more notification; its status and the names of its alerts."""
         assert self.came.acquire(timeout=UPPER_BOUND_S)
-        one = self.told[-1]
+        one = self.sent[-1]
         return f"{one.status} {','.join(alert.name for alert in one.alerts)}"
 
 
@@ -60,7 +54,7 @@ class Site:
         self.alerts = Alerts(self.families, self.clock.now, wall, self.bus, pool="a", rules=groups or (group(BUSY),))
 
     def families(self) -> list[Family]:
-        return [gauges("queued", "pool", self.queued), gauge("running", 1.0)]
+        return [gauges("millpond_calls_queued", "pool", self.queued), gauge("millpond_calls_running", 1.0, pool="a")]
 
     def live(self, seconds: int) -> None:
         """Let time pass, with a look each second, as the collector has it."""
@@ -111,7 +105,6 @@ def test_samples_are_taken_every_five_seconds_however_often_it_is_called(site):
     """A look in between costs next to nothing."""
     site.live(60)
     assert site.alerts.figures().rounds == 12
-    assert site.alerts.query("count_over_time(queued[10m])")[0].value == 12.0
 
 
 def test_each_series_has_an_alert_of_its_own(site):
@@ -122,33 +115,32 @@ def test_each_series_has_an_alert_of_its_own(site):
     assert len({alert.fingerprint for alert in site.alerts.firing()}) == 2
 
 
-def test_a_channel_is_told_of_beginning_and_end(site):
+def test_a_channel_is_sent_beginning_and_end(site):
     """Once each."""
     channel = Listening()
     site.alerts.add_channel(channel, Route(wait_s=0.0, interval_s=0.0))
     site.queued["a"] = 9.0
     site.live(60)
-    assert channel.hear() == "firing Busy"
+    assert channel.next() == "firing Busy"
     site.queued["a"] = 0.0
     site.live(60)
-    assert channel.hear() == "resolved Busy"
+    assert channel.next() == "resolved Busy"
     site.alerts.close(UPPER_BOUND_S)
-    assert len(channel.told) == 2
+    assert len(channel.sent) == 2
 
 
-def test_a_short_wait_is_kept_between_two_rounds():
-    """A channel is told when its route says so, not at the next round of a group."""
-    made = Site(group(Rule(alert="Busy", expr="queued > 5"), interval_s=30.0))
+def test_a_notification_that_waited_is_sent_between_two_rounds(site):
+    """When its route says so, not with the next sample."""
+    site.alerts.add_rules(group(Rule("Now", of="calls_queued", above=5), name="now"))
     channel = Listening()
-    made.alerts.add_channel(channel, Route(wait_s=1.0))
-    made.queued["a"] = 9.0
-    made.live(2)
-    assert channel.hear() == "firing Busy"
-    made.alerts.close(UPPER_BOUND_S)
+    site.alerts.add_channel(channel, Route(wait_s=1.0))
+    site.queued["a"] = 9.0
+    site.live(2)
+    assert channel.next() == "firing Now"
 
 
 def test_when_the_pool_closes_what_fires_is_resolved(site):
-    """Channels, listeners and the history hear of it, before the channels are closed."""
+    """Channels, listeners and the history have it, before the channels are closed."""
     channel = Listening()
     site.alerts.add_channel(channel, Route(wait_s=3600.0))
     site.queued["a"] = 9.0
@@ -158,11 +150,11 @@ def test_when_the_pool_closes_what_fires_is_resolved(site):
     assert [type(event) for event in site.events] == [AlertFiring, AlertResolved]
     assert site.alerts.history()[0].state == "resolved"
     site.alerts.close(UPPER_BOUND_S)
-    assert [notification.status for notification in channel.told] == ["firing", "resolved"]
+    assert [notification.status for notification in channel.sent] == ["firing", "resolved"]
 
 
 def test_a_channel_without_a_thread_keeps_the_others_from_nothing(site, monkeypatch):
-    """What cannot be told now is told with the next notification, when a thread can be had again."""
+    """What cannot be sent now is sent with the next notification, when a thread can be had again."""
     starved, channel = Listening("starved"), Listening()
     for one in (starved, channel):
         site.alerts.add_channel(one, Route(wait_s=0.0, interval_s=0.0))
@@ -176,24 +168,24 @@ def test_a_channel_without_a_thread_keeps_the_others_from_nothing(site, monkeypa
     monkeypatch.setattr(threading.Thread, "start", failing)
     site.queued["a"] = 9.0
     site.live(20)
-    assert channel.hear() == "firing Busy"
+    assert channel.next() == "firing Busy"
     monkeypatch.undo()
     site.queued["a"] = 0.0
     site.live(6)
-    assert channel.hear() == "resolved Busy"
-    assert starved.hear() in ("firing Busy", "resolved Busy")
+    assert channel.next() == "resolved Busy"
+    assert starved.next() in ("firing Busy", "resolved Busy")
     site.alerts.close(UPPER_BOUND_S)
-    assert [one.status for one in starved.told][-1] == "resolved"
+    assert [one.status for one in starved.sent][-1] == "resolved"
 
 
-def test_a_channel_that_comes_late_is_told_what_fires(site):
+def test_a_channel_that_comes_late_is_sent_what_fires(site):
     """The night watch learns of the fire."""
     site.queued["a"] = 9.0
     site.live(20)
     channel = Listening()
     site.alerts.add_channel(channel, Route(wait_s=0.0))
     site.live(6)
-    assert channel.hear() == "firing Busy"
+    assert channel.next() == "firing Busy"
 
 
 def test_the_log_is_a_channel_unless_it_is_removed(site, caplog):
@@ -213,8 +205,8 @@ def test_the_log_is_a_channel_unless_it_is_removed(site, caplog):
     assert LOG_ROUTE.wait_s == 0.0
 
 
-def test_a_silenced_alert_is_seen_and_not_told(site):
-    """It stays in the lists with the silence's id; when that ends it is told."""
+def test_a_silenced_alert_is_seen_and_not_sent(site):
+    """It stays in the lists with the silence's id; when that ends it is sent."""
     channel = Listening()
     site.alerts.add_channel(channel, Route(wait_s=0.0, interval_s=0.0))
     silence = site.alerts.silence('alertname="Busy"', 60.0, author="me", comment="known")
@@ -223,26 +215,38 @@ def test_a_silenced_alert_is_seen_and_not_told(site):
     assert [alert.silenced_by for alert in site.alerts.firing()] == [silence.id]
     assert site.alerts.silences() == (silence,)
     site.live(40)
-    assert channel.hear() == "firing Busy"
-    assert len(channel.told) == 1
+    assert channel.next() == "firing Busy"
+    assert len(channel.sent) == 1
     assert site.alerts.silences() == ()
     assert not site.alerts.lift(silence.id)
 
 
-def test_rules_are_added_from_prometheus_files_all_or_none(site):
-    """A file with one mistake changes nothing; a name that is taken needs `replace`."""
-    good = {"name": "more", "rules": [{"alert": "Running", "expr": "running > 0"}]}
-    bad = {"name": "worse", "rules": [{"alert": "Bad", "expr": "running >"}]}
-    with pytest.raises(RuleError):
-        site.alerts.add_rules(json.dumps({"groups": [good, bad]}))
-    assert [rule.alert for rule in site.alerts.rules()] == ["Busy"]
-    site.alerts.add_rules(json.dumps({"groups": [good]}))
+def test_groups_of_rules_are_added_all_or_none(site):
+    """A name that is taken needs `replace`, and keeps the others of the call out too."""
+    more = group(Rule("Running", of="calls_running", above=0), name="more")
+    other = group(Rule("Other", of="calls_running", above=0), name="other")
+    site.alerts.add_rules(more)
     with pytest.raises(RuleError, match="replace"):
-        site.alerts.add_rules(json.dumps({"groups": [good]}))
-    site.alerts.add_rules(json.dumps({"groups": [good]}), replace=True)
+        site.alerts.add_rules([other, more])
+    assert [rule.alert for rule in site.alerts.rules()] == ["Busy", "Running"]
+    site.alerts.add_rules([other, more], replace=True)
     site.live(20)
-    assert [(rule.alert, rule.state) for rule in site.alerts.rules()] == [("Busy", "inactive"), ("Running", "firing")]
-    site.alerts.add_rules(site.alerts.rule_file(), replace=True)
+    assert {(rule.group, rule.alert, rule.state) for rule in site.alerts.rules()} == {
+        ("g", "Busy", "inactive"),
+        ("more", "Running", "firing"),
+        ("other", "Other", "firing"),
+    }
+    assert site.alerts.rules()[0].expr == "millpond_calls_queued > 5"
+
+
+def test_all_rules_make_one_file(site):
+    """With each group that is there now."""
+    site.alerts.add_rules(group(Rule("Running", of="calls_running", above=0, for_s=90), name="more"))
+    groups = json.loads(site.alerts.rule_file())["groups"]
+    assert [one["name"] for one in groups] == ["g", "more"]
+    assert groups[1]["rules"] == [
+        {"alert": "Running", "expr": "millpond_calls_running > 0", "for": "90s", "labels": {"severity": "warning"}}
+    ]
 
 
 def test_removing_rules_resolves_what_fires(site):
@@ -251,20 +255,21 @@ def test_removing_rules_resolves_what_fires(site):
     site.alerts.add_channel(channel, Route(wait_s=0.0, interval_s=0.0))
     site.queued["a"] = 9.0
     site.live(20)
-    assert channel.hear() == "firing Busy"
+    assert channel.next() == "firing Busy"
     assert site.alerts.remove_rules("g")
     assert not site.alerts.remove_rules("g")
     site.live(10)
-    assert channel.hear() == "resolved Busy"
+    assert channel.next() == "resolved Busy"
     assert site.alerts.rules() == ()
 
 
-def test_a_rule_without_an_answer_is_told_of(site):
+def test_a_rule_that_cannot_be_evaluated_is_reported(site):
     """In the list of rules and in the alerting's own metrics; the other rules go on."""
-    site.alerts.add_rules(group(Rule(alert="Odd", expr="running * on () queued"), name="odd"))
+    alike = Rule("Alike", of="calls_queued", above=5, labels={"pool": "any"})
+    site.alerts.add_rules(group(alike, name="alike"))
     site.queued = {"a": 9.0, "b": 9.0}
     site.live(20)
-    assert [rule.alert for rule in site.alerts.rules() if rule.problem] == ["Odd"]
+    assert [rule.alert for rule in site.alerts.rules() if rule.problem] == ["Alike"]
     assert {alert.name for alert in site.alerts.firing()} == {"Busy"}
     (failing,) = (f for f in site.alerts.families() if f.name == "millpond_alert_rules_failing")
     assert failing.samples == [("", (("pool", "a"),), 1.0)]
@@ -283,21 +288,10 @@ def test_metrics_that_cannot_be_read_change_nothing(site, caplog):
     assert site.alerts.firing() == ()
 
 
-def test_expressions_can_be_tried(site):
-    """On the metrics that are kept, which are those of the rules."""
-    site.queued = {"a": 2.0, "b": 5.0}
-    site.live(6)
-    assert [value for _, value in site.alerts.query("sum(queued)")] == [7.0]
-    assert site.alerts.query("1 + 1")[0].value == 2.0
-    with pytest.raises(ValueError, match="running"):
-        site.alerts.query("running")
-    with pytest.raises(ValueError, match="range"):
-        site.alerts.query("queued[5m]")
-
-
 def test_the_alerting_watches_itself():
     """Its own metrics are samples among the others, so that rules can be about rules."""
-    watcher = Rule(alert="Watcher", expr='millpond_alerts{state="firing"} > 0 and on (pool) millpond_alert_series > 0')
+    also = Condition(of="alert_series", above=0)
+    watcher = Rule("Watcher", of="alerts", where={"state": "firing"}, above=0, also=(also,))
     site = Site(group(BUSY, watcher))
     site.queued["a"] = 9.0
     site.live(30)
@@ -310,17 +304,17 @@ def test_its_own_figures_are_those_of_the_last_round(site):
     assert (site.alerts.figures().rounds, site.alerts.figures().pending) == (0, 0)
     site.queued["a"] = 9.0
     site.live(5)
-    told = site.alerts.figures()
-    assert (told.rounds, told.pending, told.firing) == (1, 1, 0)
-    assert told.evaluation_s > 0.0
+    first = site.alerts.figures()
+    assert (first.rounds, first.pending, first.firing) == (1, 1, 0)
+    assert first.evaluation_s > 0.0
     site.live(10)
-    assert (site.alerts.figures().firing, told.firing) == (1, 0)
+    assert (site.alerts.figures().firing, first.firing) == (1, 0)
 
 
 def test_its_newest_figures_are_sampled_once():
     """A pool's snapshot has the alerting of a round ago; the rules see that of now, and no series twice."""
     stale = gauges("millpond_alerts", "state", {"pending": 7.0, "firing": 7.0})
-    site = Site(group(Rule(alert="Seven", expr="millpond_alerts == 7"), BUSY))
+    site = Site(group(Rule("Seven", of="alerts", by="state", above=6), BUSY))
     own, site.queued["a"] = site.families, 9.0
     site.alerts._families = lambda: [*own(), stale]
     site.live(30)
@@ -330,7 +324,7 @@ def test_its_newest_figures_are_sampled_once():
 
 def test_the_history_is_bounded():
     """A rule that flaps for a year costs a thousand records."""
-    site = Site(group(Rule(alert="Flap", expr="queued > 5")))
+    site = Site(group(Rule("Flap", of="calls_queued", above=5)))
     site.alerts.remove_channel("log")
     for round_ in range(HISTORY):
         site.queued["a"] = 9.0 * (round_ % 2)

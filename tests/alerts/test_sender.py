@@ -22,12 +22,12 @@ class Steady:
 
 
 class Channel:
-    """Fails as often as it is told to, and may be held up."""
+    """Raises the given failures one after the other, and may be held up."""
 
     def __init__(self, *failures: BaseException) -> None:
         self.name = "test"
         self.failures = list(failures)
-        self.told: list[Notification] = []
+        self.sent: list[Notification] = []
         self.entered, self.released = threading.Semaphore(0), threading.Event()
         self.released.set()
 
@@ -36,7 +36,7 @@ class Channel:
         assert self.released.wait(UPPER_BOUND_S)
         if self.failures:
             raise self.failures.pop(0)
-        self.told.append(notification)
+        self.sent.append(notification)
 
 
 def notification(*names: str, group: str = "A", state: str = "firing") -> Notification:
@@ -62,12 +62,12 @@ def make_sender():
         sender.close(UPPER_BOUND_S)
 
 
-def test_a_notification_is_told(make_sender):
+def test_a_notification_is_sent(make_sender):
     """And counted."""
     sender = make_sender(channel := Channel())
     sender.put(notification("A"))
     sender.close(UPPER_BOUND_S)
-    assert [names(one) for one in channel.told] == [["A:firing"]]
+    assert [names(one) for one in channel.sent] == [["A:firing"]]
     assert (sender.facts().sent, sender.facts().waiting) == (1, 0)
 
 
@@ -77,7 +77,7 @@ def test_what_fails_is_tried_again(make_sender):
     sender.put(notification("A"))
     sender.close(UPPER_BOUND_S)
     facts = sender.facts()
-    assert len(channel.told) == 1
+    assert len(channel.sent) == 1
     assert (facts.sent, facts.failed, facts.retries, facts.last_error) == (1, 0, 3, "")
 
 
@@ -90,14 +90,14 @@ class Mute(BaseException):
 
 @pytest.mark.parametrize("error", [SystemExit(3), Mute()], ids=["SystemExit", "Mute"])
 def test_a_channel_that_raises_what_is_no_exception_is_asked_again(make_sender, error):
-    """Its thread is the pool's own: it would be told nothing any more."""
+    """Its thread is the pool's own: nothing would be sent any more."""
     channel = Channel(error)
     sender = make_sender(channel)
     sender.put(notification("a"))
     for _ in range(2):
         assert channel.entered.acquire(timeout=UPPER_BOUND_S)
     sender.close(UPPER_BOUND_S)
-    assert [names(one) for one in channel.told] == [["a:firing"]]
+    assert [names(one) for one in channel.sent] == [["a:firing"]]
 
 
 def test_what_is_undeliverable_is_not_tried_again(make_sender, caplog):
@@ -106,7 +106,7 @@ def test_what_is_undeliverable_is_not_tried_again(make_sender, caplog):
     sender.put(notification("A", group="A"))
     sender.put(notification("B", group="B"))
     sender.close(UPPER_BOUND_S)
-    assert [names(one) for one in channel.told] == [["B:firing"]]
+    assert [names(one) for one in channel.sent] == [["B:firing"]]
     assert (sender.facts().sent, sender.facts().failed, sender.facts().retries) == (1, 1, 0)
     assert "gave up" in caplog.text
     assert "\u202e" not in caplog.text
@@ -123,7 +123,7 @@ def test_patience_has_an_end(make_sender):
 
 def test_a_dead_channel_holds_up_nobody(make_sender):
     """Putting never waits. When the queue is full a group's notifications are merged; what has none is dropped, oldest
-    first; the rest is told in order once the channel lives again.
+    first; the rest is sent in order once the channel lives again.
     """
     channel = Channel()
     channel.released.clear()
@@ -138,13 +138,13 @@ def test_a_dead_channel_holds_up_nobody(make_sender):
     assert (facts.waiting, facts.dropped) == (MOST_WAITING + 1, 10)
     channel.released.set()
     sender.close(UPPER_BOUND_S)
-    groups = [dict(one.group)["alertname"] for one in channel.told[1:]]
+    groups = [dict(one.group)["alertname"] for one in channel.sent[1:]]
     assert groups == [str(number) for number in range(10, MOST_WAITING + 10) if number != 30] + ["30"]
-    assert names(channel.told[-1]) == ["B:firing"]
+    assert names(channel.sent[-1]) == ["B:firing"]
 
 
 def test_what_is_over_is_not_lost_by_merging():
-    """The newer notification does not repeat the ends that the older would have told."""
+    """The newer notification does not repeat the ends that the older would have sent."""
     older = Notification("test", (), (alert("A", "resolved"), alert("B"), alert("C", "resolved")))
     newer = Notification("test", (), (alert("C"), alert("D")))
     assert names(merged(older, newer)) == ["C:firing", "D:firing", "A:resolved"]

@@ -8,11 +8,25 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from millpond.alerts.evaluation import MOST_CASES, Changes, Watched, WatchedGroup, due
-from millpond.alerts.rules import Group, Rule
-from millpond.alerts.states import FIRING, INACTIVE, PENDING, RESOLVED, TRANSITIONS, Case
+from millpond.alerts.rules import Rule
+from millpond.alerts.samples import SampleStore
+from millpond.alerts.states import (
+    FIRING,
+    INACTIVE,
+    MOST_CASES,
+    PENDING,
+    RESOLVED,
+    TRANSITIONS,
+    Case,
+    Changes,
+    WatchedRule,
+    filled,
+    fingerprint,
+    labels_of,
+    text_of,
+)
 from millpond.core.transitions import IllegalTransition, move
-from tests.alerts.shelf import START_MS, Shelf
+from tests.alerts.made import gauges
 
 
 @given(holding=st.lists(st.booleans(), max_size=30), hold=st.integers(0, 5), keep=st.integers(0, 5))
@@ -47,73 +61,61 @@ def test_an_illegal_step_changes_nothing():
     assert case.state == RESOLVED
 
 
-def test_a_rule_without_an_answer_leaves_its_alerts_as_they_were():
-    """An ambiguous match is the rule's fault: it neither resolves nor fires, and its problem is told."""
-    shelf, changes = Shelf(), Changes()
-    shelf.line("queued", [1.0, 1.0], pool="a")
-    shelf.line("limit", [5.0, 5.0])
-    watched = Watched(Rule(alert="A", expr="queued * on () limit > 0"))
-    watched.evaluate(shelf, START_MS, 0.0, changes)
-    assert ([alert.name for alert in changes.fired], watched.problem) == (["A"], "")
-    shelf.line("limit", [5.0, 5.0], pool="b")
-    watched.evaluate(shelf, START_MS + 15_000, 15.0, changes)
-    assert "several series" in watched.problem
-    assert (watched.state, changes.resolved) == (FIRING, [])
+def watched(rule: Rule, values: dict[str, float], label: str = "pool") -> tuple[WatchedRule, SampleStore]:
+    """A rule, and samples of a queue's length by the values of a label."""
+    one, store = WatchedRule(rule), SampleStore(5.0)
+    store.want(one.names)
+    store.take([gauges("millpond_calls_queued", label, values)], 0)
+    return one, store
+
+
+def test_a_rule_that_cannot_be_evaluated_leaves_its_alerts_as_they_were():
+    """Two alerts that nobody could tell apart are not made one in silence; nothing is resolved, nothing fires."""
+    rule = Rule("A", of="calls_queued", above=0, labels={"pool": "all"})
+    one, store = watched(rule, {"a": 1.0})
+    changes = Changes()
+    one.evaluate(store, 0, 0.0, changes)
+    assert ([alert.name for alert in changes.fired], one.problem) == (["A"], "")
+    store.take([gauges("millpond_calls_queued", "pool", {"a": 1.0, "b": 1.0})], 5000)
+    one.evaluate(store, 5000, 5.0, changes)
+    assert "several alerts" in one.problem
+    assert (one.state, changes.resolved) == (FIRING, [])
 
 
 def test_a_rule_that_breaks_the_evaluation_leaves_the_others_alone(caplog):
     """Even a bug in it is the rule's problem: logged once with its traceback."""
 
-    class Broken(Shelf):
-        def select(self, matchers: object) -> list[Any]:
+    class Broken(SampleStore):
+        def series(self, name: str) -> Any:
             raise RecursionError("deep")
 
-    watched = Watched(Rule(alert="A", expr="queued > 5"))
+    one = WatchedRule(Rule("A", of="calls_queued", above=5))
     for _ in range(3):
-        watched.evaluate(Broken(), START_MS, 0.0, Changes())
-    assert "RecursionError" in watched.problem
+        one.evaluate(Broken(5.0), 0, 0.0, Changes())
+    assert "RecursionError" in one.problem
     assert caplog.text.count("cannot be evaluated") == 1
 
 
 def test_alerts_of_one_rule_are_bounded():
-    """An expression with the wrong labels is a problem of the rule, not of the memory."""
-    shelf = Shelf()
-    for number in range(MOST_CASES + 1):
-        shelf.line("queued", [1.0], session=str(number))
-    watched = Watched(Rule(alert="A", expr="queued > 0"))
-    watched.evaluate(shelf, START_MS, 0.0, Changes())
-    assert "at most" in watched.problem
-    assert watched.cases == {}
+    """A label that is told apart and has no end is a problem of the rule, not of the memory."""
+    values = {str(number): 1.0 for number in range(MOST_CASES + 1)}
+    one, store = watched(Rule("A", of="calls_queued", above=0), values, "session")
+    one.evaluate(store, 0, 0.0, Changes())
+    assert "at most" in one.problem
+    assert one.cases == {}
 
 
-def test_labels_that_fall_together_are_a_problem():
-    """Two alerts that nobody could tell apart are not made one in silence."""
-    shelf = Shelf()
-    for pool in "ab":
-        shelf.line("queued", [1.0], pool=pool)
-    watched = Watched(Rule(alert="A", expr="queued > 0", labels={"pool": "all"}))
-    watched.evaluate(shelf, START_MS, 0.0, Changes())
-    assert "several alerts" in watched.problem
+def test_texts_have_labels_and_value():
+    """In the formats that there are; a label that is not there is empty, and what looks like a field in one stays."""
+    texts = {"a": "{value} {value:.2f} {value:%} {value:bytes}", "b": "{pool}{missing} {{x}}"}
+    assert filled(texts, (("pool", "{value}"),), 1536.0) == {"a": "1536 1536.00 1.536e+05% 1.5kiB", "b": "{value} {x}"}
+    assert filled({"a": "{value:bytes}"}, (), -3.0 * 2**61)["a"] == "-6144PiB"
 
 
-def test_a_group_keeps_its_pace():
-    """A timer that comes a little early does not cost a round; one that comes often does not add any."""
-    group = WatchedGroup(Group("g", (), 15.0))
-    evaluated = []
-    for ms in (0, 5000, 10_000, 14_900, 20_000, 29_999):
-        if due([group], ms, 5000):
-            group.evaluate(Shelf(), ms, 0.0, Changes())
-            evaluated.append(ms)
-    assert evaluated == [0, 14_900, 29_999]
-
-
-@given(intervals=st.lists(st.sampled_from([5.0, 15.0, 60.0]), min_size=1, max_size=12))
-def test_groups_take_turns(intervals):
-    """Second by second: one at a time as long as they are in time, and none ever five seconds late."""
-    groups = [WatchedGroup(Group(str(number), (), interval)) for number, interval in enumerate(intervals)]
-    for ms in range(0, 180_000, 1000):
-        turn = due(groups, ms, 5000)
-        assert len(turn) <= 1 or all(group.overdue_ms(ms) >= 5000 for group in turn)
-        for group in turn:
-            group.evaluate(Shelf(), ms, 0.0, Changes())
-        assert all(group.overdue_ms(ms) < 5000 for group in groups)
+def test_a_fingerprint_is_that_of_alertmanager():
+    """So that a receiver knows an alert whichever of the two sends it."""
+    assert fingerprint(labels_of({"b": "", "alertname": "A", "pool": "a"})) == fingerprint(
+        (("alertname", "A"), ("pool", "a"))
+    )
+    assert fingerprint(()) == "cbf29ce484222325"
+    assert text_of((("a", 'x"y'),)) == '{a="x\\"y"}'

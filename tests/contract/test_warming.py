@@ -1,4 +1,4 @@
-"""Warming a pool: at opening, of workers that come later, and again while it serves."""
+"""The warm-up of a pool: at opening, of workers that come later, and again while it serves."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_the_pool_opens_with_those_that_succeeded(site):
 
 
 async def test_a_best_effort_failure_is_seen_and_can_be_healed(site):
-    """The worker serves; warming it again in service makes the pool well."""
+    """The worker serves; a warm-up in service makes the pool well."""
     path = site.path()
     Path(path).touch()
     async with site.pool(Cook, warmup=[Warmup("boil", path, required=False)]) as pool:
@@ -204,7 +204,7 @@ async def test_a_command_beyond_its_deadline_is_given_up():
         assert await pool.call("what") == []
 
 
-async def test_closing_while_warming_waits_for_nobody():
+async def test_closing_during_warm_up_waits_for_nobody():
     """Neither the opening nor a round on a running pool."""
     pool = millpond.Pool(Cook, max_workers=1, warmup=[Warmup("nap", 30.0)])
     opening = asyncio.ensure_future(pool.open())

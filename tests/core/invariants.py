@@ -248,7 +248,6 @@ def _orders(m: Records) -> Iterator[str]:
     left = m.unsettled
     if left:
         yield f"a stimulus was not settled: {list(left.sessions.values())}, {list(left.evacuated.values())}"
-    yield from (f"{worker!r} has exports that are due" for worker in m.workers.values() if worker.exports_due)
     withdrawn = {order.call.id for order in m.outbox if isinstance(order, orders.Withdraw)}
     for order in m.outbox:
         worker = getattr(order, "worker", None)

@@ -127,7 +127,7 @@ class Forger(Plain):
 
 
 def data_socket() -> int:
-    """The descriptor of the first of this worker's two stream sockets; the second is the attendant's."""
+    """The descriptor of the first of this worker's two stream sockets; the second is the control thread's."""
     found = []
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)

@@ -120,12 +120,14 @@ class Receiver:
 
 # Whatever is counted by operation, code, cause or state is an alert, which repeats all labels there are.
 WORRIES = tuple(
-    Rule(
-        alert=f"Worry_{name}",
-        expr=f"millpond_{name} > 0",
-        annotations={"summary": "{{ $labels.operation }}{{ $labels.code }}{{ $labels.cause }} {{ $value }}"},
-    )
-    for name in ("operation_calls_total", "call_errors_total", "worker_deaths_total", "sessions_lost_total", "workers")
+    Rule(f"Worry_{name}", of=name, by=by, over_s=3600, above=0, summary=f"{{{by or 'pool'}}} {{value}}")
+    for name, by in {
+        "operation_duration_seconds.p50": "operation",
+        "call_errors_total": "code",
+        "worker_deaths_total": "cause",
+        "sessions_lost_total": (),
+        "workers": "state",
+    }.items()
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import millpond
+from millpond.alerts.rules import Group, Rule
 from millpond.metrics.catalogue import families
 from millpond.testing import FakeEngine, ManualClock
 from tests.metrics.test_export_catalogue import MOST_SERIES, series, value
@@ -33,7 +34,7 @@ async def test_the_alerting_is_on_the_pools_page():
     """What fires, and what became of notifications: a second after it was so, for pools that have alerts."""
     clock = ManualClock()
     settings = {"engine": FakeEngine(), "clock": clock, "min_workers": 1, "max_workers": 1}
-    rule = '{"groups": [{"name": "mine", "rules": [{"alert": "Up", "expr": "millpond_pool_uptime_seconds > 3"}]}]}'
+    rule = Group("mine", (Rule("Up", of="pool_uptime_seconds", above=3),))
     async with millpond.Pool(Keeper, **settings) as pool:
         pool.alerts.add_rules(rule)
         await clock.advance(41.0)

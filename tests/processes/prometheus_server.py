@@ -28,6 +28,7 @@ scrape_configs:
   - job_name: millpond
     static_configs:
       - targets: ["127.0.0.1:{target}"]
+rule_files: ["rules.yml"]
 """
 NEEDED = pytest.mark.skipif(  # where everything is to be tested nothing is left out because it is missing
     not shutil.which("prometheus") and not os.environ.get("CI"), reason="needs Debian's package prometheus"
@@ -59,6 +60,10 @@ class Prometheus:
         assert len(found) <= 1, found
         return next(iter(found.values()), None)
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """The alerts that are pending or firing there."""
+        return self.get("/api/v1/alerts")["alerts"]
+
     def until(self, is_so: Callable[[], object]) -> None:
         """Wait until something is so; `AssertionError` if it is not within the limit."""
         end = time.monotonic() + LIMIT_S
@@ -75,7 +80,7 @@ class Prometheus:
 
 @contextmanager
 def prometheus(target: int, directory: Path) -> Iterator[Prometheus]:
-    """A server that scrapes a port of this machine; it keeps its files in `directory`."""
+    """A server that scrapes a port of this machine; it keeps its files in `directory`, where `rules.yml` may be."""
     config = directory / "prometheus.yml"
     config.write_text(CONFIG.format(target=target))
     port = free_port()

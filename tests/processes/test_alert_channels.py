@@ -237,9 +237,9 @@ def test_a_dead_channel_delays_neither_evaluation_nor_the_others(receiver, post,
     queued, clock = {"a": 9.0}, ManualClock(1000.0)
 
     def families() -> list[Family]:
-        return [gauges("queued", "pool", queued)]
+        return [gauges("millpond_calls_queued", "pool", queued)]
 
-    rule = Rule(alert="Busy", expr="queued > 5", annotations={"summary": "{{ $value }} wait"})
+    rule = Rule("Busy", of="calls_queued", above=5, summary="{value} wait")
     alerts = Alerts(families, clock.now, clock.now, rules=[group(rule)])
     at_once = Route(wait_s=0.0, interval_s=0.0)
     dead = WebhookChannel(f"http://127.0.0.1:{free_port()}", "dead")

@@ -1,139 +1,142 @@
-"""Rules mean here what they mean in Prometheus: promtool checks our files and replays our evaluations."""
+"""Rules mean here what they mean in Prometheus: promtool finds the same alerts in the same samples."""
 
 from __future__ import annotations
 
 import json
-import random
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from millpond.alerts import rulefile
+from millpond.alerts.alerts import Alerts
 from millpond.alerts.defaults import DEFAULT_GROUPS
-from millpond.alerts.evaluation import Changes, WatchedGroup
-from millpond.alerts.rules import Group, Rule
-from millpond.alerts.series import EVERYTHING, SeriesStore
-from millpond.metrics.catalogue import Family
-from tests.processes.prometheus_rig import promtool
+from millpond.alerts.promql import as_yaml, rule_file
+from millpond.alerts.rules import Condition, Group, Rule
+from tests.alerts.scenarios import GONE, GROUPS, SCENARIOS, Scenario, TroubledPool, after, of, steady
+from tests.processes.prometheus_server import NEEDED
 
-MINUTE_MS = 60_000
-GONE = None  # a series that a scrape does not have
+pytestmark = NEEDED
+UPPER_BOUND_S = 120.0
+EVERY = 6  # of the steps are looked at
+
+
+def promtool(*arguments: str, folder: Path) -> tuple[int, str]:
+    """Exit code and all that was printed."""
+    ran = subprocess.run(
+        ["promtool", *arguments], cwd=folder, capture_output=True, text=True, timeout=UPPER_BOUND_S, check=False
+    )
+    return ran.returncode, ran.stdout + ran.stderr
 
 
 def test_promtool_accepts_the_default_rules(tmp_path):
     """The file the pool writes is one that a Prometheus loads."""
-    path = tmp_path / "rules.yml"
-    path.write_text(rulefile.write(DEFAULT_GROUPS))
-    code, told = promtool("check", "rules", str(path))
-    assert code == 0, told
-    assert f"{sum(len(group.rules) for group in DEFAULT_GROUPS)} rules found" in told
+    (tmp_path / "rules.yml").write_text(Alerts(list).rule_file())
+    code, printed = promtool("check", "rules", "rules.yml", folder=tmp_path)
+    assert code == 0, printed
+    assert f"{sum(len(group.rules) for group in DEFAULT_GROUPS)} rules found" in printed
+
+
+def replayed(pool: TroubledPool, seconds: float) -> dict[str, Any]:
+    """A test for promtool: the samples of a pool's life, and what fired in it at every sixth step."""
+    values: dict[str, list[str]] = {}
+    checks: list[dict[str, Any]] = []
+    for number in range(round(seconds / pool.scenario.step_s)):
+        for name, labels, value in pool.now():
+            series = f"{name}{{{','.join(f'{label}={json.dumps(text)}' for label, text in labels)}}}"
+            values.setdefault(series, []).append("stale" if value == GONE else repr(value))
+        pool.step()
+        if number % EVERY == 0:
+            checks += [check(pool, rule, f"{number * pool.scenario.step_s:g}s") for rule in pool.rules]
+    series = [{"series": name, "values": " ".join(found)} for name, found in values.items()]
+    interval = f"{pool.scenario.step_s:g}s"
+    return {"interval": interval, "input_series": series, "alert_rule_test": checks}
+
+
+def check(pool: TroubledPool, rule: Rule, moment: str) -> dict[str, Any]:
+    """That the alerts of a rule are there which fire in the pool."""
+    alerts = [
+        {
+            "exp_labels": {name: text for name, text in alert.labels.items() if name != "alertname"},
+            "exp_annotations": dict(alert.annotations),
+        }
+        for alert in pool.alerts.firing()
+        if alert.name == rule.alert
+    ]
+    return {"eval_time": moment, "alertname": rule.alert, "exp_alerts": alerts}
+
+
+def judge(folder: Path, group: Group, *pools: TroubledPool) -> None:
+    """Have promtool replay the lives of pools with a group, evaluated as often as in the pool."""
+    step = f"{pools[0].scenario.step_s:g}s"
+    (folder / "rules.yml").write_text(rule_file([group]).replace('"interval": "15s"', f'"interval": "{step}"'))
+    tests = [replayed(pool, pool.scenario.lead_s + 1.5 * pool.scenario.seconds) for pool in pools]
+    (folder / "test.yml").write_text(
+        as_yaml({"rule_files": ["rules.yml"], "evaluation_interval": step, "tests": tests})
+    )
+    code, answer = promtool("test", "rules", "test.yml", folder=folder)
+    assert code == 0, answer[:3000]
+
+
+@pytest.mark.parametrize("name", sorted(GROUPS))
+def test_the_same_alerts_fire_in_a_prometheus(tmp_path, name):
+    """At half and at twice the threshold: the same moments, labels and texts, for every rule of the group."""
+    judge(tmp_path, GROUPS[name], *(TroubledPool(SCENARIOS[name], factor, GROUPS[name]) for factor in (0.5, 2.0)))
+
+
+OWN = Group(
+    "own",
+    (
+        Rule(
+            "ByOperation",
+            of="operation_calls_total.rate",
+            where={"ending": ("failed", "lost")},
+            by="operation",
+            over_s=60,
+            above=0.5,
+            also=(Condition(of="workers", above=0), Condition(of="calls_queued", over_s=60, below=1e9)),
+            for_s=30,
+            keep_firing_s=60,
+            summary="{value:.2f}/s of {operation} in {pool}, {value:%}, {value:bytes}, {missing}{{braces}}",
+            labels={"team": "{reading}"},
+            annotations={"runbook": "https://example.org/{operation}"},
+        ),
+        Rule("SlowOperation", of="operation_duration_seconds.p99", by="operation", above=0.5, severity=""),
+        Rule(
+            "Share",
+            of="operation_calls_total",
+            where={"ending": "failed"},
+            per="operation_calls_total",
+            by="operation",
+            over_s=120,
+            above=0.3,
+            summary="{value:%}",
+        ),
+        Rule("Busier", of="calls_queued", over_s=60, above=1.5, against="hour", summary="{value:.3e}"),
+        Rule("Earlier", of="calls_queued", ago_s=600, above=5),
+        Rule("Gone", of="calls_total", where={"ending": "ok"}, absent=True),
+    ),
+)
+
+
+def test_rules_of_any_kind_fire_in_a_prometheus_too(tmp_path):
+    """By operation, with several conditions, against the hour, some time ago, with labels and texts of one's own."""
+    curves = (
+        of("operation_calls_total", after(1.0), operation="add", ending="failed")
+        | of("operation_calls_total", steady(2.0), operation="add", ending="ok")
+        | of("calls_queued", lambda s: 2.0 + max(s, 0.0) / 20)
+        | of("calls_total", lambda s: s if s < 60 else GONE, ending="ok")
+    )
+    pool = TroubledPool(Scenario(lambda _: curves, 600.0, lead_s=1200.0), 1.0, OWN)
+    judge(tmp_path, OWN, pool)
+    assert {alert.name for alert in pool.alerts.history(1000)} == {rule.alert for rule in OWN.rules}
 
 
 def test_promtool_accepts_every_character(tmp_path):
     """Quotes, line ends, controls and letters of any script arrive as they were written."""
     text = "".join(map(chr, range(1, 0x180))) + "\u2028\u202e\ufeff\U0001f600"
-    rule = Rule(alert=text.replace("{", ""), expr="vector(1)", annotations={"summary": text})
-    path = tmp_path / "rules.yml"
-    path.write_text(rulefile.write([Group(text, (rule,))]))
-    code, told = promtool("check", "rules", str(path))
-    assert code == 0, told
-    assert rulefile.read(path.read_text())[0].rules[0].annotations["summary"] == text
-
-
-RULES = (
-    Rule(alert="AtOnce", expr="queued > 5", annotations={"value": "{{ $value }} in {{ $labels.pool }}"}),
-    Rule(alert="Held", expr="queued > 5", for_s=120.0, labels={"severity": "warning", "team": "{{ $labels.pool }}-x"}),
-    Rule(alert="Kept", expr="queued > 5", for_s=60.0, keep_firing_s=180.0),
-    Rule(alert="KeptLong", expr="queued > 5", keep_firing_s=600.0, annotations={"v": "{{ humanize $value }}"}),
-    Rule(
-        alert="Rate",
-        expr="rate(calls_total[5m]) > 0.02",
-        for_s=60.0,
-        annotations={"a": "{{ $value | humanize }}", "b": '{{ printf "%.3f" $value }}', "c": "{{$value|humanize1024}}"},
-    ),
-    Rule(
-        alert="Share",
-        expr="queued / on (pool) sum by (pool) (queued) > 0.1",
-        annotations={"p": "{{ $value | humanizePercentage }}", "d": "{{ humanizeDuration $value }}"},
-    ),
-    Rule(alert="Gone", expr='absent(queued{pool="a"})', for_s=60.0, labels={"severity": "critical"}),
-    Rule(alert="Always", expr="1", annotations={"v": "{{ $value }} {{ $labels.nothing }}"}),
-)
-
-
-def story(seed: int, minutes: int) -> dict[tuple[str, str], list[float | None]]:
-    """A queue and a counter of two pools, minute by minute, now and then not there at all."""
-    chance = random.Random(seed)
-    told: dict[tuple[str, str], list[float | None]] = {}
-    for pool in "ab":
-        total, queued, calls = 0.0, [], []
-        level = 0.0
-        for _ in range(minutes):
-            if chance.random() < 0.4:
-                level = chance.choice([GONE, 0.0, 3.0, 6.0, 1234.5])
-            total = 0.0 if chance.random() < 0.05 else total + chance.choice([0, 0, 1, 7, 2000])
-            queued.append(level)
-            calls.append(total)
-        told["queued", pool], told["calls_total", pool] = queued, calls
-    return told
-
-
-def in_notation(values: list[float | None]) -> str:
-    """The values as promtool takes them; a series that ends is marked as stale."""
-    before = [GONE, *values]
-    words = []
-    for previous, value in zip(before, values, strict=False):
-        words.append(f"{value:g}" if value is not GONE else "_" if previous is GONE else "stale")
-    return " ".join(words)
-
-
-def firing_minute_by_minute(told: dict[tuple[str, str], list[float | None]], minutes: int) -> list[list[Any]]:
-    """For each minute, what our evaluation has firing: name, labels and annotations."""
-    store, watched, found = SeriesStore(5.0), WatchedGroup(Group("g", RULES, 60.0)), []
-    store.want(EVERYTHING)
-    for minute in range(minutes):
-        families = [
-            Family(name, "gauge", "", "", [("", (("pool", pool),), value)])
-            for (name, pool), values in told.items()
-            if (value := values[minute]) is not GONE
-        ]
-        store.take(families, minute * MINUTE_MS)
-        watched.evaluate(store, minute * MINUTE_MS, float(minute), Changes())
-        cases = [case for rule in watched.rules for case in rule.cases.values() if case.state == "firing"]
-        found.append([(case.name, dict(case.labels), dict(case.annotations)) for case in cases])
-    return found
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_promtool_finds_the_same_alerts_firing(tmp_path, seed):
-    """`for`, `keep_firing_for`, series that come and go, counters that reset, labels and texts: minute by minute."""
-    minutes = 60
-    told = story(seed, minutes)
-    firing = firing_minute_by_minute(told, minutes)
-    tests = [
-        {
-            "eval_time": f"{minute}m",
-            "alertname": rule.alert,
-            "exp_alerts": [
-                {
-                    "exp_labels": {key: value for key, value in labels.items() if key != "alertname"},
-                    "exp_annotations": annotations,
-                }
-                for name, labels, annotations in firing[minute]
-                if name == rule.alert
-            ],
-        }
-        for minute in range(minutes)
-        for rule in RULES
-    ]
-    series = [{"series": f'{name}{{pool="{pool}"}}', "values": in_notation(v)} for (name, pool), v in told.items()]
-    (tmp_path / "rules.yml").write_text(rulefile.write([Group("g", RULES, 60.0)]))
-    whole = {
-        "rule_files": ["rules.yml"],
-        "evaluation_interval": "1m",
-        "tests": [{"interval": "1m", "input_series": series, "alert_rule_test": tests}],
-    }
-    (tmp_path / "test.yml").write_text(json.dumps(whole))
-    code, answer = promtool("test", "rules", "test.yml", folder=tmp_path)
-    assert code == 0, answer[:3000]
-    assert {name for minute in firing for name, _, _ in minute} >= {"AtOnce", "Held", "Kept", "KeptLong", "Always"}
+    name, summary = text.replace("{", ""), text.replace("{", "{{").replace("}", "}}")
+    group = Group(text, (Rule(name, of="calls_queued", above=-1, summary=summary, labels={"all": text}),))
+    pool = TroubledPool(Scenario(lambda _: {}, 60.0, lead_s=0.0), 1.0, group)
+    judge(tmp_path, group, pool)
+    assert [alert.summary for alert in pool.alerts.firing()] == [text]

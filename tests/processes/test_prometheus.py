@@ -11,9 +11,10 @@ import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 
 import millpond
+from millpond.alerts.rules import Group, Rule
 from millpond.metrics.prometheus import PoolCollector
 from tests.processes.handlers import Adder
-from tests.processes.prometheus_server import NEEDED, Prometheus, prometheus
+from tests.processes.prometheus_server import LIMIT_S, NEEDED, PAUSE_S, Prometheus, prometheus
 
 pytestmark = NEEDED
 
@@ -22,7 +23,7 @@ MOST_SERIES = 500
 
 
 @contextmanager
-def served(*pools: millpond.Pool) -> Iterator[int]:
+def served_by(*pools: millpond.Pool) -> Iterator[int]:
     """The port of a server that shows these pools."""
     registry = CollectorRegistry()
     registry.register(PoolCollector(*pools))
@@ -39,7 +40,7 @@ def served(*pools: millpond.Pool) -> Iterator[int]:
 async def scraped(directory: Path) -> AsyncIterator[tuple[millpond.Pool, Prometheus]]:
     """A pool of two workers and the Prometheus that scrapes it."""
     async with millpond.Pool(Adder, name="adders", min_workers=2, max_workers=2) as pool:
-        with served(pool) as port, prometheus(port, directory) as server:
+        with served_by(pool) as port, prometheus(port, directory) as server:
             yield pool, server
 
 
@@ -68,6 +69,24 @@ async def test_a_real_prometheus_sees_what_the_pool_counts(tmp_path):
         assert server.value("count({pool='adders'})") <= MOST_SERIES
 
 
+async def test_the_pools_rules_fire_in_a_real_prometheus(tmp_path):
+    """The rendered file, loaded by the server that scrapes the pool, gives the alert that the pool itself has."""
+    served = Rule("Served", of="calls_submitted_total", over_s=600, above=2, summary="{value} calls of {pool}")
+    async with millpond.Pool(Adder, name="adders", min_workers=1, max_workers=1) as pool:
+        pool.alerts.add_rules(Group("mine", (served,)))
+        (tmp_path / "rules.yml").write_text(pool.alerts.rule_file().replace('"interval": "15s"', '"interval": "1s"'))
+        with served_by(pool) as port, prometheus(port, tmp_path) as server:
+            await until(server, lambda: server.value("millpond_calls_submitted_total") == 0)
+            await asyncio.gather(*(pool.call("add", n, n) for n in range(3)))
+            await until(server, lambda: "firing" in {one["state"] for one in server.alerts()})
+            async with asyncio.timeout(LIMIT_S):
+                while not pool.alerts.firing():
+                    await asyncio.sleep(PAUSE_S)
+            (theirs,), (ours,) = server.alerts(), pool.alerts.firing()
+    assert theirs["labels"].items() >= dict(ours.labels).items()
+    assert theirs["annotations"] == dict(ours.annotations) == {"summary": "3 calls of adders"}
+
+
 async def test_every_metric_is_known_to_prometheus_with_its_kind_and_unit(tmp_path):
     """It asks for OpenMetrics, and takes kind, help and unit from it; nothing of a scrape is left out."""
     async with scraped(tmp_path) as (_, server):
@@ -88,7 +107,7 @@ async def test_two_pools_of_one_program_are_one_target(tmp_path):
         millpond.Pool(Adder, name="one", min_workers=1, max_workers=1) as one,
         millpond.Pool(Adder, name="two", min_workers=2, max_workers=2) as two,
     ):
-        with served(one, two) as port, prometheus(port, tmp_path) as server:
+        with served_by(one, two) as port, prometheus(port, tmp_path) as server:
             await until(server, lambda: server.query("sum by (pool) (millpond_workers)"))
             found = server.query("sum by (pool) (millpond_workers)")
             assert found == {frozenset({("pool", "one")}): 1, frozenset({("pool", "two")}): 2}

@@ -176,7 +176,7 @@ def facts(*names: str):
     return HandlerFacts("Cook", tuple(made), ())
 
 
-def test_what_an_image_lost_is_none_of_the_pools_own_errands():
+def test_what_an_image_lost_is_none_of_the_internal_calls():
     """A worker would take its sessions for exported, and forget them."""
     assert NO_OPERATION not in (FUNCTION, EXPORT_CONCURRENT, EXPORT_SESSION, CLOSE_SESSION)
 

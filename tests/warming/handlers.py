@@ -1,4 +1,4 @@
-"""Handlers for the warming tests: they note what was run in them, and fail when a file says so."""
+"""Handlers for the tests of warm-up: they note what was run in them, and fail when a file says so."""
 
 from __future__ import annotations
 

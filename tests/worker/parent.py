@@ -148,11 +148,11 @@ class Parent:
             self.frame(frames.OPEN_SESSION, body, session=number, flags=frames.HAS_BAGGAGE, operation=len(head))
 
     def close_session(self, number: int) -> int:
-        """The pool's errand that ends a session."""
+        """The internal call that ends a session."""
         return self.raw(CLOSE_SESSION, b"", session=number)
 
     def export_session(self, number: int) -> int:
-        """The pool's errand that takes a session's state out."""
+        """The internal call that exports a session's state."""
         return self.raw(EXPORT_SESSION, b"", session=number)
 
     def interrupt(self, call_id: int) -> None:

@@ -1,4 +1,4 @@
-"""`pool.alerts`: samples the pool's metrics, evaluates the rules on them, keeps what happened, and has it told.
+"""`pool.alerts`: samples the pool's metrics, evaluates the rules on them, keeps what happened, and sends notifications.
 
 Called once a second by whoever adds up the metrics, on the loop's thread, which it holds for a millisecond or two;
 channels have threads of their own. Comes after the collector's snapshot.
@@ -9,22 +9,18 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from millpond.alerts import rulefile
+from millpond.alerts import promql
 from millpond.alerts.channels.log_channel import LogChannel
 from millpond.alerts.defaults import DEFAULT_GROUPS
-from millpond.alerts.evaluation import SLACK_MS, Changes, WatchedGroup, due
-from millpond.alerts.expr.evaluation import evaluate
-from millpond.alerts.expr.labels import Sample
-from millpond.alerts.expr.parser import parse
 from millpond.alerts.notify import Grouping, Notification, Route
 from millpond.alerts.rules import Group, RuleError
+from millpond.alerts.samples import SampleStore
 from millpond.alerts.sender import Channel, RetryPolicy, Sender, SenderFacts
-from millpond.alerts.series import SeriesStore, names_in
 from millpond.alerts.silences import Silence, Silences
-from millpond.alerts.states import FIRING, PENDING, Alert
+from millpond.alerts.states import FIRING, PENDING, Alert, Changes, WatchedRule
 from millpond.events import AlertFiring, AlertResolved
 from millpond.logger.pool_logger import PoolLogger
 from millpond.metrics.catalogue import Family, alerting_families
@@ -32,6 +28,7 @@ from millpond.metrics.snapshot import Alerting, ChannelFigures
 from millpond.telemetry.bus import Bus
 
 STEP_S = 5.0
+SLACK_S = 0.25  # a timer that comes early by so much must not cost a whole round
 HISTORY = 1000  # changes kept
 log = PoolLogger("millpond.alerts")
 LOG_ROUTE = Route(wait_s=0.0, interval_s=0.0, repeat_s=3600.0)
@@ -39,7 +36,9 @@ LOG_ROUTE = Route(wait_s=0.0, interval_s=0.0, repeat_s=3600.0)
 
 @dataclass(frozen=True, slots=True)
 class RuleFacts:
-    """A rule and how it is: `state` is the worst of its alerts', `problem` why it has no answer."""
+    """A rule and how it is: `expr` is its condition in PromQL, `state` the worst of its alerts', `problem` why it could
+    not be evaluated.
+    """
 
     group: str
     alert: str
@@ -67,8 +66,9 @@ class Alerts:
         self._wall_clock = wall_clock
         self._bus = bus
         self._pool = pool
-        self._store = SeriesStore(STEP_S)
-        self._groups: dict[str, WatchedGroup] = {}
+        self._store = SampleStore(STEP_S)
+        self._groups: dict[str, Group] = {}
+        self._watched: dict[str, list[WatchedRule]] = {}  # by group
         self._channels: dict[str, tuple[Grouping, Sender]] = {}
         self._silences = Silences()
         self._history: deque[Alert] = deque(maxlen=HISTORY)
@@ -85,26 +85,23 @@ class Alerts:
     # Rounds
 
     def evaluate(self, now: float | None = None) -> None:
-        """Take a sample if five seconds have passed, and evaluate one group of those that are due; mostly, do nothing.
+        """Take a sample and evaluate all rules if five seconds have passed; mostly, do nothing.
 
-        Meant to be called every second. Groups that could not be evaluated for five seconds are so all at once.
+        Meant to be called every second: notifications that were held back are sent in between.
         """
         now = self._clock() if now is None else now
         ms = self._epoch_ms + round(now * 1000)
-        has_sample_due = self._last_ms is None or ms - self._last_ms >= STEP_S * 1000 - SLACK_MS
-        groups = due(self._groups.values(), ms, STEP_S * 1000)
-        if not has_sample_due and not groups:
+        if self._last_ms is not None and ms - self._last_ms < (STEP_S - SLACK_S) * 1000:
             if any(grouping.is_due(now) for grouping, _ in self._channels.values()):
-                self._tell(now)
+                self._notify(now)
             return
         began = time.perf_counter()
-        if has_sample_due:
-            self._last_ms = ms
-            self._rounds += 1
-            self._is_blind = not self._sample(ms)
+        self._last_ms = ms
+        self._rounds += 1
+        self._is_blind = not self._sample(ms)
         if not self._is_blind:
-            self._evaluate_groups(groups, ms)
-        self._tell(now)
+            self._evaluate_rules(ms)
+        self._notify(now)
         self._last_s = time.perf_counter() - began
         self._figures = self._count()
 
@@ -120,15 +117,18 @@ class Alerts:
             return False
         return True
 
-    def _evaluate_groups(self, groups: Iterable[WatchedGroup], ms: int) -> None:
+    def _rules(self) -> Iterator[WatchedRule]:
+        return itertools.chain.from_iterable(self._watched.values())
+
+    def _evaluate_rules(self, ms: int) -> None:
         changes, wall = Changes(), self._wall_clock()
-        for group in groups:
-            group.evaluate(self._store, ms, wall, changes)
+        for rule in self._rules():
+            rule.evaluate(self._store, ms, wall, changes)
         for alert in changes.fired:
             self._history.append(alert)
             if self._bus and self._bus.has_listener(AlertFiring.name):
-                said = (alert.name, alert.fingerprint, alert.severity, alert.summary, alert.value)
-                self._bus.execute(AlertFiring(*said))
+                fields = (alert.name, alert.fingerprint, alert.severity, alert.summary, alert.value)
+                self._bus.execute(AlertFiring(*fields))
         self._resolve(changes.resolved)
 
     def _resolve(self, alerts: Iterable[Alert]) -> None:
@@ -139,7 +139,7 @@ class Alerts:
                 seconds = max(0.0, alert.resolved_at - alert.fired_at)
                 self._bus.execute(AlertResolved(alert.name, alert.fingerprint, alert.severity, alert.summary, seconds))
 
-    def _tell(self, now: float) -> None:
+    def _notify(self, now: float) -> None:
         firing, ended, self._ended = self.firing(), self._ended, []
         for grouping, sender in self._channels.values():
             self._put_all(sender, grouping.look(firing, ended, now))
@@ -153,10 +153,9 @@ class Alerts:
                 log.raised(error, "alert channel %r cannot be notified now", sender.channel.name)
 
     def end(self) -> None:
-        """The pool closes: what fires is over, and that is told without waiting. Nothing is evaluated after this."""
+        """The pool closes: what fires is over, which is sent at once. Nothing is evaluated after this."""
         wall, now = self._wall_clock(), self._clock()
-        rules = (rule for group in self._groups.values() for rule in group.rules)
-        self._resolve([alert for rule in rules for alert in rule.over(wall)])
+        self._resolve([alert for rule in self._rules() for alert in rule.over(wall)])
         ended, self._ended = self._ended, []
         for grouping, sender in self._channels.values():
             self._put_all(sender, grouping.finish(ended, now))
@@ -176,8 +175,7 @@ class Alerts:
         now = self._clock()
         return tuple(
             case.seen(self._silences.covering(case.labels, now))
-            for group in self._groups.values()
-            for rule in group.rules
+            for rule in self._rules()
             for case in rule.cases.values()
             if case.state == state
         )
@@ -186,66 +184,46 @@ class Alerts:
         """The last changes, the newest first: alerts as they began to fire and as they were resolved."""
         return tuple(itertools.islice(reversed(self._history), most))
 
-    def query(self, expression: str) -> tuple[Sample, ...]:
-        """What an expression gives on the samples there are. Raises `ValueError` for one that cannot be read or that
-        mentions a metric no rule mentions (only those are kept), `EvaluationError` if it has no answer.
-        """
-        tree = parse(expression)
-        if tree.kind == "range":
-            raise ValueError("a range is no answer; use a function such as rate()")
-        if missing := sorted(names_in(tree) - self._names()):
-            raise ValueError(f"no rule mentions {', '.join(missing)}, so its samples are not kept")
-        found = evaluate(tree, self._store, self._last_ms or 0)
-        return (Sample((), found),) if isinstance(found, float) else tuple(found)
-
     # Rules
 
-    def add_rules(self, rules: str | Group | Iterable[Group], *, replace: bool = False) -> None:
-        """Evaluate more rules: groups, or the text of a Prometheus rule file.
-
-        All or none: raises `RuleError` for what cannot be used, and for a group whose name is taken unless `replace`.
+    def add_rules(self, rules: Group | Iterable[Group], *, replace: bool = False) -> None:
+        """Evaluate more groups of rules. Raises `RuleError` if a group's name is taken, unless `replace`; then none
+        is added.
         """
-        groups = rulefile.read(rules) if isinstance(rules, str) else (rules,) if isinstance(rules, Group) else rules
-        groups = tuple(groups)
+        groups = (rules,) if isinstance(rules, Group) else tuple(rules)
         if not replace and (taken := [group.name for group in groups if group.name in self._groups]):
             raise RuleError(f"there is a group {taken[0]!r} already; remove it first, or replace=True")
         for group in groups:
             self.remove_rules(group.name)
-            self._groups[group.name] = WatchedGroup(group)
-        self._store.want(self._names())
+            self._groups[group.name] = group
+            self._watched[group.name] = watched = [WatchedRule(rule) for rule in group.rules]
+            self._store.want(name for rule in watched for name in rule.names)
 
     def remove_rules(self, group: str) -> bool:
         """Evaluate a group no more; what fires of it is resolved. Whether there was one."""
-        watched = self._groups.pop(group, None)
-        if watched is None:
-            return False
         wall = self._wall_clock()
-        self._resolve(alert for rule in watched.rules for alert in rule.over(wall))
-        self._store.want(self._names())
-        return True
+        self._resolve([alert for rule in self._watched.pop(group, ()) for alert in rule.over(wall)])
+        return self._groups.pop(group, None) is not None
 
     def rules(self) -> tuple[RuleFacts, ...]:
         """All rules and how they are."""
         return tuple(
-            RuleFacts(name, rule.rule.alert, rule.rule.expr, rule.state, len(rule.cases), rule.problem)
-            for name, group in self._groups.items()
-            for rule in group.rules
+            RuleFacts(name, one.rule.alert, promql.expression(one.rule), one.state, len(one.cases), one.problem)
+            for name, watched in self._watched.items()
+            for one in watched
         )
 
     def rule_file(self) -> str:
-        """All rules as a file for Prometheus."""
-        return rulefile.write(group.group for group in self._groups.values())
-
-    def _names(self) -> frozenset[str]:
-        rules = (rule for group in self._groups.values() for rule in group.rules)
-        return frozenset().union(*(names_in(rule.rule.tree) for rule in rules))
+        """All rules as a file for a Prometheus."""
+        return promql.rule_file(self._groups.values())
 
     # Silences
 
     def silence(self, matchers: str, seconds: float, *, author: str = "", comment: str = "") -> Silence:
-        """Tell nobody of alerts that all of `alertname="X", severity=~"info|warning"` accept, for so many seconds.
+        """Send no notifications of alerts that all of `alertname="X", severity=~"info|warning"` accept, for `seconds`.
 
-        They are still evaluated, kept and listed. The end of an alert that was told is told all the same. Raises
+        They are still evaluated, kept and listed. The end of an alert whose beginning was sent is
+        sent all the same. Raises
         `ValueError` for what cannot be read and for what would silence everything.
         """
         return self._silences.add(matchers, self._clock(), seconds, author, comment)
@@ -263,14 +241,14 @@ class Alerts:
     def add_channel(
         self, channel: Channel, route: Route | None = None, retry_policy: RetryPolicy | None = None
     ) -> None:
-        """Tell alerts to one more channel, what fires already too. Raises `ValueError` if its name is taken."""
+        """Send notifications to one more channel, of what fires already too; `ValueError` if its name is taken."""
         if channel.name in self._channels:
             raise ValueError(f"there is a channel {channel.name!r} already")
         grouping = Grouping(channel.name, route or Route(), self._clock())
         self._channels[channel.name] = grouping, Sender(channel, retry_policy)
 
     def remove_channel(self, name: str) -> bool:
-        """Tell a channel nothing more; what waits is still told. Whether there was one."""
+        """Send a channel nothing more; what waits is still sent. Whether there was one."""
         found = self._channels.pop(name, None)
         if found is not None:
             found[1].finish()
@@ -281,7 +259,7 @@ class Alerts:
         return tuple(sender.facts() for _, sender in self._channels.values())
 
     def close(self, seconds: float = 2.0) -> None:
-        """Give the channels so long, all together, to tell what waits; then drop it. Blocks; from any thread."""
+        """Give the channels so long, all together, to send what waits; then drop it. Blocks; from any thread."""
         until = time.monotonic() + seconds
         senders = [sender for _, sender in self._channels.values()]
         for sender in senders:
@@ -292,7 +270,7 @@ class Alerts:
     # Itself
 
     def figures(self) -> Alerting:
-        """What the alerting says of itself, as of its last round; from any thread."""
+        """The alerting's own figures, as of its last round; from any thread."""
         return self._figures
 
     def families(self) -> list[Family]:
@@ -303,7 +281,7 @@ class Alerts:
         return Alerting(
             pending=len(self.pending()),
             firing=len(self.firing()),
-            rules_failing=sum(bool(rule.problem) for group in self._groups.values() for rule in group.rules),
+            rules_failing=sum(bool(rule.problem) for rule in self._rules()),
             evaluation_s=self._last_s,
             rounds=self._rounds,
             series=len(self._store),

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from millpond.alerts.expr.cursor import parse_matchers
+from millpond.alerts.silences import parse_matchers
 from millpond.alerts.states import FIRING, RESOLVED, Alert
 
 GroupKey = tuple[tuple[str, str], ...]

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from millpond.alerts.expr.labels import text_of
 from millpond.alerts.notify import Notification
-from millpond.alerts.states import Alert
+from millpond.alerts.states import Alert, text_of
 
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, for what has not ended
 

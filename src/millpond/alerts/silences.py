@@ -1,15 +1,53 @@
-"""Silences: alerts with certain labels are not told until a moment. They go on being evaluated and kept."""
+"""Silences: there are no notifications of alerts with certain labels until a moment; they are evaluated and kept.
+
+Matchers say which labels, for silences and for routes alike.
+"""
 
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from millpond.alerts.expr.cursor import parse_matchers
-from millpond.alerts.expr.matchers import Matcher
-
 MOST_SILENCES = 1000
+_MATCHER = re.compile(r'\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*")\s*(?:,|$)')
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A condition on one label, with `=`, `!=`, `=~` or `!~`; a label that is not there is empty."""
+
+    name: str
+    op: str
+    value: str
+
+    def accepts(self, value: str) -> bool:
+        """Whether a label may have this value; a pattern must match all of it."""
+        is_same = value == self.value if self.op in ("=", "!=") else re.fullmatch(self.value, value) is not None
+        return is_same == (self.op in ("=", "=~"))
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether an alert with these labels is meant."""
+        return self.accepts(labels.get(self.name, ""))
+
+
+def parse_matchers(text: str) -> tuple[Matcher, ...]:
+    """The matchers in `alertname="X", pool=~"a|b"`; raises `ValueError` for what is no such text."""
+    found, at = [], 0
+    while at < len(text.rstrip()):
+        one = _MATCHER.match(text, at)
+        try:
+            if one is None:
+                raise ValueError('write alertname="X", pool=~"a|b"')
+            matcher = Matcher(one[1], one[2], json.loads(one[3]))
+            re.compile(matcher.value if "~" in matcher.op else "")
+        except (ValueError, re.error) as error:
+            raise ValueError(f"{text[at:]!r} cannot be read as matchers: {error}") from None
+        found.append(matcher)
+        at = one.end()
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ STDERR_TAIL_BYTES = 8 * 1024  # what a death is reported with
 class Endpoints:
     """The parent's ends as attributes, the worker's as descriptors; all or none: raises `OSError` when one is missing.
 
-    `outputs` are pipes from stdout and stderr, none where the worker has the program's own; `side` carries errands to
-    the worker's attendant, `inbound` the parent's buffers, `outbound` the worker's.
+    `outputs` are pipes from stdout and stderr, none where the worker has the program's own; `side` carries internal
+    calls to the worker's control thread, `inbound` the parent's buffers, `outbound` the worker's.
     """
 
     __slots__ = ("_closing", "_shared", "_theirs", "inbound", "logbook", "outbound", "outputs", "side", "socket")

@@ -115,7 +115,7 @@ class FrameHandlers:
         if is_answer and link.calls[position] == call_id and call_id not in link.reading:
             link.unravel(call_id)
             link.settle(position)
-            link.asides.discard(call_id)
+            link.concurrent_exports.discard(call_id)
             failure = InternalError("the answer came, and could not be delivered", outcome="completed")
             self._events.answered(link.worker, call_id, "failed", failure, began, ended, flags, monotonic())
 
@@ -163,8 +163,8 @@ class FrameHandlers:
             return
         saved = None if link.is_plain else link.unravel(call_id)[1]
         link.settle(position)
-        if call_id in link.asides:
-            link.asides.discard(call_id)
+        if call_id in link.concurrent_exports:
+            link.concurrent_exports.discard(call_id)
             if held < 0:
                 return  # it was given up, and takes no slot that could be free now
         if saved is not None and held > 0:

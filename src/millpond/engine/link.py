@@ -47,8 +47,8 @@ class Link:
     __slots__ = (
         "_slots",
         "_threshold",
-        "asides",
         "calls",
+        "concurrent_exports",
         "defined",
         "definitions",
         "endpoints",
@@ -102,7 +102,7 @@ class Link:
         self.free = list(range(POSITIONS - 1, -1, -1))  # a stack: the positions used last are warm
         self.exports: set[int] = set()  # ids of the calls that take a session's state out
         self.saves: dict[int, tuple[int, int, bytes]] = {}  # call id -> lease, flags, what came ahead of its answer
-        self.asides: set[int] = set()  # ids of the errands for the attendant
+        self.concurrent_exports: set[int] = set()  # ids of the internal calls that the control thread has
         self.reading: dict[int, Reading] = {}  # call id -> what came of it and is being decoded apart
         self.when_read: Callable[[], None] | None = None  # its death is reported then
         self.is_plain = True  # nothing is in `exports`, `saves` and `reading`: an answer is what it looks like
@@ -131,7 +131,7 @@ class Link:
                 self.exports.add(call.id)
                 self.is_plain = False
                 if call.operation == EXPORT_CONCURRENT:
-                    self._send_aside(call, number)
+                    self._send_concurrent_export(call, number)
                     return
         is_idle = len(self.free) == POSITIONS
         position = self.free.pop()
@@ -188,15 +188,13 @@ class Link:
         self.calls[position] = None
         self.free.append(position)
 
-    def _send_aside(self, errand: Any, number: int) -> None:
-        """Give an errand to the attendant; if its socket is full, to the worker, as any other."""
-        position = errand.position = self.free.pop()
+    def _send_concurrent_export(self, call: Any, number: int) -> None:
+        """Give an internal call to the control thread; if its socket is full, to the worker, as any other."""
+        position = call.position = self.free.pop()
         self.logbook.reset(position)
-        self.calls[position] = errand.id
-        self.asides.add(errand.id)
-        header = _pack(
-            0, frames.CALL, 0, position, EXPORT_CONCURRENT, 0, self.id, errand.id, number, errand.deadline, 0.0
-        )
+        self.calls[position] = call.id
+        self.concurrent_exports.add(call.id)
+        header = _pack(0, frames.CALL, 0, position, EXPORT_CONCURRENT, 0, self.id, call.id, number, call.deadline, 0.0)
         try:
             self.endpoints.side.send(header, MSG_NOSIGNAL)
         except OSError:

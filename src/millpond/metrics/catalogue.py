@@ -315,7 +315,7 @@ _OF_ALERTING: tuple[Metric[Alerting], ...] = (
         "state",
     ),
     _counter("alert_notifications", "Notifications by channel and fate.", notifications, "channel", "outcome"),
-    _gauge("alert_rules_failing", "Rules without an answer.", one(lambda a: a.rules_failing)),
+    _gauge("alert_rules_failing", "Rules that cannot be evaluated.", one(lambda a: a.rules_failing)),
     _gauge("alert_evaluation_seconds", "What the last turn took.", one(lambda a: a.evaluation_s)),
     _counter("alert_evaluations", "Samples taken of the metrics.", one(lambda a: a.rounds)),
     _gauge("alert_series", "Series kept for the rules.", one(lambda a: a.series)),

@@ -171,7 +171,7 @@ class ChannelFigures:
 
 @dataclass(frozen=True, slots=True)
 class Alerting:
-    """What the alerting says of itself: alerts by state, rules without an answer, and what its rounds come to.
+    """What the alerting says of itself: alerts by state, rules that cannot be evaluated, and what its rounds cost.
 
     `evaluation_s` is the time of the last round, `rounds` the samples taken of the metrics, `series` what the rules
     have to go by, `series_dropped` the samples that found no room.

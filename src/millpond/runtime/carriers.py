@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _IS_DONE = (asyncio.InvalidStateError, futures.InvalidStateError)  # what a future raises that has its ending
 
 
-class Warming(Protocol):
+class Warmer(Protocol):
     """Who warms the workers that have started, at the pace of a strategy."""
 
     def open_round(self) -> None:
@@ -51,7 +51,7 @@ class Carriers:
         self._now = now
         self.faults = Faults()
         self._closing_sessions: dict[Session, list[asyncio.Future[None]]] = {}
-        self.warmer: Warming | None = None  # who warms workers, if the pool has anything to warm them by
+        self.warmer: Warmer | None = None  # who warms workers, if the pool has anything to warm them by
         send = engine.send
         self.table: dict[type, Callable[[Any], None]] = {
             orders.Send: lambda order: send(order.worker, order.call),

@@ -1,4 +1,4 @@
-"""What a round of warming did: per command, per worker, and in total; and its progress while it goes on."""
+"""What a round of warm-up did: per command, per worker, and in total; and its progress while it goes on."""
 
 from __future__ import annotations
 

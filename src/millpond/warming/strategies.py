@@ -16,7 +16,7 @@ WarmOne = Callable[[int], Awaitable[WorkerReport]]
 
 
 class Strategy(Protocol):
-    """Paces a round of warming."""
+    """Paces a round of warm-up."""
 
     async def __call__(self, workers: Sequence[int], warm: WarmOne, /) -> None:
         """Warm the workers; returning early leaves the rest as they are."""

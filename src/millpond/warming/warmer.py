@@ -20,7 +20,7 @@ LEFT_OUT = "the strategy stopped before its turn"
 CANCELLED = "the round was cancelled"
 
 
-class Hands(Protocol):
+class DriverLike(Protocol):
     """What carries the core's orders out (the driver)."""
 
     machine: Machine
@@ -34,7 +34,7 @@ class Hands(Protocol):
 
 
 class PoolWarmer:
-    """The warming of one pool; iterating over it gives the `Progress` of the round that is on, or of the next.
+    """The warm-up of one pool; iterating over it gives the `Progress` of the round that is on, or of the next.
 
     The iteration ends with the round, and when the pool closes. `report` is that of the last round that ended, or
     `None`.
@@ -42,14 +42,14 @@ class PoolWarmer:
 
     def __init__(
         self,
-        hands: Hands,
+        driver: DriverLike,
         commands: Sequence[Warmup],
         strategy: Strategy | None,
         encode: Callable[[Warmup], Command],
     ) -> None:
         self.report: WarmReport | None = None
-        self._hands = hands
-        self._machine = hands.machine
+        self._driver = driver
+        self._machine = driver.machine
         self._commands = check_commands(commands)
         self._strategy = strategy or warm_parallel
         self._encode = encode
@@ -144,7 +144,7 @@ class PoolWarmer:
 
     def _emit(self, kind: type[events.Event], *facts: Any) -> None:
         self._machine.emit(kind, *facts)
-        self._hands.carry_out()
+        self._driver.carry_out()
 
     def notify(self, step: Progress | None) -> None:
         """Tell those who follow; `None`: the round is over."""
@@ -155,17 +155,17 @@ class PoolWarmer:
         """Nobody warms this worker: one that has to be warm before it serves is replaced."""
         if worker.state == worker_states.STARTING:
             self._left_out[worker.id] = why
-        self._machine.refuse_warmup(worker, why, self._hands.now())
-        self._hands.carry_out()
+        self._machine.refuse_warmup(worker, why, self._driver.now())
+        self._driver.carry_out()
 
     def commands_of(self, one: _Round) -> list[Command]:
         """The commands of a round."""
         return self._own() if one.given is None else one.given
 
     @property
-    def hands(self) -> Hands:
+    def driver(self) -> DriverLike:
         """What carries orders out."""
-        return self._hands
+        return self._driver
 
 
 class _Round:
@@ -175,8 +175,8 @@ class _Round:
         self.workers = {worker.id: worker for worker in workers}
         self.given = given  # the commands; `None` for the pool's own
         self._warmer = warmer
-        self._hands = warmer.hands
-        self._began_at = self._hands.now()
+        self._driver = warmer.driver
+        self._began_at = self._driver.now()
         self._begun: set[int] = set()
         self._runs: list[Run] = []
         self._reports: list[WorkerReport] = []
@@ -186,9 +186,9 @@ class _Round:
         """Warm one of the round's workers, when it has started; what fails in it is in the report."""
         if worker_id in self._begun or worker_id not in self.workers:
             raise ValueError(f"worker {worker_id} is not in this round, or had its turn: {sorted(self.workers)}")
-        worker, turn_at = self.workers[worker_id], self._hands.now()
+        worker, turn_at = self.workers[worker_id], self._driver.now()
         self._begun.add(worker_id)
-        await self._hands.until(
+        await self._driver.until(
             lambda: worker.state not in (worker_states.STARTING, worker_states.WARMING) or bool(worker.greeted_at)
         )
         if worker.state in (*worker_states.LEAVING, worker_states.GONE):
@@ -200,9 +200,9 @@ class _Round:
             self._warmer.refuse(worker, why)
             return self._ended(worker_id, (), turn_at, why)
         ticket = _Ticket(self)
-        run = self._hands.machine.begin_warmup(worker, commands, ticket, self._hands.now())
+        run = self._driver.machine.begin_warmup(worker, commands, ticket, self._driver.now())
         self._runs.append(run)
-        self._hands.carry_out()
+        self._driver.carry_out()
         try:
             await ticket.over
         except asyncio.CancelledError:
@@ -218,28 +218,28 @@ class _Round:
             self._give_up(run)
 
     def _give_up(self, run: Run) -> None:
-        self._hands.machine.give_up_warmup(run, self._hands.now())
-        self._hands.carry_out()
+        self._driver.machine.give_up_warmup(run, self._driver.now())
+        self._driver.carry_out()
 
     def stepped(self, run: Run, step: Step) -> None:
         """A command is behind a worker."""
         self._done += 1
         of = len(self.workers) * len(run.commands)
-        after = self._hands.now() - self._began_at
+        after = self._driver.now() - self._began_at
         self._warmer.notify(Progress(run.worker.id, step.command.name, step.outcome, self._done, of, after))
 
     def leave_out_rest(self, why: str) -> None:
         """The strategy is through: whoever had no turn is not warmed."""
         for worker_id in self.workers.keys() - self._begun:
             self._warmer.refuse(self.workers[worker_id], why)
-            self._ended(worker_id, (), self._hands.now(), f"{SKIPPED}: {why}")
+            self._ended(worker_id, (), self._driver.now(), f"{SKIPPED}: {why}")
 
     def report(self) -> WarmReport:
         """What was done."""
-        return WarmReport(tuple(self._reports), self._hands.now() - self._began_at)
+        return WarmReport(tuple(self._reports), self._driver.now() - self._began_at)
 
     def _ended(self, worker_id: int, commands: tuple[CommandReport, ...], turn_at: float, failure: str) -> WorkerReport:
-        made = WorkerReport(worker_id, commands, self._hands.now() - turn_at, failure)
+        made = WorkerReport(worker_id, commands, self._driver.now() - turn_at, failure)
         self._reports.append(made)
         return made
 

@@ -24,8 +24,8 @@ from millpond.wire.handlerspec import load_arguments, load_handler
 from millpond.wire.logbook import Logbook
 from millpond.worker import attaching, emitting
 from millpond.worker import handler as handlers
-from millpond.worker.attendant import Attendant
 from millpond.worker.channel import Channel, Disconnected
+from millpond.worker.control_thread import ControlThread
 from millpond.worker.finalizers import forget_inherited, run_finalizers
 from millpond.worker.forks import disown_in_children
 from millpond.worker.identity import identify
@@ -71,7 +71,7 @@ def main(
         disown_in_children(worker.channel)
         orphans = Orphans()
         orphans.note_starts()
-        worker.attendant.start((orphans.reap, worker.give_back))
+        worker.control.start((orphans.reap, worker.give_back))
         forward_logging(worker.channel, config["incarnation"], config.get("log_level"))
         emitting.install(worker.channel, config["incarnation"], config["emit_rate"])
         code = worker.live(image)
@@ -107,7 +107,9 @@ class Worker:
         limit, incarnation = config["max_payload"] + FRAME_ROOM_BYTES, config["incarnation"]
         self.channel = Channel(socket.socket(fileno=fds["data"]), limit, incarnation)
         side = fds.get("side")
-        self.attendant = Attendant(self.logbook, socket.socket(fileno=side) if side is not None else None, incarnation)
+        self.control = ControlThread(
+            self.logbook, socket.socket(fileno=side) if side is not None else None, incarnation
+        )
         self.interrupts = Interrupts(self.logbook)
         threshold = config["buffer_threshold"]
         self._codec = make_codec(config["codec"], threshold)
@@ -135,7 +137,7 @@ class Worker:
         except BaseException as error:
             self._send(START_FAILED, describe_start(without_our_frames(error)))
             return NO_START
-        self.attendant.serve(runner)
+        self.control.serve(runner)
         loop.serve(runner)
         self._say_goodbye(loop, runner)
         return GOODBYE

@@ -133,11 +133,11 @@ class ParallelLoop:
     def _needs_loop(self, fields: Fields) -> bool:
         """Whether async code may have a part in the call."""
         runner, index = self._runner, fields[4]
-        is_chore = index >= len(runner.operations)
-        if not is_chore and runner.operations[index].kind.startswith("async"):
+        is_internal = index >= len(runner.operations)
+        if not is_internal and runner.operations[index].kind.startswith("async"):
             return True
         slot = runner.session_slots.get(fields[8])
-        runs_hooks = slot is not None and (is_chore or not slot.is_open)
+        runs_hooks = slot is not None and (is_internal or not slot.is_open)
         return runs_hooks and any(inspect.iscoroutinefunction(hook) for hook in runner.hooks.values())
 
     def _finished(self, running: Running) -> None:

@@ -270,7 +270,7 @@ class Runner:
         if slot is None:
             return None
         slot.session.interrupted = is_interrupted
-        if self.saver is None or fields[4] >= len(self.operations):  # the pool's own errands change nothing
+        if self.saver is None or fields[4] >= len(self.operations):  # internal calls change nothing
             return None
         return self.saver.saved(slot, exported)
 

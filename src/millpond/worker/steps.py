@@ -1,4 +1,4 @@
-"""What a call takes beyond the fast path, as a plan: sessions that have to be opened, streams, the pool's errands.
+"""What a call takes beyond the fast path, as a plan: sessions that have to be opened, streams, internal calls.
 
 A plan yields steps of the handler's code to be run, and is sent what came of each, value or exception; `None` asks to
 wait until the stream may go on. So the order of things is written once, and `drive` (in this thread), or the loop of

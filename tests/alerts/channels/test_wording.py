@@ -82,7 +82,7 @@ def test_a_file_gets_a_line_an_alert(tmp_path):
     assert records[1]["ends_at"] == "1970-01-01T00:17:40.000Z"
     assert records[0]["ends_at"] is None
     assert records[2]["annotations"]["summary"] == NASTY
-    assert records[0]["told_at"] == "1970-01-01T00:18:20.500Z"
+    assert records[0]["sent_at"] == "1970-01-01T00:18:20.500Z"
 
 
 def test_an_email_says_what_fires_and_since_when():

@@ -26,16 +26,16 @@ class JsonLinesChannel:
 
     def deliver(self, notification: Notification) -> None:
         """Append the lines with one write."""
-        told_at = timestamp(self._wall_clock())
-        lines = "".join(f"{as_json(record(alert, told_at))}\n" for alert in notification.alerts)
+        sent_at = timestamp(self._wall_clock())
+        lines = "".join(f"{as_json(record(alert, sent_at))}\n" for alert in notification.alerts)
         with self.path.open("ab", buffering=0) as file:
             file.write(lines.encode("utf-8", "backslashreplace"))
 
 
-def record(alert: Alert, told_at: str) -> dict[str, Any]:
+def record(alert: Alert, sent_at: str) -> dict[str, Any]:
     """What is written of one alert."""
     return {
-        "told_at": told_at,
+        "sent_at": sent_at,
         "status": alert.state,
         "alertname": alert.name,
         "fingerprint": alert.fingerprint,

@@ -28,5 +28,5 @@ class LogChannel:
 def line(alert: Alert) -> str:
     """An alert on one line, control and bidirectional characters escaped."""
     labels = {name: value for name, value in alert.labels.items() if name != "alertname"}
-    said = {"alert": alert.name, "summary": alert.summary, "value": alert.value, **labels}
-    return as_line(f"alert.{alert.state}", {key: plain(value) for key, value in said.items()})
+    fields = {"alert": alert.name, "summary": alert.summary, "value": alert.value, **labels}
+    return as_line(f"alert.{alert.state}", {key: plain(value) for key, value in fields.items()})

@@ -57,8 +57,8 @@ class WebhookChannel:
         finally:
             connection.close()
         if not 200 <= answer.status < 300:
-            told = f"{self._parts.hostname} answered {answer.status} {answer.reason}"
-            raise OSError(told) if answer.status in _TRY_AGAIN or answer.status >= 500 else Undeliverable(told)
+            problem = f"{self._parts.hostname} answered {answer.status} {answer.reason}"
+            raise OSError(problem) if answer.status in _TRY_AGAIN or answer.status >= 500 else Undeliverable(problem)
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = str(self._parts.hostname), self._parts.port

@@ -78,7 +78,6 @@ class Worker:
     inflight: dict[int, Call] = field(default_factory=dict)
     # Call id -> internal call that its control thread has: a concurrent export, which takes no slot
     exports: dict[int, Call] = field(default_factory=dict)
-    exports_due: int = 0  # exports of its sessions that were made, and neither sent nor put into its queue yet
     skips: int = 0  # calls withdrawn in time which the worker has yet to pass over
     expected_s: float = 0.0  # work in flight, as far as known
     queue: CallQueue = field(default_factory=CallQueue)  # calls of its sessions

@@ -20,7 +20,7 @@ from millpond.core.records.worker import DRAINING, GONE
 from millpond.core.sessions import durability, loss, moving, rebalancing, sleeping
 from millpond.core.workers import fleet
 from millpond.errors import CLASSES
-from millpond.seams import EXPORT_CONCURRENT, EXPORTS
+from millpond.seams import EXPORT_CONCURRENT
 
 if TYPE_CHECKING:
     from millpond.core.records.call import Call
@@ -135,8 +135,6 @@ def serve(m: Records, session: Session, now: float) -> None:
         endings.expire_queued(m, following, now)
         following = session.next_waiting()
     if following is not None:
-        if following.operation in EXPORTS and worker is not None:
-            worker.exports_due -= 1
         place(m, session, following, now)
     elif session.state == CLOSING:
         loss.end(m, session, now)

@@ -54,13 +54,13 @@ def can_leave_now(m: Records, session: Session) -> bool:
     """Whether taking it out takes no slot from anybody who waits."""
     worker = session.worker
     assert worker is not None
-    may_be_asked = m.is_kept(session) or is_free(worker) or may_export_beside(m, session)
+    may_be_asked = m.is_kept(session) or is_free(m, worker) or may_export_beside(m, session)
     return m.may_move(session) and may_be_asked
 
 
-def is_free(worker: Worker) -> bool:
+def is_free(m: Records, worker: Worker) -> bool:
     """Whether an internal call would be begun at once."""
-    return worker.load < worker.slots and not worker.queue.size and not worker.exports_due
+    return worker.load < worker.slots and not worker.queue.size and not _exports_made(m, worker)
 
 
 def may_export_beside(m: Records, session: Session) -> bool:
@@ -68,7 +68,12 @@ def may_export_beside(m: Records, session: Session) -> bool:
     worker = session.worker
     if worker is None or not m.may_export_concurrently(session):
         return False
-    return len(worker.exports) + worker.exports_due < MOST_EXPORTS
+    return len(worker.exports) + _exports_made(m, worker) < MOST_EXPORTS
+
+
+def _exports_made(m: Records, worker: Worker) -> int:
+    """Exports of the worker's sessions that this stimulus made, and that are sent when it is settled."""
+    return sum(one.worker is worker and one.location == LEAVING for one in m.unsettled.sessions.values())
 
 
 def take_out(m: Records, session: Session, now: float) -> bool:
@@ -83,9 +88,8 @@ def take_out(m: Records, session: Session, now: float) -> bool:
         _moved(m, session, worker)
         return False
     m.relocate(session, LEAVING)
-    is_concurrent = not is_free(worker) and may_export_beside(m, session)
+    is_concurrent = not is_free(m, worker) and may_export_beside(m, session)
     internal_call(m, session, EXPORT_CONCURRENT if is_concurrent else EXPORT_SESSION, exported, now)
-    worker.exports_due += 1
     return True
 
 

@@ -1,9 +1,9 @@
-"""The attendant: a thread beside the main one that gives signs of life, and does errands while the main one is busy.
+"""The control thread, beside the main one: gives signs of life, and runs internal calls while the main one is busy.
 
 It writes the time into the logbook as long as this interpreter runs Python: it says nothing while native code holds the
-interpreter's lock, which is how the parent tells such a worker from others. Errands come on a socket of its own; they
-take out the states of sessions that have no call here, and are answered where all calls are. With each sign of life it
-does the worker's `chore`.
+interpreter's lock, which is how the parent tells such a worker from others. Internal calls for it come on a socket of
+its own; they export the states of sessions that have no call here, and are answered where all calls are. With each sign
+of life it does the worker's periodic duties.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 BEAT_S = 0.5
 _READ_BYTES = 64 * 1024
-_LONGEST_FRAME = 64 * 1024  # an errand has no body
+_LONGEST_FRAME = 64 * 1024  # an internal call has no body
 
 
-class Attendant:
-    """`side` is the socket that errands come on; without one there are none."""
+class ControlThread:
+    """`side` is the socket that internal calls come on; without one there are none."""
 
     def __init__(self, logbook: Logbook, side: socket.socket | None, incarnation: int) -> None:
         self._logbook = logbook
@@ -46,22 +46,22 @@ class Attendant:
             self._poll.register(side, select.POLLIN)
             os.register_at_fork(after_in_child=side.close)
 
-    def start(self, chores: Sequence[Callable[[], None]] = ()) -> None:
-        """Beat twice a second from now on, and do the chores, which do not raise."""
+    def start(self, duties: Sequence[Callable[[], None]] = ()) -> None:
+        """Beat twice a second from now on, and do the duties, which do not raise."""
         self._logbook.beat(monotonic())
-        threading.Thread(target=self._live, args=(chores,), name="millpond-attendant", daemon=True).start()
+        threading.Thread(target=self._live, args=(duties,), name="millpond-control", daemon=True).start()
 
     def serve(self, runner: Runner) -> None:
-        """Do errands from now on."""
+        """Run internal calls from now on."""
         self._runner = runner
 
-    def _live(self, chores: Sequence[Callable[[], None]]) -> None:
+    def _live(self, duties: Sequence[Callable[[], None]]) -> None:
         while True:
-            has_errands = bool(self._poll.poll(BEAT_S * 1000))
+            has_calls = bool(self._poll.poll(BEAT_S * 1000))
             self._logbook.beat(monotonic())
-            for do in chores:
+            for do in duties:
                 do()
-            if has_errands:
+            if has_calls:
                 try:
                     self._read()
                 except Disconnected:
@@ -83,17 +83,17 @@ class Attendant:
             return
         for fields, body in self._reader.feed(data):
             if fields[1] != CALL or self._runner is None:
-                raise ProtocolError(f"no frame of kind {fields[1]} is an errand")
+                raise ProtocolError(f"no frame of kind {fields[1]} is an internal call")
             started = self._runner.run(fields, body)
             if started is not None:
                 running = Running(fields, 0)
                 drive(plan(self._runner, running, body, started), running, _never)
 
     def _hang_up(self) -> None:
-        """No more errands; the beat goes on."""
+        """No more internal calls; the beat goes on."""
         assert self._side is not None
         self._poll.unregister(self._side)
 
 
 def _never(running: Running) -> None:
-    raise AssertionError("an errand is no stream")
+    raise AssertionError("an internal call is no stream")

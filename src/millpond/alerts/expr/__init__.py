@@ -1,1 +1,0 @@
-"""A subset of PromQL that means here what it means in Prometheus."""

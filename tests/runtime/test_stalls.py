@@ -8,7 +8,7 @@ import time
 import pytest
 
 import millpond
-from millpond.core.standstill import LATE_S
+from millpond.core import LATE_S, orders
 from millpond.events import PoolStalled
 from millpond.runtime.stalls import LOOK_S, ProgramWatch
 from millpond.testing import EventRecorder, FakeEngine, ManualClock
@@ -57,7 +57,7 @@ async def test_workers_are_sent_nothing_while_what_they_said_meanwhile_is_read(m
     """They would answer that too: the loop would serve nobody else for as long as calls wait."""
     async with millpond.Pool(Handler, min_workers=1, max_workers=1) as pool:
         driver = pool.driver
-        catch_up, send = driver.engine.catch_up, driver.carriers.verbs["send"]
+        catch_up, send = driver.engine.catch_up, driver.carriers.table[orders.Send]
         is_reading, looks, sent = False, 0, []
 
         def watched_catch_up():
@@ -66,15 +66,15 @@ async def test_workers_are_sent_nothing_while_what_they_said_meanwhile_is_read(m
             catch_up()
             is_reading = False
 
-        def watched_send(worker, call):
+        def watched_send(order):
             sent.append(is_reading)
-            send(worker, call)
+            send(order)
 
         monkeypatch.setattr(driver.engine, "catch_up", watched_catch_up)
-        monkeypatch.setitem(driver.carriers.verbs, "send", watched_send)
+        monkeypatch.setitem(driver.carriers.table, orders.Send, watched_send)
         calls = [asyncio.ensure_future(pool.call("say")) for _ in range(2000)]
         await asyncio.sleep(0)
-        while not driver.machine.is_late(driver.now()):
+        while not driver.view.is_late(driver.now()):
             time.sleep(0.05)
         assert await asyncio.gather(*calls) == ["said"] * 2000
         assert looks

@@ -15,7 +15,7 @@ from millpond.core.assignment import admission, cancellation, dispatch, endings,
 from millpond.core.records.call import ENDED, QUEUED, RUNNING, TRANSITIONS, Call
 from millpond.core.records.operation import Operation
 from millpond.core.records.pool import Records
-from millpond.core.records.states import FORKED, OPENING, SERVING, move
+from millpond.core.records.states import CLOSED, FORKED, OPENING, SERVING, move
 from millpond.core.records.worker import READY
 from millpond.core.sessions import durability, lifecycle, rebalancing, sleeping
 from millpond.core.sessions.durability import NEVER_BEGAN
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 FUNCTIONS = 64  # functions with a breaker of their own; the rest share one
 OTHERS = "(other functions)"
+AWAKE_AGAIN_S = 0.5  # seconds until the next tick at the latest: time the pool stands still is noticed from then on
 
 # What time alone can cause: the verbs of the agenda. Each checks for itself that it still matters.
 DUE: dict[str, Callable[[Records, Any, float], None]] = {
@@ -513,3 +514,5 @@ class Machine:
             DUE[verb](m, subject, now)
             settle(m, now)
         m.alarm.at = min(m.wheel.next_at(), m.agenda.next_at())
+        if m.state != CLOSED:
+            m.alarm.set(now + AWAKE_AGAIN_S)

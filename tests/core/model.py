@@ -16,6 +16,7 @@ from millpond.core.records.states import AVAILABLE
 from millpond.core.settling import settle
 from millpond.core.workers import fleet
 from millpond.errors import PoolError
+from millpond.runtime.driver import BEAT_S
 from millpond.seams import Death, HandlerFacts, OperationFacts
 from millpond.settings import Settings
 from tests.core import invariants
@@ -68,6 +69,7 @@ class World:
         self.ended_runs: list[Run] = []
         self.store = Store()
         self.is_reviving = False  # the engine was ordered to go on
+        self.machine.alarm.beat_at = self.now + BEAT_S
         self.machine.open_pool(self.now)
         self.machine.learn(facts(close_hook))
         self.machine.start_workers(self.now)
@@ -194,8 +196,8 @@ class World:
     def advance(self, seconds: float) -> None:
         """Let time pass, waking the machine whenever it asked for it."""
         end = self.now + seconds
-        while self.machine.alarm.at <= end:
-            self.now = max(self.now, self.machine.alarm.at)
+        while self.machine.alarm.wake_at <= end:
+            self.now = max(self.now, self.machine.alarm.wake_at)
             self.tick()
         self.now = end
 
@@ -213,6 +215,7 @@ class World:
         if self.records.is_late(self.now):
             self.read_all()
         self.machine.tick(self.now)
+        self.machine.alarm.beat_at = self.now + BEAT_S
         self.settle()
 
     def read_all(self) -> None:
@@ -499,7 +502,7 @@ class World:
 
     def serve_time(self) -> bool:
         """Do what is due by now; false if that was nothing."""
-        is_due = self.machine.alarm.at <= self.now
+        is_due = self.machine.alarm.wake_at <= self.now
         if is_due:
             self.tick()
         return is_due

@@ -15,7 +15,7 @@ from millpond.core.assignment import admission, cancellation, dispatch, endings,
 from millpond.core.records.call import ENDED, QUEUED, RUNNING, TRANSITIONS, Call
 from millpond.core.records.operation import Operation
 from millpond.core.records.pool import Records
-from millpond.core.records.states import CLOSED, FORKED, OPENING, SERVING, move
+from millpond.core.records.states import FORKED, OPENING, SERVING, move
 from millpond.core.records.worker import READY
 from millpond.core.sessions import durability, lifecycle, rebalancing, sleeping
 from millpond.core.sessions.durability import NEVER_BEGAN
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 FUNCTIONS = 64  # functions with a breaker of their own; the rest share one
 OTHERS = "(other functions)"
-AWAKE_AGAIN_S = 0.5  # seconds until the next tick at the latest: time the pool stands still is noticed from then on
 
 # What time alone can cause: the verbs of the agenda. Each checks for itself that it still matters.
 DUE: dict[str, Callable[[Records, Any, float], None]] = {
@@ -506,7 +505,8 @@ class Machine:
         """Do what is due; `alarm` says when that is, again."""
         m = self._records
         if m.is_late(now):
-            m.standstills.note(m.alarm.at, now)
+            m.standstills.note(m.alarm.wake_at, now)
+            m.alarm.beat_at = max(m.alarm.beat_at, now)  # a beat that is overdue is noted, and not once more
         for call in m.wheel.due(now):
             cancellation.cancel(m, call, "deadline_exceeded", now)
         settle(m, now)
@@ -514,5 +514,3 @@ class Machine:
             DUE[verb](m, subject, now)
             settle(m, now)
         m.alarm.at = min(m.wheel.next_at(), m.agenda.next_at())
-        if m.state != CLOSED:
-            m.alarm.set(now + AWAKE_AGAIN_S)

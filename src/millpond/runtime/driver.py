@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = PoolLogger("millpond")
 
-CHECK_S = 0.5  # seconds between looks of the engine at its channels
+BEAT_S = 0.5  # seconds between looks of the engine at its channels, and at the clock
 
 
 class Driver:
@@ -56,7 +56,7 @@ class Driver:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: Timer | None = None
         self._timer_at = math.inf
-        self._check_timer: Timer | None = None
+        self._beat_timer: Timer | None = None
         self._is_carrying = False
         self._tells_depth = False  # whether anybody listens to `queue.depth`
         self._depth = 0  # bits of the number of waiting calls when it was last told
@@ -71,15 +71,16 @@ class Driver:
         """Belong to a loop: timers are set on it from now on."""
         self._loop = loop
         self.stalls.watch()
-        self._set_check()
+        self._set_beat()
 
     def detach(self) -> None:
         """Set no more timers."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._check_timer is not None:
-            self._check_timer.cancel()
-        self._timer, self._timer_at, self._loop, self._check_timer = None, math.inf, None, None
+        if self._beat_timer is not None:
+            self._beat_timer.cancel()
+        self._timer, self._timer_at, self._loop, self._beat_timer = None, math.inf, None, None
+        self._alarm.beat_at = math.inf
         self.stalls.close()
 
     # What callers do
@@ -318,20 +319,23 @@ class Driver:
             self._timer_at = at
             self._timer = self._clock.call_at(self._loop, at, self._tick)
 
-    def _set_check(self) -> None:
+    def _set_beat(self) -> None:
         if self._loop is not None:
-            self._check_timer = self._clock.call_at(self._loop, self.now() + CHECK_S, self._check)
+            self._alarm.beat_at = self.now() + BEAT_S
+            self._beat_timer = self._clock.call_at(self._loop, self._alarm.beat_at, self._beat)
 
-    def _check(self) -> None:
+    def _beat(self) -> None:
         """Have the engine look at its channels, after each half of a second in which the pool ran."""
         now = self.now()
         try:
-            if not self.view.stood_still(now - CHECK_S, now):
+            if self.view.is_late(now):
+                self._tick()
+            elif not self.view.stood_still(now - BEAT_S, now):
                 self.engine.check()
         except Exception as error:
             self.carriers.faults.note("the engine's check", error, "it is made again")
         finally:
-            self._set_check()
+            self._set_beat()
 
     def _catch_up(self) -> None:
         """Nobody is judged before what they said meanwhile was read.
@@ -348,11 +352,13 @@ class Driver:
             self._is_carrying = False
 
     def _tick(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()  # a late beat came before it
         self._timer, self._timer_at = None, math.inf
         now = self.now()
         try:
             if self.view.is_late(now):
-                self.stalls.note(self._alarm.at, now)
+                self.stalls.note(self._alarm.wake_at, now)
                 self._catch_up()
             self.machine.tick(self.now())
         finally:  # what it ordered until then is done, and there is a next time

@@ -192,17 +192,17 @@ class Records:
 
     def is_late(self, now: float) -> bool:
         """Whether the pool should have been woken a while ago: what came in meanwhile is read before it is."""
-        return now - self.alarm.at > LATE_S
+        return now - self.alarm.wake_at > LATE_S
 
     def stood_still(self, since: float, now: float) -> float:
         """Seconds since then in which the pool did not run; a wake-up that is overdue by now counts as well."""
         still_s = self.standstills.within(since, now)
-        return still_s + now - max(since, self.alarm.at) if self.is_late(now) else still_s
+        return still_s + now - max(since, self.alarm.wake_at) if self.is_late(now) else still_s
 
     def stood_still_at(self, at: float, now: float) -> bool:
         """Whether a deadline that has passed by now did so while the pool stood still."""
         woken_at = at + 1 / TICKS  # to notice it, at the latest
-        return self.standstills.covers(at, woken_at) or (self.is_late(now) and woken_at >= self.alarm.at)
+        return self.standstills.covers(at, woken_at) or (self.is_late(now) and woken_at >= self.alarm.wake_at)
 
     # Whether a session may leave its worker between two calls, as far as is known
 

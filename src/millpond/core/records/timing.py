@@ -64,12 +64,21 @@ class Standstills:
 
 
 class Alarm:
-    """When whoever drives the core has to wake it: at `at` or earlier, never later."""
+    """When whoever drives the core has to wake it: at `at` or earlier, never later.
 
-    __slots__ = ("at",)
+    `beat_at` is theirs: when they are awake again in any case. Who comes later than that stood still meanwhile. Without
+    it a pool that has nothing to do for a minute would not notice that it slept through half of it.
+    """
+
+    __slots__ = ("at", "beat_at")
 
     def __init__(self) -> None:
-        self.at = math.inf
+        self.at = self.beat_at = math.inf
+
+    @property
+    def wake_at(self) -> float:
+        """When they are awake again."""
+        return min(self.at, self.beat_at)
 
     def set(self, at: float) -> None:
         """Bring it forward, if that is earlier."""

@@ -161,3 +161,15 @@ def test_a_pool_that_drains_goes_on_replacing():
     world.machine.drain_pool(world.now)
     world.run_out()
     assert [call.ending for call in calls] == ["ok"] * 3
+
+
+def test_a_worker_that_is_kept_goes_for_its_age_all_the_same():
+    """Its time may have come while it was to be replaced for another reason."""
+    world = World(min_workers=1, max_workers=1, max_lifetime=10.0).begin()
+    (process,) = world.all
+    world.replace(process)
+    world.advance(12.0)
+    world.keep(process)
+    world.run_out()
+    world.serve_all()
+    assert process.record.reason == "max_lifetime"

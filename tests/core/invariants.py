@@ -48,7 +48,7 @@ class InvariantBroken(AssertionError):
 
 def check(m: Records) -> None:
     """Raise `InvariantBroken`, naming everything that does not hold."""
-    parts = (_ledger, _places, _queues, _workers, _free_places, _watches, _breakers, _orders)
+    parts = (_ledger, _places, _queues, _workers, _free_slots, _watches, _breakers, _orders)
     wrong = [told for part in parts for told in part(m)] + list(contradictions(m, calls_of(m)))
     if wrong:
         raise InvariantBroken("; ".join(wrong))
@@ -176,8 +176,8 @@ def _window(m: Records, worker: Worker) -> Iterator[str]:
         yield f"{worker!r} has {expected} s of work in its window"
 
 
-def _free_places(m: Records) -> Iterator[str]:
-    """It is known who has a free place, and nobody waits who could have it."""
+def _free_slots(m: Records) -> Iterator[str]:
+    """It is known who has a free slot, and nobody waits who could have it."""
     ready = [w for w in m.workers.values() if w.state == READY and w.load < w.slots]
     idle = {w.id for w in ready if not (m.is_private and w.sessions)}
     if set(m.free.idle) != idle:
@@ -188,12 +188,12 @@ def _free_places(m: Records) -> Iterator[str]:
     yield from _ranks(m)
     for worker in m.workers.values():
         if worker.queue and worker.load < worker.slots and worker.state != KILLED:
-            yield f"{worker!r} has a free place, and {len(worker.queue)} calls of its sessions wait"
+            yield f"{worker!r} has a free slot, and {len(worker.queue)} calls of its sessions wait"
     for worker in m.free.idle.values():
         if m.queue:
-            yield f"{worker!r} has a free place, and {len(m.queue)} calls wait"
+            yield f"{worker!r} has a free slot, and {len(m.queue)} calls wait"
         if m.unbound and m.free.may_open(worker):
-            yield f"{worker!r} has a free place, and {len(m.unbound)} sessions wait for one"
+            yield f"{worker!r} has a free slot, and {len(m.unbound)} sessions wait for one"
 
 
 def _ranks(m: Records) -> Iterator[str]:
@@ -217,7 +217,7 @@ def _ranks(m: Records) -> Iterator[str]:
         if worker.level != level:
             yield f"{worker!r} is ranked with those that hold {worker.level} calls"
         if worker.rank is None and worker.id in m.free.idle:
-            yield f"{worker!r} has a free place, and no session would find it"
+            yield f"{worker!r} has a free slot, and no session would find it"
         if worker.rank is not None and (worker.rank[0] > len(worker.sessions) or worker not in m.free.by_sessions):
             yield f"{worker!r} is ranked with those that have {worker.rank[0]} sessions"
 

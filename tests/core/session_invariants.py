@@ -38,7 +38,7 @@ def contradictions(m: Records, calls: Iterable[Call]) -> Iterator[str]:
     """Everything that does not hold; `calls` are all there are."""
     yield from _counts(m)
     yield from _bindings(m, calls)
-    yield from _whereabouts(m)
+    yield from _locations(m)
 
 
 def _counts(m: Records) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _bindings(m: Records, calls: Iterable[Call]) -> Iterator[str]:
                 yield f"{session!r} is not bound to {worker!r}, which has it"
     for session in m.sessions:
         if session.state not in (OPEN, CLOSING):
-            yield f"{session!r} is in the book"
+            yield f"{session!r} is in the registry"
     for session in sessions_of(m):
         yield from itertools.chain(_binding(session), _line(session))
     for call in calls:
@@ -93,7 +93,7 @@ def _binding(session: Session) -> Iterator[str]:
         yield f"{session!r} cannot be at {worker!r}"
 
 
-def _whereabouts(m: Records) -> Iterator[str]:
+def _locations(m: Records) -> Iterator[str]:
     """The state of a session is in one place, and who may sleep or is read from the store is known."""
     for session in sessions_of(m):
         where, is_in_worker = session.location, session.location in IN_WORKER

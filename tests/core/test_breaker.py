@@ -198,8 +198,8 @@ class Traffic(RuleBasedStateMachine):
             assert after == "open"
         else:
             faults = sum(at >= self.now - 10.0 for at in self.faults)
-            # The share is told from samples a second or more apart: runs somewhat older than the window may be counted.
-            at_least, at_most = (sum(at > self.now - s for at in self.endings) for s in (10.0, 12.0))
+            # The share is told from samples half a second apart: runs somewhat older than the window may be counted.
+            at_least, at_most = (sum(at > self.now - s for at in self.endings) for s in (10.0, 11.0))
             rule = self.breaker.rule
             if how != "fault" or faults < max(rule.faults, rule.share * at_least):
                 assert after == "closed"

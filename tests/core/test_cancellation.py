@@ -1,10 +1,11 @@
-"""Callers leave: cancels, deadlines, grace, and what is known of the work."""
+"""Callers give calls up: cancels, deadlines, grace, and what is known of the work."""
 
 from __future__ import annotations
 
 import pytest
 
-from millpond.core.cancel_reason import NAG_S
+from millpond.core import orders
+from millpond.core.assignment.cancellation import INTERRUPT_AGAIN_S
 from tests.core.model import World
 
 
@@ -53,7 +54,7 @@ def test_a_running_call_is_interrupted_until_it_comes_back():
     world.claim(process)
     world.cancel(call)
     assert (call.ending, told(world, call).outcome) == ("cancelled", "unknown")
-    world.advance(2.5 * NAG_S)
+    world.advance(2.5 * INTERRUPT_AGAIN_S)
     world.complete(process, process.running[call.id], "interrupted")
     world.deliver(process)
     world.advance(5.0)
@@ -156,7 +157,7 @@ def test_a_deadline_bounds_an_abandoned_call_too(cancels):
     assert process.is_killed
 
 
-@pytest.mark.parametrize(("on_interrupt", "state"), [("keep", "ready"), ("replace", "draining")])
+@pytest.mark.parametrize(("on_interrupt", "state"), [("keep", "ready"), ("replace", "stopping")])
 def test_a_setting_says_whether_an_interrupted_worker_is_trusted(on_interrupt, state):
     """It came back in time; whether it may go on is the user's to say."""
     world = pool(on_interrupt=on_interrupt)
@@ -181,7 +182,8 @@ def test_a_cancel_while_the_call_is_being_taken_back_is_not_lost():
     world.machine.tick(world.now)
     assert ahead.cancel_reason == "taken_back"
     world.machine.cancel(ahead, world.now)
-    assert [order[0] for order in world.machine.outbox if order[2] is ahead] == ["withdraw"]
+    about_it = [order for order in world.machine.outbox if getattr(order, "call", None) is ahead]
+    assert [type(order) for order in about_it] == [orders.Withdraw]
     world.settle()
     assert (ahead.ending, told(world, ahead).outcome) == ("cancelled", "not_started")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millpond.core.records import counters as tally
+from millpond.core.records import counters
 from millpond.core.records.counters import ROW, note_end
 from millpond.errors import Cancelled
 from tests.core.model import World
@@ -96,7 +96,7 @@ def test_a_wait_ends_with_the_first_attempt():
 
 def test_there_is_room_for_so_many_other_endings_and_no_more(monkeypatch):
     """What finds no room is counted as it ended, and as dropped; the next reading makes room again."""
-    monkeypatch.setattr(tally, "MOST_OTHERS", 100)
+    monkeypatch.setattr(counters, "MOST_OTHERS", 100)
     made = world()
     call = made.submit()
     made.serve_all()
@@ -120,7 +120,7 @@ def test_rows_stand_for_all_the_calls_of_their_time(counts):
     samples, before = call.op.samples, 1
     samples.take(made.now)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tally, "ENOUGH", 10)
+        patch.setattr(counters, "ENOUGH", 10)
         for count in counts:
             for _ in range(count):
                 made.submit()
@@ -145,7 +145,7 @@ def test_a_burst_is_thinned_while_it_lasts(counts):
     samples = call.op.samples
     samples.take(made.now)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tally, "STEP", 10)
+        patch.setattr(counters, "STEP", 10)
         samples.take(made.now)
         for count in counts:
             for _ in range(count):
@@ -178,16 +178,16 @@ def test_samples_agree_with_the_ledger(steps, seed):
         else:
             made.advance(0.1)
         made.serve_all() if made.random.random() < 0.3 else None
-    machine = made.machine
-    operations = [operation.samples for operation in machine.operations.values()]
+    m = made.records
+    operations = [operation.samples for operation in m.operations.values()]
     for samples in operations:
         samples.take(made.now)
-    for ending, count in machine.counts.items():
+    for ending, count in m.counts.items():
         assert sum(samples.endings[ending] for samples in operations) == count
-    for worker in machine.workers.values():
+    for worker in m.workers.values():
         since = made.now - worker.busy_since if worker.inflight else 0.0
         assert -1e-9 <= worker.busy_s + since <= made.now - worker.started_at + 1e-9
-    assert machine.tally.busy_s <= machine.tally.available_s + 1e-9
+    assert m.counters.busy_s <= m.counters.available_s + 1e-9
 
 
 def test_a_worker_is_busy_while_it_holds_a_call():

@@ -38,7 +38,8 @@ def test_a_death_is_told_once_and_the_session_goes_on():
     world = pool()
     session = begun(world)
     world.bury(home(world, session))
-    assert (session.state, session.is_restored, session.generation) == ("open", True, 1)
+    assert (session.state, session.generation) == ("open", 1)
+    assert "signal 9" in session.restored_because
     assert world.submit("say", session=session).code == "session_restored"
     call = world.submit("say", session=session)
     world.serve_all()
@@ -78,7 +79,7 @@ def test_an_answer_without_its_state_is_not_restored_from():
     (frame,) = process.running.values()
     world.complete(process, frame, "unsaved")
     world.deliver(process)
-    assert "lock" in session.pinned
+    assert "lock" in session.pinned_because
     world.bury(process)
     assert session.state == "lost"
 
@@ -176,7 +177,7 @@ def test_a_session_of_an_earlier_program_goes_on_from_its_record():
     assert world.store.kept["a"].age == (3, 8, 13)
 
 
-def test_a_durable_session_leaves_its_worker_without_an_errand():
+def test_a_durable_session_leaves_its_worker_without_an_export():
     """What is in the worker is here already."""
     world = pool(sleep_after=0.1)
     session = begun(world)

@@ -117,6 +117,21 @@ def test_a_function_that_served_long_can_open_its_breaker():
     world.records.operations["work"] = work
 
 
+def test_answers_that_are_long_over_do_not_keep_it_closed():
+    """Also those of a short burst, which was over before the next look."""
+    world = pool()
+    world.submit()
+    world.advance(0.9)
+    for _ in range(100):
+        world.serve_all()
+        world.submit()
+    world.serve_all()
+    world.advance(20.0)
+    for _ in range(5):
+        kill_with(world)
+    assert world.submit().code == "circuit_open"
+
+
 def test_five_deaths_open_it_again():
     """A breaker that closed is as good as new, however many deaths it took to open it the first time."""
     world = pool()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from millpond.core.records.states import IllegalTransition
-from millpond.core.stimuli import lifetime
 from tests.core.model import World
 
 
@@ -159,6 +158,6 @@ def test_a_pool_is_degraded_while_starts_fail():
     world.advance(5.0)
     world.bury(world.all[0])
     world.fail_to_start(world.all[1])
-    state, reason = lifetime.health(world.records)
+    state, reason = world.machine.view.health()
     assert (state, "no module named model" in reason) == ("degraded", True)
     assert world.submit().state == "running"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from millpond import events
-from millpond.core.records.states import IllegalTransition
-from millpond.core.stimuli import lifetime
-from millpond.core.workers import outage
+from millpond.core.workers.outage import STEADY_S
 from tests.core.model import World
 
 
@@ -34,11 +32,11 @@ def test_an_engine_that_was_lost_is_tried_at_once():
     """And its workers come back when it does; until then the pool says why it has none."""
     world = pool()
     assert lost_again(world) < 0.06
-    assert lifetime.health(world.records) == ("degraded", "the warden ended")
+    assert world.machine.view.health() == ("degraded", "the warden ended")
     assert not world.processes
     world.revive_engine()
     world.serve_all()
-    assert (world.records.ready_count, lifetime.health(world.records)) == (2, ("ready", ""))
+    assert (world.records.ready_count, world.machine.view.health()) == (2, ("ready", ""))
     assert len(world.events(events.PoolDegraded)) == len(world.events(events.PoolRestored)) == 1
 
 
@@ -70,7 +68,7 @@ def test_an_engine_that_was_there_for_a_while_is_tried_at_once_again():
     assert lost_again(world) >= 0.75
     world.revive_engine()
     world.serve_all()
-    world.advance(outage.STEADY_S)
+    world.advance(STEADY_S)
     assert lost_again(world) < 0.06
 
 
@@ -143,9 +141,3 @@ def test_a_draining_pool_has_its_engine_back_and_a_closing_one_does_not():
     assert not world.is_reviving
     world.serve_all()
     world.check_over()
-
-
-def test_states_that_are_not_in_the_table_are_refused():
-    """An engine that was not lost is not tried."""
-    with pytest.raises(IllegalTransition):
-        outage.move(outage.Outage(), outage.TRYING, outage.TRANSITIONS)

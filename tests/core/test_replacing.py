@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from millpond import events
-from millpond.core.records.worker import READY, SPARE, STARTING
+from millpond.core.records.worker import READY, SPARE, STARTING, STOPPING
 from tests.core.model import World
 
 
@@ -21,7 +21,7 @@ def test_a_worker_goes_when_another_serves():
     world.get_ready(world.processes[3])
     assert ready(world) == [2, 3]
     (draining,) = world.events(events.WorkerDraining)
-    assert (draining.worker, draining.reason) == (1, "asked for")
+    assert (draining.worker, draining.reason) == (1, "replace_workers()")
     world.serve_all()
     assert sorted(world.processes) == [2, 3]
 
@@ -95,7 +95,7 @@ def test_a_spare_steps_in_for_a_worker_that_is_to_go():
     """It serves at once, so the old one may leave, and another stands by in the end."""
     world = World(min_workers=1, max_workers=1, spare_workers=1).begin()
     world.replace(world.processes[1])
-    assert world.processes[1].record.state == "draining"
+    assert world.processes[1].record.state == STOPPING
     assert ready(world) == [2]
     world.serve_all()
     assert [process.record.state for process in world.all] == [READY, SPARE]
@@ -161,3 +161,15 @@ def test_a_pool_that_drains_goes_on_replacing():
     world.machine.drain_pool(world.now)
     world.run_out()
     assert [call.ending for call in calls] == ["ok"] * 3
+
+
+def test_a_worker_that_is_kept_goes_for_its_age_all_the_same():
+    """Its time may have come while it was to be replaced for another reason."""
+    world = World(min_workers=1, max_workers=1, max_lifetime=10.0).begin()
+    (process,) = world.all
+    world.replace(process)
+    world.advance(12.0)
+    world.keep(process)
+    world.run_out()
+    world.serve_all()
+    assert process.record.reason == "max_lifetime"

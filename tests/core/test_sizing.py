@@ -5,28 +5,29 @@ from __future__ import annotations
 import pytest
 
 from millpond.core.records.sizing import Backlog, Sizing
+from millpond.settings import Settings
 
 
 def sizing(start_s: float = 1.0) -> Sizing:
     """Between 1 and 8 workers, which take so long to start."""
-    made = Sizing(1, 8, first_pause=1.0, longest_pause=30.0)
+    made = Sizing(Settings(min_workers=1, max_workers=8, restart_backoff=1.0, restart_backoff_max=30.0))
     made.start_s = start_s
     return made
 
 
-def backlog(calls: int, expected_s: float, waited_s: float = 0.0, serving: int = 1, starting: int = 0, places: int = 1):
+def backlog(calls: int, expected_s: float, waited_s: float = 0.0, serving: int = 1, starting: int = 0, slots: int = 1):
     """What waits."""
-    return Backlog(calls, expected_s, waited_s, serving, starting, places)
+    return Backlog(calls, expected_s, waited_s, serving, starting, slots)
 
 
 def test_what_is_wanted_stays_within_bounds():
     """Whoever asks for more or less gets the bound."""
     made = sizing()
     assert [made.want(n) for n in (0, 5, 99)] == [1, 5, 8]
-    made.bounds(2, 4)
-    assert made.wanted == 4
-    made.bounds(6, 9)
-    assert made.wanted == 6
+    made.settings = Settings(min_workers=2, max_workers=4)
+    assert made.want(made.wanted) == 4
+    made.settings = Settings(min_workers=6, max_workers=9)
+    assert made.want(made.wanted) == 6
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_what_is_wanted_stays_within_bounds():
         (backlog(50, 5.0, serving=5), 0),
         (backlog(50, 5.0, starting=2), 3),
         (backlog(50, 5.0, starting=9), 0),
-        (backlog(8, 60.0, places=4), 2),  # one worker takes four of them
+        (backlog(8, 60.0, slots=4), 2),  # one worker takes four of them
         (backlog(1, 0.001, waited_s=1.5), 1),  # whoever serves is stuck
         (backlog(1, 0.001, waited_s=1.5, starting=1), 0),
         (backlog(2, 0.001, serving=0), 1),

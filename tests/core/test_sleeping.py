@@ -182,7 +182,7 @@ def test_a_pinned_session_does_not_sleep():
     session = begun(world)
     world.advance(2 * SOON_S)
     world.answer(world.processes[session.worker.id], "failed")
-    assert session.pinned
+    assert session.mobility == "pinned"
     world.advance(5.0)
     assert session.location == "bound"
     assert world.records.pinned == {session.number: session}

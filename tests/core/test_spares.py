@@ -7,6 +7,7 @@ import pytest
 from millpond import events
 from millpond.core.records.sizing import Backlog, Sizing
 from millpond.core.records.worker import READY, SPARE
+from millpond.settings import Settings
 from tests.core.model import World
 
 
@@ -134,8 +135,8 @@ def test_a_dead_spare_is_replaced():
 def test_an_idle_pool_shrinks_to_its_floor_and_its_spares():
     """`idle_timeout` looks at those that serve."""
     world = World(min_workers=1, max_workers=3, spare_workers=1, idle_timeout=1.0).begin()
-    world.records.sizing.want(3)
-    world.advance(0.6)
+    world.resize(3, 3)
+    world.resize(1, 3)
     world.serve_all()
     assert world.records.ready_count == 3
     world.advance(5.0)
@@ -170,14 +171,14 @@ def test_both_kinds_are_looked_after(state):
 
 def test_spares_are_counted_beyond_what_is_wanted():
     """Sizing's arithmetic: short of what is wanted, plus the spares."""
-    sizing = Sizing(1, 4, 1.0, 30.0, spares=2)
+    sizing = Sizing(Settings(min_workers=1, max_workers=4, spare_workers=2))
     sizing.want(3)
     assert (sizing.most, sizing.short(1), sizing.behind(1), sizing.short(5), sizing.behind(5)) == (6, 2, 4, 0, 2)
 
 
 def test_a_backlog_takes_no_more_spares_than_there_are():
     """Beyond the spares it has to be worth a start."""
-    sizing = Sizing(1, 8, 1.0, 30.0, spares=2)
+    sizing = Sizing(Settings(min_workers=1, max_workers=8, spare_workers=2))
     sizing.start_s = 10.0
     backlog = Backlog(calls=50, expected_s=5.0, waited_s=0.0, serving=1, starting=0, concurrency=1, spares=2)
     assert sizing.grow_for(backlog) == 2

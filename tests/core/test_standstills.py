@@ -127,7 +127,7 @@ def test_an_answer_that_ended_in_time_counts_though_the_pool_stood_still():
 
 
 def test_what_waits_past_its_deadline_is_sent_to_nobody():
-    """Answers are read before the clock is looked at, and free places are not for what is late."""
+    """Answers are read before the clock is looked at, and free slots are not for what is late."""
     world = World(min_workers=2, max_workers=2).begin()
     running = [world.submit() for _ in range(2)]
     late = [world.submit(deadline=0.1) for _ in range(20)]

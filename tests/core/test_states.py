@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.core.records import breaker, call, session, worker
+from millpond.core.records import breaker, call, session, states, worker
 from millpond.core.records.states import IllegalTransition, move
-from millpond.core.stimuli import lifetime
 
 TABLES = {
-    module.__name__.rpartition(".")[2]: module.TRANSITIONS for module in (breaker, call, lifetime, session, worker)
+    "breaker": breaker.TRANSITIONS,
+    "call": call.TRANSITIONS,
+    "engine": states.ENGINE_TRANSITIONS,
+    "pool": states.POOL_TRANSITIONS,
+    "residency": session.RESIDENCY,
+    "session": session.TRANSITIONS,
+    "worker": worker.TRANSITIONS,
 }
-ENDS = {"breaker": set(), "call": {"ended"}, "lifetime": {"closed"}, "session": {"closed", "lost"}, "worker": {"gone"}}
+ENDS = {
+    "breaker": set(),
+    "call": {"ended"},
+    "engine": set(),
+    "pool": {"closed"},
+    "residency": {"gone"},
+    "session": {"closed", "lost"},
+    "worker": {"gone"},
+}
 
 
 class Record:
@@ -25,9 +38,9 @@ class Record:
 def test_what_the_table_holds_happens_and_nothing_else(name):
     """An illegal step raises and changes nothing."""
     table = TABLES[name]
-    states = {state for pair in table for state in pair}
-    for before in states:
-        for after in states:
+    known = {state for pair in table for state in pair}
+    for before in known:
+        for after in known:
             record = Record(before)
             if (before, after) in table:
                 move(record, after, table)

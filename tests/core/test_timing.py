@@ -1,16 +1,17 @@
-"""The wheel of deadlines, the agenda, and the alarm both of them set."""
+"""The wheel of deadlines, the agenda, the alarm both of them set, and pauses."""
 
 from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.core.records.breaker import Breaker, BreakerRule
 from millpond.core.records.call import Call
 from millpond.core.records.operation import Operation
-from millpond.core.records.timing import TICKS, Agenda, Alarm, Standstills, Wheel
+from millpond.core.records.timing import LONGEST_PAUSE, TICKS, Agenda, Alarm, Standstills, Wheel, backoff
 
 OPERATION = Operation("work", 1, None, Breaker(BreakerRule(5, 0.8, 10.0, 5.0)))
 
@@ -98,3 +99,11 @@ def test_every_deadline_is_noticed_once_and_within_a_tick(calls, pauses):
             alarm.at = wheel.next_at()
         now = end
     assert not watched
+
+
+def test_pauses_double_with_jitter_and_an_end():
+    """A quarter more or less, so that callers do not come back together."""
+    assert [backoff(0.05, attempt, 0.5) for attempt in (1, 2, 3)] == [0.05, 0.1, 0.2]
+    assert backoff(0.05, 30, 1.0) == LONGEST_PAUSE
+    assert backoff(1.0, 1, 0.0) == 0.75
+    assert backoff(1.0, 1, 0.9999) == pytest.approx(1.25, abs=1e-3)

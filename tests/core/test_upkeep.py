@@ -1,4 +1,4 @@
-"""What is looked at twice a second: slow starts, pings, age, idleness, memory."""
+"""What is looked at while workers live: slow starts, pings, age, idleness, memory."""
 
 from __future__ import annotations
 
@@ -87,15 +87,6 @@ def test_a_worker_that_holds_what_it_was_given_is_left_alone():
     assert (process.pings, process.is_killed) == (2, False)
 
 
-def test_channels_are_looked_at_for_each_half_second_in_which_the_pool_ran():
-    """What stands still while the pool does is no sign of anything."""
-    world = World(min_workers=1, max_workers=1).begin()
-    world.advance(2.0)
-    assert world.checks == 4
-    world.sleep_through(60.0)
-    assert world.checks == 4
-
-
 def test_what_was_sent_after_the_question_is_no_evidence():
     """The answer to a ping tells of the calls that came before it only."""
     world, process, _ = out_of_step()
@@ -134,7 +125,7 @@ def test_an_idle_worker_above_the_floor_goes():
 
 
 def test_a_worker_that_is_never_wholly_idle_is_not_idle():
-    """A free place beside running calls does not count as idleness."""
+    """A free slot beside running calls does not count as idleness."""
     world = World(min_workers=1, max_workers=2, idle_timeout=2.0, concurrency=2).begin()
     world.resize(2, 2)
     world.serve_all()
@@ -153,12 +144,13 @@ def test_a_worker_that_is_never_wholly_idle_is_not_idle():
 def test_a_worker_is_recycled_by_age():
     """With a jitter of a tenth, so that they do not go together."""
     world = World(seed=3, min_workers=3, max_workers=3, max_lifetime=100.0).begin()
-    ends = {process.record.retire_at - world.now for process in world.all}
-    assert len(ends) == 3
-    assert all(90.0 <= seconds <= 110.0 for seconds in ends)
-    world.advance(111.0)
-    world.serve_all()
-    world.advance(1.0)
+    world.advance(89.0)
+    assert not world.records.outgoing
+    outgoing = []
+    for _ in range(211):  # tenths of a second
+        world.advance(0.1)
+        outgoing.append(len(world.records.outgoing))
+    assert set(outgoing) == {0, 1, 2, 3}
     world.serve_all()
     assert {process.record.id for process in world.all} == {4, 5, 6}
 
@@ -171,4 +163,4 @@ def test_a_worker_that_outgrew_its_memory_is_drained():
     world.machine.weighed(process.record, 2**30, world.now)
     assert process.record.state == "ready"
     world.machine.weighed(process.record, 2**30 + 1, world.now)
-    assert process.record.state == "draining"
+    assert (process.record.state, process.record.reason) == ("stopping", "max_memory")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from millpond import events
-from millpond.core.records.worker import READY, SPARE, WARMING
-from millpond.core.stimuli import lifetime
-from millpond.core.workers import warmup
+from millpond.core.records.worker import READY, SPARE, STOPPING, WARMING
+from millpond.errors import CLASSES
 from millpond.seams import Death
 from tests.core.model import World
 
@@ -81,10 +80,10 @@ def test_a_best_effort_command_may_fail_and_is_seen():
     world.serve_all()
     world.machine.serve(world.now)
     assert process.record.state == READY
-    assert lifetime.health(world.records) == ("degraded", "1 of 1 workers are not fully warm: b0 failed")
+    assert world.machine.view.health() == ("degraded", "1 of 1 workers are not fully warm: b0 failed")
     world.warm(process.record)
     world.serve_all()
-    assert lifetime.health(world.records) == ("ready", "")
+    assert world.machine.view.health() == ("ready", "")
     assert world.records.warm_failures == {"b0": 1}
 
 
@@ -156,7 +155,7 @@ def test_only_one_serving_worker_goes_for_a_failing_warm_up():
     for process in world.all:
         world.answer(process, "failed")
     world.tick()
-    assert sorted(process.record.state for process in world.all) == ["draining", "ready"]
+    assert sorted(process.record.state for process in world.all) == [READY, STOPPING]
 
 
 def test_a_spare_is_warmed_as_well():
@@ -248,7 +247,7 @@ def test_what_a_command_returned_need_not_travel():
     run = world.warm(process.record)
     world.claim(process)
     (frame,) = process.running.values()
-    error = warmup.CLASSES["result_not_serializable"]("a module cannot be sent")
+    error = CLASSES["result_not_serializable"]("a module cannot be sent")
     process.running.clear()
     world.machine.answered(process.record, frame.call.id, "failed", error, world.now, world.now, 0, world.now)
     world.tick()

@@ -45,7 +45,7 @@ class Breaker:
         self.probe: int | None = None  # id of the call let through while half open
         self._reset = rule.reset
         self._faults: deque[float] = deque()  # times of the faults in the window, oldest first
-        # (time, runs until then), a sample a second at most; the first is the newest from before the window
+        # (time, runs until then), a sample a look; the first is the newest from before the window
         self._baseline: deque[tuple[float, int]] = deque([(-math.inf, 0)])
 
     def wait(self, now: float) -> float | None:
@@ -63,11 +63,10 @@ class Breaker:
             self.probe = call_id
 
     def sample(self, now: float, ended: int) -> None:
-        """Note how many runs had ended by now; once a second is enough."""
-        if now - self._baseline[-1][0] < 1.0:
-            return
-        self._baseline.append((now, ended))
-        self._forget(now - self.rule.window)
+        """Note how many runs had ended by now, if that is news."""
+        if ended != self._baseline[-1][1]:
+            self._baseline.append((now, ended))
+            self._forget(now - self.rule.window)
 
     def fault(self, call_id: int, now: float, ended: int) -> None:
         """A death or a running deadline; `ended` includes it."""

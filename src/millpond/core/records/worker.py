@@ -6,6 +6,7 @@ is busy is derived from what it holds, so that sending a call changes one thing.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,7 @@ class Worker:
     pings_missed: int = 0
     is_asked: bool = False  # a ping is on its way, which a worker that runs a call answers after it
     stopped_since: float | None = None
+    retire_at: float = math.inf  # end of its life, by max_lifetime
 
     def __post_init__(self) -> None:
         self.busy_since = self.idle_since = self.last_progress = self.started_at

@@ -77,7 +77,8 @@ def warmed(m: Records, worker: Worker, seconds: float, now: float) -> None:
     m.counters.start_seconds.append(start_s)
     longest = m.settings.max_lifetime
     if longest is not None:
-        m.agenda.add(now + longest * (1 + LIFETIME_JITTER * (2 * m.random.random() - 1)), "retire", worker)
+        worker.retire_at = now + longest * (1 + LIFETIME_JITTER * (2 * m.random.random() - 1))
+        m.agenda.add(worker.retire_at, "retire", worker)
     if m.sizing.fails:
         m.agenda.add(now + EARLY, "proved", worker)
         m.unsettled.is_staffed = False  # one start at a time while they fail: it is the next one's turn

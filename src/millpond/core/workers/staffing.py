@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from millpond.errors import PoolError
 
 GROW_AGAIN_S = 0.1  # seconds between looks at a backlog
+MAX_LIFETIME = "max_lifetime"  # why a worker that is too old is replaced
 SAMPLED = 1000  # waiting calls whose expected work is added up; beyond, the rest is taken to be like them
 IDLE_AGAIN_S = 0.5  # seconds until another look at an idle worker that its sessions keep
 SURPLUS_AGAIN_S = 0.5  # seconds between looks at workers that are too many and could not go
@@ -52,6 +53,8 @@ def keep(m: Records, worker: Worker, now: float) -> None:
     """Nobody need take the worker's place any more."""
     if worker.state not in (*LEAVING, GONE) and m.outgoing.pop(worker.id, ""):
         m.unsettled.is_staffed = False
+        if now >= worker.retire_at:  # its age was noticed when it was to go for another reason, or was that reason
+            replace(m, worker, MAX_LIFETIME, now)
 
 
 def resize(m: Records, workers: int, reason: str, now: float) -> None:

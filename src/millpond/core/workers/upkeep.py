@@ -39,7 +39,7 @@ def proved(m: Records, worker: Worker, now: float) -> None:
 
 def retire(m: Records, worker: Worker, now: float) -> None:
     """The worker has reached `max_lifetime`."""
-    staffing.replace(m, worker, "max_lifetime", now)
+    staffing.replace(m, worker, staffing.MAX_LIFETIME, now)
 
 
 def look_at_work(m: Records, now: float) -> None:

@@ -22,7 +22,7 @@ def test_only_the_part_of_a_standstill_that_lies_within_is_counted():
 def test_a_wake_up_that_is_overdue_counts_before_it_came():
     """What is read before the clock is looked at is judged by the same time."""
     world = World(min_workers=1, max_workers=1).begin()
-    due = world.machine.alarm.at
+    due = world.machine.alarm.wake_at
     assert world.records.stood_still(world.now, due + 7.0) == pytest.approx(7.0)
     world.now = due + 7.0
     world.tick()

@@ -289,7 +289,7 @@ class Engine(Protocol):
     def send(self, worker: Any, call: Any) -> None:
         """Give a call to a worker; its buffers are copied out before this returns.
 
-        As of any order, what it raises ends at most what the order is about (`millpond.core.failures`).
+        As of any order, what it raises ends at most what the order is about (`core/stimuli/failures.py`).
         """
 
     def holds(self, worker: Any, call: Any) -> bool:

@@ -143,7 +143,8 @@ class Machine:
         is_late = deadline <= now  # it took its time from another thread, or it has none
         if not is_late and deadline != math.inf:
             m.wheel.add(call)
-        # Nothing from here on raises: what is counted here is counted off by the call's ending only.
+        # From here on nothing raises: what is counted here is counted off by the call's ending only. The deadline is
+        # watched before the call is placed, so that one which is sent, taken back and sent again is watched once.
         m.submitted += 1
         m.unended += 1
         m.queued += 1
@@ -241,7 +242,10 @@ class Machine:
             if session is not None and (call.state == ENDED or call.id in m.committing):
                 endings.leave_session(m, call, now)
         left = m.unsettled
-        if left.sessions:  # their next calls stand in line by age when the slot is filled
+        # First the session's next call takes its place in line, then the slot is filled with the oldest call there is.
+        # The other way round a newer call would pass it. The order in which the slot was given back and the call ended
+        # does not matter: both happened before anybody looks.
+        if left.sessions:
             serve_sessions(m, now)
         if len(inflight) < worker.slots or worker.id not in m.open_windows:
             dispatch.note_free(m, worker, now)
@@ -507,6 +511,8 @@ class Machine:
         if m.is_late(now):
             m.standstills.note(m.alarm.wake_at, now)
             m.alarm.beat_at = max(m.alarm.beat_at, now)  # a beat that is overdue is noted, and not once more
+        # Deadlines first: a call whose time is over must not be sent by what else is due in this tick. Each entry of
+        # the agenda is settled before the next, which may be about the very worker or session that has changed.
         for call in m.wheel.due(now):
             cancellation.cancel(m, call, "deadline_exceeded", now)
         settle(m, now)

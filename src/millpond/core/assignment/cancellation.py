@@ -31,7 +31,10 @@ def cancel(m: Records, call: Call, code: str, now: float) -> None:
         del m.committing[call.id]
         endings.give_up(m, call, code, "completed", now)
     elif call.state == RUNNING and call.cancel_reason in ("", TAKEN_BACK):
-        # An order to withdraw that is on its way serves this reason, too: at most one is.
+        # Its worker may claim the call, or answer it, before the order to withdraw is carried out. The line of the call
+        # in the logbook, which both processes share, decides: whoever changes it first has won, and `answers.withdrawn`
+        # is told which. Until then the call stays running and its caller waits. A call that is being taken back has
+        # such an order on its way already; it serves this reason, too, so that no call is withdrawn twice.
         if not call.cancel_reason:
             assert call.worker is not None
             m.outbox.append(Withdraw(call.worker, call))

@@ -98,6 +98,9 @@ def send(m: Records, worker: Worker, call: Call, now: float) -> None:
         call.state = RUNNING
     else:
         move(call, RUNNING, TRANSITIONS)  # raises
+    # The call and the worker change in this one step, before the order is carried out. So nobody who comes between
+    # the two finds the slot free, and a death that is told before the order was carried out finds the call with its
+    # worker. Carried out too late, the order meets a worker that is gone: `order_failed` gives the call back.
     call.worker = worker
     call.attempts += 1
     call.sent_at = now
@@ -160,6 +163,8 @@ def _serve_next(m: Records, worker: Worker, now: float) -> bool:
     queue = _next_queue(m, worker)
     if queue is None:
         return False
+    # The head stays where it is until it is known that it is sent: a call that does not fit must not let a newer one
+    # pass. The clock is looked at again here, as the wheel may not have been since the call's deadline.
     call = queue.head()
     assert call is not None
     if call.deadline <= now:
@@ -273,6 +278,9 @@ def take_back(m: Records, worker: Worker) -> None:
     others = len(m.workers) - len(m.standing_by) - 1
     if not others and m.sizing.wanted >= m.sizing.high:
         return
+    # Only those behind the calls that are at work: these stand in front, as workers begin calls in the order in which
+    # they were sent. One that has begun after all is not given back, and simply goes on. A call in a session goes
+    # back only if its session may leave with it: its state is where its calls run.
     for call in list(worker.inflight.values())[m.concurrency :]:  # the first ones are, as far as can be told, at work
         session = call.session
         may_be_served = session is None or (session.affinity == "hint" and m.may_move(session))

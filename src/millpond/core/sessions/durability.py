@@ -70,6 +70,9 @@ def began(m: Records, session: Session, call: Call) -> None:
 def _keep(m: Records, session: Session, call: Call) -> None:
     if session.sent is None or session.sent[0] != call.id:
         session.sent = (call.id, None, "its worker sent no state along with an answer")
+    # The state comes in a frame of its own, right before the answer of the same call and under the same lease. One that
+    # came for another call, or not at all, is no state of this answer: then the session is pinned, as its worker has
+    # something newer than is kept.
     _, state, reason = session.sent
     if reason:
         _pin(m, session, reason)
@@ -130,6 +133,9 @@ def committed(m: Records, session: Session, record: SessionRecord, error: PoolEr
         session.committed = max(session.committed, record.version)
     if error is not None and record.version == session.version and session.record != NO_RECORD:
         session.record = OLD_RECORD
+    # Records of a session are stored in the order of their versions, and answers wait in that order: the commit of one
+    # version answers for all before it. A caller whose deadline passed meanwhile is answered already; its reply is
+    # skipped here, though what it did is stored. After a failure the newest state is ordered again by the next answer.
     waiting = session.deferred
     while waiting and waiting[0].version <= record.version:
         call, _, kind, value, ended = waiting.popleft()

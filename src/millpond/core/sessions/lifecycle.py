@@ -102,6 +102,8 @@ def place(m: Records, session: Session, call: Call, now: float) -> None:
     if call.deadline <= now:
         endings.expire_queued(m, call, now)
         return
+    # From here to its ending the call is the session's only one outside its line, wherever it is: in a queue, at a
+    # worker, or at a worker with nobody waiting for it. So the calls of a session never run beside each other.
     session.current = call
     worker = session.worker
     if call.operation == EXPORT_CONCURRENT:
@@ -205,6 +207,8 @@ def worker_gone(m: Records, worker: Worker, death: str, now: float) -> None:
 
 def _leave_unused(m: Records, session: Session, now: float) -> None:
     """Nothing of the session is in its worker: its call, unless it is being sent or given up, waits for another."""
+    # A call that is being sent, or whose caller gave it up, is still with the worker: the session stays bound until it
+    # comes back. From a dead worker nothing does: the call was judged before, and the session's next has its turn.
     current, worker = session.current, session.worker
     assert worker is not None
     if worker.state == GONE or current is None or current.state == QUEUED:

@@ -46,6 +46,9 @@ def internal_call(m: Records, session: Session, number: int, continuation: Conti
     """Make one of the pool's own calls on a session, before all that wait. Its time begins when it is sent."""
     call = Call(next(m.call_ids), m.internal[number], b"", math.inf, session=session, continuation=continuation)
     call.submitted_at = call.key = now
+    # In front of the line, not sent at once: whoever asks for it is in the midst of something else, such as a look at
+    # all sessions of a worker. Between two calls of the session nothing can come before it, as the line is served by
+    # the settling step only.
     session.wait_in_front(call)
     m.unsettled.sessions[session.number] = session
 
@@ -98,6 +101,9 @@ def exported(m: Records, call: Call, ending: Ending, value: Any, now: float) -> 
     session = call.session
     assert session is not None
     worker = session.worker
+    # The worker may have died while the export was on its way, and the session was restored or lost by that: then
+    # there is nothing to do here. An export that succeeded took the state with it: the worker has forgotten the
+    # session, so nothing of it is ordered there any more. One that failed left the state where it was.
     if session.location != LEAVING or worker is None or worker.state == GONE:
         return
     if ending == "ok":

@@ -82,6 +82,9 @@ def stored(m: Records, session: Session, record: SessionRecord, error: PoolError
     if error is not None:
         m.counters.store_failures += 1
         m.emit(events.SessionUnstored, session.number, str(error))
+    # While the record was on its way to the store a call may have come: it took the state that was in hand, and a later
+    # record may be on its way by now. Such a late result changes nothing, but without durability what was stored is
+    # erased, or a later program would find a state that is long outdated.
     if session.storing is not record:
         if session.storing is None and not m.is_on_disk and session.location not in STORED:
             loss.erase(m, session)  # it was needed before this was done: nobody is to find the record
@@ -110,6 +113,7 @@ def wait_for_state(m: Records, session: Session, call: Call) -> None:
 
 def recalled(m: Records, session: Session, record: SessionRecord | None, error: PoolError | None, now: float) -> None:
     """The store gave a session's record back, has none, or failed: then the next call tries again."""
+    # The session may have been lost or closed while the store was read.
     if session.location != WAKING:
         return
     del m.waking[session.number]

@@ -84,7 +84,10 @@ def withdrawn(m: Records, worker: Worker, call: Call, is_proven: bool, now: floa
     if call.operation == EXPORT_CONCURRENT:
         rebalancing.withdrawn(m, worker, call, is_proven, now)
         return
-    # The answer may have been read between the order and its carrying out: then the call is not there any more.
+    # Between the order and its carrying out the answer may have been read, and the call has ended; or the worker has
+    # died, and the call may even run in another by now. Both are seen here: it is not with this worker any more.
+    # Proven means that the worker will pass over the call when it comes to it, and say so without naming it: until
+    # then the slot counts as taken (`skips`). Not proven means that it has begun or will: its answer is awaited.
     if call.state != RUNNING or worker.inflight.get(call.id) is not call:
         return
     if is_proven:

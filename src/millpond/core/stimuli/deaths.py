@@ -35,6 +35,10 @@ POISON = 2  # workers a call may kill
 
 def worker_gone(m: Records, worker: Worker, death: Death, started: Collection[int], now: float) -> None:
     """A worker is dead and all its answers were taken: judge what it held, and see to its replacement."""
+    # All the worker had answered was read before this is told, so that what it holds has no answer. Of what it holds it
+    # had begun the calls whose lines in the logbook it claimed (`started`); the others are as good as never sent, also
+    # if they were withdrawn and nothing is known of that yet. Calls are judged before sessions: what is said of a call
+    # in a session depends on whether the session will be restored, and that is known only while it is still bound.
     was_killed = worker.state == KILLED
     held = list(worker.inflight.values())
     if held:

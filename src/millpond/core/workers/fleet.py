@@ -161,6 +161,8 @@ def maybe_stop(m: Records, worker: Worker, now: float) -> None:
     """Let a draining worker say goodbye once it holds nothing."""
     if worker.state != DRAINING:
         return
+    # What it holds includes calls whose callers were answered already, and its sessions whose states are still there.
+    # When the pool closes these states are nobody's any more.
     if not (worker.inflight or worker.queue or (worker.sessions and m.state != states.CLOSING)):
         _turn(m, worker, STOPPING)
         m.outbox.append(Stop(worker))
@@ -176,6 +178,8 @@ def kill(m: Records, worker: Worker, reason: str, cause: str, now: float) -> Non
         _turn(m, worker, KILLED)
     else:
         _leave_service(m, worker, KILLED, reason, cause)
+    # From now on it is given nothing, but what it holds is judged when its death is told: until then answers that it
+    # gave before may still be read, and count.
     m.emit(events.WorkerKilled, worker.id, worker.pid, reason, len(worker.inflight))
     m.outbox.append(Kill(worker))
     m.unsettled.is_staffed = False

@@ -27,6 +27,8 @@ STEADY_S = 30.0  # an engine that was there for so long is tried at once when it
 
 def engine_lost(m: Records, why: str, now: float) -> None:
     """There is nobody to make workers: the engine is tried at once, or after a pause if it was lost a moment ago."""
+    # It may be lost again while it is lost, or while it is tried: one pause is on the agenda at a time, and the reason
+    # that is told last stands.
     one = m.engine
     one.why = why
     if one.state == LOST:

@@ -97,6 +97,8 @@ def begin(m: Records, worker: Worker, commands: Sequence[Command], ticket: Any, 
 def go_on(m: Records, run: Run, now: float) -> None:
     """Give the worker its next command, if it is free for it; or the run is through, or has failed."""
     worker = run.worker
+    # On the agenda after each command, not called by its ending: that may be in the midst of a death or a drain, after
+    # which the worker is in no state to be given the next one.
     if run.is_over or run.call is not None:
         return
     if worker.state in LEAVING or worker.state == GONE or m.state not in states.STAFFED:

@@ -47,6 +47,9 @@ class Emitter:
 
     def emit(self, call_id: int, name: str, measurements: dict[str, Number], metadata: dict[str, Plain]) -> bool:
         """Send an event, unless there were too many."""
+        # Two threads at once may both read what is left before either has taken of it: one event too many goes through,
+        # or a count of the suppressed is told twice or not at all. A lock would be one that a signal handler finds
+        # taken.
         now = self._now()
         self._left = min(self._most, self._left + (now - self._since) * self._rate)
         self._since = now

@@ -73,6 +73,8 @@ class BlockingLoop:
         """Read until the stream is granted items or told to stop; what is not for it stays in the inbox, in order."""
         inbox = self._inbox
         while True:
+            # Credit, or a CANCEL, may be behind calls that were sent before it. So all frames are looked at, and those
+            # for others go back to the end, one after the other: after a whole round they are in order again.
             for _ in range(len(inbox)):
                 frame = inbox.popleft()
                 if not hear(running, frame[0]):
@@ -98,6 +100,8 @@ def note(runner: Runner, fields: Fields, body: Body, held: int = 0) -> None:
 
     `held` are the calls that came before it and are not answered.
     """
+    # CREDIT and CANCEL cross the answer of their call on the way: the parent sent them before it came. Ids of calls are
+    # not used again, so that they can hit no other.
     kind = fields[1]
     if kind == OPEN_SESSION:
         runner.session_slots[fields[8]] = slot_of(fields, body)

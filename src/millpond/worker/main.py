@@ -68,6 +68,8 @@ def main(
             forget_inherited()
         attaching.install()
         worker = Worker(config, fds)
+        # The order: a child that the handler forks while it is imported must not hold the socket; what it starts is
+        # noted before it starts anything; the sign of life goes on while it is imported, which may take long.
         disown_in_children(worker.channel)
         orphans = Orphans()
         orphans.note_starts()
@@ -130,7 +132,7 @@ class Worker:
             identify(self._config)
             handler = image if image is not None else load_handler(self._config["handler"])
             loop, runner, facts = self.make(handler)
-            self.interrupts.install()
+            self.interrupts.install()  # after what the handler's import and `setup` may have set, and before any call
             self._notify(WARMING, {"pid": os.getpid()})
             _run_hook(loop, runner, "warmup")
             self._notify(READY, {**msgspec.to_builtins(facts), "pid": os.getpid()})

@@ -101,6 +101,8 @@ class ParallelLoop:
 
     def _skip_waiting(self, call_id: int) -> None:
         """A call that still waits here is given up; any other has ended."""
+        # A call is in `_waiting`, in `_running`, or answered, and only this thread moves it from one to the next: a
+        # CANCEL finds it in one of the two or is late.
         for frame in self._waiting:
             if frame[0][7] == call_id:
                 self._waiting.remove(frame)
@@ -117,6 +119,7 @@ class ParallelLoop:
             self._loop.stop()
 
     def _start(self, fields: Fields, body: Body) -> None:
+        # Known before it is started: credit and a CANCEL that are read while a thread begins with it find it.
         running = self._running[fields[7]] = Running(fields, self._window)
         if self._needs_loop(fields):
             self._start_task(running, body)
@@ -141,6 +144,8 @@ class ParallelLoop:
         return runs_hooks and any(inspect.iscoroutinefunction(hook) for hook in runner.hooks.values())
 
     def _finished(self, running: Running) -> None:
+        # After its answer was sent. A PING that is read in between counts the call as held, though its answer is out:
+        # one too many is harmless. One too few would have the parent believe that the worker lost it.
         del self._running[running.fields[7]]
         self._start_waiting()
 
@@ -251,6 +256,7 @@ def _wait_in_thread(running: Running) -> None:
 async def _wait_in_task(running: Running) -> None:
     bell = running.bell
     assert isinstance(bell, asyncio.Event)
+    # Whoever rings does so on this thread, and not between the look and the wait: no ring is missed.
     while not running.may_go_on():
         bell.clear()
         with suppress(asyncio.CancelledError):  # a handler that cancels every task it finds

@@ -175,6 +175,8 @@ class Replies:
             if fields[4] in EXPORTS:
                 raise Unsendable("result_not_serializable", f"the session's state {OF_ITS_PROCESS}")
             self._leases.append(body.lease)
+        # Only the arena has to be left to one thread. Frames may go out in another order than their slots were filled
+        # in: a slot is the frame's that names it.
         with self._packing:
             parts = segments.pack(body, self._writer, self._threshold)
         header = self._header(sum(map(len, parts)), kind, SEGMENTED, fields, started, ended)

@@ -179,6 +179,9 @@ class Runner:
         """
         ended = ended or monotonic()
         ahead = None
+        # The end comes first: in a forked child it leaves, before anything is sent or written to memory that is shared.
+        # What the parent asked of the call is read before the answer leaves: from then on the position is another
+        # call's. The state goes ahead of the answer, in one write: who has the answer has a state that survives.
         self.end(fields)
         if fields[8]:
             ahead = self._leave_slot(fields, self.is_asked_to_stop(fields), exported)

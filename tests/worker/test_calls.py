@@ -250,25 +250,6 @@ def test_more_than_the_shared_memory_holds_goes_through_the_socket(parent_of):
     assert parent.value(call) == bytes(12_000_000)
 
 
-def test_functions_run_by_name_and_by_value(parent_of):
-    """A worker without a handler runs what can be imported and what cannot."""
-    parent = parent_of()
-    offset = 10
-    named, by_value = parent.function(math.hypot, 3, 4), parent.function(lambda x: x + offset, 1)
-    parent.serve()
-    assert parent.value(named) == 5.0
-    assert parent.value(by_value) == 11
-
-
-def test_the_msgpack_codec_carries_data(parent_of):
-    """Arguments and results are data, tuples arrive as lists, exceptions as HandlerError."""
-    parent = parent_of(Echo, codec="msgpack")
-    echoed, failed = parent.call("say", {"a": (1, 2)}), parent.call("repeat", 1, "x", 3)
-    parent.serve()
-    assert parent.value(echoed) == {"a": [1, 2]}
-    assert isinstance(parent.answer(failed).value, HandlerError)
-
-
 def test_a_ping_is_answered(parent_of):
     """Health checks get their sign."""
     parent = parent_of(Echo)

@@ -30,7 +30,7 @@ class Disconnected(Exception):
     """The parent closed the socket, or this process is a forked child that has no business on it."""
 
 
-class Channel:
+class FrameChannel:
     """The socket (blocking) with its frame reader. `disown` is for forked children."""
 
     __slots__ = ("_lock", "_postponed", "_reader", "_room", "is_disowned", "socket")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from millpond.wire.emitted import Number, Plain
-    from millpond.worker.channel import Channel
+    from millpond.worker.channel import FrameChannel
 
     Send = Callable[[int, str, dict[str, Number], dict[str, Plain], int], bool]
 
@@ -65,7 +65,7 @@ _process: list[Emitter] = []  # the one of this process, if it is a worker: of a
 HERE: ContextVar[Emitter | None] = ContextVar("millpond_emitter", default=None)  # of a worker that is no process
 
 
-def install(channel: Channel, incarnation: int, rate: float) -> None:
+def install(channel: FrameChannel, incarnation: int, rate: float) -> None:
     """From now on this process is a worker whose events go to its parent."""
 
     def send(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from millpond.wire.frames import Body, Fields
-    from millpond.worker.channel import Channel
+    from millpond.worker.channel import FrameChannel
     from millpond.worker.interrupts import Interrupts
     from millpond.worker.runner import Runner
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class BlockingLoop:
     """Serves one worker until it is told goodbye; `Disconnected` if the parent goes without a word."""
 
-    def __init__(self, channel: Channel, interrupts: Interrupts, window: int, busy_poll: float) -> None:
+    def __init__(self, channel: FrameChannel, interrupts: Interrupts, window: int, busy_poll: float) -> None:
         self._channel = channel
         self._waiting = Waiting(channel, busy_poll)
         self._interrupts = interrupts

@@ -24,7 +24,7 @@ from millpond.wire.handlerspec import load_arguments, load_handler
 from millpond.wire.logbook import Logbook
 from millpond.worker import attaching, emitting
 from millpond.worker import handler as handlers
-from millpond.worker.channel import Channel, Disconnected
+from millpond.worker.channel import Disconnected, FrameChannel
 from millpond.worker.control_thread import ControlThread
 from millpond.worker.finalizers import forget_inherited, run_finalizers
 from millpond.worker.forks import disown_in_children
@@ -107,7 +107,7 @@ class Worker:
         self.logbook = Logbook.attach(fds["logbook"])
         self.logbook.close_fd()
         limit, incarnation = config["max_payload"] + FRAME_ROOM_BYTES, config["incarnation"]
-        self.channel = Channel(socket.socket(fileno=fds["data"]), limit, incarnation)
+        self.channel = FrameChannel(socket.socket(fileno=fds["data"]), limit, incarnation)
         side = fds.get("side")
         self.control = ControlThread(
             self.logbook, socket.socket(fileno=side) if side is not None else None, incarnation

@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from millpond.wire.frames import Body, Fields
-    from millpond.worker.channel import Channel
+    from millpond.worker.channel import FrameChannel
     from millpond.worker.interrupts import Interrupts
     from millpond.worker.runner import Runner
-    from millpond.worker.steps import Outcome, Plan, Step
+    from millpond.worker.steps import HandlerStep, Outcome, Plan
 
 
 class ParallelLoop:
     """Serves one worker until it is told goodbye; `Disconnected` if the parent goes without a word."""
 
-    def __init__(self, channel: Channel, interrupts: Interrupts, window: int, concurrency: int) -> None:
+    def __init__(self, channel: FrameChannel, interrupts: Interrupts, window: int, concurrency: int) -> None:
         self._channel = channel
         self._interrupts = interrupts
         self._window = window
@@ -211,7 +211,7 @@ class ParallelLoop:
             else:
                 outcome = await self._perform_in_thread(running, step)
 
-    async def _perform_in_thread(self, running: Running, step: Step) -> Outcome:
+    async def _perform_in_thread(self, running: Running, step: HandlerStep) -> Outcome:
         future: asyncio.Future[Outcome] = self._loop.create_future()
         assert self._threads is not None
 
@@ -263,7 +263,7 @@ async def _wait_in_task(running: Running) -> None:
             await bell.wait()
 
 
-async def _perform_async(running: Running, step: Step) -> Outcome:
+async def _perform_async(running: Running, step: HandlerStep) -> Outcome:
     """Run one step on the loop. Only here can a CANCEL reach the task, so that it never hits our own code.
 
     It cannot come too late either: it is read by a callback, so the task is suspended in this await or not at all, and

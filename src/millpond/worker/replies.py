@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from millpond.wire.descriptors import Lease
     from millpond.wire.frames import Fields
     from millpond.wire.saved import Saved
-    from millpond.worker.channel import Channel
+    from millpond.worker.channel import FrameChannel
 
 _JOIN_BYTES = 32 * 1024  # bodies up to here are copied behind their header
 _UNFETCHED = 64  # results whose descriptors wait for the parent to fetch them
@@ -62,7 +62,7 @@ class Replies:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: FrameChannel,
         codec: Codec,
         incarnation: int,
         max_payload: int,

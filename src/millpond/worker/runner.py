@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from millpond.wire.frames import Body, Fields
     from millpond.wire.logbook import Logbook
     from millpond.wire.saved import Saved
-    from millpond.worker.channel import Channel
-    from millpond.worker.handler import Operation
+    from millpond.worker.channel import FrameChannel
+    from millpond.worker.handler import BoundOperation
     from millpond.worker.handler_session import Hooks, SessionSlot
     from millpond.worker.replies import Replies
     from millpond.worker.saving import Exported, Saver
@@ -60,12 +60,12 @@ class Runner:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: FrameChannel,
         logbook: Logbook,
         codec: Codec,
         reader: SlotReader | None,
         answers: Replies,
-        operations: list[Operation],
+        operations: list[BoundOperation],
         hooks: Hooks,
         saver: Saver | None = None,
     ) -> None:
@@ -135,7 +135,7 @@ class Runner:
         self.answers.bare(kind, fields)
 
     def decode(
-        self, operation: Operation, fields: Fields, body: Body, slot: SessionSlot
+        self, operation: BoundOperation, fields: Fields, body: Body, slot: SessionSlot
     ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
         """What to call with what; raises whatever is wrong with the payload."""
         if fields[2] & TRACED:
@@ -149,7 +149,7 @@ class Runner:
         return operation.function, args, kwargs
 
     def _decode_traced(
-        self, operation: Operation, fields: Fields, body: Body, slot: SessionSlot
+        self, operation: BoundOperation, fields: Fields, body: Body, slot: SessionSlot
     ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
         from millpond.worker.tracing import traced
 
@@ -219,7 +219,7 @@ class Runner:
         """The operation ended, and the caller learns why its result cannot come."""
         self.answers.fault(fields, started, ended, error.code, "completed", str(error), error.__cause__, ahead=ahead)
 
-    def operation(self, number: int) -> Operation:
+    def operation(self, number: int) -> BoundOperation:
         """The operation of that number; raises `LookupError` for one that newer code has no more."""
         try:
             return self.operations[number]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from millpond.metrics.derived import Span
+from millpond.metrics.derived import Interval
 from millpond.metrics.snapshot import Component, Health
 from millpond.metrics.source import Reading
 
@@ -93,10 +93,10 @@ class Evidence:
     in the last minute (calls, on average of its first and last third)."""
 
     reading: Reading
-    now: Span
-    minute: Span
-    five: Span
-    quarter: Span
+    now: Interval
+    minute: Interval
+    five: Interval
+    quarter: Interval
     queue_growth: float
     notes: tuple[str, ...] = ()
 
@@ -159,7 +159,7 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def _failures(span: Span) -> float:
+def _failures(span: Interval) -> float:
     """Calls that failed by our or the handler's fault, without the late ones, which are counted elsewhere."""
     return max(0.0, span.blamed("ours") - span["codes.deadline_exceeded"]) + span.blamed("handler")
 

@@ -52,7 +52,7 @@ class Seen:
     trends: Mapping[int, Trend] = field(default_factory=dict)
 
 
-class Watched:
+class WatchedProcess:
     """One process that is looked at again and again."""
 
     __slots__ = ("_at", "_process", "figures", "memory", "pss_at")
@@ -97,8 +97,8 @@ class ProcessWatch:
     """Looks at this process and at the workers'."""
 
     def __init__(self) -> None:
-        self._parent = Watched(os.getpid())
-        self._workers: dict[int, Watched] = {}
+        self._parent = WatchedProcess(os.getpid())
+        self._workers: dict[int, WatchedProcess] = {}
         self._turn: Iterator[int] = iter(())
         self._looks = 0
         self._family = (UNKNOWN, UNKNOWN)  # children, zombies
@@ -133,7 +133,7 @@ class ProcessWatch:
         new = [worker for worker, pid in workers.items() if pid > 0 and worker not in self._workers]
         for worker in new:
             try:
-                self._workers[worker] = Watched(workers[worker])
+                self._workers[worker] = WatchedProcess(workers[worker])
             except (psutil.Error, ValueError, OSError):
                 continue
         left = [worker for worker in self._turn if worker in self._workers]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from millpond.metrics.histogram import Distribution, Histogram
-from millpond.metrics.source import Counts, Reading
+from millpond.metrics.source import Counts, Reading, WorkerReading
 
 WINDOWS = (60, 300, 900)  # seconds
 KINDS = ("wait", "service", "latency", "start", "request_bytes", "answer_bytes")  # the pool's histograms
@@ -72,21 +72,17 @@ class ProcessFigures:
     threads: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFigures:
-    """A worker: what the pool says of it, its process, and its memory's trend. `utilization` is over its life."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFigures(WorkerReading):
+    """A worker: what the pool says of it, its process, and its memory's trend."""
 
-    id: int
-    pid: int
-    state: str
-    busy_s: float
-    available_s: float
-    utilization: float
-    calls: int
-    sessions: int
-    in_flight: int
     process: ProcessFigures
     trend: Trend
+
+    @property
+    def utilization(self) -> float:
+        """The share of its life, once it was ready, in which it was busy."""
+        return self.busy_s / self.available_s if self.available_s > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

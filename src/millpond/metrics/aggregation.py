@@ -2,7 +2,7 @@
 
 A reading's samples become histograms (which touches nothing shared, so that a large reading can be sorted on another
 thread), these go into a slot of history, and windows are sums of slots. Not thread-safe and without a clock: the
-collector holds its lock around every call and tells the time.
+collector holds its lock around every call and passes the time.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ AT_ONCE = 8  # workers a look
 FAMILY_EVERY = 10  # looks between counts of children and zombies
 WEIGH_EVERY_S = 10.0  # seconds between two looks at a process's PSS, at least
 LEAST_TREND_S = 300.0  # a worker has to have been watched for: at first every worker grows
-LEAST_GROWTH = 1024 * 1024  # bytes a worker has to have grown by before its trend is told of the pool
+LEAST_GROWTH = 1024 * 1024  # bytes a worker has to have grown by before its trend counts for the pool
 UNKNOWN = -1
 
 Pids = Mapping[int, int]  # worker -> pid
@@ -78,7 +78,7 @@ class WatchedProcess:
         self.memory.note(now, rss)
 
     def weigh(self, now: float) -> None:
-        """Read its PSS, where the system tells it."""
+        """Read its PSS, where the system has it."""
         self.pss_at = now
         try:
             pss = getattr(self._process.memory_full_info(), "pss", UNKNOWN)

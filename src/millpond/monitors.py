@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from millpond.alerts.alerts import Alerts
-    from millpond.meter import Meter
     from millpond.metrics.collector import MetricsCollector
+    from millpond.pool_source import PoolSource
     from millpond.runtime.driver import Driver
     from millpond.seams import Clock, Timer
     from millpond.statistics import Percentiles
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 log = PoolLogger("millpond")
 
 INTERVAL_S = 1.0  # between two folds
-TOLD = ("wait", "service", "latency")  # whose percentiles are in the statistics
+IN_STATISTICS = ("wait", "service", "latency")  # whose percentiles are in the statistics
 # In small steps, so that the loop turns in between. Not in a thread: pytest compiles what it imports of a plugin's
 # package, and Python 3.11 cannot do that in two threads at once.
-_PARTS = ("numpy", "psutil", "millpond.meter", "millpond.metrics.collector", "millpond.alerts.alerts")
+_PARTS = ("numpy", "psutil", "millpond.pool_source", "millpond.metrics.collector", "millpond.alerts.alerts")
 
 
 class Monitors:
@@ -49,7 +49,7 @@ class Monitors:
         self._has_metrics = settings.metrics
         self._has_alerts = settings.metrics and settings.alerts
         self._history_path = settings.history_path
-        self._meter: Meter | None = None
+        self._pool_source: PoolSource | None = None
         self._metrics: MetricsCollector | None = None
         self._alerts: Alerts | None = None
         self._making = threading.RLock()  # whoever asks first, on whatever thread, makes them
@@ -85,7 +85,7 @@ class Monitors:
         windows = self._metrics.snapshot().windows
         return MappingProxyType(
             {
-                seconds: MappingProxyType({kind: window.distributions[kind] for kind in TOLD})
+                seconds: MappingProxyType({kind: window.distributions[kind] for kind in IN_STATISTICS})
                 for seconds, window in windows.items()
             }
         )
@@ -127,10 +127,10 @@ class Monitors:
         self._closing.start()
 
     async def closed(self) -> None:
-        """Wait until everything is written and told, a few seconds at most."""
+        """Wait until everything is written and sent, a few seconds at most."""
         if self._closing is not None and self._closed is not None:
             await asyncio.shield(self._closed)
-            self._closing.join()  # it has said its last word
+            self._closing.join()
 
     def _wait(self, loop: asyncio.AbstractEventLoop, since: float) -> None:
         now, at = self._clock.now(), since + INTERVAL_S
@@ -141,9 +141,9 @@ class Monitors:
     def _tick(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
         self._wait(loop, at)
         self._fold()
-        bus, meter = self._driver.bus, self._meter
-        if meter is not None and bus.has_listener(PoolUtilization.name):
-            bus.execute(PoolUtilization(meter.utilization, meter.busy_s, meter.available_s))
+        bus, source = self._driver.bus, self._pool_source
+        if source is not None and bus.has_listener(PoolUtilization.name):
+            bus.execute(PoolUtilization(source.utilization, source.busy_s, source.available_s))
 
     def _fold(self) -> None:
         self._safely("the fold of the metrics", self.metrics.fold)
@@ -169,13 +169,13 @@ class Monitors:
                 loop.call_soon_threadsafe(_settle, closed)
 
     def _make_metrics(self) -> MetricsCollector:
-        from millpond.meter import Meter
         from millpond.metrics.collector import MetricsCollector
         from millpond.metrics.resources import ProcessWatch
+        from millpond.pool_source import PoolSource
 
-        self._meter = Meter(self._driver)
+        self._pool_source = PoolSource(self._driver)
         return MetricsCollector(
-            self._meter,
+            self._pool_source,
             clock=self._clock.now,
             pool=self._name,
             boot=self._run_id,

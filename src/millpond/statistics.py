@@ -1,4 +1,4 @@
-"""What a pool says of itself when asked: one frozen record, all fields always there."""
+"""A pool's counts and states when asked: one frozen record, all fields always there."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ Nothing here sleeps for long or ends its process: where a call has to be under w
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from asyncio import CancelledError
@@ -14,13 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import millpond
-
-
-class TwoArguments(Exception):
-    """An exception that cannot be made again from its `args`."""
-
-    def __init__(self, first: str, second: str) -> None:
-        super().__init__(f"{first} and {second}")
 
 
 class NoException(BaseException):
@@ -138,8 +130,6 @@ class Plain:
         raise ValueError(text)
 
     def fail_strangely(self, how: str) -> None:
-        if how == "two arguments":
-            raise TwoArguments("this", "that")
         if how == "no exception":
             raise NoException("out of here")
         if how == "exit":
@@ -153,9 +143,6 @@ class Plain:
 
     def large(self, nbytes: int) -> bytes:
         return b"x" * nbytes
-
-    def log(self, text: str) -> None:
-        logging.getLogger("contract").warning("%s", text)
 
     def count(self, upto: int) -> Any:
         yield from range(upto)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import numpy as np
 import pytest
 
-import millpond
-from tests.contract.handlers import RAISED, Mixed, NoException, Plain, Rude, Shy, TwoArguments, double
-from tests.contract.sites import check, failure, until
+from tests.contract.handlers import RAISED, Mixed, NoException, Plain, Rude, Shy, double
+from tests.contract.sites import check, failure
 
 WRONG_CALLS = [
     ("nothing_like_it", (), {}, "has no operation 'nothing_like_it'"),
@@ -115,13 +113,6 @@ async def test_a_call_that_does_not_fit_is_refused_at_once(site):
         assert (facts.submitted, facts.endings["rejected"], facts.codes["bad_argument"]) == (refused,) * 3
 
 
-async def test_an_argument_that_cannot_be_sent_is_refused(site):
-    """Serialization fails in the caller, with the reason."""
-    async with site.pool() as pool:
-        error = check(await failure(pool.call("echo", (one for one in ()))), "bad_argument", "not_started")
-        assert "generator" in str(error)
-
-
 async def test_a_program_without_memory_for_an_argument_blames_no_argument(site):
     """It did not run, and may be made again."""
 
@@ -192,22 +183,6 @@ async def test_what_cannot_come_as_itself_is_a_handler_error(site, how, type_nam
         assert pool.statistics().pids == pids
 
 
-async def test_an_exception_whose_class_takes_other_arguments_comes_as_itself(site):
-    """It is made without its constructor, so that `except` clauses work."""
-    async with site.pool() as pool:
-        error = await failure(pool.call("fail_strangely", "two arguments"))
-        assert (type(error), error.args) == (TwoArguments, ("this and that",))
-        assert "fail_strangely" in str(error.__cause__)
-
-
-async def test_a_result_that_cannot_be_sent_is_an_error_of_a_completed_call(site):
-    """The caller learns that the work was done, and why its result does not come."""
-    async with site.pool() as pool:
-        error = check(await failure(pool.call("unsendable")), "result_not_serializable", "completed")
-        assert "this stays where it is" in str(error)
-        assert pool.statistics().endings["failed"] == 1
-
-
 async def test_payloads_over_the_bound_are_refused_on_both_ways(site):
     """An argument is refused before it is sent, a result after the work was done."""
     async with site.pool(max_payload=100_000) as pool:
@@ -269,19 +244,3 @@ async def test_options_are_checked_and_never_mixed_with_arguments(site):
         hurried = pool.options(deadline=30, idempotent=True).options(priority=2)
         assert await hurried.call("echo", 1) == 1
         check(await failure(hurried.call("greet", "a", deadline=1)), "bad_argument", "not_started")
-
-
-async def test_a_pool_cannot_be_called_from_its_own_workers(site):
-    """A pool that travels as an argument arrives as a stub that refuses."""
-    async with site.pool(None) as pool:
-        error = await failure(pool.run(lambda it: it.call("echo"), pool))
-        assert isinstance(error, millpond.HandlerError)
-        assert "ReentrantCall" in error.type_name
-
-
-async def test_log_records_reach_the_programs_logging(site, caplog):
-    """A worker's `logging` is the program's, whatever process it is in."""
-    async with site.pool() as pool:
-        with caplog.at_level(logging.WARNING, "contract"):
-            await pool.call("log", "from the worker")
-            await until(lambda: "from the worker" in caplog.messages)

@@ -56,21 +56,6 @@ async def test_an_idempotent_call_is_tried_again(site):
         assert pool.statistics().endings["lost"] == 0
 
 
-async def test_a_call_that_kills_two_workers_is_not_given_to_a_third(site):
-    """Even an idempotent one is poison after the second death."""
-    async with site.pool(retry_backoff=0.01) as pool:
-        gate = site.gate(pool)
-        call = asyncio.create_task(pool.options(idempotent=True).call("stay", gate.path))
-        await gate.entered()
-        site.kill(pool)
-        await until(lambda: pool.statistics().retries == 1)
-        await (gate.entered() if site.is_fake else gate.entered(2))
-        site.kill(pool)
-        error = check(await failure(call), "poison_call", "unknown")
-        assert error.attempts == 2
-        assert await pool.call("echo", 1) == 1
-
-
 async def test_an_operation_that_keeps_killing_is_shut_off(site):
     """Its breaker opens, other operations go on, and the first success after the reset closes it again."""
     async with site.pool(breaker_faults=2, breaker_reset=1.0) as pool:

@@ -123,25 +123,6 @@ async def test_a_worker_that_was_interrupted_may_be_replaced(site):
         assert await pool.call("echo", 1) == 1
 
 
-async def test_no_answer_goes_to_the_wrong_caller_when_many_leave(site):
-    """Half of the callers are gone before their answer; the others get their own."""
-    async with site.pool(Mixed, min_workers=2) as pool:
-        tasks = [asyncio.create_task(pool.call("echo", number)) for number in range(400)]
-        for rounds, task in enumerate(tasks[::2]):
-            if rounds % 20 == 0:
-                await asyncio.sleep(0)
-            task.cancel()
-        answers = await asyncio.gather(*tasks, return_exceptions=True)
-        wrong = [
-            (number, answer)
-            for number, answer in enumerate(answers)
-            if answer != number and not (number % 2 == 0 and isinstance(answer, asyncio.CancelledError))
-        ]
-        assert not wrong
-        await until(lambda: pool.statistics().in_flight == 0)
-        assert pool.statistics().submitted == sum(pool.statistics().endings.values())
-
-
 async def test_the_default_deadline_holds_where_none_is_given(site):
     """The pool's setting bounds each call, and `None` lifts it."""
     async with site.pool(deadline=BEGUN_S) as pool:

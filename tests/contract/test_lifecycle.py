@@ -243,20 +243,6 @@ async def test_closing_refuses_the_queued_and_waits_for_the_running(site):
     assert pool.statistics().alive == 0
 
 
-async def test_closing_ends_what_outlives_the_drain_time(site):
-    """Its caller learns that the work may have run."""
-    async with site.pool() as pool:
-        gate = site.gate(pool, "stubborn")
-        running = asyncio.create_task(pool.call("stubborn", gate.path))
-        await gate.entered()
-        await pool.close(drain=0.05)
-        error = await failure(running)
-        assert isinstance(error, millpond.PoolError)
-        assert error.outcome == "unknown"
-        facts = pool.statistics()
-        assert (facts.in_flight, facts.alive, facts.state) == (0, 0, "closed")
-
-
 async def test_statistics_add_up(site):
     """Every call is in exactly one of its endings, or in flight."""
     async with site.pool() as pool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.contract.handlers import Mixed
-from tests.contract.sites import check, failure, until
+from tests.contract.sites import until
 
 
 async def line_up(pool, gate, priorities):
@@ -43,34 +43,6 @@ async def test_who_waited_long_enough_goes_before_a_higher_priority(site):
         gate.open()
         await asyncio.gather(busy, old, new)
         assert gate.ran() == ["first", "old", "new"]
-
-
-async def test_a_full_queue_refuses_at_once_and_says_when_to_try_again(site):
-    """`max_queued` counts what waits beyond the workers' places; the refused call never runs."""
-    async with site.pool(max_queued=2) as pool:
-        gate = site.gate(pool)
-        calls = [asyncio.create_task(pool.call("stay", gate.path, number)) for number in range(3)]
-        await gate.entered()
-        error = check(await failure(pool.call("stay", gate.path, "refused")), "queue_full", "not_started")
-        assert error.retry_after > 0
-        gate.open()
-        assert await asyncio.gather(*calls) == [0, 1, 2]
-        assert await pool.call("echo", 1) == 1
-        assert "refused" not in gate.ran()
-
-
-async def test_waiting_bytes_are_bounded_too(site):
-    """Few calls with large arguments fill the queue as many small ones do."""
-    async with site.pool(max_queued_bytes=100_000) as pool:
-        gate = site.gate(pool)
-        busy = asyncio.create_task(pool.call("stay", gate.path))
-        await gate.entered()
-        waiting = asyncio.create_task(pool.call("echo", b"x" * 90_000))
-        await until(lambda: pool.statistics().queued_bytes > 90_000)
-        check(await failure(pool.call("echo", b"x" * 90_000)), "queue_full", "not_started")
-        gate.open()
-        await asyncio.gather(busy, waiting)
-        assert pool.statistics().queued_bytes == 0
 
 
 async def test_a_worker_runs_as_many_calls_as_its_concurrency_says(site):

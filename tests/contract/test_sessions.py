@@ -9,7 +9,7 @@ import pytest
 import millpond
 from millpond.testing import EventRecorder
 from tests.contract.handlers import Immovable, Plain, Portable
-from tests.contract.sites import BEGUN_S, check, failure, until
+from tests.contract.sites import BEGUN_S, check, failure
 
 
 async def test_state_stays_between_calls_and_apart_between_sessions(site):
@@ -55,18 +55,6 @@ async def test_a_session_waits_for_its_own_worker(site):
         gate.open()
         assert await busy == ["a", "busy"]
         assert await waiting == ["a", "busy", "after"]
-
-
-async def test_fail_fast_refuses_while_the_session_is_busy(site):
-    """The caller decides for itself what to do meanwhile."""
-    async with site.pool() as pool, pool.session("ann", affinity="fail_fast") as ann:
-        gate = site.gate(pool, "stay_and_say")
-        busy = asyncio.create_task(ann.call("stay_and_say", gate.path, "busy"))
-        await gate.entered()
-        check(await failure(ann.call("say", "refused")), "session_busy", "not_started")
-        gate.open()
-        assert await busy == ["busy"]
-        assert await ann.call("say", "after") == ["busy", "after"]
 
 
 async def test_fail_fast_refuses_while_its_worker_is_busy_with_others(site):
@@ -196,21 +184,6 @@ async def test_the_next_caller_learns_that_a_call_was_interrupted(site):
         assert (await ann.call("about"))[2] is True
         assert (await ann.call("about"))[2] is False
         assert await ann.call("say", "c") == ["a", "c"]
-
-
-async def test_sessions_are_capped_and_expire(site):
-    """The cap refuses at once; an idle session makes room, and its user is told."""
-    async with site.pool(max_sessions=1, session_ttl=0.3) as pool:
-        gate, ann = site.gate(pool, "stay_and_say"), await pool.session("ann")
-        busy = asyncio.create_task(ann.call("stay_and_say", gate.path, "a"))
-        await gate.entered()
-        check(await failure(pool.session("bob").open()), "too_many_sessions", "not_started")
-        gate.open()
-        await busy
-        await until(lambda: pool.statistics().sessions_open == 0)
-        check(await failure(ann.call("say", "b")), "session_lost", "not_started")
-        bob = await pool.session("bob")
-        assert await bob.call("say", "b") == ["b"]
 
 
 async def test_replacing_workers_keeps_the_sessions_state(any_site):

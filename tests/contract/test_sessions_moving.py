@@ -35,22 +35,6 @@ async def test_a_session_leaves_a_busy_worker_for_an_idle_one(site):
             assert await busy == [first.id, "busy"]
 
 
-async def test_a_strict_session_waits_for_its_worker(site):
-    """It was told to."""
-    async with site.pool(max_workers=2) as pool:
-        first, second = await together(pool)
-        await pool.resize(min_workers=2)
-        gate = site.gate(pool, "stay_and_say")
-        busy = asyncio.create_task(first.call("stay_and_say", gate.path, "busy"))
-        await gate.entered()
-        waiting = asyncio.create_task(second.call("say", "after"))
-        assert await pool.call("echo", 1) == 1
-        assert not waiting.done()
-        gate.open()
-        assert await busy == [first.id, "busy"]
-        assert await waiting == [second.id, "after"]
-
-
 async def test_a_session_leaves_when_another_worker_becomes_free(site):
     """All were busy when its call came."""
     async with site.pool(max_workers=2, affinity="hint") as pool:

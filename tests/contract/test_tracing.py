@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import millpond
-from tests.contract.handlers import Mixed, Plain, double
+from tests.contract.handlers import Plain, double
 from tests.contract.sites import failure
 from tests.contract.talkers import AsyncTalker, Talker
 
@@ -112,20 +112,11 @@ async def test_every_ending_is_told_once(site, source):
         stays.cancel()
         await failure(stays)
         assert staying.ended == [("cancelled", "cancelled", "Cancelled")]
+        await failure(pool.options(deadline=0.1).call("stay", gate.path))
+        assert source.last.ended == [("expired", "deadline_exceeded", "DeadlineExceeded")]
         gate.open()
     assert all(len(trace.ended) <= 1 for trace in source.traces)
     assert [trace.attributes["pool"] for trace in source.traces] == ["default"] * len(source.traces)
-
-
-async def test_an_expired_call_ends_its_trace(site, source):
-    """With the code its caller gets."""
-    pool = site.pool(Mixed)
-    pool.trace_source = source
-    async with pool:
-        gate = site.gate(pool, "astay")
-        await failure(pool.options(deadline=0.1).call("astay", gate.path))
-        gate.open()
-    assert source.last.ended == [("expired", "deadline_exceeded", "DeadlineExceeded")]
 
 
 async def test_a_call_that_is_tried_again_keeps_its_trace(site, source):

@@ -251,14 +251,6 @@ def test_a_failing_initializer_is_logged(executor_of, tmp_path):
     assert "ValueError: no licence for this machine" in log.read_text()
 
 
-def test_what_cannot_be_sent_is_the_futures_exception(executor_of):
-    """Neither argument nor result costs the executor."""
-    executor = executor_of()
-    assert executor.submit(square, (n for n in ())).exception(WAIT_S) is not None
-    assert executor.submit(threading.Lock).exception(WAIT_S) is not None
-    assert executor.submit(square, 3).result(WAIT_S) == 9
-
-
 EXITING = """
 import time
 from tests.executor.work import stay

@@ -10,7 +10,7 @@ import pytest
 
 from millpond.testing import EventRecorder
 from millpond.wire import frames
-from millpond.worker.channel import Channel
+from millpond.worker.channel import FrameChannel
 from tests.faults.forger import Forger
 from tests.faults.handlers import Plain
 from tests.faults.harness import (
@@ -36,7 +36,7 @@ class Stray(Plain):
     """Writes where only its worker may."""
 
     def stray(self, data: bytes, then_s: float) -> str:
-        (channel,) = (found for found in gc.get_objects() if type(found) is Channel)
+        (channel,) = (found for found in gc.get_objects() if type(found) is FrameChannel)
         channel.socket.sendall(data)
         time.sleep(then_s)
         return "returned"

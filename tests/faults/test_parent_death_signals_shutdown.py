@@ -53,22 +53,6 @@ async def test_11_parent_killed(start_method: str, tmp_path: Path) -> None:
         assert bystander.statistics().pids == pids
 
 
-async def test_11_warden_killed(start_method: str, tmp_path: Path) -> None:
-    """When the warden is killed its workers are gone and others take their place."""
-    mark = Mark(tmp_path)
-    async with checked_pool(min_workers=2, start_method=start_method) as pool:
-        call = asyncio.create_task(failure(pool.call("nap", 60.0, mark.path)))
-        await mark.begun()
-        old = pool.statistics().pids
-        (warden,) = set(processes_of(pool.run_id)) - set(old.values())
-        os.kill(warden, signal.SIGKILL)
-        error, took = await call
-        check_error(error, "worker_died", "unknown")
-        assert took <= at_most(1.0)
-        assert await pool.options(deadline=20.0).call("echo", "next") == "next"
-        await eventually(lambda: not any(map(is_alive, old.values())), 3.0, "the end of the old workers")
-
-
 async def test_11_ended_threads_take_no_worker_along(start_method: str) -> None:
     """Workers do not hang on the thread that happened to ask for them."""
     pool = millpond.SyncPool(Plain, min_workers=1, max_workers=8, start_method=start_method)
@@ -212,16 +196,6 @@ async def test_13_close_with_calls(start_method: str, tmp_path: Path) -> None:
     assert (facts.submitted, facts.running, facts.queued) == (sum(facts.endings.values()), 0, 0)
 
 
-async def test_13_running_calls_finish_within_the_drain(start_method: str, tmp_path: Path) -> None:
-    """What ends within the drain has its answer."""
-    mark = Mark(tmp_path)
-    async with millpond.Pool(Plain, start_method=start_method, drain=10.0) as pool:
-        running = asyncio.create_task(pool.call("nap", 0.5, mark.path, "done"))
-        await mark.begun()
-    assert await running == "done"
-    assert not processes_of(pool.run_id)
-
-
 @pytest.mark.parametrize("face", ["async", "sync"])
 async def test_13_never_closed(start_method: str, face: str) -> None:
     """A program that forgets to close exits all the same, with one warning, and leaves nothing."""
@@ -256,19 +230,6 @@ async def test_13_close_during_open(start_method: str, pause: float) -> None:
     await pool.close()
     ends = await asyncio.gather(opening, return_exceptions=True)
     assert all(end is pool or isinstance(end, millpond.PoolClosed) for end in ends), ends
-    await eventually(lambda: not processes_of(pool.run_id), 1.0, "the end of its workers")
-    await eventually(lambda: not more_open(before), 1.0, "descriptors back")
-
-
-async def test_13_cancelled_open(start_method: str) -> None:
-    """Giving up the opening leaves nothing."""
-    before = open_files()
-    pool = millpond.Pool(Plain, start_method=start_method)
-    opening = asyncio.create_task(pool.open())
-    await asyncio.sleep(0.05)
-    opening.cancel()
-    await asyncio.wait([opening])
-    await pool.close()
     await eventually(lambda: not processes_of(pool.run_id), 1.0, "the end of its workers")
     await eventually(lambda: not more_open(before), 1.0, "descriptors back")
 

@@ -270,15 +270,3 @@ async def test_21_retry_never_takes_a_session_elsewhere(start_method: str, tmp_p
         assert len(mark.starts) == 1
         error, _ = await failure(session.call("say"))
         check_error(error, "session_lost", "not_started")
-
-
-async def test_21_what_had_not_started_is_sent_again(start_method: str, tmp_path: Path) -> None:
-    """A death in front of waiting calls costs none of them, though nobody declared them idempotent."""
-    mark = Mark(tmp_path)
-    async with checked_pool(Deadly, min_workers=2, start_method=start_method) as pool:
-        await asyncio.gather(*(pool.call("echo", number) for number in range(200)))
-        killer = asyncio.create_task(failure(pool.call("die_unless", mark.path, str(tmp_path / "never"))))
-        echoes = [asyncio.create_task(pool.call("echo", number)) for number in range(200)]
-        check_error((await killer)[0], "worker_died", "unknown")
-        assert await asyncio.gather(*echoes) == list(range(200))
-        assert len(mark.starts) == 1

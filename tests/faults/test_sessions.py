@@ -63,22 +63,6 @@ async def test_14_loss_is_loud(start_method: str, handler: type, load: int) -> N
                     assert (await again.call("say"))[0] == 2
 
 
-async def test_14_loss_under_a_running_call(start_method: str, tmp_path: Path) -> None:
-    """The call that ran may have done its work; those that waited behind it did not start."""
-    mark = Mark(tmp_path)
-    async with checked_pool(min_workers=2, start_method=start_method) as pool, pool.session("lost") as session:
-        running = asyncio.create_task(failure(session.call("nap_in_session", 60.0, mark.path)))
-        victim = await mark.begun()
-        waiting = [asyncio.create_task(failure(session.call("say"))) for _ in range(5)]
-        await asyncio.sleep(0)
-        os.kill(victim, signal.SIGKILL)
-        error, took = await running
-        check_error(error, "worker_died", "unknown", signal=9, attempts=1)
-        for error, took in await asyncio.gather(*waiting):
-            check_error(error, "session_lost", "not_started")
-            assert took <= at_most(1.0)
-
-
 @LOOPS
 async def test_15_strict_affinity_blocks_nobody_else(start_method: str, handler: type, tmp_path: Path) -> None:
     """A session waits for its own busy worker, in order, while everybody else is served."""

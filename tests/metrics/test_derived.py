@@ -5,7 +5,7 @@ import math
 import pytest
 
 from millpond.errors import TABLE
-from millpond.metrics.derived import BLAME, DERIVED, NAMES, span_of
+from millpond.metrics.derived import BLAME, DERIVED, NAMES, interval_of
 from tests.metrics.pond import Pond, Time, Watched
 
 
@@ -104,7 +104,7 @@ def test_a_slot_of_history_has_the_same_derived_values():
     """One definition, whatever the span."""
     watched = Watched()
     watched.seconds(60, lambda pond, _: pond.call(wait=0.1, service=0.4, n=10))
-    span = span_of(watched.collector.history(3_600, 60)[-1])
+    span = interval_of(watched.collector.history(3_600, 60)[-1])
     told = {one.name: one.compute(span) for one in DERIVED}
     assert told["throughput"] == 10.0
     assert told["wait_share"] == pytest.approx(0.2)

@@ -43,7 +43,7 @@ def test_no_workers_is_a_state_of_its_own():
     """Workers are wanted and none is ready: no call can be answered in time. A handler's words are not repeated."""
     found = health(None, states={"starting": 2}, reason="password: canary")
     assert found.state == "no_workers"
-    assert found.reason == "no worker is ready, 2 are wanted; `statistics().reason` tells the last failure"
+    assert found.reason == "no worker is ready, 2 are wanted; `statistics().reason` has the last failure"
     assert part(found, "attainment").reason == "no worker is ready"
     assert found.score == WEIGHTS["errors"] + WEIGHTS["queue_trend"]
 

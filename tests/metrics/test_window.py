@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.metrics.histogram import Histogram
-from millpond.metrics.history import Part, pack_all
+from millpond.metrics.history import PackedInterval, pack_all
 from millpond.metrics.window import RollingWindow
 
 KINDS = ("wait", "service")
@@ -15,7 +15,7 @@ steps = st.tuples(st.sampled_from([0.0, 0.5, 1.0, 1.0, 3.0]), st.lists(st.floats
 def push(window: RollingWindow, at: float, seconds: float, waits) -> None:
     histograms = {"wait": Histogram.of(waits), "service": Histogram()}
     counters = np.array([float(len(waits))])
-    window.push(Part(at, seconds, counters, pack_all(histograms, KINDS)), histograms)
+    window.push(PackedInterval(at, seconds, counters, pack_all(histograms, KINDS)), histograms)
 
 
 @given(st.lists(steps, max_size=60))

@@ -73,12 +73,6 @@ class Plain:
     def exit(self, code: int) -> None:
         os._exit(code)
 
-    def segfault(self) -> None:
-        import faulthandler
-
-        faulthandler.enable(2)
-        os.kill(os.getpid(), signal.SIGSEGV)
-
     def grandchild(self) -> int:
         """A process that left the worker's session."""
         child = subprocess.Popen([sys.executable, "-c", GRANDCHILD], stdout=subprocess.PIPE)

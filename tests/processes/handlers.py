@@ -5,7 +5,6 @@ import os
 import random
 import resource
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -52,42 +51,8 @@ class Surroundings:
 
         return random.random(), float(numpy.random.random())
 
-    def say(self, text: str) -> None:
-        print(text)
-        print(text, file=sys.stderr)
-
     def log(self, text: str) -> None:
         logging.getLogger("tests.handler").warning("%s", text)
-
-
-class Forest:
-    """A model fitted with OpenMP in the warden, which every worker forked from it predicts with."""
-
-    model: Any = None
-
-    @classmethod
-    def preload(cls) -> None:
-        from sklearn.datasets import load_digits
-        from sklearn.ensemble import HistGradientBoostingClassifier
-
-        images, digits = load_digits(return_X_y=True)
-        cls.model = HistGradientBoostingClassifier(max_iter=5).fit(images[:300], digits[:300])
-
-    def predict(self) -> int:
-        from sklearn.datasets import load_digits
-
-        images, _ = load_digits(return_X_y=True)
-        return len(self.model.predict(images[:100]))
-
-
-class Threaded:
-    """Starts a thread where none may be."""
-
-    @classmethod
-    def preload(cls) -> None:
-        import threading
-
-        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 
 
 class WithPool:
@@ -105,10 +70,3 @@ class Helped:
     def family(self) -> list[int]:
         helper = subprocess.Popen(["sleep", "300"], start_new_session=True)
         return [os.getppid(), os.getpid(), helper.pid]
-
-
-class FailsToStart:
-    """Its constructor raises."""
-
-    def __init__(self) -> None:
-        raise LookupError("no model here")

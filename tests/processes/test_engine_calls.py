@@ -37,21 +37,6 @@ async def test_each_worker_unpickles_its_own_arguments(method: str) -> None:
 
 
 @on_a_loop
-async def test_a_class_that_cannot_be_imported_travels_by_value() -> None:
-    """A local class reaches the workers, and so does a function it closes over."""
-
-    def double(number: int) -> int:
-        return 2 * number
-
-    class Local:
-        def twice(self, number: int) -> int:
-            return double(number)
-
-    async with engine_for(Local) as rig:
-        assert await rig.ask(await rig.start(), "twice", 21) == ("ok", 42)
-
-
-@on_a_loop
 async def test_calls_of_one_turn_are_answered_in_order() -> None:
     """Many calls sent in one turn of the loop come back one by one, each with its own value."""
     async with engine_for(Plain) as rig:
@@ -82,19 +67,6 @@ async def test_payloads_of_every_size_arrive_equal(size: int, kind: type) -> Non
         worker = await rig.start()
         assert await rig.ask(worker, "echo", value) == ("ok", value)
         assert await rig.ask(worker, "echo", [value, value]) == ("ok", [value, value])
-
-
-@on_a_loop
-async def test_a_large_transfer_leaves_other_workers_their_turn() -> None:
-    """While 64 MiB go to one worker through the socket, another one's calls are answered."""
-    async with engine_for(Plain, buffer_bytes=1 << 20) as rig:
-        busy, other = await rig.start(), await rig.start()
-        large = rig.call("echo", b"x" * (64 << 20))
-        rig.engine.send(busy, large)
-        for n in range(20):
-            assert await rig.ask(other, "echo", n) == ("ok", n)
-        assert not [fact for fact in rig.events.of("answered") if fact[2] == large.id]
-        assert len((await rig.answer(large))[1]) == 64 << 20
 
 
 @on_a_loop
@@ -195,22 +167,6 @@ async def test_memory_and_heartbeat_are_read_without_asking_the_worker() -> None
         await until(lambda: bool(rig.engine.memory(worker)))
         assert rig.engine.memory(worker) > 100_000  # type: ignore[operator]
         assert rig.engine.heartbeat(worker) == 0.0
-
-
-def test_the_engine_runs_on_uvloop() -> None:
-    """The same on another loop: start, call, large payload, death, close."""
-    uvloop = pytest.importorskip("uvloop")
-
-    async def scenario() -> None:
-        async with engine_for(Plain, buffer_bytes=1 << 20) as rig:
-            worker = await rig.start()
-            value = b"x" * (5 << 20)
-            assert await rig.ask(worker, "echo", value) == ("ok", value)
-            rig.engine.kill(worker)
-            assert (await rig.events.wait("gone", worker))[2].signal == 9
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(scenario())
 
 
 @on_a_loop

@@ -6,41 +6,11 @@ import os
 import signal
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.leftovers import Leftovers
 from tests.processes.engine_handlers import Forger, Helped, Plain
-from tests.processes.engine_rig import Rig, engine_for, lives, on_a_loop, until
+from tests.processes.engine_rig import engine_for, lives, on_a_loop, until
 from tests.start_methods import METHODS
-
-
-@pytest.mark.parametrize("method", METHODS)
-@on_a_loop
-async def test_a_death_is_told_with_its_signal_and_the_end_of_stderr(method: str) -> None:
-    """A segmentation fault shows as signal 11 with the stack that faulthandler wrote."""
-    async with engine_for(Plain, start_method=method) as rig:
-        worker = await rig.start()
-        call = rig.call("segfault")
-        rig.engine.send(worker, call)
-        _, _, death, started = await rig.events.wait("gone", worker)
-        assert (death.signal, death.exit_code, started) == (signal.SIGSEGV, None, [call.id])
-        assert "Fatal Python error" in death.stderr_tail
-        assert "segfault" in death.stderr_tail
-        assert "segfault" in rig.engine.logs(worker)
-
-
-@pytest.mark.parametrize("code", [0, 3])
-@on_a_loop
-async def test_a_death_is_told_with_its_exit_code(code: int) -> None:
-    """An exit is an exit, also with 0: the call that asked for it had begun and has no answer."""
-    async with engine_for(Plain) as rig:
-        worker = await rig.start()
-        call = rig.call("exit", code)
-        rig.engine.send(worker, call)
-        _, _, death, started = await rig.events.wait("gone", worker)
-        assert (death.signal, death.exit_code, started) == (None, code, [call.id])
-        assert not rig.events.of("answered")
 
 
 @on_a_loop
@@ -84,30 +54,6 @@ async def test_a_call_taken_back_does_not_count_as_begun(tmp_path: Path) -> None
         assert (await rig.events.wait("gone", worker))[3] == [first.id]
         assert rig.engine.withdraw(worker, first) is False
         rig.engine.send(worker, first)  # what is still on its way to a worker that was told of as dead, goes nowhere
-
-
-@on_a_loop
-async def test_a_hundred_deaths_leave_nothing() -> None:
-    """No descriptor, no thread, no zombie, and not ten megabytes."""
-    children = set(psutil.Process().children())
-    async with engine_for(Plain) as rig:
-        for _ in range(3):
-            await _live_and_die(rig)
-        before = Leftovers()
-        memory = psutil.Process().memory_info().rss
-        for _ in range(100):
-            await _live_and_die(rig)
-        await before.gone()
-        await until(lambda: not psutil.Process(rig.warden).children(recursive=True))
-        assert psutil.Process().memory_info().rss - memory < 10 << 20
-    await until(lambda: set(psutil.Process().children()) <= children)
-
-
-async def _live_and_die(rig: Rig) -> None:
-    worker = await rig.start()
-    await rig.ask(worker, "echo", 1)
-    os.kill(worker.pid, signal.SIGKILL)
-    await rig.events.wait("gone", worker)
 
 
 @on_a_loop

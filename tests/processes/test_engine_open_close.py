@@ -8,9 +8,7 @@ import itertools
 import os
 import resource
 import signal
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,16 +177,6 @@ def _room_for(more: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-@on_a_loop
-async def test_a_handler_of_the_main_script_runs(tmp_path: Path) -> None:
-    """A class in `__main__` reaches the workers, without the script being run again."""
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    process = await asyncio.create_subprocess_exec(sys.executable, str(script), stdout=asyncio.subprocess.PIPE)
-    output, _ = await process.communicate()
-    assert output.decode().split() == ["running", "hello", "Main"]
 
 
 SCRIPT = f"""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -135,35 +134,3 @@ async def test_a_result_the_parent_cannot_decode_fails_its_call_only() -> None:
         assert isinstance(error, ResultNotSerializable)
         assert error.outcome == "completed"
         assert await rig.ask(worker, "echo", 1) == ("ok", 1)
-
-
-@on_a_loop
-async def test_under_msgpack_nothing_a_worker_sends_is_unpickled(tmp_path: Path) -> None:
-    """A pickle that would write a file writes none, and costs the worker."""
-    marker = tmp_path / "marker"
-    forged = b"\x80\x05cos\nsystem\n(X" + _counted(f"touch {marker}") + b"tR."
-    async with engine_for(Forger, codec="msgpack") as rig:
-        worker = await rig.start()
-        call = rig.call("forge", frames.OK, forged)
-        rig.engine.send(worker, call)
-        await rig.events.wait("gone", worker)
-        assert rig.engine.protocol_errors == 1
-    assert not marker.exists()
-
-
-@on_a_loop
-async def test_forged_exceptions_execute_nothing(tmp_path: Path) -> None:
-    """Under pickle too, an exception is restored by an unpickler that calls nothing else."""
-    marker = tmp_path / "marker"
-    forged = b"\x80\x05cos\nsystem\n(X" + _counted(f"touch {marker}") + b"tR."
-    body = msgspec.msgpack.encode({"type": "Bad", "text": "worse", "traceback": "", "pickled": forged})
-    async with engine_for(Forger) as rig:
-        worker = await rig.start()
-        rig.engine.send(worker, rig.call("forge", frames.RAISED, body))
-        await rig.events.news()
-    assert not marker.exists()
-    assert os.path.isdir(tmp_path)
-
-
-def _counted(text: str) -> bytes:
-    return len(text).to_bytes(4, "little") + text.encode()

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from millpond.errors import HandlerError, ResultNotSerializable
-from tests.processes.engine_rig import Session, Worker, engine_for, on_a_loop, until
-from tests.start_methods import METHODS
+from millpond.errors import ResultNotSerializable
+from tests.processes.engine_rig import Session, engine_for, on_a_loop, until
 
 REAL = "millpond.worker.main"
 
@@ -34,24 +33,8 @@ def stay_home(pid: int) -> Homebody:
 class Reader:
     """Does what the tests ask."""
 
-    def __init__(self, fails: bool = False) -> None:
-        if fails:
-            raise FileNotFoundError("no weights")
-
     def echo(self, value: Any) -> Any:
         return value
-
-    def fail(self) -> None:
-        raise LookupError("nothing there")
-
-    def leave(self) -> None:
-        raise SystemExit(3)
-
-    def unsendable(self) -> Any:
-        return (n for n in range(3))
-
-    def homebody(self) -> Homebody:
-        return Homebody()
 
     def note(self) -> None:
         logging.getLogger("reader").warning("a note")
@@ -70,32 +53,6 @@ class Reader:
     def say(self, text: str, *, session: Any) -> Any:
         session.state["said"] = [*session.state.get("said", []), text]
         return session.state["said"]
-
-
-@pytest.mark.parametrize("method", METHODS)
-@on_a_loop
-async def test_a_constructor_that_raises_is_told_with_its_traceback(method: str) -> None:
-    """The start fails with the user's words, and the process goes."""
-    async with engine_for(Reader, True, program=REAL, start_method=method) as rig:
-        worker = Worker()
-        rig.engine.start(worker)
-        message = (await rig.events.wait("start_failed", worker))[2]
-        assert "FileNotFoundError: no weights" in message.splitlines()[-1]
-        assert (await rig.events.wait("gone", worker))[2].exit_code == 1
-        assert not rig.events.of("ready")
-
-
-@pytest.mark.parametrize("method", METHODS)
-@on_a_loop
-async def test_each_kind_of_failure_arrives_as_what_it_is(method: str) -> None:
-    """Exceptions as themselves, what cannot travel as the table's classes, all from one living worker."""
-    async with engine_for(Reader, program=REAL, start_method=method) as rig:
-        worker = await rig.start()
-        errors = [(await rig.ask(worker, name))[1] for name in ("fail", "leave", "unsendable", "homebody")]
-        kinds = [LookupError, HandlerError, ResultNotSerializable, ResultNotSerializable]
-        assert [type(error) for error in errors] == kinds
-        assert "nothing there" in str(errors[0].__cause__)
-        assert await rig.ask(worker, "echo", worker.pid) == ("ok", worker.pid)
 
 
 @on_a_loop

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import threading
 from pathlib import Path
 
 import nbclient
@@ -44,51 +43,6 @@ def test_any_directory_name_will_do(start_method: str, tmp_path: Path) -> None:
     assert script(odd, source) == "42\n"
 
 
-def test_a_class_of_a_script_travels_both_ways(tmp_path: Path) -> None:
-    """A handler, a function, an argument and a result whose classes live in `__main__` work as imported ones do."""
-    said = script(
-        tmp_path,
-        """
-        import asyncio, millpond
-
-        class Point:
-            def __init__(self, x): self.x = x
-
-        class Mover:
-            def move(self, point, by): return Point(point.x + by)
-
-        class Lost(Exception):
-            pass
-
-        def twice(x): return 2 * x
-
-        async def main():
-            async with millpond.Pool(Mover, max_workers=1) as pool:
-                moved = await pool.call("move", Point(1), 2)
-                print(type(moved) is Point, moved.x)
-                print(await pool.run(twice, 4), await pool.run(lambda x: twice(x) + 1, 4))
-
-        if __name__ == "__main__":
-            asyncio.run(main())
-        """,
-    )
-    assert said == "True 3\n8 9\n"
-
-
-def test_a_script_without_a_main_guard_is_not_run_again_in_the_workers(tmp_path: Path) -> None:
-    """Neither warden nor workers execute the program's own file."""
-    said = script(
-        tmp_path,
-        """
-        import millpond
-        print("once")
-        with millpond.Executor(2) as executor:
-            print(list(executor.map(lambda x: x * x, range(4))))
-        """,
-    )
-    assert said == "once\n[0, 1, 4, 9]\n"
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
 def test_a_pool_works_in_a_notebook() -> None:
     """Cells define the handler and await its calls on the notebook's own loop; a redefined function is the new one."""
@@ -120,25 +74,6 @@ def test_uvloop_serves_as_asyncio_does() -> None:
     uvloop.run(main())
 
 
-def test_threads_share_a_sync_pool_and_each_gets_its_own_answers() -> None:
-    """A SyncPool is thread-safe: eight threads, no answer to the wrong one."""
-    wrong: list[tuple[int, int]] = []
-
-    def ask(pool: millpond.SyncPool, who: int) -> None:
-        for n in range(100):
-            if pool.call("add", who * 1000, n) != who * 1000 + n:
-                wrong.append((who, n))
-
-    with millpond.SyncPool(Adder, max_workers=2) as pool:
-        threads = [threading.Thread(target=ask, args=(pool, who)) for who in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        assert pool.statistics().endings["ok"] == 800
-    assert wrong == []
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_forked_child_cannot_use_its_parents_pool() -> None:
     """The workers belong to the parent: a call in the child raises, and the parent's pool goes on."""
@@ -164,17 +99,6 @@ def test_trio_is_refused_with_a_sentence() -> None:
             await millpond.Pool(Adder).open()
 
     trio.run(main)
-
-
-def test_another_loop_is_refused_with_a_sentence() -> None:
-    """A pool belongs to the loop it was opened on."""
-    with millpond.SyncPool(Adder, max_workers=1) as pool:
-
-        async def main() -> None:
-            with pytest.raises(RuntimeError, match="another event loop"):
-                await pool.pool.call("add", 1, 2)
-
-        asyncio.run(main())
 
 
 def test_other_systems_are_refused_with_a_sentence() -> None:

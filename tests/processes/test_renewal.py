@@ -29,8 +29,6 @@ class Cook:
         return session.state["n"]
 """
 SECOND = FIRST.replace('"soup"', '"stew"').replace("def wash", "def bake")
-BROKEN = "raise ImportError('no such spice')"
-NOT_MADE = FIRST + "\n    def __init__(self):\n        raise RuntimeError('no kitchen')\n"
 
 
 @pytest.fixture
@@ -108,24 +106,6 @@ async def test_a_session_survives_a_call_of_an_operation_that_went(module):
                 check(error, "bad_argument", "not_started")
         await renewing
         assert await session.call("count") == 2
-
-
-@pytest.mark.parametrize(
-    ("code", "told"), [(BROKEN, "no such spice"), ("class Cook(: pass", "SyntaxError"), (NOT_MADE, "no kitchen")]
-)
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_code_that_does_not_work_leaves_the_old_one_serving(module, code, told, workers):
-    """Whether it cannot be imported or makes no worker; the error ends with the user's own."""
-    async with kitchen(min_workers=workers, max_workers=workers) as pool:
-        module.write_text(code)
-        error = check(await failure(pool.replace_workers()), "start_failed", "not_started")
-        assert told in str(error)
-        assert await pool.call("cook") == "soup"
-        await until(lambda: pool.statistics().workers["ready"] == workers)
-        assert {await pool.call("cook") for _ in range(10)} == {"soup"}
-        module.write_text(SECOND)
-        await pool.replace_workers()
-        assert await pool.call("cook") == "stew"
 
 
 async def test_the_old_warden_goes_with_its_last_worker(module):

@@ -149,21 +149,6 @@ async def test_a_lock_of_the_fork_context_is_refused_before_anything_starts() ->
             pass
 
 
-async def test_a_session_that_holds_a_pipe_s_end_stays_with_its_worker() -> None:
-    """Its state cannot be taken out: no copy of it with a number that means something else is made anywhere."""
-    ours, theirs = SPAWN.Pipe()
-    async with (
-        millpond.Pool(Sharer, min_workers=1, max_workers=1, idle_timeout=0.2) as pool,
-        pool.session("one") as session,
-    ):
-        pid = await session.call("keep", theirs)
-        replacing = pool.replace_workers()
-        assert await session.call("use", "hello") == pid
-        assert ours.recv() == "hello"
-        await session.close()
-        await replacing
-
-
 @both
 async def test_managers_pools_and_children_work_inside_a_worker(start_method: str) -> None:
     """The worker knows the program's managers, and its own children know it."""

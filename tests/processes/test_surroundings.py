@@ -11,7 +11,7 @@ import pytest
 
 import millpond
 from tests.faults.harness import processes_of
-from tests.processes.handlers import FailsToStart, Forest, Surroundings, Threaded
+from tests.processes.handlers import Surroundings
 from tests.start_methods import both
 
 
@@ -84,22 +84,6 @@ def test_forked_workers_draw_different_numbers() -> None:
 
 
 @both
-def test_what_a_worker_writes_is_kept_and_not_shown(start_method: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """Output goes to the worker's ring, which `logs` reads; nothing reaches the program's own streams."""
-
-    async def body(pool: millpond.Pool) -> str:
-        await pool.call("say", "hello from within")
-        for _ in range(500):
-            if pool.logs().count("hello from within") == 2:
-                break
-            await asyncio.sleep(0.01)
-        return pool.logs()
-
-    assert with_pool(body, Surroundings, start_method=start_method).count("hello from within") == 2
-    assert "hello from within" not in "".join(capfd.readouterr())
-
-
-@both
 def test_log_records_reach_the_programs_logging(start_method: str, caplog: pytest.LogCaptureFixture) -> None:
     """A worker's records arrive under their logger's name with worker and call attached."""
     with caplog.at_level(logging.INFO):
@@ -109,32 +93,3 @@ def test_log_records_reach_the_programs_logging(start_method: str, caplog: pytes
     assert record.levelno == logging.WARNING
     assert getattr(record, "worker") == 1  # noqa: B009
     assert getattr(record, "call") == 1  # noqa: B009
-
-
-def test_a_model_fitted_before_the_fork_predicts_after_it() -> None:
-    """OpenMP has one thread while the image is made, so that a forked worker's OpenMP does not wait for ghosts."""
-    for threads in (1, 2):
-        assert with_pool(lambda pool: pool.call("predict"), Forest, threads_per_worker=threads) == 100
-
-
-def test_an_image_with_threads_is_refused_by_name() -> None:
-    """A process with threads cannot be forked safely: opening fails and recommends the way out."""
-    with pytest.raises(millpond.StartFailed, match="spawn"):
-        with_pool(lambda pool: pool.call("x"), Threaded)
-
-
-@both
-def test_a_constructor_that_raises_fails_the_opening_with_its_traceback(start_method: str) -> None:
-    """`open()` raises StartFailed, and the user's own traceback ends the message."""
-    with pytest.raises(millpond.StartFailed) as caught:
-        with_pool(lambda pool: pool.call("x"), FailsToStart, start_method=start_method)
-    assert str(caught.value).rstrip().endswith("LookupError: no model here")
-    assert "raise LookupError" in str(caught.value)
-
-
-@both
-def test_a_handler_that_cannot_be_imported_fails_the_opening_with_its_traceback(start_method: str) -> None:
-    """The name of what is missing is the last word."""
-    with pytest.raises(millpond.StartFailed) as caught:
-        with_pool(lambda pool: pool.call("x"), "no_such_module:Reader", start_method=start_method)
-    assert str(caught.value).rstrip().endswith("ModuleNotFoundError: No module named 'no_such_module'")

@@ -211,19 +211,6 @@ async def test_without_a_warden_a_start_is_refused() -> None:
 
 
 @on_a_loop
-async def test_an_engine_is_revived_as_often_as_it_is_lost() -> None:
-    """Each time it is there again when its image is made, and not before."""
-    async with engine_for(Plain) as rig:
-        for loss in range(1, 5):
-            worker = await rig.start()
-            os.kill(rig.warden, signal.SIGKILL)
-            await rig.events.wait("engine_lost", count=loss)
-            rig.engine.revive()
-            await rig.events.wait("gone", worker)
-            await rig.events.wait("engine_back", count=loss)
-
-
-@on_a_loop
 async def test_without_a_descriptor_a_revival_fails_and_a_later_one_does_not() -> None:
     """The dead are told of when they can be looked for."""
     async with engine_for(Plain) as rig:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import faulthandler
 import logging
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 import threading
@@ -77,15 +75,6 @@ class Handler:
         os.system("echo from a shell")
         return "quiet"
 
-    def crash(self):
-        faulthandler._sigsegv()
-
-    def abort(self):
-        os.abort()
-
-    def exit(self):
-        sys.exit(3)
-
     def exit_at_once(self):
         os._exit(0)
 
@@ -98,16 +87,6 @@ class Handler:
 
     def replace_signal(self):
         signal.signal(signal.SIGURG, signal.SIG_IGN)
-
-    def surroundings(self):
-        return {
-            "cwd": os.getcwd(),
-            "env": os.environ.get("FOR_THE_TEST"),
-            "omp": os.environ.get("OMP_NUM_THREADS"),
-            "nice": os.nice(0),
-            "nofile": resource.getrlimit(resource.RLIMIT_NOFILE),
-            "cores": sorted(os.sched_getaffinity(0)),
-        }
 
     def loaded(self, names):
         return [name for name in names if name in sys.modules]
@@ -167,13 +146,6 @@ def test_a_start_that_fails_is_told_with_the_users_traceback_last(worker_of, han
     assert worker.exit_code() == 1
 
 
-def test_a_handler_that_cannot_be_found_is_told(worker_of):
-    """The import error is the user's own."""
-    worker = worker_of("no_such_module:Handler")
-    told = msgspec.msgpack.decode(worker.next_frame(frames.START_FAILED)[1])
-    assert told["type"] == "ModuleNotFoundError"
-
-
 def test_a_worker_whose_parent_is_gone_leaves_at_once(worker_of):
     """Even if a thread of the handler's, no daemon, would hold the process for an hour."""
     worker = worker_of().ready()
@@ -208,7 +180,6 @@ def test_a_forked_child_never_answers(worker_of):
     assert worker.call("fork_and_exit", 3) == 3
     assert worker.call("fork_and_raise") == 1
     assert worker.call("ping") == worker.process.pid
-    assert worker.logbook.ended() == 4
 
 
 def test_a_forked_child_gives_no_items(worker_of):
@@ -258,27 +229,6 @@ def test_noise_on_every_channel_stays_out_of_the_protocol(worker_of):
     assert sorted(map(len, written))[1] == 1_000_000
 
 
-@pytest.mark.parametrize(("operation", "signal_number"), [("crash", signal.SIGSEGV), ("abort", signal.SIGABRT)])
-def test_a_native_crash_leaves_its_stack_on_stderr(worker_of, operation, signal_number):
-    """The signal is the process's end, the operation is named in the dump."""
-    worker = worker_of().ready()
-    worker.send(operation)
-    assert worker.exit_code() == -signal_number
-    stderr = worker.read_stderr()
-    assert "Fatal Python error" in stderr
-    assert f"in {operation}" in stderr
-
-
-def test_sys_exit_costs_its_call_and_not_the_process(worker_of):
-    """The same pid serves the next call."""
-    worker = worker_of().ready()
-    worker.send("exit")
-    kind, error = worker.answer()
-    assert kind == frames.RAISED
-    assert error.type_name == "SystemExit"
-    assert worker.call("ping") == worker.process.pid
-
-
 @pytest.mark.parametrize("operation", ["sleep", "compute"])
 def test_a_signal_from_outside_stops_the_operation(worker_of, operation):
     """In a native sleep as in a loop of Python; the process serves on."""
@@ -318,27 +268,6 @@ def test_an_interrupt_works_after_the_handler_replaced_its_signal(worker_of):
     answered.set()
     nagging.join()
     assert kind == frames.INTERRUPTED
-
-
-def test_the_surroundings_are_as_asked(worker_of, tmp_path):
-    """Directory, environment, priority, limits, cores, threads of libraries."""
-    core = min(os.sched_getaffinity(0))
-    worker = worker_of(
-        cwd=str(tmp_path),
-        worker_env={"FOR_THE_TEST": "yes"},
-        nice=3,
-        rlimits={"NOFILE": 200},
-        cpu_affinity=[core],
-        threads=2,
-    ).ready()
-    assert worker.call("surroundings") == {
-        "cwd": str(tmp_path),
-        "env": "yes",
-        "omp": "2",
-        "nice": os.nice(0) + 3,
-        "nofile": (200, 200),
-        "cores": [core],
-    }
 
 
 def test_a_limit_with_an_unknown_name_fails_the_start(worker_of):

@@ -2,13 +2,13 @@
 
 A reading's samples become histograms (which touches nothing shared, so that a large reading can be sorted on another
 thread), these go into a slot of history, and windows are sums of slots. Not thread-safe and without a clock: the
-collector holds its lock around every call and tells the time.
+collector holds its lock around every call and passes the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from math import floor, inf
 from types import MappingProxyType
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from millpond.metrics import health
 from millpond.metrics.columns import COUNTERS, counters_of, family, gauges_of
-from millpond.metrics.derived import Span, counted, derive
+from millpond.metrics.derived import Interval, counted, derive
 from millpond.metrics.histogram import EMPTY, Histogram, histograms_of, merged
 from millpond.metrics.history import History, Slot, pack_all
 from millpond.metrics.operations import STEP_S, Histograms, Operations, added
@@ -150,9 +150,9 @@ class Aggregation:
         return health.Evidence(
             reading=self.reading,
             now=counted(self.history.read(self.at - NOW_S + SLACK, 1)),
-            minute=_span(minute, "latency"),
-            five=_span(five),
-            quarter=_span(quarter, "latency"),
+            minute=_interval(minute, "latency"),
+            five=_interval(five),
+            quarter=_interval(quarter, "latency"),
             queue_growth=self._queue_growth(),
             notes=notes,
         )
@@ -167,14 +167,14 @@ class Aggregation:
         return (sum(one.gauge("queued") for one in last) - sum(one.gauge("queued") for one in first)) / third
 
 
-def _span(window: RollingWindow, *kinds: str) -> Span:
+def _interval(window: RollingWindow, *kinds: str) -> Interval:
     """A window with its distributions of some kinds."""
     totals = np.round(window.counters, 6)  # seconds that were added and subtracted leave rounding errors behind
-    return Span(window.covered_s, totals, {kind: window.histograms[kind].describe() for kind in kinds})
+    return Interval(window.covered_s, totals, {kind: window.histograms[kind].describe() for kind in kinds})
 
 
 def _frozen(window: RollingWindow) -> Window:
-    span = _span(window, *KINDS)
+    span = _interval(window, *KINDS)
     return Window(
         int(window.seconds),
         window.covered_s,
@@ -188,16 +188,5 @@ def _frozen(window: RollingWindow) -> Window:
 
 def _worker(worker: WorkerReading, seen: Seen) -> WorkerFigures:
     """A worker as the pool and the system see it."""
-    return WorkerFigures(
-        id=worker.id,
-        pid=worker.pid,
-        state=worker.state,
-        busy_s=worker.busy_s,
-        available_s=worker.available_s,
-        utilization=worker.busy_s / worker.available_s if worker.available_s > 0 else 0.0,
-        calls=worker.calls,
-        sessions=worker.sessions,
-        in_flight=worker.in_flight,
-        process=seen.processes.get(worker.id, UNSEEN),
-        trend=seen.trends.get(worker.id, NO_TREND),
-    )
+    process, trend = seen.processes.get(worker.id, UNSEEN), seen.trends.get(worker.id, NO_TREND)
+    return WorkerFigures(*astuple(worker), process=process, trend=trend)

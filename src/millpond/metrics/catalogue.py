@@ -19,8 +19,8 @@ from millpond.metrics.readers import (
     SIZES,
     STARTS,
     Labels,
+    Measured,
     Sample,
-    Told,
     counts,
     known,
     notifications,
@@ -67,8 +67,8 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True)
-class Metric(Generic[Told]):
-    """A row of the table: a metric read from a snapshot, or from what the alerting says in one.
+class Metric(Generic[Measured]):
+    """A row of the table: a metric read from a snapshot, or from the figures of the alerting in one.
 
     `labels` come after `pool`, which every sample has; `distribution` is which of a snapshot's histograms one shows.
     """
@@ -76,7 +76,7 @@ class Metric(Generic[Told]):
     name: str
     kind: Kind
     help: str
-    read: Callable[[Told], Iterable[Sample]]
+    read: Callable[[Measured], Iterable[Sample]]
     labels: tuple[str, ...] = ()
     distribution: str = ""
 
@@ -113,9 +113,9 @@ def families(snapshot: Snapshot) -> list[Family]:
     return of_pool + alerting_families(snapshot.pool, snapshot.alerting)
 
 
-def alerting_families(pool: str, told: Alerting | None) -> list[Family]:
-    """What a pool's alerting says of itself; without samples if there is none."""
-    return [_family(row, pool, () if told is None else row.read(told)) for row in _OF_ALERTING]
+def alerting_families(pool: str, alerting: Alerting | None) -> list[Family]:
+    """The metrics of a pool's alerting; without samples if there is none."""
+    return [_family(row, pool, () if alerting is None else row.read(alerting)) for row in _OF_ALERTING]
 
 
 def metrics_of(pool: Metered | Metrics) -> Metrics:
@@ -135,8 +135,8 @@ def read_all(pools: Iterable[Metrics]) -> list[list[Family]]:
 
 def _family(row: Metric[Any], pool: str, samples: Iterable[Sample]) -> Family:
     whose = (("pool", escaped(pool)),)
-    told = [(suffix, whose + _readable(labels), value) for suffix, labels, value in samples]
-    return Family(row.name, row.kind, row.unit, row.help, told)
+    readable = [(suffix, whose + _readable(labels), value) for suffix, labels, value in samples]
+    return Family(row.name, row.kind, row.unit, row.help, readable)
 
 
 def _readable(labels: Labels) -> Labels:
@@ -144,11 +144,11 @@ def _readable(labels: Labels) -> Labels:
     return tuple((label, escaped(value)) for label, value in labels)
 
 
-def _gauge(name: str, help: str, read: Callable[[Told], Iterable[Sample]], *labels: str) -> Metric[Told]:
+def _gauge(name: str, help: str, read: Callable[[Measured], Iterable[Sample]], *labels: str) -> Metric[Measured]:
     return Metric(f"millpond_{name}", "gauge", help, read, labels)
 
 
-def _counter(name: str, help: str, read: Callable[[Told], Iterable[Sample]], *labels: str) -> Metric[Told]:
+def _counter(name: str, help: str, read: Callable[[Measured], Iterable[Sample]], *labels: str) -> Metric[Measured]:
     return Metric(f"millpond_{name}_total", "counter", help, read, labels)
 
 

@@ -1,7 +1,7 @@
-"""Adds a pool up, once a second: reads it, adds what is new to what there was, and tells what is asked.
+"""Adds a pool up, once a second: takes a reading, adds it to those before, and answers for all of them.
 
-`fold` is called on the pool's loop; a large one goes to a thread of its own. What is told is frozen and may be asked
-for from any thread. Watches what it costs and gives detail up before the pool would notice; raises into nobody's call.
+`fold` is called on the pool's loop; a large one goes to a thread of its own. Snapshots are frozen, and any thread
+may ask for them. Measures its own cost and leaves detail out before the pool would notice; raises into nobody's call.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class MetricsCollector:
         self._clock, self._wall_clock, self._cpu_clock = clock, wall_clock, cpu_clock
         self.pool = pool
         self.interval_s = interval_s
-        self.alerting: Callable[[], Alerting | None] = _nobody  # what the alerting says of itself; on any thread
+        self.alerting: Callable[[], Alerting | None] = _nobody  # the figures of the alerting; called on any thread
         self._history_path = history_path
         self._store: HistoryStore | None = None
         self._lock = threading.Lock()  # around the aggregation; held for about a millisecond
@@ -154,7 +154,7 @@ class MetricsCollector:
         else:
             job()
         self._look(now, reading)
-        self._tell()
+        self._notify()
 
     def settle(self, timeout: float = CLOSE_S) -> bool:
         """Wait for what is being folded on the thread and written to the file; whether it was in time."""
@@ -185,7 +185,7 @@ class MetricsCollector:
                 self._store.put(step, slot)
 
     def _let_go_of(self, reading: Reading) -> Reading:
-        """A reading of which the counts are kept; its samples are told as dropped."""
+        """A reading of which the counts are kept; its samples count as dropped."""
         self._let_go += reading.sample_count
         return reading.without_samples()
 
@@ -204,10 +204,10 @@ class MetricsCollector:
         )
 
     def _noted(self, reading: Reading) -> tuple[str, ...]:
-        """What health should say beside the score: of warm-ups, and of the monitors themselves."""
+        """Notes of health beside the score: on warm-ups, and on the monitors themselves."""
         watch, removed, lost = self._watch, reading.listeners_removed, DELIVERY.lost - self._lost_before
         notes = {
-            _stall_told(reading): reading.stalled_s > 0.0,
+            _stall_note(reading): reading.stalled_s > 0.0,
             f"{reading.not_warm} workers are not fully warm, see `statistics().not_warm`": reading.not_warm > 0,
             f"{removed} listeners raised and were removed": removed > 0,
             f"what is called after each fold, alerts among it, raised {self._raised} times": self._raised > 0,
@@ -223,7 +223,7 @@ class MetricsCollector:
             pids = {worker.id: worker.pid for worker in reading.workers if worker.pid > 0}
             self._looker.put(partial(self._resources.look, now, pids))
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in list(self._listeners):
             try:
                 listener(self)
@@ -234,7 +234,7 @@ class MetricsCollector:
                     log.raised(error, "a listener raised after a fold; it is called again after the next")
                 self._raised += 1
 
-    # What is told, on any thread
+    # Answers, on any thread
 
     def snapshot(self) -> Snapshot:
         """The pool as of the last fold, frozen; made once a fold, when first asked for."""
@@ -298,7 +298,7 @@ class MetricsCollector:
             return self._aggregation.history.read(self._aggregation.at - seconds, history.resolution_for(seconds))
 
 
-def _stall_told(reading: Reading) -> str:
+def _stall_note(reading: Reading) -> str:
     at, seconds, what = reading.last_stall or (0.0, 0.0, "")
     return f"the {what} stood still for {seconds:.1f} s, {reading.at - at:.0f} s ago"
 

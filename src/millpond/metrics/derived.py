@@ -1,6 +1,6 @@
 """Every derived value, defined once: its name, its unit, what it means, and the function that computes it.
 
-A value is computed from a `Span`: what was counted and measured in some stretch of time, be it a window, a slot of
+A value is computed from an `Interval`: what was counted and measured in some stretch of time, be it a window, a slot of
 history or a pool's whole life. The table in `docs/metrics.md` is printed from here.
 """
 
@@ -50,7 +50,7 @@ BLAME: dict[str, Blame] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Span:
+class Interval:
     """What was counted (`counters`, a row of `columns`) and measured in some seconds."""
 
     seconds: float
@@ -88,7 +88,7 @@ class Derived:
     name: str
     unit: str
     definition: str
-    compute: Callable[[Span], float]
+    compute: Callable[[Interval], float]
 
 
 def share(part: float, whole: float) -> float:
@@ -96,7 +96,7 @@ def share(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def rate(count: float, span: Span, per_s: float = 1.0) -> float:
+def rate(count: float, span: Interval, per_s: float = 1.0) -> float:
     """How often something happened in `per_s` seconds; NaN of a span without length."""
     return share(count * per_s, span.seconds)
 
@@ -190,17 +190,17 @@ DERIVED: tuple[Derived, ...] = (
 NAMES = tuple(one.name for one in DERIVED)
 
 
-def derive(span: Span) -> Mapping[str, float]:
+def derive(span: Interval) -> Mapping[str, float]:
     """All derived values of a span."""
     return MappingProxyType({one.name: one.compute(span) for one in DERIVED})
 
 
-def counted(slots: Sequence[Slot]) -> Span:
+def counted(slots: Sequence[Slot]) -> Interval:
     """What slots of history counted together; nothing that was measured."""
     counters = np.sum([np.zeros(len(COUNTERS)), *(slot.counters for slot in slots)], axis=0)
-    return Span(sum(slot.seconds for slot in slots), counters, {})
+    return Interval(sum(slot.seconds for slot in slots), counters, {})
 
 
-def span_of(slot: Slot) -> Span:
+def interval_of(slot: Slot) -> Interval:
     """A slot of history as a span."""
-    return Span(slot.seconds, slot.counters, {kind: one.describe() for kind, one in slot.histograms.items()})
+    return Interval(slot.seconds, slot.counters, {kind: one.describe() for kind, one in slot.histograms.items()})

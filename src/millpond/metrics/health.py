@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from millpond.metrics.derived import Span
+from millpond.metrics.derived import Interval
 from millpond.metrics.snapshot import Component, Health
 from millpond.metrics.source import Reading
 
@@ -93,10 +93,10 @@ class Evidence:
     in the last minute (calls, on average of its first and last third)."""
 
     reading: Reading
-    now: Span
-    minute: Span
-    five: Span
-    quarter: Span
+    now: Interval
+    minute: Interval
+    five: Interval
+    quarter: Interval
     queue_growth: float
     notes: tuple[str, ...] = ()
 
@@ -139,7 +139,7 @@ def _components(e: Evidence) -> Iterator[Component]:
     failed = _share(_failures(e.minute), e.minute.ended)
     yield _component("errors", (failed,), f"{failed:.1%} of calls failed")
     load = (e.utilization, e.clearing_s) if e.reading.queued else (0.0, 0.0)
-    yield _component("saturation", load, _saturation_told(e), none)
+    yield _component("saturation", load, _saturation_reason(e), none)
     deaths = e.five.unplanned()
     yield _component("stability", (deaths,), f"{deaths:.0f} workers were lost in five minutes", none)
     gained = e.queue_growth / max(1, e.reading.places)
@@ -147,7 +147,7 @@ def _components(e: Evidence) -> Iterator[Component]:
 
 
 def _component(name: str, values: tuple[float, ...], reason: str, none: str = "") -> Component:
-    """A component as its measures say, or without any points because of `none`."""
+    """A component with the points that its measures leave, or without any because of `none`."""
     part = PARTS[name]
     if none:
         return Component(name, part.weight, 0.0, none)
@@ -159,12 +159,12 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def _failures(span: Span) -> float:
+def _failures(span: Interval) -> float:
     """Calls that failed by our or the handler's fault, without the late ones, which are counted elsewhere."""
     return max(0.0, span.blamed("ours") - span["codes.deadline_exceeded"]) + span.blamed("handler")
 
 
-def _saturation_told(e: Evidence) -> str:
+def _saturation_reason(e: Evidence) -> str:
     return f"workers are {e.utilization:.0%} busy, {e.reading.queued} calls wait, {e.clearing_s:.1f} s of work"
 
 
@@ -176,14 +176,14 @@ def _state(e: Evidence) -> tuple[str, str]:
     if e.has_none:
         return NO_WORKERS, f"no worker is ready, {e.reading.wanted} are wanted{_because(e)}"
     if e.reading.queued and e.utilization >= BUSY and e.clearing_s >= WAITING_S:
-        return SATURATED, _saturation_told(e)
+        return SATURATED, _saturation_reason(e)
     slow = _slowness(e)
     return (SLOW, slow) if slow else (HEALTHY, "")
 
 
 def _because(e: Evidence) -> str:
-    """Where the last failure is told: its text is the handler's and may hold anything, so it is not repeated here."""
-    return "; `statistics().reason` tells the last failure" if e.reading.reason else ""
+    """A pointer to the last failure: its text is the handler's and may hold anything, so it is not repeated here."""
+    return "; `statistics().reason` has the last failure" if e.reading.reason else ""
 
 
 def _slowness(e: Evidence) -> str:

@@ -1,7 +1,7 @@
 """Base-2 exponential histograms of scale 5: bucket `i` holds what lies above 2**(i/32), up to and with 2**((i+1)/32).
 
 The layout of OpenTelemetry's exponential histograms, so that they merge by addition whatever they hold. A percentile is
-told as the geometric middle of its bucket, at most 1.1 % off. Values up to 2**-35 count as zero; above 2**40 as that.
+given as the geometric middle of its bucket, at most 1.1 % off. Values up to 2**-35 count as zero; above 2**40 as that.
 """
 
 from __future__ import annotations

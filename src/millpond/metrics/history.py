@@ -45,7 +45,7 @@ class OperationSlot:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class PackedInterval:
     """What was counted (a row) in the `seconds` before `at` (monotonic), and the histograms of what was measured."""
 
     at: float
@@ -60,7 +60,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Slot(Part):
+class Slot(PackedInterval):
     """What happened in a stretch of time that ended at `wall` (Unix time), in the pool's run `boot`.
 
     `counters` and `gauges` are rows in the order of `columns`; `gauges` are means over the slot, `peaks` the highest.

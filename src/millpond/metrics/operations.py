@@ -14,7 +14,7 @@ import numpy as np
 
 from millpond.metrics.columns import Row, labelled
 from millpond.metrics.histogram import EMPTY, NOTHING, Distribution, Histogram, merged
-from millpond.metrics.history import OperationSlot, Part, pack_all, pack_operations
+from millpond.metrics.history import OperationSlot, PackedInterval, pack_all, pack_operations
 from millpond.metrics.snapshot import OPERATION_KINDS, OTHER, WINDOWS, OperationFigures
 from millpond.metrics.source import ENDINGS, NO_COUNTS, Counts, OperationReading
 from millpond.metrics.window import RollingWindow
@@ -47,7 +47,7 @@ class Count(NamedTuple):
         return Count(self.endings - before.endings, rest)
 
 
-class Operation:
+class OperationRecord:
     """One operation that has figures of its own."""
 
     __slots__ = ("_described", "_minute", "_step", "_windows", "codes", "endings", "name", "totals")
@@ -77,7 +77,7 @@ class Operation:
         before, self._step = self._step, self._count()
         endings, histograms = self._step.since(before)
         if endings.any() or any(histograms.values()):
-            part = Part(now, STEP_S, endings, pack_all(histograms, OPERATION_KINDS))
+            part = PackedInterval(now, STEP_S, endings, pack_all(histograms, OPERATION_KINDS))
             for window in self._windows.values():
                 window.push(part, histograms)
         else:
@@ -110,7 +110,7 @@ class Operations:
     __slots__ = ("_named", "_rest")
 
     def __init__(self) -> None:
-        self._named: dict[str, Operation] = {}
+        self._named: dict[str, OperationRecord] = {}
         self._rest = NO_HISTOGRAMS
 
     @property
@@ -118,7 +118,7 @@ class Operations:
         """About how much memory the operations take."""
         return sum(one.nbytes for one in self._named.values())
 
-    def get(self, name: str) -> Operation | None:
+    def get(self, name: str) -> OperationRecord | None:
         """An operation that has figures of its own."""
         return self._named.get(name)
 
@@ -126,7 +126,7 @@ class Operations:
         """Take what happened to one operation; it gets figures of its own if fewer than 64 have some."""
         one = self._named.get(reading.name)
         if one is None and len(self._named) < NAMED:
-            one = self._named[reading.name] = Operation(reading.name)
+            one = self._named[reading.name] = OperationRecord(reading.name)
         if one is None:
             self._rest = added(self._rest, new)
         else:

@@ -64,12 +64,12 @@ def attributes(labels: Labels) -> dict[str, str | float]:
 
 def _instruments(row: Metric[Any]) -> Iterator[tuple[str, Instrument, str, str]]:
     """Name, kind, unit and suffix of the samples for each instrument that a metric becomes."""
-    said = SEMANTIC[row.name]
+    semantic = SEMANTIC[row.name]
     if row.kind != "histogram":
-        yield said.name, said.instrument, said.unit, ""
+        yield semantic.name, semantic.instrument, semantic.unit, ""
     if row.kind in ("histogram", "summary"):
-        yield f"{said.name}.count", "counter", "{value}", "_count"
-        yield f"{said.name}.sum", "counter", said.unit, "_sum"
+        yield f"{semantic.name}.count", "counter", "{value}", "_count"
+        yield f"{semantic.name}.sum", "counter", semantic.unit, "_sum"
 
 
 def _create(meter: Meter, kind: Instrument, name: str, observe: Callback, unit: str, description: str) -> None:

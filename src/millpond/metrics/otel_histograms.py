@@ -58,10 +58,10 @@ class WithHistograms(MetricExporter):
         snapshots = [pool.snapshot() for pool in self._pools]
         for row in CATALOGUE:
             if row.kind == "histogram":
-                said = SEMANTIC[row.name]
+                semantic = SEMANTIC[row.name]
                 points = [point(snapshot, row.distribution) for snapshot in snapshots]
                 data = sdk.ExponentialHistogram(points, AggregationTemporality.CUMULATIVE)
-                yield sdk.Metric(said.name, row.help, said.unit, data)
+                yield sdk.Metric(semantic.name, row.help, semantic.unit, data)
 
 
 def joined(scopes: Sequence[sdk.ScopeMetrics], histograms: list[sdk.Metric]) -> list[sdk.ScopeMetrics]:

@@ -22,7 +22,7 @@ from millpond.metrics.snapshot import Snapshot
 class PoolCollector(Collector):
     """A collector for `prometheus_client.CollectorRegistry.register`: the metrics of one pool or several.
 
-    Takes pools, or their collectors of metrics. A pool's name is the label that tells its series from another's: a
+    Takes pools, or their collectors of metrics. A pool's name is the label that sets its series apart from another's: a
     scrape raises `ValueError` if two have the same.
     """
 

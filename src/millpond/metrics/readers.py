@@ -17,10 +17,10 @@ from millpond.metrics.source import ENDINGS
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[str, Labels, float]  # suffix, labels, value; the series is called by the family's name + suffix
 Reader = Callable[[Snapshot], Iterable[Sample]]
-Told = TypeVar("Told")  # a snapshot, or what the alerting says
+Measured = TypeVar("Measured")  # a snapshot, or the figures of the alerting
 
 OUTCOMES = ("sent", "failed", "dropped")  # of a notification: fields of `ChannelFigures`
-MOST_CHANNELS = 20  # told apart; a program may add any number
+MOST_CHANNELS = 20  # with a label of their own; a program may add any number
 LABELLED = 14  # operations with a label of their own; each takes 13 series of the 500 that a page may have
 OPERATION_WINDOW = 300  # seconds which the operations' quantiles look back on
 QUANTILES = (("0.5", "p50"), ("0.9", "p90"), ("0.95", "p95"), ("0.99", "p99"), ("0.999", "p999"))
@@ -37,13 +37,13 @@ def bound_text(bound: float) -> str:
     return "+Inf" if bound == math.inf else repr(bound)
 
 
-def one(get: Callable[[Told], float]) -> Callable[[Told], Iterable[Sample]]:
+def one(get: Callable[[Measured], float]) -> Callable[[Measured], Iterable[Sample]]:
     """A plain figure."""
-    return lambda told: [("", (), float(get(told)))]
+    return lambda measured: [("", (), float(get(measured)))]
 
 
 def known(get: Callable[[Snapshot], float]) -> Reader:
-    """A figure that the system may refuse, told as -1: then there is no sample."""
+    """A figure that the system may refuse, given as -1: then there is no sample."""
     return lambda snapshot: [("", (), float(value))] if (value := get(snapshot)) >= 0 else []
 
 
@@ -58,11 +58,11 @@ def state(label: str, states: tuple[str, ...], get: Callable[[Snapshot], str]) -
 
 
 def counts(
-    label: str, names: Iterable[str], get: Callable[[Told], Mapping[str, int]]
-) -> Callable[[Told], Iterable[Sample]]:
+    label: str, names: Iterable[str], get: Callable[[Measured], Mapping[str, int]]
+) -> Callable[[Measured], Iterable[Sample]]:
     """One sample a name of a closed set, 0 included, so that a first increase is seen; strangers share one."""
     closed = tuple(names)
-    return lambda told: _counted(label, closed, get(told))
+    return lambda measured: _counted(label, closed, get(measured))
 
 
 def _counted(label: str, closed: tuple[str, ...], found: Mapping[str, int]) -> Iterator[Sample]:
@@ -117,9 +117,9 @@ def _labelled(snapshot: Snapshot) -> Iterator[tuple[str, tuple[OperationFigures,
     yield OTHER, (*snapshot.operations[LABELLED:], snapshot.other)
 
 
-def notifications(told: Alerting) -> Iterator[Sample]:
+def notifications(alerting: Alerting) -> Iterator[Sample]:
     """Notifications by channel and what became of them; channels beyond the first share a name."""
-    alone, others = told.channels[:MOST_CHANNELS], told.channels[MOST_CHANNELS:]
+    alone, others = alerting.channels[:MOST_CHANNELS], alerting.channels[MOST_CHANNELS:]
     together = [_together(others)] if others else []
     for channel in (*alone, *together):
         for outcome in OUTCOMES:

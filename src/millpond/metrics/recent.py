@@ -46,7 +46,7 @@ class Recent:
 
     @classmethod
     def of(cls, slots: Sequence[Slot]) -> Recent:
-        """What slots of history say, the oldest first."""
+        """The numbers in slots of history, the oldest first."""
         counters = np.reshape([slot.counters for slot in slots], (len(slots), len(COUNTERS))).T
         gauges = np.reshape([slot.gauges for slot in slots], (len(slots), len(ALL_GAUGES))).T
         counted = {name: array("d", counters[at].tobytes()) for name, at in COUNTER_AT.items()}

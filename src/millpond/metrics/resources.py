@@ -24,7 +24,7 @@ AT_ONCE = 8  # workers a look
 FAMILY_EVERY = 10  # looks between counts of children and zombies
 WEIGH_EVERY_S = 10.0  # seconds between two looks at a process's PSS, at least
 LEAST_TREND_S = 300.0  # a worker has to have been watched for: at first every worker grows
-LEAST_GROWTH = 1024 * 1024  # bytes a worker has to have grown by before its trend is told of the pool
+LEAST_GROWTH = 1024 * 1024  # bytes a worker has to have grown by before its trend counts for the pool
 UNKNOWN = -1
 
 Pids = Mapping[int, int]  # worker -> pid
@@ -52,7 +52,7 @@ class Seen:
     trends: Mapping[int, Trend] = field(default_factory=dict)
 
 
-class Watched:
+class WatchedProcess:
     """One process that is looked at again and again."""
 
     __slots__ = ("_at", "_process", "figures", "memory", "pss_at")
@@ -78,7 +78,7 @@ class Watched:
         self.memory.note(now, rss)
 
     def weigh(self, now: float) -> None:
-        """Read its PSS, where the system tells it."""
+        """Read its PSS, where the system has it."""
         self.pss_at = now
         try:
             pss = getattr(self._process.memory_full_info(), "pss", UNKNOWN)
@@ -97,8 +97,8 @@ class ProcessWatch:
     """Looks at this process and at the workers'."""
 
     def __init__(self) -> None:
-        self._parent = Watched(os.getpid())
-        self._workers: dict[int, Watched] = {}
+        self._parent = WatchedProcess(os.getpid())
+        self._workers: dict[int, WatchedProcess] = {}
         self._turn: Iterator[int] = iter(())
         self._looks = 0
         self._family = (UNKNOWN, UNKNOWN)  # children, zombies
@@ -133,7 +133,7 @@ class ProcessWatch:
         new = [worker for worker, pid in workers.items() if pid > 0 and worker not in self._workers]
         for worker in new:
             try:
-                self._workers[worker] = Watched(workers[worker])
+                self._workers[worker] = WatchedProcess(workers[worker])
             except (psutil.Error, ValueError, OSError):
                 continue
         left = [worker for worker in self._turn if worker in self._workers]

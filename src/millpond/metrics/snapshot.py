@@ -1,7 +1,7 @@
 """A pool at one moment, added up: what exporters, alerts and dashboards read.
 
 Frozen through and through, so that any thread may hold one. Seconds and bytes everywhere; a percentile of nothing is
-NaN. Comes out of the collector; nothing is computed here but what a record says of itself.
+NaN. Comes out of the collector; nothing is computed here but what follows from a record alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from millpond.metrics.histogram import Distribution, Histogram
-from millpond.metrics.source import Counts, Reading
+from millpond.metrics.source import Counts, Reading, WorkerReading
 
 WINDOWS = (60, 300, 900)  # seconds
 KINDS = ("wait", "service", "latency", "start", "request_bytes", "answer_bytes")  # the pool's histograms
@@ -72,21 +72,17 @@ class ProcessFigures:
     threads: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFigures:
-    """A worker: what the pool says of it, its process, and its memory's trend. `utilization` is over its life."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFigures(WorkerReading):
+    """A worker: the pool's reading of it, its process, and its memory's trend."""
 
-    id: int
-    pid: int
-    state: str
-    busy_s: float
-    available_s: float
-    utilization: float
-    calls: int
-    sessions: int
-    in_flight: int
     process: ProcessFigures
     trend: Trend
+
+    @property
+    def utilization(self) -> float:
+        """The share of its life, once it was ready, in which it was busy."""
+        return self.busy_s / self.available_s if self.available_s > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +112,7 @@ class ErrorCount:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A part of the health score: `score` of at most `weight` points; `reason` says where the others went."""
+    """A part of the health score: `score` of at most `weight` points; `reason` is where the others went."""
 
     name: str
     weight: float
@@ -141,10 +137,10 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What the collector says of itself.
+    """The collector's own figures.
 
     `fold_s` is the processor's time of the last fold, `lag_s` how late it came, `dropped` the samples that found no
-    room, `detail` what it still does: "full" or "counters only". `history_error` says why history is
+    room, `detail` what it still does: "full" or "counters only". `history_error` is the reason why history is
     not stored, if it should be.
     """
 
@@ -171,7 +167,7 @@ class ChannelFigures:
 
 @dataclass(frozen=True, slots=True)
 class Alerting:
-    """What the alerting says of itself: alerts by state, rules that cannot be evaluated, and what its rounds cost.
+    """The alerting's own figures: alerts by state, rules that cannot be evaluated, and what its rounds cost.
 
     `evaluation_s` is the time of the last round, `rounds` the samples taken of the metrics, `series` what the rules
     have to go by, `series_dropped` the samples that found no room.

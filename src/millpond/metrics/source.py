@@ -1,4 +1,4 @@
-"""What the collector is told of a pool: one reading a second, with the samples since the last one.
+"""What the collector reads of a pool: one reading a second, with the samples since the last one.
 
 Plain numbers and arrays, so that the metrics know nothing of the core and the core nothing of them; whoever knows both
 implements `Source`. Counters only grow while the pool lives; samples are handed over, not copied.
@@ -28,7 +28,7 @@ PROTOCOL = "protocol"  # killed: it broke the protocol between worker and progra
 CAUSES = (RETIRED, RECYCLED, CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN, PROTOCOL)
 UNPLANNED = frozenset({CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN, PROTOCOL})
 STILL = ("loop", "program")  # what may stand still
-STALL_TOLD_S = 300.0  # for which a stall is told of
+STALL_SHOWN_S = 300.0  # for which a stall is shown
 
 
 def no_samples() -> Samples:
@@ -47,7 +47,7 @@ class OperationReading:
 
     `waits` (seconds from submission to the first sending), `services` (seconds in the worker) and `latencies` (seconds
     from submission to the ending), `request_bytes` and `answer_bytes` need not be of one length: a call that was never
-    sent has no service. The first samples of each stand for as many calls as `stands_for` says, those beyond it for
+    sent has no service. The first samples of each stand for as many calls as in `stands_for`, those beyond it for
     one. `dropped` samples (since the pool opened) found no room.
     """
 
@@ -141,7 +141,7 @@ class Reading:
     def stalled_s(self) -> float:
         """Seconds of the last stall, for five minutes; then 0."""
         ended_at, seconds, _ = self.last_stall or (0.0, 0.0, "")
-        return seconds if self.at - ended_at < STALL_TOLD_S else 0.0
+        return seconds if self.at - ended_at < STALL_SHOWN_S else 0.0
 
     @property
     def sample_count(self) -> int:

@@ -60,7 +60,7 @@ class Boot:
 
 
 class HistoryStore:
-    """The file at `path`; pools may share it. `wall_clock` tells the age of what is in it."""
+    """The file at `path`; pools may share it. the age of what is in it is by `wall_clock`."""
 
     def __init__(
         self, path: str | Path, boot: Boot, wall_clock: Callable[[], float], most_bytes: int = MOST_BYTES

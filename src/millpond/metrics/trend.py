@@ -15,7 +15,7 @@ import numpy as np
 from millpond.metrics.snapshot import Trend
 
 SAMPLES = 60  # kept: all pairs of them are compared
-ENOUGH = 8  # samples below which nothing is said
+ENOUGH = 8  # samples below which there is no trend
 SPACING_S = 10.0  # between samples at first; doubles when the samples are full and every second one is dropped
 LONGEST_S = 120.0  # spacing at most, so that a trend looks back two hours at most
 SURE = 0.95

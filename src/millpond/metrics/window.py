@@ -13,7 +13,7 @@ import numpy as np
 
 from millpond.metrics.columns import Row
 from millpond.metrics.histogram import EMPTY, Distribution, Histogram, merged
-from millpond.metrics.history import Part, unpack_all
+from millpond.metrics.history import PackedInterval, unpack_all
 
 SLACK = 1e-6  # seconds: folds come a moment early or late
 MOST = 2  # parts a second of window at most, however often somebody folds
@@ -27,7 +27,7 @@ class RollingWindow:
     def __init__(self, seconds: float, kinds: Sequence[str], columns: int) -> None:
         self.seconds = seconds
         self.covered_s = 0.0
-        self.parts: deque[Part] = deque()  # the oldest first
+        self.parts: deque[PackedInterval] = deque()  # the oldest first
         self.counters: Row = np.zeros(columns)
         self.histograms = dict.fromkeys(kinds, EMPTY)
         self._kinds = kinds
@@ -37,7 +37,7 @@ class RollingWindow:
         """Bytes of the sums; the parts are somebody else's."""
         return sum(one.counts.nbytes for one in self.histograms.values())
 
-    def push(self, part: Part, histograms: Mapping[str, Histogram]) -> None:
+    def push(self, part: PackedInterval, histograms: Mapping[str, Histogram]) -> None:
         """Add a part that ends now; `histograms` is what it holds packed."""
         self.parts.append(part)
         self.covered_s += part.seconds

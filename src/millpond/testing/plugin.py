@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from millpond.pool import Pool
+from millpond.telemetry.bus import HasTelemetry
 from millpond.testing.engine import FakeEngine
-from millpond.testing.recorder import EventRecorder, HasTelemetry
+from millpond.testing.recorder import EventRecorder
 
 
 @pytest.fixture

@@ -6,21 +6,12 @@ import asyncio
 import itertools
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from millpond.events import Event
-from millpond.telemetry.bus import Bus
+from millpond.telemetry.bus import HasTelemetry
 
 _numbers = itertools.count(1)
-
-
-class HasTelemetry(Protocol):
-    """A `Pool` or a `SyncPool`."""
-
-    @property
-    def telemetry(self) -> Bus:
-        """Where listeners attach."""
-        ...
 
 
 class EventRecorder:

@@ -10,15 +10,15 @@ from millpond.wire.codec import Codec
 from millpond.wire.logbook import Logbook
 from millpond.worker.runner import Runner
 from millpond.worker.running_call import Running
-from millpond.worker.steps import Step, perform
+from millpond.worker.steps import HandlerStep, perform
 from millpond.worker.tracing import traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from millpond.wire.frames import Fields
-    from millpond.worker.channel import Channel
-    from millpond.worker.handler import Operation
+    from millpond.worker.channel import FrameChannel
+    from millpond.worker.handler import BoundOperation
     from millpond.worker.handler_session import SessionSlot
     from millpond.worker.replies import Replies
     from millpond.worker.saving import Saver
@@ -47,12 +47,12 @@ class MemoryRunner(Runner):
     ) -> None:
         self._decoder = codec
         self.headers: dict[int, bytes] = {}  # call id -> its trace header, while it runs
-        channel = cast("Channel", _NoChannel())
+        channel = cast("FrameChannel", _NoChannel())
         super().__init__(channel, logbook, codec, None, cast("Replies", answers), operations, hooks, saver)
         self.interruptions += (asyncio.CancelledError,)
 
     def decode(
-        self, operation: Operation, fields: Fields, body: Any, slot: SessionSlot
+        self, operation: BoundOperation, fields: Fields, body: Any, slot: SessionSlot
     ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
         """What to call with what, in the trace of its caller."""
         function, args, kwargs = super().decode(operation, fields, body, slot)
@@ -88,7 +88,7 @@ async def _credit(running: Running) -> None:
         await bell.wait()
 
 
-async def _perform_async(running: Running, step: Step) -> Outcome:
+async def _perform_async(running: Running, step: HandlerStep) -> Outcome:
     running.task = asyncio.current_task()
     try:
         return await step.function(*step.args, **step.kwargs), None

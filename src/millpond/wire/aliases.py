@@ -33,7 +33,7 @@ def the_alias(token: str, module: str, name: str, parameters: list[tuple[str, st
     there = known(token)
     if there is not None:
         return there
-    scope: dict[str, Any] = {"__name__": module, "__value__": (value := _Value())}
+    scope: dict[str, Any] = {"__name__": module, "__value__": (value := _LateValue())}
     listed = f"[{', '.join(parameter for parameter, _ in parameters)}]" if parameters else ""
     exec(f"type {name}{listed} = __value__()", scope)
     alias = known_or_made(token, scope[name])
@@ -49,7 +49,7 @@ def set_value(alias: Any, value: Any) -> None:
         _values.pop(alias).value = value
 
 
-class _Value:
+class _LateValue:
     """What an alias is to mean, as soon as it is known."""
 
     value: Any
@@ -58,7 +58,7 @@ class _Value:
         return self.value
 
 
-_values: dict[Any, _Value] = {}  # of aliases whose values are still to come
+_values: dict[Any, _LateValue] = {}  # of aliases whose values are still to come
 
 _ALIAS: type | None = getattr(typing, "TypeAliasType", None)  # since Python 3.12
 REDUCERS: dict[type, Callable[[Any], Any]] = {} if _ALIAS is None else {_ALIAS: _reduce_alias}

@@ -80,6 +80,9 @@ class SlotWriter:
             if offset is None or not self._unused:
                 self.overflows += 1
                 return None
+            # The reader learns of a slot from the frame that is written after this, and never looks at one half filled.
+            # Who dies before it read the frame leaves the byte set: such a slot is lost until the arena goes with the
+            # worker.
             self._arena.data[offset : offset + length] = buffer
             index, end = self._unused.pop(), offset + length
             self._arena.states[index] = _IN_USE
@@ -120,6 +123,7 @@ class SlotWriter:
 
     def _reclaim(self) -> None:
         """Take back the slots whose byte the reader cleared."""
+        # A byte may be cleared while this looks: then the slot is taken back the next time.
         states = self._arena.states
         kept = []
         for slot in self._live:

@@ -44,7 +44,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._refused = sharing.loaded(MORE_THAN_DATA)
         self.seen: list[Seen] = []  # the functions that are pickled by value
         self._values: dict[str, Any] = {}  # of the globals that functions of `__main__` use
-        self._places = [Call(mainglobals.place, is_method) for is_method in (False, True)]
+        self._places = [PickledCall(mainglobals.place, is_method) for is_method in (False, True)]
 
     def reducer_override(self, value: Any) -> Any:
         """What cloudpickle does, with the changes above."""
@@ -67,7 +67,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         """
         self._submitted = value
         try:
-            super().dump(Call(complete, value, self._values))
+            super().dump(PickledCall(complete, value, self._values))
         except Exception as error:
             tell_where(error, value, ByValuePickler(Nowhere(), lease=Lease(), protocol=PROTOCOL))
             raise
@@ -85,14 +85,14 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         make, arguments, (attributes, slots), items, pairs, set_state = super()._dynamic_function_reduce(function)
         values = {name: value for held, name, value in seen[4] if held is scope}
         self._values |= values
-        slots["__globals__"] = Call(mainglobals.set_at_once, values)
+        slots["__globals__"] = PickledCall(mainglobals.set_at_once, values)
         if scope.get(function.__name__) is not function:
             return make, arguments, (attributes, slots), items, pairs, set_state
         arguments = (function.__name__, not function.__dict__, *seen[2:4], make, *arguments)
         return mainglobals.same_or_made, arguments, (set_state, attributes, slots), items, pairs, mainglobals.set_up
 
 
-class Call(dict[str, Any]):
+class PickledCall(dict[str, Any]):
     """Pickled as a call of a function that the other end has; what is a dictionary can stand for globals."""
 
     def __init__(self, *call: Any) -> None:

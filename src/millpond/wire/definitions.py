@@ -52,7 +52,7 @@ class Definitions:
         return self.newest
 
 
-class _Watch:
+class _ScopeWatch:
     """The `__main__` of this process. All that is read without the lock is replaced, never changed."""
 
     def __init__(self, scope: dict[str, Any]) -> None:
@@ -129,13 +129,13 @@ class _Watch:
         return entry
 
 
-_watch = _Watch({})
+_watch = _ScopeWatch({})
 
 
-def _watch_of(scope: dict[str, Any]) -> _Watch:
+def _watch_of(scope: dict[str, Any]) -> _ScopeWatch:
     global _watch
     if _watch.scope is not scope:
-        _watch = _Watch(scope)
+        _watch = _ScopeWatch(scope)
     return _watch
 
 

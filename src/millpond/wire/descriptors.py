@@ -106,6 +106,7 @@ class _Keeper:
 
     def keep(self, descriptor: int) -> tuple[Handle, bytes]:
         copy, token = os.dup(descriptor), secrets.token_bytes(_TOKEN_BYTES)
+        # Kept before its address is known to anybody: the value with the handle may be read as soon as it is sent.
         with self._lock:
             self._kept[token] = copy
             try:
@@ -125,6 +126,9 @@ class _Keeper:
             for token in tokens:
                 if token in self._kept:
                     os.close(self._kept.pop(token))
+            # The thread may be about to accept a connection: whoever made it is refused, as its token is not kept any
+            # more. A descriptor that is kept from now on gets a listener and a thread of its own, so that the two never
+            # share a socket that is about to be closed.
             if not self._kept and self._listener is not None:
                 with contextlib.suppress(OSError):
                     self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread, which closes it
@@ -132,6 +136,8 @@ class _Keeper:
 
     def forget(self) -> None:
         """In a forked child: nothing here was ever its own."""
+        # Another thread of the parent may have held the lock when this process was forked: nobody would release it
+        # here.
         self._lock = threading.RLock()
         for copy in self._kept.values():
             os.close(copy)
@@ -172,6 +178,8 @@ class _Keeper:
         if uid not in (0, os.geteuid()):
             return
         token = peer.recv(_TOKEN_BYTES)
+        # Held while it is sent: a lease that is released meanwhile would close the copy, and its number might belong to
+        # another file by then. What remains: a peer that dies before it received it has used up a fetch.
         with self._lock:
             copy = self._kept.get(token)
             if copy is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import cloudpickle
 
-from millpond.wire.byvalue import ByValuePickler, Call
+from millpond.wire.byvalue import ByValuePickler, PickledCall
 from millpond.wire.descriptors import Lease
 from millpond.wire.mainmodule import namespace
 from millpond.wire.pickling import PROTOCOL
@@ -52,7 +52,7 @@ class _EntryPickler(ByValuePickler):
         if function.__globals__ is not self._scope:
             return super()._dynamic_function_reduce(function)
         self.mentioned |= _names_of(function.__code__) | _names_in(function.__annotations__)
-        self.globals_ref[id(self._scope)] = Call(namespace)
+        self.globals_ref[id(self._scope)] = PickledCall(namespace)
         make, arguments, (attributes, slots), *rest = cloudpickle.Pickler._dynamic_function_reduce(self, function)
         slots |= {"__globals__": {}, "_cloudpickle_submodules": []}
         return make, arguments, (attributes, slots), *rest

@@ -46,6 +46,8 @@ _lock = threading.Lock()  # held while either is changed
 
 def encode_function(function: Callable[..., Any]) -> bytes:
     """The function as bytes for `decode_function`; raises `CodecError` if nothing can carry it."""
+    # Without the lock: an entry is replaced as a whole and never changed. One that another thread removes at this
+    # moment is as good as one that was never there. The id alone proves nothing: it may have been another function's.
     known = _blobs.get(id(function))
     if known is not None and known[0] is function and (not known[2] or _is_unchanged(known[2])):
         return known[1]

@@ -7,7 +7,6 @@ beyond a position, which the engine hands out.
 
 from __future__ import annotations
 
-import itertools
 import struct
 import threading
 
@@ -19,23 +18,22 @@ NOT_CLAIMED, CLAIMED, ENDED = 0, 1, 2
 NO_REQUEST, WITHDRAWN, INTERRUPT = 0, 1, 2
 
 _REQUESTS = 256  # offset of the request bytes; the claim bytes start at 0
-_HEARTBEAT = struct.Struct("=d")
+# Native, so that a number of eight bytes at an offset of whole eights is copied at once: the standard form ("=d") goes
+# byte by byte, and the other process could read half of the old number and half of the new one.
+_HEARTBEAT = struct.Struct("d")
 _HEARTBEAT_AT = 512
-_ENDED = struct.Struct("=Q")
-_ENDED_AT = 520
 
 
 class Logbook(SharedMemory):
     """One worker's page. The worker's methods: `claim`, `request`, `end`, `beat`; the others are the parent's."""
 
-    __slots__ = ("_acquire", "_ended", "_page", "_release")
+    __slots__ = ("_acquire", "_page", "_release")
 
     def __init__(self, fd: int) -> None:
         super().__init__(fd, PAGE_BYTES)
         self._page = self.mapped
         fence = threading.Lock()  # taken for its memory barrier only, and never held
         self._acquire, self._release = fence.acquire, fence.release
-        self._ended = itertools.count(1)
 
     @classmethod
     def create(cls) -> Logbook:
@@ -50,6 +48,10 @@ class Logbook(SharedMemory):
     def claim(self, position: int) -> int:
         """Say that the call may run from here on; what the parent had asked before (`WITHDRAWN`: do not run it)."""
         page = self._page
+        # The worker writes its claim and then reads the request, the parent the other way round. Without a barrier
+        # between the two steps each processor may do its read first: both would find nothing, the parent would call the
+        # call proven not to have run, and the worker would run it. With it at least one sees what the other wrote. What
+        # remains: both see it. Then the call is not run, and the parent learns that from its answer.
         page[position] = CLAIMED
         self._acquire()
         self._release()
@@ -62,7 +64,6 @@ class Logbook(SharedMemory):
     def end(self, position: int) -> None:
         """Say that the call's operation is over."""
         self._page[position] = ENDED
-        _ENDED.pack_into(self._page, _ENDED_AT, next(self._ended))
 
     def beat(self, now: float) -> None:
         """Say that the interpreter runs (`now`: monotonic seconds)."""
@@ -78,7 +79,7 @@ class Logbook(SharedMemory):
         """Take a call back. True: proven that it did not start and will not; False: it may have."""
         page = self._page
         page[_REQUESTS + position] = WITHDRAWN
-        self._acquire()
+        self._acquire()  # see `claim`
         self._release()
         claim: int = page[position]
         return claim == NOT_CLAIMED
@@ -96,8 +97,3 @@ class Logbook(SharedMemory):
         """When the worker's interpreter last gave a sign (monotonic seconds; 0.0 for never)."""
         beat: float = _HEARTBEAT.unpack_from(self._page, _HEARTBEAT_AT)[0]
         return beat
-
-    def ended(self) -> int:
-        """Calls the worker has ended."""
-        count: int = _ENDED.unpack_from(self._page, _ENDED_AT)[0]
-        return count

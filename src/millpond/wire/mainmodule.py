@@ -114,6 +114,9 @@ def define(name: str, entry: bytes) -> None:
 
 
 def _set_up_waiting() -> None:
+    # Where calls run in threads two may come here at once. Each entry is set up by one of them, which has taken it out;
+    # the other may find the name not there yet, and raise. Waiting for it could be for ever: setting up imports
+    # modules, and an import may wait for the thread that asks.
     while _waiting:
         name, entry = _waiting.popitem()  # first: setting it up may ask for it
         _set_up(name, entry, may_import=True)

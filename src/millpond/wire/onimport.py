@@ -45,6 +45,7 @@ class _Finder:
         if loader is not None:
             run = loader.exec_module
 
+            # Still under the import lock of that module: no other thread that imports it sees it without the change.
             def run_and_tell(module: ModuleType) -> None:
                 run(module)
                 for do in _waiting.pop(name, ()):

@@ -180,6 +180,8 @@ class _Start:
 def _as_at_a_start(reduce: Reduce | None, value: Any, lease: Lease) -> Any:
     context: Any = sys.modules["multiprocessing.context"]
     before = context.get_spawning_popen()
+    # Of this thread only (multiprocessing keeps it in a `threading.local`): a process that another thread starts at
+    # this moment is not taken for ours.
     context.set_spawning_popen(_Start(lease))
     try:
         made = value.__reduce_ex__(PROTOCOL) if reduce is None else reduce(value)

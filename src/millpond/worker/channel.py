@@ -30,7 +30,7 @@ class Disconnected(Exception):
     """The parent closed the socket, or this process is a forked child that has no business on it."""
 
 
-class Channel:
+class FrameChannel:
     """The socket (blocking) with its frame reader. `disown` is for forked children."""
 
     __slots__ = ("_lock", "_postponed", "_reader", "_room", "is_disowned", "socket")
@@ -58,6 +58,8 @@ class Channel:
 
     def send(self, frame: bytes) -> None:
         """Write one whole frame; returns when the kernel has all of it."""
+        # A parent that reads nothing blocks this thread here, with the lock held; the other threads wait behind it, and
+        # log records queue up. That ends when the parent reads, or closes the socket.
         try:
             with self._lock:
                 self.socket.sendall(frame)
@@ -90,8 +92,10 @@ class Channel:
         self.socket.close()
 
     def _flush(self) -> None:
-        # Who holds the lock looks at the queue after giving it back, who queues looks at the lock after queueing:
-        # one of the two sees the other, so that nothing stays behind.
+        # A record may be logged by a signal handler, in the middle of a write of its own thread, which has the lock: to
+        # wait for it would be for ever. Who holds the lock looks at the queue after giving it back, who queues looks at
+        # the lock after queueing: one of the two sees the other, so that nothing stays behind. Records of two threads
+        # may be written in another order than they were queued in; each is whole.
         while self._postponed and self._lock.acquire(blocking=False):
             try:
                 self.socket.sendall(self._postponed.popleft())

@@ -81,6 +81,10 @@ class ControlThread:
         if not data:
             self._hang_up()
             return
+        # The main thread may be in any line of its own meanwhile. It holds no call of the session: the parent sends
+        # none until this one is answered, and so nobody else changes the slot. The handler's own threads may change the
+        # state while it is encoded; that raises at worst, and then the parent knows that this state cannot be taken out
+        # so. What the main thread adds to and removes from the table of slots are single steps of a dictionary.
         for fields, body in self._reader.feed(data):
             if fields[1] != CALL or self._runner is None:
                 raise ProtocolError(f"no frame of kind {fields[1]} is an internal call")

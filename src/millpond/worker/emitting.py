@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from millpond.wire.emitted import Number, Plain
-    from millpond.worker.channel import Channel
+    from millpond.worker.channel import FrameChannel
 
     Send = Callable[[int, str, dict[str, Number], dict[str, Plain], int], bool]
 
@@ -47,6 +47,9 @@ class Emitter:
 
     def emit(self, call_id: int, name: str, measurements: dict[str, Number], metadata: dict[str, Plain]) -> bool:
         """Send an event, unless there were too many."""
+        # Two threads at once may both read what is left before either has taken of it: one event too many goes through,
+        # or a count of the suppressed is told twice or not at all. A lock would be one that a signal handler finds
+        # taken.
         now = self._now()
         self._left = min(self._most, self._left + (now - self._since) * self._rate)
         self._since = now
@@ -62,7 +65,7 @@ _process: list[Emitter] = []  # the one of this process, if it is a worker: of a
 HERE: ContextVar[Emitter | None] = ContextVar("millpond_emitter", default=None)  # of a worker that is no process
 
 
-def install(channel: Channel, incarnation: int, rate: float) -> None:
+def install(channel: FrameChannel, incarnation: int, rate: float) -> None:
     """From now on this process is a worker whose events go to its parent."""
 
     def send(

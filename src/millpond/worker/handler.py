@@ -1,7 +1,7 @@
 """What a handler offers: its operations with their signatures, and the hooks it defines.
 
-`facts_of` reads a class and makes no instance; `Operation` is one operation of the instance, ready to be run. Comes
-before the loop: a call's operation number is an index into `operations_of`.
+`facts_of` reads a class and makes no instance; `BoundOperation` is one operation of the instance, ready to be run.
+Comes before the loop: a call's operation number is an index into `operations_of`.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def is_async(handler: type | None, facts: HandlerFacts) -> bool:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Operation:
+class BoundOperation:
     """One operation of the handler's instance.
 
     `session_at` says where the session goes: `None` nowhere, -1 as keyword, else before the argument of that index
@@ -146,14 +146,14 @@ class Operation:
         return args, kwargs
 
 
-def operations_of(instance: Any, facts: HandlerFacts) -> list[Operation]:
+def operations_of(instance: Any, facts: HandlerFacts) -> list[BoundOperation]:
     """The operations by number; the first place is that of plain functions, whose function comes with each call."""
-    functions = Operation("function", "plain", _no_function, None, None)
+    functions = BoundOperation("function", "plain", _no_function, None, None)
     found = [functions]
     assert FUNCTION == 0
     for operation in facts.operations:
         at, default = _session_place(type(instance), operation.name) if operation.session else (None, None)
-        found.append(Operation(operation.name, operation.kind, getattr(instance, operation.name), at, default))
+        found.append(BoundOperation(operation.name, operation.kind, getattr(instance, operation.name), at, default))
     return found
 
 

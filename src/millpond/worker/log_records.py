@@ -16,7 +16,7 @@ from millpond.wire.frames import LOG, pack
 from millpond.worker.stack import call_id_of, shielded
 
 if TYPE_CHECKING:
-    from millpond.worker.channel import Channel
+    from millpond.worker.channel import FrameChannel
 
 MESSAGE_BYTES = 8 * 1024
 
@@ -40,7 +40,7 @@ class _NoLock:
 class Forwarder(logging.Handler):
     """Sends each record as a LOG frame."""
 
-    def __init__(self, channel: Channel, incarnation: int) -> None:
+    def __init__(self, channel: FrameChannel, incarnation: int) -> None:
         super().__init__()
         self._channel = channel
         self._incarnation = incarnation
@@ -71,7 +71,7 @@ class Forwarder(logging.Handler):
             pass  # its arguments refuse to be shown, too
 
 
-def forward_logging(channel: Channel, incarnation: int, level: int | str | None) -> None:
+def forward_logging(channel: FrameChannel, incarnation: int, level: int | str | None) -> None:
     """Send what reaches the root logger to the parent; `level` is the root logger's from now on, `None` leaves it."""
     root = logging.getLogger()
     root.addHandler(Forwarder(channel, incarnation))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from millpond.wire.frames import Body, Fields
-    from millpond.worker.channel import Channel
+    from millpond.worker.channel import FrameChannel
     from millpond.worker.interrupts import Interrupts
     from millpond.worker.runner import Runner
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class BlockingLoop:
     """Serves one worker until it is told goodbye; `Disconnected` if the parent goes without a word."""
 
-    def __init__(self, channel: Channel, interrupts: Interrupts, window: int, busy_poll: float) -> None:
+    def __init__(self, channel: FrameChannel, interrupts: Interrupts, window: int, busy_poll: float) -> None:
         self._channel = channel
         self._waiting = Waiting(channel, busy_poll)
         self._interrupts = interrupts
@@ -73,6 +73,8 @@ class BlockingLoop:
         """Read until the stream is granted items or told to stop; what is not for it stays in the inbox, in order."""
         inbox = self._inbox
         while True:
+            # Credit, or a CANCEL, may be behind calls that were sent before it. So all frames are looked at, and those
+            # for others go back to the end, one after the other: after a whole round they are in order again.
             for _ in range(len(inbox)):
                 frame = inbox.popleft()
                 if not hear(running, frame[0]):
@@ -98,6 +100,8 @@ def note(runner: Runner, fields: Fields, body: Body, held: int = 0) -> None:
 
     `held` are the calls that came before it and are not answered.
     """
+    # CREDIT and CANCEL cross the answer of their call on the way: the parent sent them before it came. Ids of calls are
+    # not used again, so that they can hit no other.
     kind = fields[1]
     if kind == OPEN_SESSION:
         runner.session_slots[fields[8]] = slot_of(fields, body)

@@ -24,7 +24,7 @@ from millpond.wire.handlerspec import load_arguments, load_handler
 from millpond.wire.logbook import Logbook
 from millpond.worker import attaching, emitting
 from millpond.worker import handler as handlers
-from millpond.worker.channel import Channel, Disconnected
+from millpond.worker.channel import Disconnected, FrameChannel
 from millpond.worker.control_thread import ControlThread
 from millpond.worker.finalizers import forget_inherited, run_finalizers
 from millpond.worker.forks import disown_in_children
@@ -68,6 +68,8 @@ def main(
             forget_inherited()
         attaching.install()
         worker = Worker(config, fds)
+        # The order: a child that the handler forks while it is imported must not hold the socket; what it starts is
+        # noted before it starts anything; the sign of life goes on while it is imported, which may take long.
         disown_in_children(worker.channel)
         orphans = Orphans()
         orphans.note_starts()
@@ -105,7 +107,7 @@ class Worker:
         self.logbook = Logbook.attach(fds["logbook"])
         self.logbook.close_fd()
         limit, incarnation = config["max_payload"] + FRAME_ROOM_BYTES, config["incarnation"]
-        self.channel = Channel(socket.socket(fileno=fds["data"]), limit, incarnation)
+        self.channel = FrameChannel(socket.socket(fileno=fds["data"]), limit, incarnation)
         side = fds.get("side")
         self.control = ControlThread(
             self.logbook, socket.socket(fileno=side) if side is not None else None, incarnation
@@ -130,7 +132,7 @@ class Worker:
             identify(self._config)
             handler = image if image is not None else load_handler(self._config["handler"])
             loop, runner, facts = self.make(handler)
-            self.interrupts.install()
+            self.interrupts.install()  # after what the handler's import and `setup` may have set, and before any call
             self._notify(WARMING, {"pid": os.getpid()})
             _run_hook(loop, runner, "warmup")
             self._notify(READY, {**msgspec.to_builtins(facts), "pid": os.getpid()})

@@ -52,6 +52,9 @@ class Orphans:
     def reap(self) -> None:
         """Reap the orphans that have been dead for a while. Cheap when no child is dead."""
         self._forget_the_reaped()
+        # The handler may wait for a child between our look and `waitid`: then there is nothing left to reap, and nobody
+        # lost anything. A number is not given to a new process before the old one was reaped. What remains: native code
+        # that waits for its child later than `PATIENCE_S` after its death finds no exit status.
         now, dead = monotonic(), set(_dead_children()) if _has_dead_child() else set()
         self._seen = {one: self._seen.get(one, now) for one in dead if one[0] not in self._started}
         for (pid, _), since in self._seen.items():
@@ -61,7 +64,8 @@ class Orphans:
 
     def _forget_the_reaped(self) -> None:
         for pid, start in list(self._started.items()):
-            # Asked of each: the list in /proc may leave out a child while others come and go.
+            # Asked of each: the list in /proc may leave out a child while others come and go. Its number may have been
+            # given to a new child since it was asked, and noted anew: the mark tells that start from the one before.
             if not _is_child(pid) and self._started.get(pid) is start:
                 del self._started[pid]
 

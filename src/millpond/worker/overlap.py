@@ -79,7 +79,9 @@ class OverlappedNamespace(Namespace):
 
     def leave(self) -> None:
         """The call that asks has ended."""
-        if not self._users and not self._copies:  # then it is in neither: most calls need no lock
+        # A call enters itself, in its own thread and before this. So if both are empty it is in neither, whatever the
+        # others do at this moment: most calls need no lock.
+        if not self._users and not self._copies:
             return
         with self._lock:
             call = self._caller()
@@ -108,6 +110,8 @@ class Copy(Namespace):
 
     def give_back(self, shared: Namespace) -> None:
         """Set in the shared namespace what the call's code assigned or removed."""
+        # Another call may have changed the same name since the copy was made, by a copy of its own or in place: the one
+        # that ends last wins, as it would with threads of one program. A name that the call only read is left alone.
         for name in self._before | self.names:
             before, mark = self._before.get(name, (MISSING, ABSENT))
             value = self.names.get(name, MISSING)

@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from millpond.wire.frames import Body, Fields
-    from millpond.worker.channel import Channel
+    from millpond.worker.channel import FrameChannel
     from millpond.worker.interrupts import Interrupts
     from millpond.worker.runner import Runner
-    from millpond.worker.steps import Outcome, Plan, Step
+    from millpond.worker.steps import HandlerStep, Outcome, Plan
 
 
 class ParallelLoop:
     """Serves one worker until it is told goodbye; `Disconnected` if the parent goes without a word."""
 
-    def __init__(self, channel: Channel, interrupts: Interrupts, window: int, concurrency: int) -> None:
+    def __init__(self, channel: FrameChannel, interrupts: Interrupts, window: int, concurrency: int) -> None:
         self._channel = channel
         self._interrupts = interrupts
         self._window = window
@@ -101,6 +101,8 @@ class ParallelLoop:
 
     def _skip_waiting(self, call_id: int) -> None:
         """A call that still waits here is given up; any other has ended."""
+        # A call is in `_waiting`, in `_running`, or answered, and only this thread moves it from one to the next: a
+        # CANCEL finds it in one of the two or is late.
         for frame in self._waiting:
             if frame[0][7] == call_id:
                 self._waiting.remove(frame)
@@ -117,6 +119,7 @@ class ParallelLoop:
             self._loop.stop()
 
     def _start(self, fields: Fields, body: Body) -> None:
+        # Known before it is started: credit and a CANCEL that are read while a thread begins with it find it.
         running = self._running[fields[7]] = Running(fields, self._window)
         if self._needs_loop(fields):
             self._start_task(running, body)
@@ -141,6 +144,8 @@ class ParallelLoop:
         return runs_hooks and any(inspect.iscoroutinefunction(hook) for hook in runner.hooks.values())
 
     def _finished(self, running: Running) -> None:
+        # After its answer was sent. A PING that is read in between counts the call as held, though its answer is out:
+        # one too many is harmless. One too few would have the parent believe that the worker lost it.
         del self._running[running.fields[7]]
         self._start_waiting()
 
@@ -206,7 +211,7 @@ class ParallelLoop:
             else:
                 outcome = await self._perform_in_thread(running, step)
 
-    async def _perform_in_thread(self, running: Running, step: Step) -> Outcome:
+    async def _perform_in_thread(self, running: Running, step: HandlerStep) -> Outcome:
         future: asyncio.Future[Outcome] = self._loop.create_future()
         assert self._threads is not None
 
@@ -251,13 +256,14 @@ def _wait_in_thread(running: Running) -> None:
 async def _wait_in_task(running: Running) -> None:
     bell = running.bell
     assert isinstance(bell, asyncio.Event)
+    # Whoever rings does so on this thread, and not between the look and the wait: no ring is missed.
     while not running.may_go_on():
         bell.clear()
         with suppress(asyncio.CancelledError):  # a handler that cancels every task it finds
             await bell.wait()
 
 
-async def _perform_async(running: Running, step: Step) -> Outcome:
+async def _perform_async(running: Running, step: HandlerStep) -> Outcome:
     """Run one step on the loop. Only here can a CANCEL reach the task, so that it never hits our own code.
 
     It cannot come too late either: it is read by a callback, so the task is suspended in this await or not at all, and

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from millpond.wire.descriptors import Lease
     from millpond.wire.frames import Fields
     from millpond.wire.saved import Saved
-    from millpond.worker.channel import Channel
+    from millpond.worker.channel import FrameChannel
 
 _JOIN_BYTES = 32 * 1024  # bodies up to here are copied behind their header
 _UNFETCHED = 64  # results whose descriptors wait for the parent to fetch them
@@ -62,7 +62,7 @@ class Replies:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: FrameChannel,
         codec: Codec,
         incarnation: int,
         max_payload: int,
@@ -175,6 +175,8 @@ class Replies:
             if fields[4] in EXPORTS:
                 raise Unsendable("result_not_serializable", f"the session's state {OF_ITS_PROCESS}")
             self._leases.append(body.lease)
+        # Only the arena has to be left to one thread. Frames may go out in another order than their slots were filled
+        # in: a slot is the frame's that names it.
         with self._packing:
             parts = segments.pack(body, self._writer, self._threshold)
         header = self._header(sum(map(len, parts)), kind, SEGMENTED, fields, started, ended)

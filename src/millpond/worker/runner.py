@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from millpond.wire.frames import Body, Fields
     from millpond.wire.logbook import Logbook
     from millpond.wire.saved import Saved
-    from millpond.worker.channel import Channel
-    from millpond.worker.handler import Operation
+    from millpond.worker.channel import FrameChannel
+    from millpond.worker.handler import BoundOperation
     from millpond.worker.handler_session import Hooks, SessionSlot
     from millpond.worker.replies import Replies
     from millpond.worker.saving import Exported, Saver
@@ -60,12 +60,12 @@ class Runner:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: FrameChannel,
         logbook: Logbook,
         codec: Codec,
         reader: SlotReader | None,
         answers: Replies,
-        operations: list[Operation],
+        operations: list[BoundOperation],
         hooks: Hooks,
         saver: Saver | None = None,
     ) -> None:
@@ -135,7 +135,7 @@ class Runner:
         self.answers.bare(kind, fields)
 
     def decode(
-        self, operation: Operation, fields: Fields, body: Body, slot: SessionSlot
+        self, operation: BoundOperation, fields: Fields, body: Body, slot: SessionSlot
     ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
         """What to call with what; raises whatever is wrong with the payload."""
         if fields[2] & TRACED:
@@ -149,7 +149,7 @@ class Runner:
         return operation.function, args, kwargs
 
     def _decode_traced(
-        self, operation: Operation, fields: Fields, body: Body, slot: SessionSlot
+        self, operation: BoundOperation, fields: Fields, body: Body, slot: SessionSlot
     ) -> tuple[Callable[..., Any], Iterable[Any], dict[str, Any]]:
         from millpond.worker.tracing import traced
 
@@ -179,6 +179,9 @@ class Runner:
         """
         ended = ended or monotonic()
         ahead = None
+        # The end comes first: in a forked child it leaves, before anything is sent or written to memory that is shared.
+        # What the parent asked of the call is read before the answer leaves: from then on the position is another
+        # call's. The state goes ahead of the answer, in one write: who has the answer has a state that survives.
         self.end(fields)
         if fields[8]:
             ahead = self._leave_slot(fields, self.is_asked_to_stop(fields), exported)
@@ -216,7 +219,7 @@ class Runner:
         """The operation ended, and the caller learns why its result cannot come."""
         self.answers.fault(fields, started, ended, error.code, "completed", str(error), error.__cause__, ahead=ahead)
 
-    def operation(self, number: int) -> Operation:
+    def operation(self, number: int) -> BoundOperation:
         """The operation of that number; raises `LookupError` for one that newer code has no more."""
         try:
             return self.operations[number]

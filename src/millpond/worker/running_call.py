@@ -42,6 +42,8 @@ class Running:
 
     def stop(self) -> None:
         """The caller gave the call up. Said again it changes nothing: a clean-up is not to be cancelled as well."""
+        # `task` is set only while the task waits for the handler's own code, and read on the same thread: our own code
+        # is never cancelled. `is_stopped` comes before the bell, so that who is woken sees it.
         if self.task is not None and not self.is_stopped:
             self.task.cancel()
         self.is_stopped = True

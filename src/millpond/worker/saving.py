@@ -66,6 +66,8 @@ class Saver:
         changed = stream if differs is None else saved.touched(stream, differs)
         if len(stream) > self._limit or not is_importable(changed):
             return None
+        # Noted as sent before it is. What is raised between here and the write ends the worker, so that nobody is left
+        # who could take the next difference for one from this state.
         slot.sent, slot.sent_flags = stream, 0
         if differs is None:
             return Saved(slot.lease, 0, stream)

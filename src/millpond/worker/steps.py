@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from millpond.worker.running_call import Running
 
     Outcome = tuple[Any, BaseException | None]
-    Plan = Generator["Step | None", Outcome, None]
+    Plan = Generator["HandlerStep | None", Outcome, None]
 
 
-class Step(NamedTuple):
+class HandlerStep(NamedTuple):
     """A piece of the handler's code; what an async one returns has to be awaited, a clean-up is not interrupted."""
 
     function: Callable[..., Any]
@@ -70,7 +70,7 @@ def drive(steps: Plan, running: Running, wait: Callable[[Running], None]) -> Non
             outcome = perform(running.fields, step)
 
 
-def perform(fields: Fields, step: Step) -> Outcome:
+def perform(fields: Fields, step: HandlerStep) -> Outcome:
     """Run one step; an exception is an outcome, too. (Thrown into the plan, a `GeneratorExit` would end that.)"""
     run = invoke_cleanup if step.is_cleanup else invoke
     try:
@@ -89,7 +89,7 @@ def _operation(runner: Runner, running: Running, slot: SessionSlot, body: Body, 
         return
     if not (yield from _opened(runner, running, slot, started)):
         return
-    step = Step(function, args, kwargs, operation.kind == "async")
+    step = HandlerStep(function, args, kwargs, operation.kind == "async")
     if running.is_stopped:
         yield from _ended(runner, running, None, Interrupted(), started, is_stopped=True)
     elif operation.kind in ("stream", "async_stream"):
@@ -98,7 +98,7 @@ def _operation(runner: Runner, running: Running, slot: SessionSlot, body: Body, 
         yield from _once(runner, running, step, started)
 
 
-def _once(runner: Runner, running: Running, step: Step, started: float) -> Plan:
+def _once(runner: Runner, running: Running, step: HandlerStep, started: float) -> Plan:
     value, error = yield step
     yield from _ended(runner, running, value, error, started)
 
@@ -120,7 +120,7 @@ def _ended(
         runner.failed(running.fields, started, error, is_stopped or running.is_stopped, exported, ended)
 
 
-def _exported(runner: Runner, running: Running) -> Generator[Step | None, Outcome, Outcome | None]:
+def _exported(runner: Runner, running: Running) -> Generator[HandlerStep | None, Outcome, Outcome | None]:
     """What the hook says of the session's state, if there is a hook and somebody wants to know."""
     slot = runner.session_slots.get(running.fields[8])
     if runner.saver is None or not runner.saver.uses_hook or slot is None or slot is sessions.NO_SLOT:
@@ -128,7 +128,7 @@ def _exported(runner: Runner, running: Running) -> Generator[Step | None, Outcom
     return (yield _step_of(sessions.exporting(slot, runner.hooks), is_cleanup=True))
 
 
-def _streaming(runner: Runner, running: Running, step: Step, started: float) -> Plan:
+def _streaming(runner: Runner, running: Running, step: HandlerStep, started: float) -> Plan:
     """Items go out while there is credit; the generator is always closed before the last answer."""
     fields = running.fields
     items, error = yield step
@@ -161,11 +161,11 @@ def _streaming(runner: Runner, running: Running, step: Step, started: float) -> 
         running.sent += 1
 
 
-def _ends_of(items: Any) -> tuple[Step, Step]:
+def _ends_of(items: Any) -> tuple[HandlerStep, HandlerStep]:
     """How to get the next item of a generator, and how to close it."""
     if inspect.isasyncgen(items):
-        return Step(items.__anext__, is_async=True), Step(items.aclose, is_async=True)
-    return Step(items.__next__), Step(items.close, is_cleanup=True)
+        return HandlerStep(items.__anext__, is_async=True), HandlerStep(items.aclose, is_async=True)
+    return HandlerStep(items.__next__), HandlerStep(items.close, is_cleanup=True)
 
 
 def _stream_over(runner: Runner, running: Running, error: BaseException, started: float) -> Plan:
@@ -178,7 +178,7 @@ def _stream_over(runner: Runner, running: Running, error: BaseException, started
 
 def _opened(
     runner: Runner, running: Running, slot: SessionSlot, started: float
-) -> Generator[Step | None, Outcome, bool]:
+) -> Generator[HandlerStep | None, Outcome, bool]:
     """Open the session if it is not; false if that failed and the call is answered."""
     if slot.is_open:
         return True
@@ -259,9 +259,9 @@ def _exporting(runner: Runner, running: Running, slot: SessionSlot, started: flo
         del runner.session_slots[slot.number]
 
 
-def _step_of(hook: sessions.Hook, is_cleanup: bool = False) -> Step:
+def _step_of(hook: sessions.Hook, is_cleanup: bool = False) -> HandlerStep:
     function, args = hook
-    return Step(function, args, is_async=inspect.iscoroutinefunction(function), is_cleanup=is_cleanup)
+    return HandlerStep(function, args, is_async=inspect.iscoroutinefunction(function), is_cleanup=is_cleanup)
 
 
 def _session_lost(runner: Runner, fields: Fields, started: float, why: str) -> None:

@@ -19,6 +19,9 @@ class Threads:
 
     def submit(self, job: Callable[[], None]) -> None:
         """Run `job` in an idle thread, or in a new one."""
+        # The semaphore counts threads that wait, less the jobs put for them. Any of them may take the job, also one
+        # that has just finished another and has not been counted: then its count stands for the thread that got
+        # nothing.
         self._jobs.put(job)
         if not self._idle.acquire(blocking=False):
             threading.Thread(target=self._work, name="millpond-call", daemon=True).start()

@@ -16,7 +16,7 @@ from millpond.cores import cores
 
 if TYPE_CHECKING:
     from millpond.wire.frames import Body, Fields
-    from millpond.worker.channel import Channel
+    from millpond.worker.channel import FrameChannel
 
 
 class Waiting:
@@ -24,7 +24,7 @@ class Waiting:
 
     __slots__ = ("_busy_poll_s", "_channel", "_is_close")
 
-    def __init__(self, channel: Channel, busy_poll: float) -> None:
+    def __init__(self, channel: FrameChannel, busy_poll: float) -> None:
         self._channel = channel
         # On a single core the request can only come while this process does not run.
         self._busy_poll_s = busy_poll if cores() > 1 else 0.0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from millpond.runtime.driver import Driver
 
 
-class Meter:
+class PoolSource:
     """Reads one pool. `busy_s` and `available_s` are worker-seconds between the last two readings."""
 
     def __init__(self, driver: Driver) -> None:
@@ -138,5 +138,5 @@ def _read_operation(operation: Operation, now: float) -> OperationReading:
 
 
 def _first(column: Any, others: array[float]) -> array[float]:
-    """What the rows say, then what the other calls left."""
+    """The numbers in the rows, then those of the other calls."""
     return array("d", column.tobytes() + others.tobytes())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import millpond
-from millpond.meter import Meter
+from millpond.pool_source import PoolSource
 from millpond.testing import FakeEngine, ManualClock
 
 
@@ -26,7 +26,7 @@ class Clerk:
 
 
 class Scene:
-    """A pool on a fake engine under a manual clock, and a meter of its own."""
+    """A pool on a fake engine under a manual clock, and a source of readings of its own."""
 
     def __init__(self, **settings: Any) -> None:
         self.engine, self.clock = FakeEngine(), ManualClock()
@@ -34,7 +34,7 @@ class Scene:
         self.pool = millpond.Pool(Clerk, engine=self.engine, clock=self.clock, **settings)
         self.driver = self.pool.driver
         self.driver.sample(True)
-        self.meter = Meter(self.driver)
+        self.source = PoolSource(self.driver)
 
 
 async def test_samples_are_handed_over_once():
@@ -43,10 +43,10 @@ async def test_samples_are_handed_over_once():
     async with scene.pool as pool:
         for name in ("Ann", "Bob"):
             await pool.call("greet", name)
-        (first,) = scene.meter.read().operations
+        (first,) = scene.source.read().operations
         await pool.call("greet", "Cyd")
-        (second,) = scene.meter.read().operations
-        assert scene.meter.read().operations == ()
+        (second,) = scene.source.read().operations
+        assert scene.source.read().operations == ()
     arrays = ("waits", "services", "latencies", "request_bytes", "answer_bytes")
     assert [len(getattr(first, name)) for name in arrays] == [2] * 5
     assert [len(getattr(second, name)) for name in arrays] == [1] * 5
@@ -59,11 +59,11 @@ async def test_a_call_that_leaves_no_row_is_counted_in_the_next_reading():
     scene = Scene()
     async with scene.pool as pool:
         await pool.call("greet", "Ann")
-        scene.meter.read()
+        scene.source.read()
         samples = scene.driver.machine.operations["greet"].samples
         samples.gap = samples.left = 3  # as after a second with tens of thousands of calls
         await pool.call("greet", "Bob")
-        reading = scene.meter.read()
+        reading = scene.source.read()
     (greet,) = reading.operations
     assert (greet.endings["ok"], reading.endings["ok"], greet.dropped) == (2, 2, 1)
 
@@ -72,9 +72,9 @@ async def test_the_bounds_are_those_of_now():
     """A pool that was resized says its new floor and ceiling."""
     scene = Scene(min_workers=1, max_workers=4)
     async with scene.pool as pool:
-        before = scene.meter.read()
+        before = scene.source.read()
         await pool.resize(min_workers=2, max_workers=3)
-        after = scene.meter.read()
+        after = scene.source.read()
     assert (before.min_workers, before.max_workers) == (1, 4)
     assert (after.min_workers, after.max_workers) == (2, 3)
 
@@ -87,7 +87,7 @@ async def test_a_failed_call_counts_by_operation_and_code():
             await pool.call("fail")
         with pytest.raises(millpond.BadArgument):
             await pool.call("greet")
-        reading = scene.meter.read()
+        reading = scene.source.read()
     (fail,) = reading.operations
     assert (fail.name, fail.endings["failed"], fail.codes) == ("fail", 1, {"handler_error": 1})
     assert (reading.submitted, reading.endings["failed"], reading.endings["rejected"]) == (2, 1, 1)
@@ -102,15 +102,15 @@ async def test_waiting_calls_and_busy_workers_are_seen():
         calls = [asyncio.create_task(pool.call("greet", name)) for name in ("Ann", "Bob")]
         await scene.engine.wait_held()
         await scene.clock.advance(4.0)
-        reading = scene.meter.read()
+        reading = scene.source.read()
         assert (reading.queued, reading.running, reading.oldest_wait_s) == (1, 1, 4.0)
         assert (reading.states["busy"], reading.workers[0].in_flight) == (1, 1)
-        assert (reading.busy_s, reading.available_s, scene.meter.utilization) == (4.0, 4.0, 1.0)
+        assert (reading.busy_s, reading.available_s, scene.source.utilization) == (4.0, 4.0, 1.0)
         scene.engine.release("greet")
         await asyncio.gather(*calls)
         await scene.clock.advance(6.0)
-        reading = scene.meter.read()
-        assert (reading.busy_s, reading.available_s, scene.meter.utilization) == (4.0, 10.0, 0.0)
+        reading = scene.source.read()
+        assert (reading.busy_s, reading.available_s, scene.source.utilization) == (4.0, 10.0, 0.0)
         assert reading.oldest_wait_s == 0.0
 
 
@@ -126,7 +126,7 @@ async def test_what_gone_workers_did_stays_counted():
         with pytest.raises(millpond.WorkerDied):
             await lost
         await scene.clock.advance(1.0)
-        reading = scene.meter.read()
+        reading = scene.source.read()
     assert (reading.busy_s, round(reading.available_s, 3)) == (3.0, 4.0)
     assert (reading.deaths, reading.starts, len(reading.start_seconds)) == ({"crashed": 1}, 2, 2)
 
@@ -137,14 +137,14 @@ async def test_sessions_and_breakers_are_seen():
     async with scene.pool as pool:
         async with pool.session("customer") as session:
             await session.call("remember", "one")
-            reading = scene.meter.read()
+            reading = scene.source.read()
             assert (reading.sessions_open, reading.sessions_opened, reading.workers[0].sessions) == (1, 1, 1)
             await session.close()
-        assert (scene.meter.read().sessions_open, scene.meter.read().sessions_closed) == (0, 1)
+        assert (scene.source.read().sessions_open, scene.source.read().sessions_closed) == (0, 1)
         scene.engine.hold("greet")
         lost = asyncio.create_task(pool.call("greet", "Ann"))
         await scene.engine.wait_held()
         next(iter(scene.engine.workers.values())).die(9)
         with pytest.raises(millpond.WorkerDied):
             await lost
-        assert scene.meter.read().breakers_open == ("greet",)
+        assert scene.source.read().breakers_open == ("greet",)

@@ -16,7 +16,7 @@ FACE = "pool"  # pool.py, sync.py, executor/, testing/ and the names `millpond` 
 FACE_FOLDERS = {"executor", "testing"}
 FLOORS = (
     {"cores", "environment", "files", "labels", "queue_thread"},
-    {"errors", "events", "settings", "seams", "logger"},
+    {"errors", "events", "settings", "seams", "logger", "texts"},
     {"core", "wire", "telemetry", "metrics", "sessions"},
     {"runtime", "optimizer", "simulator", "warming", "engine", "worker", "alerts"},
     {FACE},

@@ -129,7 +129,7 @@ def _start_or_dismiss(m: Records, now: float) -> None:
 
     For a start that was given up nobody is started before its death is told: the pause counts from there.
     """
-    # Who starts in place of a worker that is to go counts beside it, so that the new one serves before the old one goes.
+    # Who starts in place of a worker that is to go counts beside it: the new one serves before the old one goes.
     # Workers that were killed are alive until their death is told: they count against the bound, not as serving.
     outgoing = fleet.next_to_go(m) if m.outgoing else None
     going = 0 if outgoing is None else outgoing.id

@@ -17,6 +17,7 @@ from millpond.core.records.breaker import HALF_OPEN
 from millpond.core.records.call import ENDED, QUEUED, RUNNING, TAKEN_BACK
 from millpond.core.records.timing import TICKS
 from millpond.core.records.worker import (
+    DRAINING,
     GONE,
     KILLED,
     LEAVING,
@@ -149,6 +150,10 @@ def _workers(m: Records) -> Iterator[str]:
             yield f"{worker!r} does not serve and holds something"
         if worker.state == STOPPING and (worker.queue or worker.inflight):
             yield f"{worker!r} was told to say goodbye and holds calls"
+        is_to_go = worker.state == DRAINING or (worker.state == READY and m.state == states.CLOSING)
+        has_sessions = worker.sessions and m.state != states.CLOSING
+        if is_to_go and not (worker.load or worker.queue or has_sessions):
+            yield f"{worker!r} holds nothing, and was not told to say goodbye"
         yield from itertools.chain(_window(m, worker), _run(m, worker))
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import get_args
+import math
 
 import pytest
 
-from millpond.core import Session, orders
-from millpond.core.stimuli.failures import FAILED
+from millpond.core import Call, Session, orders
 from tests.core.model import World
 
 
@@ -26,11 +25,6 @@ def broken(world: World, order: type, count: int = 1) -> World:
     """The next orders of a kind raise; of `Send` an odd number comes to nothing at last."""
     world.broken[order] = count
     return world
-
-
-def test_of_each_order_it_is_known_what_its_failure_means():
-    """The table has all of them."""
-    assert set(FAILED) == set(get_args(orders.Order))
 
 
 def test_a_call_that_cannot_be_sent_ends_and_its_worker_serves_on():
@@ -56,6 +50,26 @@ def test_a_call_that_was_sent_by_an_order_that_raised_is_asked_back():
     world.serve_all()
     assert not world.promises[call.id].runs
     assert all(not p.record.load for p in world.all)
+
+
+@pytest.mark.parametrize("is_closing", [True, False])
+@pytest.mark.parametrize("is_given_up", [True, False])
+def test_a_worker_that_is_to_go_need_not_wait_for_a_call_it_never_had(is_given_up, is_closing):
+    """It was to go between the order to send the call and its carrying out."""
+    world = world_of()
+    call = Call(next(world.machine.call_ids), world.operation("work"), b"", math.inf)
+    world.machine.submit(call, world.now)
+    world.ledger.promise(call)
+    if is_given_up:
+        world.marked.add(call.id)
+    else:
+        broken(world, orders.Send)
+    process = world.processes[call.worker.id]
+    if is_closing:
+        world.close(60.0)
+    else:
+        world.drain(process)
+    assert (call.state, process.has_bye) == ("ended", True)
 
 
 def test_a_failed_send_proves_nothing_of_its_operation():

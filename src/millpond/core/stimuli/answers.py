@@ -39,6 +39,7 @@ def passed_over(m: Records, worker: Worker, now: float) -> None:
     """The worker need not pass over a withdrawn call: it never had it."""
     worker.skips -= 1
     slot_is_free(m, worker, now)
+    fleet.go_if_free(m, worker, now)
 
 
 def unmatched(m: Records, worker: Worker, call_id: int, kind: AnswerKind, value: Any, now: float) -> None:

@@ -291,6 +291,11 @@ def after_answer(m: Records, worker: Worker, now: float) -> None:
     """An answer came: the worker has proved itself, or may be free to go."""
     if m.sizing.fails and worker.warm_at > m.failed_at:
         proved_well(m, now)
+    go_if_free(m, worker, now)
+
+
+def go_if_free(m: Records, worker: Worker, now: float) -> None:
+    """The worker gave something back: it goes, if it only had to finish what it held."""
     if worker.state == DRAINING:
         maybe_stop(m, worker, now)
     elif m.state == states.CLOSING and not worker.inflight:

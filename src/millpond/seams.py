@@ -256,7 +256,25 @@ class TraceSource(Protocol):
 
 
 class Engine(Protocol):
-    """Makes workers and carries calls to them. All methods are called on the loop's thread; only three are async."""
+    """Makes workers and carries calls to them. All methods are called on the loop's thread; only three are async.
+
+    What each order has to be answered with, through `EngineEvents`, and when:
+
+    - `start`: `warming` when the handler exists and `ready` when the worker answered its handshake, or `start_failed`.
+      Whatever comes of it, one `gone` is the last that is told of the worker, after all it had answered.
+    - `send`: one `answered` for each call, unless its worker dies before that (`gone` names it in `started` if it had
+      begun). A worker begins calls in the order they were sent, `concurrency` at a time; concurrent exports beside
+      them. Items of a stream come as `item` before it, a session's state as `saved` right before it.
+    - `withdraw`: the answer is what it returns. After a true one the call is named no more: when the worker comes to
+      it, `answered` tells of call 0 that it was skipped or expired. After a false one its `answered` follows.
+    - `interrupt`: nothing of its own; the call's `answered` comes as ever, perhaps as `interrupted`.
+    - `ping`: one `ponged`, when the worker has come to it; none if the worker dies or is stopped.
+    - `stop`, `kill`: `gone`, once the process is reaped; after `stop` the worker runs its teardown first.
+    - `revive`: `engine_back`, or `engine_lost` again.
+    - `forget_session`, `credit`, `settle`: nothing. `memory`, `is_stopped`, `heartbeat`, `holds`: what they return.
+
+    No order waits: what cannot be done at once is done later, in the order in which it was asked for.
+    """
 
     async def open(self, spec: EngineSpec, events: EngineEvents) -> HandlerFacts | None:
         """Prepare the image and return the handler's facts, or `None` if the first worker has to tell them.

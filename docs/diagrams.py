@@ -14,8 +14,9 @@ from pathlib import Path
 from tables import DOCS, filled
 
 from millpond.alerts import states
-from millpond.core import breaker, call, lifetime, outage, session, whereabouts, worker
-from millpond.core.transitions import Table
+from millpond.core import Table
+from millpond.core import states as core_states
+from millpond.core.records import breaker, call, session, worker
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ class Diagram:
 DIAGRAMS = {  # marker -> diagram
     "call": Diagram("how-a-call-lives.md", call.QUEUED, call.TRANSITIONS),
     "session": Diagram("how-a-call-lives.md", session.OPEN, session.TRANSITIONS),
-    "whereabouts": Diagram("sessions.md", whereabouts.NEW, whereabouts.TRANSITIONS),
+    "residency": Diagram("sessions.md", session.NEW, session.RESIDENCY),
     "breaker": Diagram("how-a-call-lives.md", breaker.CLOSED, breaker.TRANSITIONS),
     "worker": Diagram("how-a-worker-lives.md", worker.STARTING, {**worker.TRANSITIONS, **worker.DERIVED}),
     "alert": Diagram("alerts.md", states.INACTIVE, states.TRANSITIONS),
-    "engine": Diagram("how-a-worker-lives.md", outage.THERE, outage.TRANSITIONS),
-    "pool": Diagram("how-a-worker-lives.md", lifetime.NEW, lifetime.TRANSITIONS),
+    "engine": Diagram("how-a-worker-lives.md", core_states.AVAILABLE, core_states.ENGINE_TRANSITIONS),
+    "pool": Diagram("how-a-worker-lives.md", core_states.NEW, core_states.POOL_TRANSITIONS),
 }
 
 

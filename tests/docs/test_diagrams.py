@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from millpond.core import breaker, call, lifetime, outage, session, whereabouts, worker
+from millpond.core.records import breaker, call, session, states, worker
 from tests.docs.pages import PAGES, ROOT
 
 SHOWN = {
     "docs/how-a-call-lives.md": (call.TRANSITIONS, session.TRANSITIONS, breaker.TRANSITIONS),
-    "docs/sessions.md": (whereabouts.TRANSITIONS,),
-    "docs/how-a-worker-lives.md": (worker.TRANSITIONS, worker.DERIVED, outage.TRANSITIONS, lifetime.TRANSITIONS),
+    "docs/sessions.md": (session.RESIDENCY,),
+    "docs/how-a-worker-lives.md": (worker.TRANSITIONS, worker.DERIVED, states.ENGINE_TRANSITIONS, states.POOL_TRANSITIONS),
 }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import get_args
 
 import pytest
 
 import millpond
 from millpond.call_factory import DEFAULT
-from millpond.core.failures import FAILED, SENT
+from millpond.core import orders
+from millpond.core.stimuli.failures import FAILED
 from millpond.testing import FakeEngine
 
 
@@ -37,9 +39,9 @@ class Raising(FakeEngine):
 
 
 def test_every_order_says_what_its_failure_means():
-    """The two tables have the same rows, and the one more of a call that was sent all the same."""
+    """The two tables have the same rows: all the orders there are."""
     pool = millpond.Pool(Echo, engine=FakeEngine())
-    assert set(pool.driver.carriers.verbs) == FAILED.keys() - {SENT}
+    assert set(pool.driver.carriers.table) == FAILED.keys() == set(get_args(orders.Order))
     pool.close_unopened()
 
 
@@ -97,14 +99,14 @@ def test_an_interrupt_reaches_the_loop_after_the_orders_behind_it():
     """KeyboardInterrupt and SystemExit are never kept from the program; what was ordered is carried out before."""
 
     async def body(pool, engine):
-        def interrupting(_run, _step):
+        def interrupting(_order):
             raise KeyboardInterrupt
 
         factory, driver = pool.call_factory, pool.driver
-        driver.carriers.verbs["warm_step"] = interrupting
+        driver.carriers.table[orders.WarmEnd] = interrupting
         future = asyncio.get_running_loop().create_future()
         call = factory.operation_call("echo", (1,), {}, DEFAULT, future)
-        driver.machine.outbox.append(("warm_step", None, None))
+        driver.machine.outbox.append(orders.WarmEnd(None))
         driver.machine.submit(call, driver.now())
         with pytest.raises(KeyboardInterrupt):
             driver.carry_out()
@@ -179,7 +181,7 @@ def test_a_store_that_fails_ends_its_own_session_s_calls_only():
     async def body(pool, engine):
         async with pool.session("a") as session:
             assert await session.call("say", 1) == 1
-            while not pool.driver.machine.tally.store_failures:
+            while not pool.driver.view.counters.store_failures:
                 await asyncio.sleep(0.01)
             assert await session.call("say", 2) == 2
 

@@ -19,9 +19,10 @@ from millpond.errors import PoolError
 from millpond.runtime.driver import BEAT_S
 from millpond.seams import Death, HandlerFacts, OperationFacts
 from millpond.settings import Settings
+from millpond.simulator.simulated_worker import SKIPPED, HeldCall
 from tests.core import invariants
 from tests.core.ledger import Ledger, Promise
-from tests.core.process import Frame, Process
+from tests.core.process import Process, number_of
 from tests.core.store import Store
 
 # Orders to tell somebody something: who raises was told. Of `Send` every other one comes to nothing.
@@ -238,28 +239,27 @@ class World:
         self.settle()
         self.bury(process, Death(None, 1))
 
-    def can_claim(self, process: Process) -> bool:
-        return process.can_claim(self.records.concurrency)
-
     def claim(self, process: Process) -> None:
         """Let a process look at its next frame."""
         process.claim(self.now, self.ledger, self.records.settings.max_attempts)
-        running = [f.number for p in self.all if not p.is_crashed for f in p.running.values() if f.number]
+        running = [number_of(held) for p in self.all if p.is_alive for held in p.running.values()]
+        running = [number for number in running if number]
         assert len(running) == len(set(running)), "two calls of one session run beside each other"
 
-    def complete(self, process: Process, frame: Frame, how: str = "ok", seconds: float = 1e-5) -> None:
+    def complete(self, process: Process, held: HeldCall, how: str = "ok", seconds: float = 1e-5) -> None:
         """Let an operation come back: ok, failed, interrupted, or because its session did not open."""
-        process.complete(frame, how, seconds, self.now, self.ledger)
+        process.complete(held, how, seconds, self.now, self.ledger)
 
     def deliver(self, process: Process) -> None:
         """The parent reads the oldest answer of a process, and what comes ahead of it."""
-        answer = process.answers.popleft()
-        if self.records.is_durable and answer[0] in process.saves:
-            lease, state, reason = process.saves.pop(answer[0])
-            self.machine.saved(process.record, answer[0], lease, state, reason)
-        call, kind, ended = process.record.inflight.get(answer[0]), answer[1], answer[4]
+        held, *answer = process.answers.popleft()
+        call_id = process.read(held)
+        if self.records.is_durable and call_id in process.saves:
+            lease, state, reason = process.saves.pop(call_id)
+            self.machine.saved(process.record, call_id, lease, state, reason)
+        call, kind, ended = process.record.inflight.get(call_id), answer[0], answer[3]
         is_in_time = call is not None and not call.cancel_reason and kind == "ok" and ended <= call.deadline
-        self.machine.answered(process.record, *answer, self.now)  # type: ignore[arg-type]
+        self.machine.answered(process.record, call_id, *answer, self.now)
         self.settle()
         assert not is_in_time or call.ending != "expired", f"{call!r} was finished in time"
 
@@ -268,21 +268,20 @@ class World:
         self.machine.stopped(process.record, is_frozen, self.now)
         self.settle()
 
-    def crash(self, process: Process, is_deaf: bool = False) -> None:
+    def crash(self, process: Process) -> None:
         """The process is dead; the parent will be told."""
-        process.is_crashed, process.is_deaf = True, is_deaf
+        process.die()
 
     def bury(self, process: Process, death: Death = KILLED) -> None:
         """The parent is told of the death, after everything the process had said."""
-        process.is_crashed = True
         while process.answers:
             self.deliver(process)
         is_to_blame = process.record.breach or not process.is_killed
-        for frame in process.running.values() if is_to_blame else ():
-            self.ledger.died_of(frame.call)
+        for held in process.running.values() if is_to_blame else ():
+            self.ledger.died_of(held.call)
         del self.processes[process.record.id]
         sessions = {session.number: session for session in process.record.sessions.values()}
-        self.machine.worker_gone(process.record, death, list(process.running), self.now)
+        self.machine.worker_gone(process.record, death, process.die(), self.now)
         for order in self.machine.outbox:
             event = order.event if isinstance(order, orders.Emit) else None
             if isinstance(event, events.SessionRestoredEvent):
@@ -315,7 +314,7 @@ class World:
         if self.records.is_on_disk:
             self._check_disk()
         for process in self.processes.values():
-            forgotten = set(process.seats) - set(process.record.sessions) - process.unforgotten
+            forgotten = set(process.sessions) - set(process.record.sessions) - process.unforgotten
             assert not forgotten, f"{process.record!r} was not told to forget the sessions {forgotten}"
 
     def _carry_out(self, order: orders.Order) -> None:
@@ -358,7 +357,7 @@ class World:
             return
         process = self.processes[worker.id]
         assert not process.is_killed, f"{call!r} is sent to a worker that was killed"
-        assert not process.has_bye, f"{call!r} is sent to a worker that was told to say goodbye"
+        assert not process.is_stopping, f"{call!r} is sent to a worker that was told to say goodbye"
         process.take(call)
 
     def _Withdraw(self, order: orders.Withdraw) -> None:
@@ -366,22 +365,17 @@ class World:
         assert call.state == "running", f"{call!r} is taken back"
         assert call.worker is worker
         process = self.processes[worker.id]
-        frames = [*process.frames, *process.errands]
-        waiting = [f for f in frames if f.call is call and not f.is_withdrawn]
-        for frame in waiting:
-            frame.is_withdrawn = True
-            # Claimed and withdrawn at once: the parent cannot tell, the worker passes over it.
-            frame.is_proven = not (self.doubtful_withdrawals and self.random.random() < 0.3)
-            if not frame.is_proven:
-                self.ledger.claims(call)
-        is_proven = waiting[0].is_proven if waiting else call.id in process.dropped or process.found_late(call)
+        # Claimed and withdrawn at once: the parent cannot tell, the worker passes over it.
+        is_claimed = self.doubtful_withdrawals and self.random.random() < 0.3
+        is_proven = process.withdraw(call.id, is_claimed)
+        if not is_proven and call.id in process.held and process.held[call.id].state == SKIPPED:
+            self.ledger.claims(call)
         self.machine.withdrawn(worker, call, is_proven, self.now)
 
     def _Interrupt(self, order: orders.Interrupt) -> None:
-        process, call = self.processes.get(order.worker.id), order.call
-        for frame in [] if process is None else [*process.frames, *process.running.values()]:
-            if frame.call is call:
-                frame.is_interrupted = True
+        process = self.processes.get(order.worker.id)
+        if process is not None:
+            process.interrupt(order.call.id)
 
     def _Finish(self, order: orders.Finish) -> None:
         self.ledger.tells(order.call, order.value)
@@ -391,7 +385,7 @@ class World:
         assert worker.id not in self.processes
         assert m.engine.state == AVAILABLE, "a worker was started, and there is no engine"
         assert len(m.workers) <= m.sizing.most + bool(m.outgoing), "more workers were started than there may be"
-        self.processes[worker.id] = Process(worker)
+        self.processes[worker.id] = Process(worker, m.concurrency)
 
     def _Revive(self, _order: orders.Revive) -> None:
         assert not self.is_reviving
@@ -403,8 +397,8 @@ class World:
         if process is None:
             assert worker.state == "gone"  # its start failed after this was ordered
             return
-        assert not process.has_bye
-        process.has_bye = True
+        assert not process.is_stopping
+        process.stop()
 
     def _Kill(self, order: orders.Kill) -> None:
         worker = order.worker
@@ -425,7 +419,7 @@ class World:
         self.machine.weighed(order.worker, self.random.choice([None, 1, 10**12]), self.now)
 
     def _Forget(self, order: orders.Forget) -> None:
-        self.processes[order.worker.id].seats.pop(order.number, None)
+        self.processes[order.worker.id].forget_session(order.number)
 
     def _Store(self, order: orders.Store) -> None:
         self.store.ask("store", order.session, order.record)
@@ -469,7 +463,7 @@ class World:
 
     def serve(self, process: Process) -> bool:
         """Let one process get on with one thing; false if there is nothing for it to do."""
-        if process.is_killed or process.is_crashed:
+        if process.is_killed or not process.is_alive:
             self.bury(process)
         elif process.is_frozen:
             self.freeze(process, False)
@@ -479,7 +473,7 @@ class World:
             self.warm(process.record)
         elif process.answers:
             self.deliver(process)
-        elif self.can_claim(process):
+        elif process.can_begin:
             self.claim(process)
         elif process.running:
             self.complete(process, next(iter(process.running.values())))
@@ -487,8 +481,8 @@ class World:
             process.attend(self.now, self.ledger)
         elif process.pings:
             process.pings = 0
-            self.machine.ponged(process.record, len(process.frames) + len(process.running), self.now)
-        elif process.has_bye and not process.frames:
+            self.machine.ponged(process.record, process.ping(), self.now)
+        elif process.is_done:
             self.bury(process, EXITED)
         else:
             return False
@@ -531,10 +525,10 @@ class World:
     def answer(self, process: Process, how: str = "ok", seconds: float = 1e-5) -> Call:
         """Let a process run its next call and the parent read the answer."""
         self.claim(process)
-        frame = next(reversed(process.running.values()))
-        self.complete(process, frame, how, seconds)
+        held = next(reversed(process.running.values()))
+        self.complete(process, held, how, seconds)
         self.deliver(process)
-        return frame.call
+        return held.call
 
     def run_out(self, steps: int = 400) -> None:
         """Let everything get on, time included, until every call has ended."""

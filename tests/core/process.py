@@ -1,185 +1,147 @@
-"""A worker process as the model has it: frames sent, calls running, sessions, answers not read yet.
+"""A worker process as the core's model has it: the simulated worker, its answers not read yet, and the ledger's tokens.
 
-Does with a frame what a real worker does; when it does it is the test's choice.
+Does with a call what a real worker does; when it does it is the test's choice.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from millpond.core.records.call import Call
 from millpond.core.records.worker import Worker
 from millpond.core.stimuli.answers import SESSION_FAILED
-from millpond.seams import CLOSE_SESSION, EXPORT_CONCURRENT, EXPORTS
+from millpond.seams import CLOSE_SESSION, EXPORTS
+from millpond.simulator.simulated_worker import LATE, RUNNING, WITHDRAWN, HeldCall, SimulatedWorker
 from tests.core.ledger import Ledger
 
 
 @dataclass
-class Frame:
-    """A call on its way to a process, or running there."""
-
-    call: Call
-    deadline: float
-    is_withdrawn: bool = False
-    is_proven: bool = False  # whether the parent was told that it never began
-    is_interrupted: bool = False
-
-    @property
-    def number(self) -> int:
-        return 0 if self.call.session is None else self.call.session.number
-
-
-@dataclass
-class Seat:
-    """A session's place in a process: `state` are the tokens of the calls that ran in it, in order.
+class SessionState:
+    """What a process has of a session: the tokens of the calls that ran in it, in order.
 
     `sent` is what of it the parent has, the same object there: a state that did not change is not sent again.
     """
 
-    state: list[int] | None
+    tokens: list[int] | None
     lease: int
     sent: list[int] | None
     is_open: bool = False
 
 
-@dataclass(eq=False)
-class Process:
+def number_of(held: HeldCall) -> int:
+    """The number of a call's session, 0 for none."""
+    return 0 if held.call.session is None else held.call.session.number
+
+
+class Process(SimulatedWorker):
     """One worker as it would be."""
 
-    record: Worker
-    frames: deque[Frame] = field(default_factory=deque)
-    running: dict[int, Frame] = field(default_factory=dict)
-    answers: deque[tuple[Any, ...]] = field(default_factory=deque)
-    seats: dict[int, Seat] = field(default_factory=dict)
-    saves: dict[int, tuple[int, list[int] | None, str]] = field(default_factory=dict)  # call id -> lease, state, reason
-    errands: deque[Frame] = field(default_factory=deque)  # for the attendant
-    attended: Frame | None = None  # the errand the attendant is at
-    dropped: set[int] = field(default_factory=set)  # calls sent to it when it was deaf
-    unforgotten: set[int] = field(default_factory=set)  # sessions it could not be told to forget
-    is_ready: bool = False
-    is_frozen: bool = False
-    is_crashed: bool = False  # dead, and the parent does not know
-    is_deaf: bool = False  # dead, and what is sent to it is dropped
-    is_killed: bool = False
-    has_bye: bool = False
-    pings: int = 0
+    def __init__(self, record: Worker, concurrency: int) -> None:
+        super().__init__(concurrency)
+        self.record = record
+        self.answers: deque[tuple[Any, ...]] = deque()
+        self.states: dict[int, SessionState] = {}
+        self.saves: dict[int, tuple[int, list[int] | None, str]] = {}  # call id -> lease, state, reason
+        self.unforgotten: set[int] = set()  # sessions it could not be told to forget
+        self.is_killed = False
+        self.pings = 0
 
-    @property
-    def is_working(self) -> bool:
-        return self.is_ready and not (self.is_frozen or self.is_crashed)
-
-    def can_claim(self, concurrency: int) -> bool:
-        """Whether it would look at the next frame."""
-        running = {frame.number for frame in self.running.values()} - {0}
-        assert not self.frames or self.frames[0].number not in running, "two calls of one session are in one worker"
-        return bool(self.is_working and self.frames and len(self.running) < concurrency)
-
-    def take(self, call: Call) -> None:
-        """A frame arrives, after the one that introduces its session."""
-        if self.is_deaf:
-            self.dropped.add(call.id)
-            return
-        if call.session is not None and not call.session.introduced:
-            self.seats[call.session.number] = Seat(call.session.snapshot, call.session.lease, call.session.snapshot)
-            call.session.introduced = True
-        where = self.errands if call.operation == EXPORT_CONCURRENT else self.frames
-        where.append(Frame(call, call.deadline))
+    def take(self, call: Call) -> HeldCall:
+        """A call arrives, after the frame that introduces its session."""
+        session = call.session
+        if session is not None and not self.knows(session):
+            self.states[session.number] = SessionState(session.snapshot, session.lease, session.snapshot)
+        return super().take(call)
 
     def claim(self, now: float, ledger: Ledger, max_attempts: int) -> None:
-        """Look at the next frame: pass over it, find it expired, or begin."""
-        frame = self.frames.popleft()
-        call = frame.call
-        is_claimed = frame.is_withdrawn and not frame.is_proven  # before the time that has passed since
-        if now >= frame.deadline and not is_claimed:
-            self._answer(0 if frame.is_withdrawn else call.id, "expired", now)
-        elif frame.is_withdrawn:
-            self._answer(0 if frame.is_proven else call.id, "skipped", now)
-        else:
-            ledger.claims(call)
-            self.running[call.id] = frame
-            if call.continuation is None:
-                ledger.begins(call, max_attempts)
-            if call.session is not None:
-                self._sit_down(frame, ledger)
-
-    def found_late(self, call: Call) -> bool:
-        """Whether it passed over the call, never claimed, and the parent has not read that: it names no call then."""
-        for at, answer in enumerate(self.answers):
-            if answer[:2] == (call.id, "expired"):
-                self.answers[at] = (0, *answer[1:])
-                return True
-        return False
+        """Come to the next call: pass over it, find it late, or begin."""
+        running = {number_of(held) for held in self.running.values()} - {0}
+        assert number_of(self.waiting[0]) not in running, "two calls of one session are in one worker"
+        held = self.begin(now)
+        call = held.call
+        if held.state != RUNNING:
+            self._answer(held, "expired" if held.state == LATE else "skipped", now)
+            return
+        ledger.claims(call)
+        if call.continuation is None:
+            ledger.begins(call, max_attempts)
+        if call.session is not None:
+            self._enter_session(held, ledger)
 
     @property
     def can_attend(self) -> bool:
-        """Whether its attendant has something to do."""
-        return self.is_working and (self.attended is not None or bool(self.errands))
+        """Whether its control thread has something to do."""
+        return self.can_export or (self.is_working and self.exporting is not None)
 
     def attend(self, now: float, ledger: Ledger, how: str = "ok") -> None:
-        """The attendant claims the next errand aside, or comes back from the one it is at."""
-        frame, self.attended = self.attended, None
-        if frame is None:
-            frame = self.errands.popleft()
-            if not frame.is_withdrawn:
-                self.attended = frame
-            elif not frame.is_proven:
-                self._answer(frame.call.id, "skipped", now)
+        """The control thread comes to the next export, or back from the one it is at."""
+        held = self.exporting
+        if held is None:
+            held = self.begin_export(now)
+            if held.state not in (RUNNING, WITHDRAWN):
+                self._answer(held, "expired" if held.state == LATE else "skipped", now)
             return
-        busy = {other.number for other in self.running.values()}
-        assert frame.number not in busy, f"{frame.call!r} takes out what a call is changing"
+        busy = {number_of(other) for other in self.running.values()}
+        assert number_of(held) not in busy, f"{held!r} takes out what a call is changing"
         if how == "ok":
-            ledger.sits_down(frame.call, self.seats[frame.number].state or [])
-        self._answer(frame.call.id, how, now, self._value(frame) if how == "ok" else ValueError(frame.call.id))
+            ledger.sits_down(held.call, self.states[number_of(held)].tokens or [])
+        self.end(held, how)
+        self._answer(held, how, now, self._value(held, how))
 
-    def _sit_down(self, frame: Frame, ledger: Ledger) -> None:
-        seat = self.seats.get(frame.number)
-        assert seat is not None, f"{frame.call!r} came to a worker that knows nothing of its session"
-        if not seat.is_open or seat.state is None:
-            seat.state = list(seat.state or [])
-        ledger.sits_down(frame.call, seat.state)
+    def _enter_session(self, held: HeldCall, ledger: Ledger) -> None:
+        state = self.states.get(number_of(held))
+        assert state is not None, f"{held!r} came to a worker that knows nothing of its session"
+        if not state.is_open or state.tokens is None:
+            state.tokens = list(state.tokens or [])
+        ledger.sits_down(held.call, state.tokens)
 
-    def complete(self, frame: Frame, how: str, seconds: float, now: float, ledger: Ledger) -> None:
+    def complete(self, held: HeldCall, how: str, seconds: float, now: float, ledger: Ledger) -> None:
         """The operation comes back: ok, failed, interrupted, or because its session did not open."""
-        call = frame.call
-        del self.running[call.id]
+        call = held.call
+        kind = {"unopened": "failed", "unsaved": "ok", "unchanged": "ok"}.get(how, how)
+        self.end(held, kind)
         ledger.completes(call)
-        seat = self.seats.get(frame.number)
-        if how == "unopened" and seat is not None and not seat.is_open:
-            del self.seats[frame.number]
+        state = self.states.get(number_of(held))
+        flags = 0
+        if how == "unopened" and state is not None and not state.is_open:
+            flags = SESSION_FAILED
+            self.forget_session(number_of(held))
             ledger.leaves_no_trace(call)
-            self._answer(call.id, "failed", now, ValueError(call.id), seconds, SESSION_FAILED)
-            return
-        if seat is not None:
-            seat.is_open = True
+        elif state is not None:
+            state.is_open = True
             if how == "unchanged" and call.continuation is None:
                 ledger.leaves_no_trace(call)
-                seat.state.remove(call.id)
-            self._save(call, seat, how)
-        how = {"unopened": "failed", "unsaved": "ok", "unchanged": "ok"}.get(how, how)
-        self._answer(call.id, how, now, self._value(frame) if how == "ok" else ValueError(call.id), seconds)
+                state.tokens.remove(call.id)
+            self._save(call, state, how)
+        self._answer(held, kind, now, self._value(held, kind), seconds, flags)
 
-    def _save(self, call: Call, seat: Seat, how: str) -> None:
+    def forget_session(self, number: int) -> None:
+        super().forget_session(number)
+        self.states.pop(number, None)
+
+    def _save(self, call: Call, state: SessionState, how: str) -> None:
         """What a worker sends ahead of a session's answer, if durability asks for it."""
         if call.continuation is None:
-            assert seat.state is not None
-            if how == "unsaved":
-                seat.sent, reason = None, "it holds a lock"
-            elif seat.sent != seat.state:
-                seat.sent, reason = list(seat.state), ""
-            else:
-                reason = ""  # the parent has it
-            self.saves[call.id] = (seat.lease, seat.sent, reason)
+            assert state.tokens is not None
+            reason = "it holds a lock" if how == "unsaved" else ""
+            if reason:
+                state.sent = None
+            elif state.sent != state.tokens:  # else the parent has it
+                state.sent = list(state.tokens)
+            self.saves[call.id] = (state.lease, state.sent, reason)
 
-    def _value(self, frame: Frame) -> Any:
-        if frame.call.operation in EXPORTS:
-            return self.seats.pop(frame.number).state
-        if frame.call.operation == CLOSE_SESSION:
-            del self.seats[frame.number]
-        return frame.call.id
+    def _value(self, held: HeldCall, kind: str) -> Any:
+        if kind != "ok":
+            return ValueError(held.call.id)
+        if held.call.operation in EXPORTS:
+            return self.states.pop(number_of(held)).tokens
+        if held.call.operation == CLOSE_SESSION:
+            del self.states[number_of(held)]
+        return held.call.id
 
     def _answer(
-        self, call_id: int, kind: str, now: float, value: Any = None, seconds: float = 0.0, flags: int = 0
+        self, held: HeldCall, kind: str, now: float, value: Any = None, seconds: float = 0.0, flags: int = 0
     ) -> None:
-        self.answers.append((call_id, kind, value, now - seconds, now, flags))
+        self.answers.append((held, kind, value, now - seconds, now, flags))

@@ -66,10 +66,8 @@ def test_a_call_claimed_and_withdrawn_at_once_is_served_elsewhere():
     world.machine.outbox.clear()
     for order in withdrawals:
         assert isinstance(order, orders.Withdraw)
-        for frame in world.processes[order.worker.id].frames:
-            if frame.call is order.call:
-                frame.is_withdrawn = True
-        world.machine.withdrawn(order.worker, order.call, False, world.now)
+        is_proven = world.processes[order.worker.id].withdraw(order.call.id, is_claimed=True)
+        world.machine.withdrawn(order.worker, order.call, is_proven, world.now)
     world.settle()
     world.bury(other)
     world.serve_all()

@@ -164,7 +164,7 @@ def test_samples_agree_with_the_ledger(steps, seed):
     made = world(restart_backoff=0.01)
     calls = []
     for step in steps:
-        busy = [process for process in made.all if process.can_claim(1)]
+        busy = [process for process in made.all if process.can_begin]
         if step == "submit":
             calls.append(made.submit(("work", "tokens")[made.random.randrange(2)]))
         elif step == "answer" and busy:

@@ -190,7 +190,7 @@ def test_attempts_are_bounded_also_when_no_death_is_the_calls_fault():
             world.serve_all() if not any(p.is_ready for p in world.all) else None
         process = world.processes[call.worker.id]
         hog = world.submit(deadline=0.1)
-        while process.frames:
+        while process.waiting:
             world.claim(process)
         world.advance(0.3)
         assert process.is_killed
@@ -230,7 +230,7 @@ def test_put_back_calls_keep_their_order():
     world = pool(1)
     calls = [world.submit() for _ in range(60)]
     (process,) = world.all
-    held = len(process.frames)
+    held = len(process.waiting)
     assert 0 < held < 60
     world.bury(process)
     assert [call.id for call in sorted(world.records.queue, key=lambda c: (c.key, c.id))] == [c.id for c in calls]

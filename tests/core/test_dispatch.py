@@ -229,7 +229,7 @@ def test_what_was_withdrawn_may_go_to_the_same_worker_again():
     world.claim(stuck)
     world.advance(3 * STALL_S)
     world.bury(other)
-    while stuck.frames:
+    while stuck.waiting:
         world.serve(stuck)
     world.serve_all()
     assert all(call.ending == "ok" for call in calls)

@@ -183,4 +183,4 @@ def test_a_durable_session_leaves_its_worker_without_an_export():
     session = begun(world)
     world.advance(0.2)
     assert (session.location, session.worker) == ("in_hand", None)
-    assert not any(process.frames for process in world.all)
+    assert not any(process.waiting for process in world.all)

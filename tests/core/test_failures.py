@@ -102,7 +102,7 @@ def test_a_kill_that_raises_is_ordered_again():
     """A worker the pool has given up is ended by nobody else."""
     world = world_of(cancel_grace=0.1)
     call = world.submit(deadline=0.1)
-    process = next(p for p in world.all if p.frames)
+    process = next(p for p in world.all if p.waiting)
     world.claim(process)
     broken(world, orders.Kill)
     world.advance(0.5)

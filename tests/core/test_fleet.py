@@ -44,9 +44,9 @@ def test_a_drained_worker_finishes_what_it_has_and_says_goodbye():
     later = world.submit()
     assert later.state == "queued"
     for _ in calls:
-        assert not leaver.has_bye
+        assert not leaver.is_stopping
         world.answer(leaver)
-    assert leaver.has_bye
+    assert leaver.is_stopping
     world.serve_all()
     assert later.worker.id == 2
     assert leaver.record.state == "gone"

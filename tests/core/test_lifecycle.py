@@ -56,7 +56,7 @@ def test_sessions_spread_over_workers():
     """A new session is bound to the idle worker with the fewest."""
     world = pool(2)
     sessions = [begun(world, name) for name in "abcdef"]
-    assert sorted(len(process.seats) for process in world.all) == [3, 3]
+    assert sorted(len(process.states) for process in world.all) == [3, 3]
     assert len({session.number for session in sessions}) == 6
 
 
@@ -92,13 +92,12 @@ def test_a_session_that_never_ran_survives_its_worker():
     assert session.worker.id != process.record.id
 
 
-@pytest.mark.parametrize("is_deaf", [False, True])
-def test_a_session_sent_to_a_dying_worker_goes_on(is_deaf):
-    """Whether the frame was dropped or lies in a dead socket, the session did not begin there."""
+def test_a_session_sent_to_a_dying_worker_goes_on():
+    """The frame lies in a dead socket: the session did not begin there."""
     world = pool()
     session = world.open_session("a")
     for process in world.all:
-        world.crash(process, is_deaf)
+        world.crash(process)
     first, second = world.submit("say", session=session), world.submit("say", session=session)
     world.cancel(first)
     world.run_out()
@@ -173,7 +172,7 @@ def test_a_call_that_did_not_run_leaves_nothing_in_the_worker(kind):
     if kind == "expired":
         world.now += 0.002
     else:
-        process.frames[0].is_withdrawn = True
+        process.withdraw(process.waiting[0].call.id, is_claimed=True)
     world.claim(process)
     world.deliver(process)
     assert not session.is_in_worker

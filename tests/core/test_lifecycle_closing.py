@@ -38,7 +38,7 @@ def test_closing_lets_the_calls_made_before_come_first():
     world.serve_all()
     assert all(call.ending == "ok" for call in calls)
     assert world.told_closed == [session]
-    assert session.number not in process.seats
+    assert session.number not in process.states
 
 
 def test_a_long_call_before_it_does_not_cost_the_closing_hook():
@@ -102,7 +102,7 @@ def test_an_idle_session_expires_and_says_so():
     world.serve_all()
     assert session.state == "lost"
     assert "session_ttl" in str(world.submit("say", session=session))
-    assert not process.seats
+    assert not process.states
     assert len(world.records.sessions) == 0
 
 

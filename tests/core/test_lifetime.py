@@ -97,8 +97,8 @@ def test_sessions_are_not_exported_by_a_closing_pool():
     world.serve_all()
     world.close(5.0)
     (process,) = world.all
-    assert process.has_bye
-    assert not process.frames
+    assert process.is_stopping
+    assert not process.waiting
 
 
 def test_a_session_that_closes_while_the_pool_does():

@@ -181,7 +181,7 @@ class Pool(RuleBasedStateMachine):
     @rule(pick=PICK)
     def get_ready(self, pick: int) -> None:
         process = self._some(pick, self._processes(is_ready=False))
-        if not (process.is_crashed or process.is_killed):
+        if not (not process.is_alive or process.is_killed):
             self.world.get_ready(process)
 
     @precondition(lambda self: self._processes(is_ready=False))
@@ -189,11 +189,11 @@ class Pool(RuleBasedStateMachine):
     def fail_to_start(self, pick: int) -> None:
         self.world.fail_to_start(self._some(pick, self._processes(is_ready=False)))
 
-    @precondition(lambda self: any(map(self.world.can_claim, self._processes())))
+    @precondition(lambda self: self._processes(can_begin=True))
     @rule(pick=PICK, count=st.integers(1, 4))
     def claim(self, pick: int, count: int) -> None:
-        process = self._some(pick, [p for p in self._processes() if self.world.can_claim(p)])
-        while count and self.world.can_claim(process):
+        process = self._some(pick, self._processes(can_begin=True))
+        while count and process.can_begin:
             self.world.claim(process)
             count -= 1
 
@@ -225,10 +225,10 @@ class Pool(RuleBasedStateMachine):
             self.world.deliver(process)
             count -= 1
 
-    @precondition(lambda self: self._processes(is_crashed=False))
-    @rule(pick=PICK, is_deaf=st.booleans())
-    def crash(self, pick: int, is_deaf: bool) -> None:
-        self.world.crash(self._some(pick, self._processes(is_crashed=False)), is_deaf)
+    @precondition(lambda self: self._processes(is_alive=True))
+    @rule(pick=PICK)
+    def crash(self, pick: int) -> None:
+        self.world.crash(self._some(pick, self._processes(is_alive=True)))
 
     @precondition(lambda self: self._processes())
     @rule(pick=PICK)
@@ -240,10 +240,10 @@ class Pool(RuleBasedStateMachine):
     def break_protocol(self, pick: int) -> None:
         self.world.break_protocol(self._some(pick, self._processes()))
 
-    @precondition(lambda self: self._processes(is_crashed=False))
+    @precondition(lambda self: self._processes(is_alive=True))
     @rule(pick=PICK, is_frozen=st.booleans())
     def freeze(self, pick: int, is_frozen: bool) -> None:
-        self.world.freeze(self._some(pick, self._processes(is_crashed=False)), is_frozen)
+        self.world.freeze(self._some(pick, self._processes(is_alive=True)), is_frozen)
 
     @precondition(lambda self: self._processes())
     @rule(pick=PICK)

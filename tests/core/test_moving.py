@@ -37,7 +37,7 @@ def test_a_drained_worker_gives_its_sessions_away():
     world.run_out()
     world.serve_all()
     assert leaver.record.state == "gone"
-    assert leaver.has_bye
+    assert leaver.is_stopping
     assert all(call.ending == "ok" for call in calls)
     assert all(session.state == "open" and session.worker is not leaver.record for session in sessions)
     assert world.histories[sessions[0].number][1:] == [call.id for call in calls if call.session is sessions[0]]
@@ -149,6 +149,6 @@ def test_a_closing_session_is_not_moved():
     world.close_session(session)
     world.drain(leaver)
     assert world.answer(leaver) is call
-    assert [frame.call.op.name for frame in leaver.frames] == ["close_session"]
+    assert [frame.call.op.name for frame in leaver.waiting] == ["close_session"]
     world.serve_all()
     assert (session.state, leaver.record.state) == ("closed", "gone")

@@ -61,7 +61,7 @@ def test_a_call_that_would_wait_too_long_is_refused_at_the_door():
 def serve(world: World, seconds: float) -> None:
     """Everything that was let in is run, one call after another, each for so long."""
     process = world.all[0]
-    while process.running or process.frames:
+    while process.running or process.waiting:
         if not process.running:
             world.claim(process)
         else:

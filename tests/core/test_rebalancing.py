@@ -41,7 +41,7 @@ def test_a_session_goes_where_there_is_room_and_keeps_its_order():
     world = pool()
     session, process = busy_at_home(world)
     calls = [world.submit("say", session=session) for _ in range(3)]
-    assert (session.location, len(process.errands), process.record.load) == ("leaving", 1, 1)
+    assert (session.location, len(process.exports), process.record.load) == ("leaving", 1, 1)
     process.attend(world.now, world.ledger)
     process.attend(world.now, world.ledger)
     world.deliver(process)
@@ -55,7 +55,7 @@ def test_a_handler_with_a_hook_keeps_its_sessions_until_it_is_free():
     world = pool(has_hook=True)
     session, process = busy_at_home(world)
     call = world.submit("say", session=session)
-    assert (call.line is process.record.queue, process.errands) == (True, type(process.errands)())
+    assert (call.line is process.record.queue, process.exports) == (True, type(process.exports)())
 
 
 def test_a_short_wait_is_shorter_than_a_move():

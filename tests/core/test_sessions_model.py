@@ -91,7 +91,7 @@ class Sessions(RuleBasedStateMachine):
         for _ in range(count):
             self.world.submit("tokens")
         for process in self.world.all:
-            if self.world.can_claim(process):
+            if process.can_begin:
                 self.world.claim(process)
 
     @rule(pick=PICK, count=st.integers(1, 3), is_free_later=st.booleans())
@@ -168,7 +168,7 @@ class Sessions(RuleBasedStateMachine):
     @rule(pick=PICK)
     def begin(self, pick: int) -> None:
         process = self._some(pick, is_ready=True)
-        if process is not None and self.world.can_claim(process):
+        if process is not None and process.can_begin:
             self.world.claim(process)
 
     @rule(pick=PICK, which=PICK, how=HOW, seconds=st.sampled_from([1e-5, 0.02, 1.0]))

@@ -49,7 +49,7 @@ def test_an_idle_session_goes_to_the_store_and_costs_its_worker_nothing():
     session = asleep(world)
     assert (session.worker, session.snapshot) == (None, None)
     assert world.store.holds(session) == world.histories[session.number]
-    assert not any(process.seats for process in world.all)
+    assert not any(process.states for process in world.all)
     call = world.submit("say", session=session)
     world.serve_all()
     assert (call.ending, session.location, world.store.kept) == ("ok", "bound", {})
@@ -193,7 +193,7 @@ def test_many_that_are_due_at_once_are_asked_for_little_by_little():
     world = pool(1, max_sessions=400)
     sessions = [begun(world, f"number {number}") for number in range(3 * POSTPONED)]
     world.advance(2 * SOON_S)
-    assert len(world.all[0].errands) <= 17
+    assert len(world.all[0].exports) <= 17
     for _ in range(100):
         world.serve_all()
         world.advance(0.02)

@@ -72,7 +72,7 @@ def test_a_goodbye_is_waited_for_while_the_pool_runs():
     world = World(min_workers=1, max_workers=1).begin()
     (process,) = world.all
     world.drain(process)
-    assert process.has_bye
+    assert process.is_stopping
     world.sleep_through(20.0)
     assert not process.is_killed
     world.advance(2.5)

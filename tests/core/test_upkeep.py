@@ -133,7 +133,7 @@ def test_a_worker_that_is_never_wholly_idle_is_not_idle():
     for _ in range(10):
         calls = [world.submit() for _ in range(2)]
         for process in world.all:
-            while process.frames:
+            while process.waiting:
                 world.claim(process)
         world.advance(0.9)
         world.serve_all()

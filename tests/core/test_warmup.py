@@ -39,7 +39,7 @@ def test_commands_run_in_order_one_at_a_time():
     (process,) = world.all
     run = world.warm(process.record)
     for done in range(3):
-        assert (len(run.steps), len(process.frames)) == (done, 1)
+        assert (len(run.steps), len(process.waiting)) == (done, 1)
         world.answer(process)
         world.tick()
     assert [step.command.name for step in run.steps] == ["r0", "b1", "r2"]
@@ -140,7 +140,7 @@ def test_a_serving_worker_is_warmed_between_calls():
     world.commands = [world.command("b0", False), world.command("b1", False)]
     run = world.warm(process.record)
     second = world.submit()
-    assert [frame.call for frame in process.frames] == [first]
+    assert [frame.call for frame in process.waiting] == [first]
     world.serve_all()
     assert (first.ending, second.ending, run.is_over, len(run.steps)) == ("ok", "ok", True, 2)
     assert world.records.submitted == 2
@@ -248,7 +248,8 @@ def test_what_a_command_returned_need_not_travel():
     world.claim(process)
     (frame,) = process.running.values()
     error = CLASSES["result_not_serializable"]("a module cannot be sent")
-    process.running.clear()
+    process.end(frame, "failed")
+    process.read(frame)
     world.machine.answered(process.record, frame.call.id, "failed", error, world.now, world.now, 0, world.now)
     world.tick()
     assert [step.outcome for step in run.steps] == ["ok"]

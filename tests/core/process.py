@@ -57,6 +57,7 @@ class Process:
     errands: deque[Frame] = field(default_factory=deque)  # for the attendant
     attended: Frame | None = None  # the errand the attendant is at
     dropped: set[int] = field(default_factory=set)  # calls sent to it when it was deaf
+    leases: dict[int, int] = field(default_factory=dict)  # session -> the lease it was introduced under
     unforgotten: set[int] = field(default_factory=set)  # sessions it could not be told to forget
     is_ready: bool = False
     is_frozen: bool = False
@@ -81,9 +82,10 @@ class Process:
         if self.is_deaf:
             self.dropped.add(call.id)
             return
-        if call.session is not None and not call.session.introduced:
-            self.seats[call.session.number] = Seat(call.session.baggage, call.session.lease, call.session.baggage)
-            call.session.introduced = True
+        session = call.session
+        if session is not None and self.leases.get(session.number) != session.lease:
+            self.seats[session.number] = Seat(session.baggage, session.lease, session.baggage)
+            self.leases[session.number] = session.lease
         where = self.errands if call.operation == EXPORT_ASIDE else self.frames
         where.append(Frame(call, call.deadline))
 

@@ -250,7 +250,7 @@ def settle(m: Machine, worker: Worker, now: float) -> None:
 def release(m: Machine, session: Session) -> None:
     """Take a session from its worker, which forgets what it was told of it."""
     worker = session.worker
-    if worker is not None and worker.state != GONE and session.introduced:
+    if worker is not None and worker.state != GONE:
         m.outbox.append(("forget", worker, session.number))
     session.unbind()
     if worker is not None:

@@ -178,6 +178,7 @@ class Machine(Records):
         ended: float,
         flags: int,
         now: float,
+        nbytes: int = 0,
     ) -> None:
         """The worker answered. What matches no call it holds is counted and dropped."""
         inflight = worker.inflight
@@ -194,6 +195,7 @@ class Machine(Records):
             if not call.is_chore:
                 worker.answered += 1
             call.service_s = ended - started
+            call.answer_bytes = nbytes
             if self.tells_checkins:
                 self.say(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, len(inflight))
             if self.settings.max_calls is not None:

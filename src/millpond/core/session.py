@@ -44,7 +44,6 @@ class Session:
     state: str = OPEN
     worker: Worker | None = None
     lease: int = 0  # rises with every binding; what comes under an older one changes nothing
-    introduced: bool = False  # whether the bound worker was told of it; the engine sets it
     where: str = NEW  # its state's whereabouts
     # The state in the parent's hand: on its way to the next worker or to the store; with durability, once it is in
     # a worker, that of the last acknowledged answer.
@@ -127,7 +126,6 @@ class Session:
         if self.worker is not None:
             del self.worker.sessions[self.number]
             self.worker = None
-        self.introduced = False
 
 
 class SessionBook:

@@ -76,9 +76,8 @@ def _bindings(m: Machine, calls: Iterable[Call]) -> Iterator[str]:
 def _binding(session: Session) -> Iterator[str]:
     worker = session.worker
     if worker is None:
-        if session.introduced:
-            yield f"{session!r} is nowhere and was introduced"
-    elif worker.sessions.get(session.number) is not session or worker.state == GONE or session.state == CLOSED:
+        return
+    if worker.sessions.get(session.number) is not session or worker.state == GONE or session.state == CLOSED:
         yield f"{session!r} cannot be at {worker!r}"
 
 

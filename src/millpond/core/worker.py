@@ -1,13 +1,13 @@
 """A worker as the core knows it: its state, what it holds, and why it goes.
 
-Counts and sets only; the process behind it is the engine's (`link`). Whether a ready worker is busy is derived from
-what it holds, so that sending a call changes one thing.
+Counts and sets only: of the process behind it the engine keeps a record of its own, by `id`. Whether a ready worker is
+busy is derived from what it holds, so that sending a call changes one thing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from millpond.core.free import UNRANKED, Rank
 from millpond.core.queue import CallQueue
@@ -57,7 +57,6 @@ class Worker:
     started_at: float
     places: int  # calls it runs at a time, or may run still before it is recycled
     window: int  # calls it may hold at most, if they are expected to be short
-    link: Any = None  # the engine's
     state: str = STARTING
     reason: str = ""  # why it drains or is killed; the first reason stands
     cause: str = ""  # the same in one word: one of the causes above
@@ -71,7 +70,6 @@ class Worker:
     sessions: dict[int, Session] = field(default_factory=dict)  # number -> session bound here
     unasked: int | None = None  # while it drains: sessions in front that were not asked to leave yet
     answered: int = 0
-    answer_bytes: int = 0  # of the answer that is being told; the engine sets it
     busy_s: float = 0.0  # seconds holding at least one call, those since `busy_since` not counted
     busy_since: float = field(init=False)
     greeted_at: float = 0.0  # when it answered its handshake

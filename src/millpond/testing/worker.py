@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from millpond.errors import Interrupted
 from millpond.logger.escaping import brief_of
-from millpond.seams import EXPORT_ASIDE, Death
+from millpond.seams import EXPORT_ASIDE, EXPORTS, Death
 from millpond.testing.answers import DirectAnswers, private
 from millpond.testing.running import MemoryRunner, carry_out
 from millpond.wire.codec import Encoded, make_codec
@@ -66,9 +66,11 @@ class FakeWorker:
         self._logbook.close_fd()
         self._free = list(range(POSITIONS - 1, -1, -1))
         self._calls: dict[int, Any] = {}  # position -> call: sent and not answered
+        self._positions: dict[int, int] = {}  # call id -> where it was put last
+        self._leases: dict[int, int] = {}  # number of each session it has -> the lease it was introduced under
         self._taken_back: set[int] = set()  # positions of those the pool withdrew in time
-        self._inbox: deque[tuple[Any, bytes | Encoded]] = deque()  # calls it has not got to
-        self._errands: deque[Any] = deque()  # those for its attendant, done whatever else it does
+        self._inbox: deque[tuple[Any, int, bytes | Encoded]] = deque()  # calls it has not got to
+        self._errands: deque[tuple[Any, int]] = deque()  # those for its attendant, done whatever else it does
         self._running: dict[int, Running] = {}  # position -> call it works on
         self._begun_at: dict[int, float] = {}
         self._withheld: list[tuple[Callable[..., None], tuple[Any, ...]]] = []  # said while frozen
@@ -129,29 +131,30 @@ class FakeWorker:
 
     def take(self, call: Any) -> None:
         """Receive a call."""
-        if call.session is not None and not call.session.introduced:
+        if call.session is not None and self._leases.get(call.session.number) != call.session.lease:
             self._meet(call.session)
-        position = call.position = self._free.pop()
+        position = self._positions[call.id] = self._free.pop()
         self._logbook.reset(position)
         self._calls[position] = call
         if call.operation == EXPORT_ASIDE:
-            self._errands.append(call)
+            self._errands.append((call, position))
         else:
-            self._inbox.append((call, private(call.payload)))
+            self._inbox.append((call, position, private(call.payload)))
         self._wake()
 
     def withdraw(self, call: Any) -> bool:
         """Give a call back, if it was not begun."""
-        if not self.holds(call) or not self._logbook.withdraw(call.position):
+        if not self.holds(call) or not self._logbook.withdraw(self._positions[call.id]):
             return False
-        self._taken_back.add(call.position)
+        self._taken_back.add(self._positions[call.id])
         return True
 
     def interrupt(self, call: Any) -> None:
         """Ask a call to stop."""
         if self.holds(call):
-            self._logbook.request_interrupt(call.position)
-            running = self._running.get(call.position)
+            position = self._positions[call.id]
+            self._logbook.request_interrupt(position)
+            running = self._running.get(position)
             if running is not None:
                 running.stop()
 
@@ -163,6 +166,7 @@ class FakeWorker:
 
     def forget(self, number: int) -> None:
         """Drop a session."""
+        self._leases.pop(number, None)
         if self._runner is not None:
             self._runner.session_slots.pop(number, None)
 
@@ -232,32 +236,32 @@ class FakeWorker:
         if not self.is_alive or self.is_frozen or self._runner is None:
             return
         while self._errands:
-            self._start_task(self._attend(self._errands.popleft()))
+            self._start_task(self._attend(*self._errands.popleft()))
         if self._inbox and len(self._running) < self._engine.settings.concurrency:
-            call, payload = self._inbox.popleft()
-            running = self._running[call.position] = self._header(call)
-            self._start_task(self._serve(call, running, payload))
+            call, position, payload = self._inbox.popleft()
+            running = self._running[position] = self._header(call, position)
+            self._start_task(self._serve(call, position, running, payload))
             self._wake()
         elif self._is_leaving and not self._running and not self._inbox:
             self._start_task(self._say_goodbye())
 
-    async def _attend(self, errand: Any) -> None:
+    async def _attend(self, errand: Any, position: int) -> None:
         """Do an errand beside the calls."""
-        runner, running = self._runner, self._header(errand)
+        runner, running = self._runner, self._header(errand, position)
         assert runner is not None
         started = runner.admit(running.fields, b"")
         if started is not None:
             await carry_out(plan(runner, running, b"", started), running)
 
-    def _header(self, call: Any) -> Running:
+    def _header(self, call: Any, position: int) -> Running:
         """The call as its frame would tell of it; whether it is late is decided by the pool's clock, now."""
         deadline = math.inf if self._engine.clock.now() < call.deadline else 0.0
         number = call.session.number if call.session is not None else 0
-        fields = (0, CALL, 0, call.position, call.operation, 0, self.id, call.id, number, deadline, 0.0)
+        fields = (0, CALL, 0, position, call.operation, 0, self.id, call.id, number, deadline, 0.0)
         return Running(fields, self._engine.settings.stream_window)
 
-    async def _serve(self, call: Any, running: Running, payload: bytes | Encoded) -> None:
-        runner, position = self._runner, call.position
+    async def _serve(self, call: Any, position: int, running: Running, payload: bytes | Encoded) -> None:
+        runner = self._runner
         assert runner is not None
         self._begun_at[position] = self._engine.clock.now()
         emitting.HERE.set(self._emitter)  # each call is a task, with a context of its own
@@ -289,7 +293,7 @@ class FakeWorker:
         return held.is_released or not running.is_stopped
 
     def holds(self, call: Any) -> bool:
-        return call.position in self._calls and self._calls[call.position] is call
+        return call.id in self._positions
 
     def _meet(self, session: Any) -> None:
         """Be told of a session, before the first call of it."""
@@ -297,7 +301,7 @@ class FakeWorker:
         baggage, flags = session.baggage, SEGMENTED if isinstance(session.baggage, Parts) else 0
         slot = SessionSlot(session.number, Session(session.id, session.generation), baggage, flags, session.lease)
         self._runner.session_slots[session.number] = slot
-        session.introduced = True
+        self._leases[session.number] = session.lease
 
     def _claimed(self) -> list[int]:
         """The calls that have begun, by what the logbook says."""
@@ -327,6 +331,8 @@ class FakeWorker:
         nbytes: int,
     ) -> None:
         call = self._calls.pop(position)
+        if self._positions.get(call_id) == position:
+            del self._positions[call_id]
         self._free.append(position)
         was_taken_back = position in self._taken_back
         self._taken_back.discard(position)
@@ -334,8 +340,10 @@ class FakeWorker:
             return  # it was given up, and took no slot
         # That it passed over a call which was taken back names no call: the same may be here again by now.
         told_id = 0 if was_taken_back else call_id
-        self.record.answer_bytes = nbytes
-        self._engine.events.answered(self.record, told_id, kind, value, started, ended, flags, self._engine.clock.now())
+        if kind == "ok" and call.operation in EXPORTS:
+            self._leases.pop(call.session.number, None)
+        now = self._engine.clock.now()
+        self._engine.events.answered(self.record, told_id, kind, value, started, ended, flags, now, nbytes)
         self._engine.events.batch_end()
 
     def _emit(self, call_id: int, name: str, measurements: Any, metadata: Any, suppressed: int) -> bool:

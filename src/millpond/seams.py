@@ -174,11 +174,11 @@ class EngineEvents(Protocol):
         ended: float,
         flags: int,
         now: float,
+        nbytes: int = 0,
     ) -> None:
         """An answer: `value` is the decoded result (`ok`) or exception (`failed`); when it began and ended is the
-        worker's word, `now` the engine's.
+        worker's word, `now` the engine's; `nbytes` is how large a result was when it came.
 
-        Before a result is told, `worker.answer_bytes` is set to how large it was when it came.
         Nothing need come of it before `batch_end`, so that answers which came together are worked off together.
         """
 
@@ -324,7 +324,7 @@ class Engine(Protocol):
         """Let a stream go on by so many items."""
 
     def forget_session(self, worker: Any, number: int) -> None:
-        """Drop a session's record in the worker, without its closing hook."""
+        """Drop a session's record in the worker, without its closing hook; nothing if the worker has none."""
 
     def ping(self, worker: Any) -> None:
         """Ask a worker for a sign; `ponged` follows, when it comes to it."""

@@ -21,7 +21,9 @@ Curves = dict[tuple[str, Labels], Curve]  # name and some labels of a series -> 
 GONE = float("-inf")  # stands for a series that is not there
 
 WELL = families(snapshot(operation("add"), max_queued=1000, alerting=Alerts(list).figures()))
-GROUPS: Mapping[str, Group] = {rule.alert: group for group in DEFAULT_GROUPS for rule in group.rules}
+ALONE: Mapping[str, Group] = {
+    rule.alert: Group(group.name, (rule,)) for group in DEFAULT_GROUPS for rule in group.rules
+}  # each default rule in a group of its own
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ SCENARIOS: dict[str, Scenario] = {
     "MillpondDeadlinesMissed": Scenario(calls("expired", 0.05), 500.0),
     "MillpondCallsRefused": Scenario(refused, 500.0),
     "MillpondPoisonCall": Scenario(grown("call_errors_total", code="poison_call"), 60.0),
-    "MillpondLatencyUnusual": Scenario(latency(3.0), 400.0, lead_s=HOUR),
+    "MillpondLatencyUnusual": Scenario(latency(3.0), 405.0, lead_s=HOUR, step_s=15.0),
     "MillpondLatencyAboveYesterday": Scenario(latency(2.0), HOUR, lead_s=25 * HOUR, step_s=60.0),
     "MillpondTrafficLow": Scenario(traffic, HOUR, lead_s=25 * HOUR, step_s=60.0, recovery=5.0),
     "MillpondQueueWait": Scenario(lambda factor: quantile("queue_wait_seconds", 0.3, factor), 600.0),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from millpond.alerts.defaults import DEFAULT_GROUPS
-from tests.alerts.scenarios import GROUPS, HOUR, SCENARIOS, Scenario, TroubledPool, of, once, quantile, steady
+from tests.alerts.scenarios import ALONE, HOUR, SCENARIOS, Scenario, TroubledPool, of, once, quantile, steady
 
-NAMES = sorted(GROUPS)
+NAMES = sorted(ALONE)
 
 
 def test_every_default_rule_has_a_scenario():
     """And texts that say what happened and what to do."""
-    assert SCENARIOS.keys() == GROUPS.keys()
+    assert SCENARIOS.keys() == ALONE.keys()
     rules = [rule for group in DEFAULT_GROUPS for rule in group.rules]
     assert all(rule.summary and rule.answer for rule in rules)
     assert len(rules) == 35
@@ -22,7 +22,7 @@ def test_every_default_rule_has_a_scenario():
 def test_a_default_rule_fires_at_twice_its_threshold_and_is_over_afterwards(name):
     """Not before the trouble, within it, and not for ever."""
     scenario = SCENARIOS[name]
-    pool = TroubledPool(scenario, 2.0, GROUPS[name])
+    pool = TroubledPool(scenario, 2.0, ALONE[name])
     assert name not in pool.live(scenario.lead_s)
     assert name in pool.live(scenario.seconds)
     pool.live(2 * HOUR, 60.0)
@@ -34,7 +34,7 @@ def test_a_default_rule_fires_at_twice_its_threshold_and_is_over_afterwards(name
 def test_a_default_rule_does_not_fire_at_half_its_threshold(name):
     """However long that lasts."""
     scenario = SCENARIOS[name]
-    pool = TroubledPool(scenario, 0.5, GROUPS[name])
+    pool = TroubledPool(scenario, 0.5, ALONE[name])
     assert name not in pool.live(scenario.lead_s + scenario.seconds)
 
 
@@ -42,7 +42,7 @@ def test_a_default_rule_does_not_fire_at_half_its_threshold(name):
 def test_the_deaths_in_the_summary_are_those_there_were(died, reported):
     """Also in a pool that was opened a moment ago, where a growth over ten minutes would have to be guessed."""
     deaths = of("worker_deaths_total", lambda second: 0.0 if second < 0 else float(died), cause="crashed")
-    pool = TroubledPool(Scenario(lambda _: deaths, 2 * HOUR, lead_s=5.0), 1.0, GROUPS["MillpondWorkersDying"])
+    pool = TroubledPool(Scenario(lambda _: deaths, 2 * HOUR, lead_s=5.0), 1.0, ALONE["MillpondWorkersDying"])
     pool.live(5.0)
     summaries = set()
     for _ in range(8):

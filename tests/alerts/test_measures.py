@@ -14,7 +14,7 @@ from millpond.alerts.samples import SampleStore
 from millpond.metrics.catalogue import Family
 
 A, B = (("pool", "a"),), (("pool", "b"),)
-ADD, GET = (("pool", "a"), ("operation", "add")), (("pool", "a"), ("operation", "get"))
+ADD, GET = (("operation", "add"), ("pool", "a")), (("operation", "get"), ("pool", "a"))
 STEP_MS = 5000
 
 
@@ -56,7 +56,7 @@ def test_a_gauge_over_some_seconds_is_its_mean():
 
 def test_a_counter_is_its_growth_over_some_seconds():
     """Not stretched to the whole of them in a young pool; series are added up, and those told apart are not."""
-    ok, lost = (*A, ("ending", "ok")), (*A, ("ending", "lost"))
+    ok, lost = (("ending", "ok"), *A), (("ending", "lost"), *A)
     store = store_of(calls_total={ok: [10.0, 12.0, 20.0], lost: [0.0, 0.0, 1.0]})
     assert holding(store, 10, of="calls_total", over_s=600, above=0) == {A: 11.0}
     assert holding(store, 10, "ending", of="calls_total", over_s=5, above=0) == {ok: 8.0, lost: 1.0}
@@ -65,7 +65,7 @@ def test_a_counter_is_its_growth_over_some_seconds():
 
 def test_a_share_is_one_counter_over_another():
     """Nothing over nothing is no share at all."""
-    ok, lost = (*A, ("ending", "ok")), (*A, ("ending", "lost"))
+    ok, lost = (("ending", "ok"), *A), (("ending", "lost"), *A)
     store = store_of(calls_total={ok: [0.0, 0.0, 6.0], lost: [0.0, 0.0, 2.0]})
     share = {"of": "calls_total", "where": {"ending": ("lost", "failed")}, "per": "calls_total", "over_s": 10}
     assert holding(store, 10, **share, above=0.2) == {A: 0.25}

@@ -33,13 +33,11 @@ def finish_like(samples, call, now) -> None:
 
 
 def test_an_answered_call_leaves_one_row():
-    """When it was submitted, sent and answered, its time in the worker, and the size of its arguments."""
+    """When it was submitted, sent and answered, its time in the worker, and the sizes of its arguments and answer."""
     made = world()
     call = made.submit()
-    process = made.processes[call.worker.id]
-    call.worker.answer_bytes = 77
     made.advance(0.5)
-    made.answer(process, seconds=0.25)
+    made.machine.answered(call.worker, call.id, "ok", None, made.now - 0.25, made.now, 0, made.now, 77)
     ((submitted, sent, service, ended, request, answer, stands_for),) = rows_of(call.op.samples)
     assert (submitted, sent, ended) == (call.submitted_at, call.sent_at, made.now)
     assert (round(service, 6), request, answer) == (0.25, call.nbytes, 77)

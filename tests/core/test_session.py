@@ -29,15 +29,14 @@ def test_a_line_is_first_in_first_out_and_can_be_left():
 
 
 def test_each_binding_has_a_new_lease():
-    """And begins with a worker that knows nothing of the session."""
+    """By it a worker is known to have been told of the session or not."""
     session, worker = Session("a", 1, 1, "strict", 0.0), Worker(1, 0.0, 1, 100)
     session.bind(worker)
-    session.introduced = True
     assert (session.lease, worker.sessions) == (1, {1: session})
     session.unbind()
-    assert (session.worker, session.introduced, worker.sessions) == (None, False, {})
+    assert (session.worker, worker.sessions) == (None, {})
     session.bind(worker)
-    assert (session.lease, session.introduced) == (2, False)
+    assert session.lease == 2
 
 
 def test_generations_rise_with_reopening_only():

@@ -56,7 +56,7 @@ class Rig:
     """One link that holds a few calls, and what was told of it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, codec: str) -> None:
-        self.worker = SimpleNamespace(id=WORKER, answer_bytes=0)
+        self.worker = SimpleNamespace(id=WORKER)
         self.link = Link(self.worker, Settings(buffer_bytes=1 << 16), LIMIT, loop)
         self.link.stage = "ready"
         for call_id in CALLS:

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from millpond.engine import kernel
-from millpond.engine import warden_protocol as protocol
+from millpond.engine.link import Link
 from millpond.engine.local import LocalEngine
 from millpond.seams import Death, EngineSpec
 from millpond.settings import Settings
@@ -32,9 +32,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.id = next(_ids)
-        self.link: Any = None
         self.pid = 0
-        self.answer_bytes = 0
 
 
 class Session:
@@ -42,7 +40,7 @@ class Session:
 
     def __init__(self, name: str, number: int, baggage: Any = None) -> None:
         self.id, self.number, self.baggage, self.lease = name, number, baggage, 1
-        self.generation, self.lease, self.introduced = 1, 1, False
+        self.generation = 1
 
 
 class Call:
@@ -52,7 +50,7 @@ class Call:
         self, operation: int, *args: Any, session: Session | None = None, deadline: float = float("inf")
     ) -> None:
         self.id = next(_ids)
-        self.operation, self.session, self.deadline, self.position = operation, session, deadline, 0
+        self.operation, self.session, self.deadline = operation, session, deadline
         self.payload, self.trace = _codec.encode((args, {})), None
 
 
@@ -60,49 +58,48 @@ class Recorder:
     """Engine events as a list of tuples, `kind` first, that can be waited for."""
 
     def __init__(self) -> None:
+        self.engine: LocalEngine
         self.seen: list[tuple[Any, ...]] = []
         self._news = asyncio.Event()
 
-    def _tell(self, *fact: Any) -> None:
+    def _note(self, *fact: Any) -> None:
         self.seen.append(fact)
         self._news.set()
 
     def warming(self, worker: Any, pid: int) -> None:
-        self._tell("warming", worker, pid)
+        self._note("warming", worker, pid)
 
     def ready(self, worker: Any, pid: int) -> None:
         worker.pid = pid
-        self._tell("ready", worker, pid)
+        self._note("ready", worker, pid)
 
     def start_failed(self, worker: Any, message: str, brief: str) -> None:
-        self._tell("start_failed", worker, message)
+        self._note("start_failed", worker, message)
 
     def gone(self, worker: Any, death: Death, started: Iterable[int]) -> None:
-        self._tell("gone", worker, death, list(started))
+        self._note("gone", worker, death, list(started))
 
     def stopped(self, worker: Any, is_stopped: bool) -> None:
-        self._tell("stopped", worker, is_stopped)
+        self._note("stopped", worker, is_stopped)
 
-    def answered(
-        self, worker: Any, call_id: int, kind: str, value: Any, started: float, ended: float, flags: int, now: float
-    ) -> None:
-        self._tell("answered", worker, call_id, kind, value)
+    def answered(self, worker: Any, call_id: int, kind: str, value: Any, started: float, ended: float, *_: Any) -> None:
+        self._note("answered", worker, call_id, kind, value)
 
     def item(self, worker: Any, call_id: int, value: Any) -> None:
-        self._tell("item", worker, call_id, value)
+        self._note("item", worker, call_id, value)
 
     def ponged(self, worker: Any, held: int) -> None:
-        self._tell("ponged", worker, held)
+        self._note("ponged", worker, held)
 
     def distrusted(self, worker: Any, why: str) -> None:
-        self._tell("distrusted", worker, why)
-        worker.link.supervisor.order(protocol.KILL, worker.id)
+        self._note("distrusted", worker, why)
+        self.engine.kill(worker)
 
     def logged(self, worker: Any, call_id: int, level: int, logger: str, message: str) -> None:
-        self._tell("logged", worker, call_id, level, logger, message)
+        self._note("logged", worker, call_id, level, logger, message)
 
-    def emitted(self, worker: Any, call_id: int, name: str, *told: Any) -> None:
-        self._tell("emitted", worker, call_id, name, *told)
+    def emitted(self, worker: Any, call_id: int, name: str, *facts: Any) -> None:
+        self._note("emitted", worker, call_id, name, *facts)
 
     def batch_end(self) -> None:
         """Nothing to do: each fact was noted as it came."""
@@ -111,14 +108,14 @@ class Recorder:
         return 0.0
 
     def engine_lost(self, message: str) -> None:
-        self._tell("engine_lost", None, message)
+        self._note("engine_lost", None, message)
 
     def workers_lost(self, workers: Iterable[Any], message: str) -> None:
         for worker in workers:
-            self._tell("worker_lost", worker, message)
+            self._note("worker_lost", worker, message)
 
     def engine_back(self) -> None:
-        self._tell("engine_back", None)
+        self._note("engine_back", None)
 
     def of(self, kind: str, worker: Any = None) -> list[tuple[Any, ...]]:
         """All facts of a kind, of one worker or of all."""
@@ -146,12 +143,22 @@ class Rig:
 
     def __init__(self, engine: LocalEngine, events: Recorder, run_id: str) -> None:
         self.engine, self.events, self.run_id = engine, events, run_id
+        events.engine = engine
 
     @property
     def warden(self) -> int:
         """The warden's process: the one that carries the run id and is our child."""
         (pid,) = (pid for pid in kernel.carriers(self.run_id) if psutil.Process(pid).ppid() == os.getpid())
         return pid
+
+    def link(self, worker: Worker) -> Link:
+        """The engine's record of a worker."""
+        return self.engine._links[worker.id]
+
+    def has_begun(self, worker: Worker, call: Call) -> bool:
+        """Whether the worker claimed a call that it has not answered."""
+        link = self.link(worker)
+        return link.logbook.is_claimed(link.calls.index(call.id))
 
     async def start(self) -> Worker:
         """A worker that is ready."""

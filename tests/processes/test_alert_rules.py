@@ -13,7 +13,7 @@ from millpond.alerts.alerts import Alerts
 from millpond.alerts.defaults import DEFAULT_GROUPS
 from millpond.alerts.promql import as_yaml, rule_file
 from millpond.alerts.rules import Condition, Group, Rule
-from tests.alerts.scenarios import GONE, GROUPS, SCENARIOS, Scenario, TroubledPool, after, of, steady
+from tests.alerts.scenarios import ALONE, GONE, SCENARIOS, Scenario, TroubledPool, after, of, steady
 from tests.processes.prometheus_server import NEEDED
 
 pytestmark = NEEDED
@@ -78,10 +78,10 @@ def judge(folder: Path, group: Group, *pools: TroubledPool) -> None:
     assert code == 0, answer[:3000]
 
 
-@pytest.mark.parametrize("name", sorted(GROUPS))
+@pytest.mark.parametrize("name", sorted(ALONE))
 def test_the_same_alerts_fire_in_a_prometheus(tmp_path, name):
-    """At half and at twice the threshold: the same moments, labels and texts, for every rule of the group."""
-    judge(tmp_path, GROUPS[name], *(TroubledPool(SCENARIOS[name], factor, GROUPS[name]) for factor in (0.5, 2.0)))
+    """At half and at twice the threshold, with the same labels and texts, at the same moments."""
+    judge(tmp_path, ALONE[name], *(TroubledPool(SCENARIOS[name], factor, ALONE[name]) for factor in (0.5, 2.0)))
 
 
 OWN = Group(

@@ -92,7 +92,7 @@ async def test_a_session_is_introduced_once_and_with_its_state() -> None:
         for session in (plain, moved, plain):
             await rig.ask(worker, "echo", 1, session=session)
         kinds, sessions = (await rig.ask(worker, "heard"))[1]
-        assert plain.introduced
+        assert rig.link(worker).sessions == {1: 1, 2: 1}
         assert kinds.count(frames.OPEN_SESSION) == 2
         assert [(number, flags) for number, flags, _ in sessions] == [(1, 0), (2, frames.HAS_BAGGAGE)]
         assert sessions[1][2].endswith(baggage)
@@ -122,7 +122,7 @@ async def test_an_interrupt_marks_the_call_and_sends_a_signal() -> None:
         for operation, answer in (("note_urgent", True), ("request", 2)):
             call = rig.call(operation)
             rig.engine.send(worker, call)
-            await until(lambda: worker.link.logbook.is_claimed(call.position))  # noqa: B023
+            await until(lambda: rig.has_begun(worker, call))  # noqa: B023
             while not [fact for fact in rig.events.of("answered") if fact[2] == call.id]:
                 rig.engine.interrupt(worker, call)
                 await asyncio.sleep(0.02)
@@ -134,12 +134,15 @@ async def test_small_requests_reach_the_worker() -> None:
     """Ping is answered; credit, cancel and forgetting arrive as frames; stop lets it exit with 0."""
     async with engine_for(Plain) as rig:
         worker = await rig.start()
+        await rig.ask(worker, "echo", 1, session=Session("a", 9))
         rig.engine.ping(worker)
         await rig.events.wait("ponged", worker)
         rig.engine.credit(worker, 5, 3)
-        rig.engine.forget_session(worker, 9)
+        for number in (8, 9, 9):  # the one it was told of, once
+            rig.engine.forget_session(worker, number)
         heard = (await rig.ask(worker, "heard"))[1][0]
-        assert heard == [frames.PING, frames.CREDIT, frames.FORGET_SESSION, frames.CALL]
+        opened = [frames.OPEN_SESSION, frames.CALL]
+        assert heard == [*opened, frames.PING, frames.CREDIT, frames.FORGET_SESSION, frames.CALL]
         rig.engine.stop(worker)
         assert (await rig.events.wait("gone", worker))[2].exit_code == 0
 

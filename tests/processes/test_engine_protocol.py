@@ -81,7 +81,7 @@ async def test_a_frame_that_does_not_go_on_is_a_breach(part: int) -> None:
     async with engine_for(Forger, max_payload=1 << 20) as rig:
         worker = await rig.start()
         rig.engine.send(worker, rig.call("forge_part", 10_000, part))
-        await until(lambda: not worker.link.reader.is_between_frames())
+        await until(lambda: not rig.link(worker).reader.is_between_frames())
         for _ in range(4):
             rig.engine.check()
         assert not rig.events.of("distrusted")
@@ -98,7 +98,7 @@ async def test_a_stopped_worker_is_not_judged_by_half_a_frame() -> None:
     async with engine_for(Forger, max_payload=1 << 20) as rig:
         worker = await rig.start()
         rig.engine.send(worker, rig.call("forge_part", 10_000, 100))
-        await until(lambda: not worker.link.reader.is_between_frames())
+        await until(lambda: not rig.link(worker).reader.is_between_frames())
         os.kill(worker.pid, signal.SIGSTOP)
         await rig.events.wait("stopped", worker)
         for _ in range(20):

@@ -90,7 +90,7 @@ async def test_an_interrupted_call_comes_back() -> None:
         worker = await rig.start()
         call = rig.call("doze")
         rig.engine.send(worker, call)
-        await until(lambda: worker.link.logbook.is_claimed(call.position))
+        await until(lambda: rig.has_begun(worker, call))
         while not [fact for fact in rig.events.of("answered") if fact[2] == call.id]:
             rig.engine.interrupt(worker, call)
             await rig.events.news(0.1)

@@ -92,7 +92,7 @@ async def main():
     rig = Rig(engine, events, sys.argv[2])
     worker, call = await rig.start(), rig.call("sleep", 300)
     engine.send(worker, call)
-    await until(lambda: worker.link.logbook.is_claimed(call.position))
+    await until(lambda: rig.has_begun(worker, call))
     kept.append((rig.warden, worker.pid))
 
 opening = threading.Thread(target=lambda: asyncio.run(main()))
@@ -181,7 +181,7 @@ async def test_a_lost_warden_takes_its_workers_and_has_a_successor(method: str) 
         grandchild = (await rig.ask(workers[0], "grandchild"))[1]
         call = rig.call("sleep", 60)
         rig.engine.send(workers[1], call)
-        await until(lambda: workers[1].link.logbook.is_claimed(call.position))
+        await until(lambda: rig.has_begun(workers[1], call))
         first = rig.warden
         os.kill(first, signal.SIGKILL)
         await rig.events.wait("engine_lost")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from types import SimpleNamespace
 from typing import Any
@@ -97,7 +98,7 @@ class Worker(RuleBasedStateMachine):
         for held, states in self.seen.items():
             if held.state != states[-1]:
                 states.append(held.state)
-            assert all(step in TRANSITIONS for step in zip(states, states[1:], strict=False)), f"{held!r}: {states}"
+            assert all(step in TRANSITIONS for step in itertools.pairwise(states)), f"{held!r}: {states}"
             assert not (model.RUNNING in states and {model.LATE, model.WITHDRAWN, model.SKIPPED} & set(states))
 
     @invariant()
@@ -111,7 +112,7 @@ class Worker(RuleBasedStateMachine):
         """A death names exactly what had begun and was not read."""
         unread = [held for held in self.unread if held.state == model.ENDED]
         assert sorted(self.worker.die()) == sorted(held.call.id for held in [*self.begun, *unread])
-        assert not (self.worker.can_begin or self.worker.can_export or self.worker.is_done)
+        assert not self.worker.is_working
 
 
 TestWorker = Worker.TestCase

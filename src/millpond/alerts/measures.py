@@ -73,7 +73,7 @@ class Measure:
             if value is None:
                 continue
             bound = known.pop("le", "") if self.how == "quantile" else ""
-            key = tuple((label, text) for label, text in known.items() if label not in left_out)
+            key = tuple(sorted((label, text) for label, text in known.items() if label not in left_out))
             if bound:
                 buckets[key].append((float(bound), value))
             else:

@@ -89,8 +89,8 @@ class Condition:
             raise ValueError("give one of above, below, rising (above may go with it), reaches and absent")
         if self.over_s + self.ago_s > FAR_S - HOUR_S or min(self.over_s, self.ago_s, self.within_s) < 0:
             raise ValueError(f"it looks back from 0 to {FAR_S - HOUR_S:g} s")
-        if self.against and (self.against not in BASELINES or isinstance(self._bound, str | None)):
-            raise ValueError("against 'hour' or 'yesterday', above or below a number of times what it was")
+        if self.against and (self.against not in BASELINES or isinstance(self._bound, str | None) or self.ago_s):
+            raise ValueError("now, above or below a number of times what it was: against 'hour' or 'yesterday'")
         if (self.reaches is None) != (self.within_s == 0.0):
             raise ValueError("reaches goes with within_s")
         return self._comparison()
@@ -108,8 +108,9 @@ class Condition:
         op: Literal[">", "<"] = "<" if self.below is not None else ">"
         if not self.per:
             return self._bounded(left, op, self._bound)
-        left = replace(left, how="rate" if left.how == "growth" else left.how)
-        per = replace(self._measure(self.per, {}), how=left.how)
+        left, per = _as_rate(left), _as_rate(self._measure(self.per, {}))
+        if left.how != per.how:
+            raise ValueError(f"{self.of!r} and {self.per!r} are not read in the same way")
         return replace(self._bounded(left, op, self._bound, per), per=per)
 
     def _trend(self, left: Measure) -> Comparison:
@@ -138,6 +139,11 @@ class Condition:
 
     def _measure(self, of: str, where: Where) -> Measure:
         return measure(of, where, self.over_s, self.ago_s)
+
+
+def _as_rate(one: Measure) -> Measure:
+    """Growth as growth a second: of the share of one in another that is all the same, and PromQL has a word for it."""
+    return replace(one, how="rate") if one.how == "growth" else one
 
 
 def measure(of: str, where: Where, over_s: float = 0.0, ago_s: float = 0.0) -> Measure:
@@ -199,7 +205,7 @@ class Rule(Condition):
     def _check(self) -> None:
         if not self.alert or self.for_s < 0 or self.keep_firing_s < 0:
             raise ValueError("it needs a name, and durations of 0 or more")
-        if self.absent and (self.also or self.by):
+        if any(one.absent for one in (self, *self.also)) and (self.also or self.by):
             raise ValueError("absent stands alone")
         for comparison in self.comparisons:
             self._check_labels(comparison, self.by_of(comparison))

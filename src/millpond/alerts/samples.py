@@ -31,6 +31,7 @@ class Ring:
         self._values: Values = np.full((ROWS, size), np.nan)
         self._end = 0
         self._has_forgotten = False
+        self._slices: dict[tuple[int, int], slice] = {}  # windows asked for since the last moment: rules share most
 
     @property
     def nbytes(self) -> int:
@@ -43,6 +44,7 @@ class Ring:
 
     def write(self, at_ms: int, rows: Sequence[int], values: Sequence[float]) -> None:
         """Add one moment; the rows not named have no sample then."""
+        self._slices.clear()
         if self._end == len(self._times):  # full: the newest go to the front, where windows are slices again
             self._times[: self._slots] = self._times[-self._slots :].copy()
             self._values[:, : self._slots] = self._values[:, -self._slots :].copy()
@@ -56,10 +58,13 @@ class Ring:
 
     def window(self, row: int, start_ms: int, end_ms: int) -> tuple[Times, Values]:
         """The samples of a row from start to end, both included."""
-        low, high = np.searchsorted(self._times[: self._end], (start_ms, end_ms + 1)).tolist()
-        values = self._values[row, low:high]
+        moments = self._slices.get((start_ms, end_ms))
+        if moments is None:
+            low, high = np.searchsorted(self._times[: self._end], (start_ms, end_ms + 1)).tolist()
+            moments = self._slices[start_ms, end_ms] = slice(low, high)
+        values = self._values[row, moments]
         known = ~np.isnan(values)
-        return self._times[low:high][known], values[known]
+        return self._times[moments][known], values[known]
 
 
 class SampleStore:

@@ -209,6 +209,7 @@ class Machine:
         ended: float,
         flags: int,
         now: float,
+        nbytes: int = 0,
     ) -> None:
         """The worker answered. What matches no call it holds is counted and dropped."""
         m = self._records
@@ -226,6 +227,7 @@ class Machine:
             if call.continuation is None:
                 worker.answered += 1
             call.service_s = ended - started
+            call.answer_bytes = nbytes
             if m.emits_checkins:
                 m.emit(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, len(inflight))
             if m.settings.max_calls is not None:

@@ -92,8 +92,7 @@ class FrameHandlers:
                             continue
                         calls[position] = None
                         free.append(position)
-                        worker.answer_bytes = length
-                        answered(worker, call_id, "ok", value, began, ended, 0, monotonic())
+                        answered(worker, call_id, "ok", value, began, ended, 0, monotonic(), length)
                     else:
                         self._handle_uncommon(link, fields, body)
                 except ProtocolError:
@@ -157,11 +156,11 @@ class FrameHandlers:
             return
         if verdict is None:
             is_export = kind == frames.OK and call_id in link.exports
-            verdict = self._exported(link, flags, body) if is_export else self._verdict(link, fields, body)
+            verdict = self._exported(link, call_id, flags, body) if is_export else self._verdict(link, fields, body)
         outcome, value = verdict
         if value is _DECODING:
             return
-        saved = None if link.is_plain else link.unravel(call_id)[1]
+        saved = None if link.is_plain else link.unravel(call_id)
         link.settle(position)
         if call_id in link.concurrent_exports:
             link.concurrent_exports.discard(call_id)
@@ -173,9 +172,8 @@ class FrameHandlers:
         # finds it late if the deadline passed before it got there.
         if held > 0 or outcome in ("skipped", "expired"):
             # It names no call: the same call may have been sent here again meanwhile, under another position.
-            self._events.answered(
-                link.worker, call_id if held > 0 else 0, outcome, value, began, ended, flags, monotonic()
-            )
+            answered_id, nbytes = call_id if held > 0 else 0, link.answer_bytes
+            self._events.answered(link.worker, answered_id, outcome, value, began, ended, flags, monotonic(), nbytes)
 
     def _verdict(self, link: Link, fields: Fields, body: Body) -> tuple[AnswerKind, Any]:
         kind = fields[1]
@@ -190,8 +188,9 @@ class FrameHandlers:
             return "failed", fault_of(body, self._codec.name)
         return _WITHOUT_VALUE[kind], None
 
-    def _exported(self, link: Link, flags: int, body: Body) -> tuple[AnswerKind, bytes]:
-        """A session's state: never decoded here, it goes on to the next worker as it came."""
+    def _exported(self, link: Link, call_id: int, flags: int, body: Body) -> tuple[AnswerKind, bytes]:
+        """A session's state: never decoded here, it goes on to the next worker as it came. This one has it no more."""
+        link.sessions.pop(link.exports[call_id], None)
         if flags & frames.SEGMENTED:
             streams, buffers = segments.unpack(body, link.replies)
             return "ok", segments.joined(Encoded([bytes(stream) for stream in streams], buffers))
@@ -214,7 +213,7 @@ class FrameHandlers:
         is_segmented = fields[2] & frames.SEGMENTED
         if is_segmented:
             streams, buffers = segments.unpack(body, link.replies)
-        nbytes = link.worker.answer_bytes = sum(map(len, streams)) + sum(map(len, buffers))
+        nbytes = link.answer_bytes = sum(map(len, streams)) + sum(map(len, buffers))
         try:
             if is_segmented:
                 return self._codec.decode_result_parts(streams, buffers)
@@ -233,7 +232,7 @@ class FrameHandlers:
         def notify(value: Any, failure: CodecError | None) -> None:
             if link.reading.get(call_id) is reading and not link.is_gone:
                 del link.reading[call_id]
-                link.worker.answer_bytes = reading.nbytes
+                link.answer_bytes = reading.nbytes
                 self._read(link, reading, ("ok", value) if failure is None else ("failed", failure))
 
         call_id = reading.fields[7]

@@ -1,7 +1,7 @@
 """One worker as the parent holds it: what joins the two, and which call has which position of the logbook.
 
-Writes calls and the small requests about them; what comes back is read in `inbox` and told by `answers`. Decides
-nothing: it keeps the record that tells, after a death, which calls had started.
+Writes calls and the small requests about them; what comes back is read in `inbox` and handled in
+`frame_handlers`. Decides nothing: it keeps the record that shows, after a death, which calls had started.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Link:
     __slots__ = (
         "_slots",
         "_threshold",
+        "answer_bytes",
         "calls",
         "concurrent_exports",
         "defined",
@@ -69,6 +70,7 @@ class Link:
         "ring",
         "room",
         "saves",
+        "sessions",
         "stage",
         "stderr",
         "still",
@@ -94,13 +96,15 @@ class Link:
         self.renumbered: dict[int, int] | None = None  # number of an operation -> in its image, where they differ
         self.stage = STARTING  # what the worker last said of itself
         self.is_distrusted = False  # it broke the protocol: nothing more is read
+        self.answer_bytes = 0  # of the result that was decoded last
         self.still = 0  # looks in a row that found half a frame standing still
         self.is_at_end = False  # its socket is closed
         self.is_gone = False
         # Per position: the id of the call there, negated when nobody waits for its answer any more.
         self.calls: list[int | None] = [None] * POSITIONS
         self.free = list(range(POSITIONS - 1, -1, -1))  # a stack: the positions used last are warm
-        self.exports: set[int] = set()  # ids of the calls that take a session's state out
+        self.sessions: dict[int, int] = {}  # number of each session the worker has -> the lease it was introduced under
+        self.exports: dict[int, int] = {}  # id of a call that takes a session's state out -> number of the session
         self.saves: dict[int, tuple[int, int, bytes]] = {}  # call id -> lease, flags, what came ahead of its answer
         self.concurrent_exports: set[int] = set()  # ids of the internal calls that the control thread has
         self.reading: dict[int, Reading] = {}  # call id -> what came of it and is being decoded apart
@@ -125,10 +129,10 @@ class Link:
         number = 0
         if session is not None:
             number = session.number
-            if not session.introduced:
+            if self.sessions.get(number) != session.lease:
                 self._introduce(session)
             if call.operation in EXPORTS:
-                self.exports.add(call.id)
+                self.exports[call.id] = number
                 self.is_plain = False
                 if call.operation == EXPORT_CONCURRENT:
                     self._send_concurrent_export(call, number)
@@ -138,7 +142,6 @@ class Link:
         try:
             self.logbook.reset(position)
             self.calls[position] = call.id
-            call.position = position
             operation = call.operation
             if self.renumbered is not None:
                 operation = self.renumbered.get(operation, operation)
@@ -158,22 +161,30 @@ class Link:
         else:
             self.outbox.schedule()
 
-    def holds(self, call: Any) -> bool:
+    def holds(self, call_id: int) -> bool:
         """Whether this call is here and not answered."""
-        held: bool = self.calls[call.position] == call.id
-        return held
+        return call_id in self.calls
 
-    def withdraw(self, call: Any) -> bool:
-        """Ask for a call back; its position stays taken until the worker says that it passed over it."""
-        if not self.logbook.withdraw(call.position):
+    def withdraw(self, call_id: int) -> bool:
+        """Take a call back, if it is here; its position stays taken until the worker reports that it passed over it."""
+        if call_id not in self.calls:
             return False
-        self.calls[call.position] = -call.id
+        position = self.calls.index(call_id)
+        if not self.logbook.withdraw(position):
+            return False
+        self.calls[position] = -call_id
         return True
 
-    def request_interrupt(self, call: Any) -> None:
-        """Mark the call and tell a worker that listens; the signal for one that does not is the warden's to send."""
-        self.logbook.request_interrupt(call.position)
-        self.write(frames.CANCEL, call.id, position=call.position)
+    def request_interrupt(self, call_id: int) -> None:
+        """Mark the call and notify a worker that listens; the signal for one that does not is the warden's to send."""
+        position = self.calls.index(call_id)
+        self.logbook.request_interrupt(position)
+        self.write(frames.CANCEL, call_id, position=position)
+
+    def forget_session(self, number: int) -> None:
+        """Have the worker drop its record of a session, if it has one."""
+        if self.sessions.pop(number, None) is not None:
+            self.write(frames.FORGET_SESSION, number=number)
 
     def write(self, kind: int, call_id: int = 0, number: int = 0, amount: int = 0, position: int = 0) -> None:
         """Write a frame without a body."""
@@ -190,7 +201,7 @@ class Link:
 
     def _send_concurrent_export(self, call: Any, number: int) -> None:
         """Give an internal call to the control thread; if its socket is full, to the worker, as any other."""
-        position = call.position = self.free.pop()
+        position = self.free.pop()
         self.logbook.reset(position)
         self.calls[position] = call.id
         self.concurrent_exports.add(call.id)
@@ -200,13 +211,12 @@ class Link:
         except OSError:
             self.outbox.write(header)
 
-    def unravel(self, call_id: int) -> tuple[bool, tuple[int, int, bytes] | None]:
-        """An answer came: whether its call was an export, and what came ahead of it."""
-        is_export = call_id in self.exports
-        self.exports.discard(call_id)
+    def unravel(self, call_id: int) -> tuple[int, int, bytes] | None:
+        """An answer came: what came ahead of it."""
+        self.exports.pop(call_id, None)
         saved = self.saves.pop(call_id, None)
         self.look_plain()
-        return is_export, saved
+        return saved
 
     def look_plain(self) -> None:
         """Something was taken out of what keeps answers from being what they look like."""
@@ -267,4 +277,4 @@ class Link:
             length, frames.OPEN_SESSION, flags, 0, len(head), 0, self.id, 0, session.number, _NO_DEADLINE, 0.0
         )
         self._add(header, parts, length)
-        session.introduced = True
+        self.sessions[session.number] = session.lease

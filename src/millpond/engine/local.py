@@ -10,7 +10,6 @@ import asyncio
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -44,9 +43,9 @@ class LocalEngine:
 
     def __init__(self, program: str = WORKER_PROGRAM) -> None:
         self._program = program
-        self._links: dict[int, Link] = {}  # worker id -> link, until its death is told
+        self._links: dict[int, Link] = {}  # worker id -> link, until its death is reported
         self._lost: list[Link] = []  # those whose warden died, until they are known to be dead
-        self._past: deque[OutputRing] = deque(maxlen=_PAST_LOGS)
+        self._past: dict[int, OutputRing] = {}  # worker id -> what it wrote, of the last that died
         self._images: ImageSet | None = None
         self._numbers = OperationNumbers()
         self._notes: set[str] = set()  # what was said
@@ -135,7 +134,6 @@ class LocalEngine:
         except OSError as error:
             self._loop.call_soon(self._refuse, worker, f"no worker could be started: {error}")
             return
-        worker.link = link
         link.supervisor = supervisor
         link.defined = supervisor.defined
         self._links[link.id] = link
@@ -147,28 +145,28 @@ class LocalEngine:
             raise
 
     def send(self, worker: Any, call: Any) -> None:
-        """Give a call to a worker; one that died meanwhile was told of and takes none."""
-        link = worker.link
-        if not link.is_gone:
+        """Give a call to a worker; one whose death was reported meanwhile takes none."""
+        link = self._links.get(worker.id)
+        if link is not None:
             link.send(call)
 
     def holds(self, worker: Any, call: Any) -> bool:
         """Whether the worker was given the call and has not answered it."""
-        link = _live_link(worker)
-        return link is not None and link.holds(call)
+        link = self._links.get(worker.id)
+        return link is not None and link.holds(call.id)
 
     def withdraw(self, worker: Any, call: Any) -> bool:
         """Take back a call that was sent. True: proven that it did not start, and will not."""
-        link = _live_link(worker)
-        return link is not None and link.holds(call) and link.withdraw(call)
+        link = self._links.get(worker.id)
+        return link is not None and link.withdraw(call.id)
 
     def interrupt(self, worker: Any, call: Any) -> None:
         """Ask the operation to stop, by signal and by frame: which of them is heard depends on what it is doing."""
-        link = _live_link(worker)
-        if link is None or not link.holds(call) or self._handlers.give_up(link, call.id):
+        link = self._links.get(worker.id)
+        if link is None or not link.holds(call.id) or self._handlers.give_up(link, call.id):
             return
-        if link.holds(call):
-            link.request_interrupt(call)
+        if link.holds(call.id):
+            link.request_interrupt(call.id)
             self._order(protocol.SIGNAL, link, signal.SIGURG)
 
     def credit(self, worker: Any, call_id: int, items: int) -> None:
@@ -177,7 +175,9 @@ class LocalEngine:
 
     def forget_session(self, worker: Any, number: int) -> None:
         """Drop a session's record in the worker."""
-        self._write(worker, frames.FORGET_SESSION, number=number)
+        link = self._links.get(worker.id)
+        if link is not None:
+            link.forget_session(number)
 
     def ping(self, worker: Any) -> None:
         """Ask for a sign."""
@@ -189,7 +189,7 @@ class LocalEngine:
 
     def kill(self, worker: Any) -> None:
         """End a worker and everything it started."""
-        link = _live_link(worker)
+        link = self._links.get(worker.id)
         if link is not None:
             self._order(protocol.KILL, link)
             self._allow(_PATIENCE_S, self._insist, link)
@@ -203,12 +203,12 @@ class LocalEngine:
 
     def heartbeat(self, worker: Any) -> float:
         """When its interpreter last gave a sign (monotonic seconds, 0.0 for never)."""
-        link = _live_link(worker)
+        link = self._links.get(worker.id)
         return link.logbook.heartbeat() if link is not None else 0.0
 
     def is_stopped(self, worker: Any) -> bool:
         """What the kernel says of its process."""
-        link = _live_link(worker)
+        link = self._links.get(worker.id)
         return link is not None and bool(link.pid) and kernel.is_stopped(link.pid)
 
     def catch_up(self) -> None:
@@ -221,16 +221,16 @@ class LocalEngine:
 
     def memory(self, worker: Any) -> int | None:
         """Its private memory in bytes, if that can be read."""
-        link = _live_link(worker)
+        link = self._links.get(worker.id)
         return kernel.private_memory(link.pid) if link is not None and link.pid else None
 
     def logs(self, worker: Any | None = None) -> str:
         """What a worker wrote; of all, what the warden and the last dead ones wrote comes first."""
+        rings = self._past | {link.id: link.ring for link in self._links.values()}
         if worker is not None:
-            return worker.link.ring.text() if worker.link is not None else ""
-        living = [link.ring for link in self._links.values()]
+            return rings[worker.id].text() if worker.id in rings else ""
         image = self._images.outputs if self._images is not None else []
-        return "".join(ring.text() for ring in (*image, *self._past, *living))
+        return "".join(ring.text() for ring in (*image, *rings.values()))
 
     def _lasting(self, facts: HandlerFacts | None) -> HandlerFacts | None:
         return None if facts is None else self._numbers.lasting(facts)
@@ -316,7 +316,9 @@ class LocalEngine:
         self._inbox.unwatch(link)
         link.close()
         del self._links[link.id]
-        self._past.append(link.ring)
+        self._past[link.id] = link.ring
+        if len(self._past) > _PAST_LOGS:
+            del self._past[next(iter(self._past))]
         if self._images is not None:
             self._images.maybe_dismiss(link.supervisor)
         hint = self._oom.hint() if status == -signal.SIGKILL else ""
@@ -371,10 +373,10 @@ class LocalEngine:
     def _order(self, kind: int, link: Link, number: int = 0) -> None:
         link.supervisor.order(kind, link.id, number)
 
-    def _write(self, worker: Any, kind: int, call_id: int = 0, number: int = 0, amount: int = 0) -> None:
-        link = _live_link(worker)
+    def _write(self, worker: Any, kind: int, call_id: int = 0, amount: int = 0) -> None:
+        link = self._links.get(worker.id)
         if link is not None:
-            link.write(kind, call_id, number, amount)
+            link.write(kind, call_id, amount=amount)
 
 
 def make_engine(name: str, start_method: str) -> LocalEngine:
@@ -383,12 +385,6 @@ def make_engine(name: str, start_method: str) -> LocalEngine:
         raise ValueError(f"unknown engine {name!r}; there is 'local'")
     kernel.check_platform(sys.platform, start_method)
     return LocalEngine()
-
-
-def _live_link(worker: Any) -> Link | None:
-    """The worker's link, if it has one and its death was not told."""
-    link: Link | None = worker.link
-    return link if link is not None and not link.is_gone else None
 
 
 def _death(status: int | None, stderr_tail: str, hint: str) -> Death:

@@ -22,7 +22,10 @@ TRANSITIONS: Table = {
     (WAITING, RUNNING): "the worker came to it: it begins",
     (WAITING, LATE): "the worker came to it after its deadline: it was never claimed",
     (WAITING, WITHDRAWN): "withdrawn before the worker came to it, which is proven",
-    (WAITING, SKIPPED): "withdrawn or interrupted while the worker claimed it: it does not begin, and nothing proves it",
+    (
+        WAITING,
+        SKIPPED,
+    ): "withdrawn or interrupted while the worker claimed it: it does not begin, and nothing proves it",
     (LATE, WITHDRAWN): "withdrawn after it was found late, before the pool read that",
     (RUNNING, ENDED): "its operation came back",
     (ENDED, OVER): "the pool read its answer",

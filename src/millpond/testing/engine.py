@@ -115,7 +115,7 @@ class FakeEngine:
         if self._start_failures:
             raise RuntimeError(self._start_failures.popleft())
 
-    def bury(self, worker: FakeWorker) -> None:
+    def remove(self, worker: FakeWorker) -> None:
         """Count a dead worker no more."""
         self.workers.pop(worker.id, None)
         self.holding.forget(worker.id)
@@ -164,7 +164,7 @@ class FakeEngine:
 
     def start(self, worker: Any) -> None:
         """Begin to make a worker."""
-        made = self.workers[worker.id] = worker.link = FakeWorker(self, worker)
+        made = self.workers[worker.id] = FakeWorker(self, worker)
         made.begin()
 
     def revive(self) -> None:
@@ -178,61 +178,77 @@ class FakeEngine:
 
     def send(self, worker: Any, call: Any) -> None:
         """Give a call to a worker; one that died meanwhile takes none."""
-        if worker.link.is_alive:
+        there = self.workers.get(worker.id)
+        if there is not None:
             self.sent.append(Sent(worker.id, call, self._codec))
-            worker.link.take(call)
+            there.take(call)
 
     def holds(self, worker: Any, call: Any) -> bool:
         """Whether the worker was given the call and has not answered it."""
-        return worker.link is not None and worker.link.is_alive and worker.link.holds(call)
+        there = self.workers.get(worker.id)
+        return there is not None and there.holds(call)
 
     def withdraw(self, worker: Any, call: Any) -> bool:
         """Take back a call. True: it did not start, and will not."""
-        link: FakeWorker = worker.link
-        return link.is_alive and link.withdraw(call)
+        there = self.workers.get(worker.id)
+        return there is not None and there.withdraw(call)
 
     def interrupt(self, worker: Any, call: Any) -> None:
         """Ask the operation to stop."""
-        worker.link.interrupt(call)
+        there = self.workers.get(worker.id)
+        if there is not None:
+            there.interrupt(call)
 
     def credit(self, worker: Any, call_id: int, items: int) -> None:
         """Let a stream go on by so many items."""
-        worker.link.credit(call_id, items)
+        there = self.workers.get(worker.id)
+        if there is not None:
+            there.credit(call_id, items)
 
     def forget_session(self, worker: Any, number: int) -> None:
         """Drop a session's record in the worker."""
-        worker.link.forget(number)
+        there = self.workers.get(worker.id)
+        if there is not None:
+            there.forget(number)
 
     def check(self) -> None:
         """Nothing here is ever half sent."""
 
     def ping(self, worker: Any) -> None:
         """Ask for a sign."""
-        asyncio.get_running_loop().call_soon(worker.link.pong)
+        there = self.workers.get(worker.id)
+        if there is not None:
+            asyncio.get_running_loop().call_soon(there.pong)
 
     def stop(self, worker: Any) -> None:
         """Let the worker tear down and go."""
-        worker.link.leave()
+        there = self.workers.get(worker.id)
+        if there is not None:
+            there.leave()
 
     def kill(self, worker: Any) -> None:
         """End a worker."""
-        asyncio.get_running_loop().call_soon(worker.link.die, 9)
+        there = self.workers.get(worker.id)
+        if there is not None:
+            asyncio.get_running_loop().call_soon(there.die, 9)
 
     def heartbeat(self, worker: Any) -> float:
         """A frozen worker gives no sign; any other just did."""
-        return 0.0 if worker.link.is_frozen else self.clock.now()
+        there = self.workers.get(worker.id)
+        return 0.0 if there is None or there.is_frozen else self.clock.now()
 
     def is_stopped(self, worker: Any) -> bool:
         """Whether the test froze it."""
-        return bool(worker.link.is_frozen)
+        there = self.workers.get(worker.id)
+        return there is not None and there.is_frozen
 
     def catch_up(self) -> None:
         """Nothing is left unread: what a worker says is heard at once."""
 
     def memory(self, worker: Any) -> int | None:
         """What the test says."""
-        memory_bytes: int | None = worker.link.memory_bytes
-        return memory_bytes
+        there = self.workers.get(worker.id)
+        return None if there is None else there.memory_bytes
 
     def logs(self, worker: Any | None = None) -> str:
         """Nothing: what handlers print goes where the test's own output goes."""

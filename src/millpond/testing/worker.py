@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.errors import Interrupted
 from millpond.logger.escaping import brief_of
 from millpond.seams import EXPORT_CONCURRENT, Death
+from millpond.simulator.simulated_worker import LATE, RUNNING, WITHDRAWN, SimulatedWorker
 from millpond.testing.answers import DirectAnswers, private
 from millpond.testing.running import MemoryRunner, carry_out
 from millpond.wire.codec import Encoded, make_codec
@@ -36,6 +36,7 @@ from millpond.worker.steps import plan
 
 if TYPE_CHECKING:
     from millpond.seams import AnswerKind
+    from millpond.simulator.simulated_worker import HeldCall
     from millpond.testing.engine import FakeEngine
     from millpond.wire.frames import Fields
     from millpond.wire.saved import Saved
@@ -54,26 +55,19 @@ class FakeWorker:
         self.id: int = record.id
         self.pid = FIRST_PID + self.id
         self.handler: Any = None
-        self.is_alive = True
-        self.is_frozen = False
         self.answers_pings = True
         self.memory_bytes: int | None = None
         self._engine = engine
         self.record = record
         self._runner: MemoryRunner | None = None
         self._answers: DirectAnswers | None = None
+        self._model = SimulatedWorker(engine.settings.concurrency)
         self._logbook = Logbook.create()
         self._logbook.close_fd()
-        self._free = list(range(POSITIONS - 1, -1, -1))
-        self._calls: dict[int, Any] = {}  # position -> call: sent and not answered
-        self._taken_back: set[int] = set()  # positions of those the pool withdrew in time
-        self._inbox: deque[tuple[Any, bytes | Encoded]] = deque()  # calls it has not got to
-        self._errands: deque[Any] = deque()  # those for its attendant, done whatever else it does
-        self._running: dict[int, Running] = {}  # position -> call it works on
-        self._begun_at: dict[int, float] = {}
+        self._free = list(range(POSITIONS - 1, -1, -1))  # positions of the logbook
+        self._begun: dict[int, tuple[HeldCall, float]] = {}  # position -> call that began, when
         self._withheld: list[tuple[Callable[..., None], tuple[Any, ...]]] = []  # said while frozen
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_leaving = False
         self._is_awake = False
         self._emitter = emitting.Emitter(self._emit, engine.settings.emit_rate, engine.clock.now)
 
@@ -94,23 +88,32 @@ class FakeWorker:
             return
         if signal is None and exit_code is None:
             signal = 9
-        begun = self._claimed() if started is None else started
-        self.is_alive = False
+        begun = self._model.die()
         for task in self._tasks:
             task.cancel()
-        self._inbox.clear()
         self._logbook.close()
-        self._engine.bury(self)
-        self._engine.events.gone(self.record, Death(signal, exit_code, stderr_tail), begun)
+        self._engine.remove(self)
+        death = Death(signal, exit_code, stderr_tail)
+        self._engine.events.gone(self.record, death, begun if started is None else started)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it lives."""
+        return self._model.is_alive
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it was frozen, and not thawed since."""
+        return self._model.is_frozen
 
     def freeze(self) -> None:
         """Stop it like SIGSTOP: nothing more is begun or said until `thaw`."""
-        self.is_frozen = True
+        self._model.is_frozen = True
         self._engine.events.stopped(self.record, True)
 
     def thaw(self) -> None:
         """Let it go on like SIGCONT, beginning with what it could not say."""
-        self.is_frozen = False
+        self._model.is_frozen = False
         self._engine.events.stopped(self.record, False)
         withheld, self._withheld = self._withheld, []
         for fact, details in withheld:
@@ -119,7 +122,7 @@ class FakeWorker:
 
     def __repr__(self) -> str:
         state = "dead" if not self.is_alive else "frozen" if self.is_frozen else "alive"
-        return f"<FakeWorker {self.id} {state}, {len(self._running)} running, {len(self._inbox)} unread>"
+        return f"<FakeWorker {self.id} {state}, {len(self._model.running)} running, {len(self._model.waiting)} unread>"
 
     # The engine's side
 
@@ -129,52 +132,47 @@ class FakeWorker:
 
     def take(self, call: Any) -> None:
         """Receive a call."""
-        if call.session is not None and not call.session.introduced:
-            self._meet(call.session)
-        position = call.position = self._free.pop()
-        self._logbook.reset(position)
-        self._calls[position] = call
-        if call.operation == EXPORT_CONCURRENT:
-            self._errands.append(call)
-        else:
-            self._inbox.append((call, private(call.payload)))
+        if call.session is not None and not self._model.knows(call.session):
+            self._introduce(call.session)
+        self._model.take(call).note = private(call.payload)
         self._wake()
+
+    def holds(self, call: Any) -> bool:
+        """Whether it was given the call and has not answered it."""
+        return call.id in self._model.held
 
     def withdraw(self, call: Any) -> bool:
         """Give a call back, if it was not begun."""
-        if not self.holds(call) or not self._logbook.withdraw(call.position):
-            return False
-        self._taken_back.add(call.position)
-        return True
+        return self._model.withdraw(call.id)
 
     def interrupt(self, call: Any) -> None:
         """Ask a call to stop."""
-        if self.holds(call):
-            self._logbook.request_interrupt(call.position)
-            running = self._running.get(call.position)
-            if running is not None:
-                running.stop()
+        held = self._model.interrupt(call.id)
+        if held is not None and held.state == RUNNING:
+            running: Running = held.note
+            self._logbook.request_interrupt(running.fields[3])
+            running.stop()
 
     def credit(self, call_id: int, items: int) -> None:
         """Let a stream go on."""
-        for running in self._running.values():
-            if running.fields[7] == call_id:
-                running.grant(items)
+        held = self._model.running.get(call_id)
+        if held is not None:
+            held.note.grant(items)
 
     def forget(self, number: int) -> None:
         """Drop a session."""
+        self._model.forget_session(number)
         if self._runner is not None:
             self._runner.session_slots.pop(number, None)
 
     def pong(self) -> None:
         """Answer a ping, if it does."""
         if self.answers_pings:
-            held = sum(call.operation != EXPORT_CONCURRENT for call in self._calls.values())
-            self._say(self._engine.events.ponged, self.record, held)
+            self._say(self._engine.events.ponged, self.record, self._model.ping())
 
     def leave(self) -> None:
         """Say goodbye when everything is done."""
-        self._is_leaving = True
+        self._model.stop()
         self._wake()
 
     # Its life
@@ -194,6 +192,7 @@ class FakeWorker:
             self._say(self.die, None, 1)
             return
         self._runner = self._make_runner()
+        self._model.is_ready = True
         self._say(events.ready, self.record, self.pid)
         self._wake()
 
@@ -227,39 +226,36 @@ class FakeWorker:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Begin one call, if there is one and a slot for it."""
+        """Begin one export and one call, as far as there are any and it is free for them."""
         self._is_awake = False
-        if not self.is_alive or self.is_frozen or self._runner is None:
-            return
-        while self._errands:
-            self._start_task(self._attend(self._errands.popleft()))
-        if self._inbox and len(self._running) < self._engine.settings.concurrency:
-            call, payload = self._inbox.popleft()
-            running = self._running[call.position] = self._header(call)
-            self._start_task(self._serve(call, running, payload))
-            self._wake()
-        elif self._is_leaving and not self._running and not self._inbox:
+        model, now = self._model, self._engine.clock.now()
+        if model.can_export:
+            self._begin_or_pass_over(model.begin_export(now), now)
+        if model.can_begin:
+            self._begin_or_pass_over(model.begin(now), now)
+        elif model.is_done:
             self._start_task(self._say_goodbye())
 
-    async def _attend(self, errand: Any) -> None:
-        """Do an errand beside the calls."""
-        runner, running = self._runner, self._header(errand)
-        assert runner is not None
-        started = runner.admit(running.fields, b"")
-        if started is not None:
-            await carry_out(plan(runner, running, b"", started), running)
+    def _begin_or_pass_over(self, held: HeldCall, now: float) -> None:
+        if held.state == RUNNING:
+            self._start_task(self._serve(held.call, held.note, self._header(held, now)))
+        else:
+            self._say(self._tell, held, "expired" if held.state == LATE else "skipped", None, now, now, 0, 0)
+        self._wake()
 
-    def _header(self, call: Any) -> Running:
-        """The call as its frame would tell of it; whether it is late is decided by the pool's clock, now."""
-        deadline = math.inf if self._engine.clock.now() < call.deadline else 0.0
+    def _header(self, held: HeldCall, now: float) -> Running:
+        """The call as its frame would tell of it, at a position of the logbook; the model has seen to its deadline."""
+        call, position = held.call, self._free.pop()
+        self._logbook.reset(position)
+        self._begun[position] = held, now
         number = call.session.number if call.session is not None else 0
-        fields = (0, CALL, 0, call.position, call.operation, 0, self.id, call.id, number, deadline, 0.0)
-        return Running(fields, self._engine.settings.stream_window)
+        fields = (0, CALL, 0, position, call.operation, 0, self.id, call.id, number, math.inf, 0.0)
+        running = held.note = Running(fields, self._engine.settings.stream_window)
+        return running
 
-    async def _serve(self, call: Any, running: Running, payload: bytes | Encoded) -> None:
-        runner, position = self._runner, call.position
+    async def _serve(self, call: Any, payload: bytes | Encoded, running: Running) -> None:
+        runner = self._runner
         assert runner is not None
-        self._begun_at[position] = self._engine.clock.now()
         emitting.HERE.set(self._emitter)  # each call is a task, with a context of its own
         TASK_CALL.set(call.id)
         if call.trace is not None:
@@ -271,12 +267,11 @@ class FakeWorker:
             else:
                 runner.failed(running.fields, started, Interrupted(), is_stopped=True)
         runner.headers.pop(call.id, None)
-        del self._running[position]
-        self._wake()
 
     async def _is_let_go(self, call: Any, running: Running) -> bool:
         """Wait while the test holds the call; false if it was asked to stop meanwhile, and heard."""
-        held = self._engine.holding.entered(self.id, call.id, call.op.name)
+        is_beside = call.operation == EXPORT_CONCURRENT
+        held = None if is_beside else self._engine.holding.entered(self.id, call.id, call.op.name)
         if held is None:
             return True
         running.bell = held.bell
@@ -288,55 +283,35 @@ class FakeWorker:
             self._engine.holding.left(held)
         return held.is_released or not running.is_stopped
 
-    def holds(self, call: Any) -> bool:
-        return call.position in self._calls and self._calls[call.position] is call
-
-    def _meet(self, session: Any) -> None:
+    def _introduce(self, session: Any) -> None:
         """Be told of a session, before the first call of it."""
         assert self._runner is not None
         baggage, flags = session.snapshot, SEGMENTED if isinstance(session.snapshot, Parts) else 0
         slot = SessionSlot(session.number, Session(session.id, session.generation), baggage, flags, session.lease)
         self._runner.session_slots[session.number] = slot
-        session.introduced = True
-
-    def _claimed(self) -> list[int]:
-        """The calls that have begun, by what the logbook says."""
-        return [
-            call.id
-            for position, call in self._calls.items()
-            if position not in self._taken_back and self._logbook.is_claimed(position)
-        ]
 
     # What it says
 
     def _answer(self, fields: Fields, kind: AnswerKind, value: Any, flags: int) -> None:
-        position = fields[3]
-        now = self._engine.clock.now()
+        held, began = self._begun[fields[3]]
         nbytes = self._answers.nbytes if self._answers is not None else 0
-        self._say(self._tell, position, fields[7], kind, value, self._begun_at.pop(position, now), now, flags, nbytes)
+        self._say(self._tell, held, kind, value, began, self._engine.clock.now(), flags, nbytes)
 
     def _tell(
-        self,
-        position: int,
-        call_id: int,
-        kind: AnswerKind,
-        value: Any,
-        started: float,
-        ended: float,
-        flags: int,
-        nbytes: int,
+        self, held: HeldCall, kind: AnswerKind, value: Any, started: float, ended: float, flags: int, nbytes: int
     ) -> None:
-        call = self._calls.pop(position)
-        self._free.append(position)
-        was_taken_back = position in self._taken_back
-        self._taken_back.discard(position)
-        if was_taken_back and call.operation == EXPORT_CONCURRENT:
+        model, events = self._model, self._engine.events
+        if held.state == RUNNING:
+            model.end(held, kind)
+            position = held.note.fields[3]
+            del self._begun[position]
+            self._free.append(position)
+            self._wake()
+        elif held.state == WITHDRAWN and held.call.operation == EXPORT_CONCURRENT:
             return  # it was given up, and took no slot
-        # That it passed over a call which was taken back names no call: the same may be here again by now.
-        told_id = 0 if was_taken_back else call_id
-        self.record.answer_bytes = nbytes
-        self._engine.events.answered(self.record, told_id, kind, value, started, ended, flags, self._engine.clock.now())
-        self._engine.events.batch_end()
+        call_id, now = model.read(held), self._engine.clock.now()
+        events.answered(self.record, call_id, kind, value, started, ended, flags, now, nbytes)
+        events.batch_end()
 
     def _emit(self, call_id: int, name: str, measurements: Any, metadata: Any, suppressed: int) -> bool:
         self._say(self._emitted, call_id, name, measurements, metadata, suppressed)

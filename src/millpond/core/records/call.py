@@ -50,6 +50,7 @@ class Call:
     """One call. `ticket` is the caller's, opaque here: whoever waits for the ending."""
 
     __slots__ = (
+        "answer_bytes",
         "attempts",
         "cancel_reason",
         "continuation",
@@ -89,6 +90,7 @@ class Call:
     key: float  # order of service: time of submission less what the priority is worth
     expected: float  # seconds of work, as far as known when it was put where it is
     spread: float  # the variance of that, while it waits
+    answer_bytes: int  # how large its answer was
 
     def __init__(
         self,
@@ -124,7 +126,6 @@ class Call:
         # TAKEN_BACK. Set from the order to withdraw until what came of it; an internal call keeps it until its answer.
         self.cancel_reason = ""
         self.is_interrupted = False  # whether its worker was told to stop it
-        self.position = 0  # the engine's: which line of the worker's logbook
         self.attempts = 0  # times it was given to a worker, those not counted that gave it back not begun
         self.deaths = 0  # workers that died of it, as far as can be told
         self.tick: dict[int, Call] | None = None  # the wheel's, while its deadline is watched

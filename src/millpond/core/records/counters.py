@@ -166,11 +166,9 @@ def note_end(call: Call, ending: Ending, value: Any, now: float) -> None:
         _note_other(samples, call, ending, value, now)
         return
     at = samples.filled
-    nbytes = call.worker.answer_bytes  # type: ignore[union-attr]
+    sizes = call.nbytes, call.answer_bytes
     try:
-        _pack_into(
-            samples.rows, at, call.submitted_at, call.sent_at, call.service_s, now, call.nbytes, nbytes, samples.gap
-        )
+        _pack_into(samples.rows, at, call.submitted_at, call.sent_at, call.service_s, now, *sizes, samples.gap)
     except struct.error:
         samples.grow()
         note_end(call, ending, value, now)

@@ -90,7 +90,6 @@ class Session:
     state: str = OPEN
     worker: Worker | None = None
     lease: int = 0  # rises with every binding; what comes under an older one changes nothing
-    introduced: bool = False
     location: str = NEW  # where its state is
     # The state in this process: on its way to the next worker or to the store; with durability, once it is in a
     # worker, that of the last acknowledged answer.
@@ -176,7 +175,6 @@ class Session:
         if self.worker is not None:
             del self.worker.sessions[self.number]
             self.worker = None
-        self.introduced = False
 
 
 class SessionRegistry:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from millpond.core.records.queue import CallQueue
 from millpond.core.records.states import Table
@@ -70,7 +70,6 @@ class Worker:
     started_at: float
     slots: int  # calls it runs at a time, or may run still before it is recycled
     window: int  # calls it may hold at most, if they are expected to be short
-    link: Any = None  # the engine's
     state: str = STARTING
     reason: str = ""  # why it drains or is killed; the first reason stands
     cause: str = ""  # the same in one word: one of the causes above
@@ -85,7 +84,6 @@ class Worker:
     sessions: dict[int, Session] = field(default_factory=dict)  # number -> session bound here
     unasked: int | None = None  # while it drains: sessions in front that were not asked to leave yet
     answered: int = 0
-    answer_bytes: int = 0  # of the answer that is being told; the engine sets it
     busy_s: float = 0.0  # seconds holding at least one call, those since `busy_since` not counted
     busy_since: float = field(init=False)
     greeted_at: float = 0.0  # when it answered its handshake

@@ -366,7 +366,7 @@ class World:
         assert call.state == "running", f"{call!r} is taken back"
         assert call.worker is worker
         process = self.processes[worker.id]
-        frames = [*process.frames, *process.errands]
+        frames = [*process.frames, *process.exports]
         waiting = [f for f in frames if f.call is call and not f.is_withdrawn]
         for frame in waiting:
             frame.is_withdrawn = True
@@ -483,8 +483,8 @@ class World:
             self.claim(process)
         elif process.running:
             self.complete(process, next(iter(process.running.values())))
-        elif process.can_attend:
-            process.attend(self.now, self.ledger)
+        elif process.can_export:
+            process.export(self.now, self.ledger)
         elif process.pings:
             process.pings = 0
             self.machine.ponged(process.record, len(process.frames) + len(process.running), self.now)

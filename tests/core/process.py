@@ -54,8 +54,8 @@ class Process:
     answers: deque[tuple[Any, ...]] = field(default_factory=deque)
     seats: dict[int, Seat] = field(default_factory=dict)
     saves: dict[int, tuple[int, list[int] | None, str]] = field(default_factory=dict)  # call id -> lease, state, reason
-    errands: deque[Frame] = field(default_factory=deque)  # for the attendant
-    attended: Frame | None = None  # the errand the attendant is at
+    exports: deque[Frame] = field(default_factory=deque)  # for its control thread
+    exporting: Frame | None = None  # the export its control thread is at
     dropped: set[int] = field(default_factory=set)  # calls sent to it when it was deaf
     unforgotten: set[int] = field(default_factory=set)  # sessions it could not be told to forget
     is_ready: bool = False
@@ -84,7 +84,7 @@ class Process:
         if call.session is not None and not call.session.introduced:
             self.seats[call.session.number] = Seat(call.session.snapshot, call.session.lease, call.session.snapshot)
             call.session.introduced = True
-        where = self.errands if call.operation == EXPORT_CONCURRENT else self.frames
+        where = self.exports if call.operation == EXPORT_CONCURRENT else self.frames
         where.append(Frame(call, call.deadline))
 
     def claim(self, now: float, ledger: Ledger, max_attempts: int) -> None:
@@ -113,17 +113,17 @@ class Process:
         return False
 
     @property
-    def can_attend(self) -> bool:
-        """Whether its attendant has something to do."""
-        return self.is_working and (self.attended is not None or bool(self.errands))
+    def can_export(self) -> bool:
+        """Whether its control thread has something to do."""
+        return self.is_working and (self.exporting is not None or bool(self.exports))
 
-    def attend(self, now: float, ledger: Ledger, how: str = "ok") -> None:
-        """The attendant claims the next errand aside, or comes back from the one it is at."""
-        frame, self.attended = self.attended, None
+    def export(self, now: float, ledger: Ledger, how: str = "ok") -> None:
+        """The control thread claims the next export, or comes back from the one it is at."""
+        frame, self.exporting = self.exporting, None
         if frame is None:
-            frame = self.errands.popleft()
+            frame = self.exports.popleft()
             if not frame.is_withdrawn:
-                self.attended = frame
+                self.exporting = frame
             elif not frame.is_proven:
                 self._answer(frame.call.id, "skipped", now)
             return

@@ -193,7 +193,7 @@ def test_many_that_are_due_at_once_are_asked_for_little_by_little():
     world = pool(1, max_sessions=400)
     sessions = [begun(world, f"number {number}") for number in range(3 * POSTPONED)]
     world.advance(2 * SOON_S)
-    assert len(world.all[0].errands) <= 17
+    assert len(world.all[0].exports) <= 17
     for _ in range(100):
         world.serve_all()
         world.advance(0.02)

@@ -11,16 +11,16 @@ import itertools
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from statistics import median
 from typing import Any
 
 from benchmarks.steps import steps
-from millpond.core import admission, affinity, dispatch, expiry, fleet, lifetime, upkeep
-from millpond.core.call import Call
-from millpond.core.machine import Machine
-from millpond.core.worker import Worker
+from millpond.core import Call, Machine, Worker
+from millpond.core.assignment import dispatch
+from millpond.core.sessions import sleeping
+from millpond.core.workers import staffing, upkeep
 from millpond.seams import Death, HandlerFacts, OperationFacts
 from millpond.settings import Settings
 
@@ -39,25 +39,24 @@ Act = Callable[[], Any]
 def pool(workers: int, expected: float = 1.0, **settings: Any) -> Machine:
     """A pool of so many ready workers, whose operation is known to take so many seconds."""
     m = Machine(Settings(**{"min_workers": workers, "max_workers": 1024, "max_sessions": 10**6, **settings}), Random(1))
-    lifetime.open_pool(m, NOW)
-    m.knows(HandlerFacts("H", (OperationFacts("work", "plain", False, (), 0, 0, (), (), True, True),), ()))
-    m.exports_aside = True
-    lifetime.start_workers(m, NOW)
+    m.open_pool(NOW)
+    m.learn(HandlerFacts("H", (OperationFacts("work", "plain", False, (), 0, 0, (), (), True, True),), ()))
+    m.start_workers(NOW)
     get_ready(m)
-    lifetime.serve(m, NOW)
+    m.serve(NOW)
     m.outbox.clear()
-    m.operations["work"].expected = expected
+    m.view.operations["work"].expected = expected
     return m
 
 
 def get_ready(m: Machine) -> None:
-    for worker in list(m.starting.values()):
-        fleet.ready(m, worker, worker.id, NOW)
+    for worker in list(m.view.starting.values()):
+        m.ready(worker, worker.id, NOW)
     m.outbox.clear()
 
 
 def submit(m: Machine, session: Any = None, **options: Any) -> Call:
-    call = Call(next(m.call_ids), m.operations["work"], b"", math.inf, session=session, **options)
+    call = Call(next(m.call_ids), m.view.operations["work"], b"", math.inf, session=session, **options)
     m.submit(call, NOW)
     return call
 
@@ -70,7 +69,7 @@ def answer(m: Machine, call: Call) -> None:
 
 def with_sessions(m: Machine, sessions: int) -> list[Any]:
     """So many sessions that answered once, of which nothing runs."""
-    opened = [affinity.open_session(m, f"s{n}", None, False, NOW) for n in range(sessions)]
+    opened = [m.open_session(f"s{n}", None, False, NOW) for n in range(sessions)]
     for session in opened:
         answer(m, submit(m, session))
     return opened
@@ -86,7 +85,7 @@ def a_call(size: int, **settings: Any) -> Act:
 
 def a_call_in_a_full_pool(size: int, **settings: Any) -> Act:
     m = pool(size, **settings)
-    held = [submit(m) for _ in range(size * m.concurrency)]
+    held = [submit(m) for _ in range(size * m.view.concurrency)]
     order = itertools.cycle(range(len(held)))
 
     def act() -> None:
@@ -115,7 +114,7 @@ def a_refusal(size: int) -> Act:
     m = pool(size, max_queued=0)
     for _ in range(size):
         submit(m)
-    return lambda: admission.refusal(m, m.operations["work"], None, NOW, 0)
+    return lambda: m.refusal(m.view.operations["work"], None, NOW)
 
 
 def a_sessions_first_call(size: int, **settings: Any) -> Act:
@@ -123,7 +122,7 @@ def a_sessions_first_call(size: int, **settings: Any) -> Act:
     numbers = itertools.count()
 
     def act() -> None:
-        answer(m, submit(m, affinity.open_session(m, f"s{next(numbers)}", None, False, NOW)))
+        answer(m, submit(m, m.open_session(f"s{next(numbers)}", None, False, NOW)))
 
     return act
 
@@ -131,18 +130,17 @@ def a_sessions_first_call(size: int, **settings: Any) -> Act:
 def a_private_session(size: int) -> Act:
     """From its opening to its end, with its process replaced by a fresh one."""
     m = pool(size, isolation="process")
-    for session in [affinity.open_session(m, f"s{n}", None, False, NOW) for n in range(size - 4)]:
+    for session in [m.open_session(f"s{n}", None, False, NOW) for n in range(size - 4)]:
         answer(m, submit(m, session))
-    m.sizing.bounds(size, 1024)
     numbers = itertools.count()
 
     def act() -> None:
-        session = affinity.open_session(m, f"t{next(numbers)}", None, False, NOW)
+        session = m.open_session(f"t{next(numbers)}", None, False, NOW)
         call = submit(m, session)
         worker = call.worker
         answer(m, call)
-        affinity.close_session(m, session, NOW)
-        replace(m, worker)
+        m.close_session(session, NOW)
+        gone(m, worker)
 
     return act
 
@@ -151,15 +149,16 @@ def a_worker_replaced(size: int) -> Act:
     m = pool(size)
 
     def act() -> None:
-        worker = next(iter(m.workers.values()))
-        fleet.drain(m, worker, "replaced", NOW)
-        replace(m, worker)
+        worker = next(iter(m.view.workers.values()))
+        m.replace(worker, NOW)
+        get_ready(m)
+        gone(m, worker)
 
     return act
 
 
-def replace(m: Machine, worker: Worker | None) -> None:
-    """A worker that was told to go does, and the one in its place is ready."""
+def gone(m: Machine, worker: Worker | None) -> None:
+    """A worker is gone, and the one in its place is ready."""
     assert worker is not None
     m.worker_gone(worker, Death(None, 0), (), NOW)
     get_ready(m)
@@ -173,7 +172,7 @@ def a_worker_promoted(size: int) -> Act:
         call = submit(m)
         worker = call.worker
         answer(m, call)
-        replace(m, worker)
+        gone(m, worker)
 
     return act
 
@@ -184,7 +183,7 @@ def a_stall_looked_for(size: int) -> Act:
     for _ in range(size + 1):
         submit(m)
     m.outbox.clear()
-    return lambda: dispatch.look_for_stalls(m, NOW)
+    return lambda: dispatch.look_for_stalls(m._records, NOW)
 
 
 def a_call_retried(size: int) -> Act:
@@ -195,7 +194,7 @@ def a_call_retried(size: int) -> Act:
         call = submit(m)
         worker = call.worker
         assert worker is not None
-        call.leaving = "taken_back"
+        call.cancel_reason = "taken_back"
         m.withdrawn(worker, call, True, NOW)
         m.answered(worker, 0, "skipped", None, NOW, NOW, 0, NOW)
         answer(m, call)
@@ -215,7 +214,7 @@ def a_session_opened_and_closed(size: int) -> Act:
     numbers = itertools.count()
 
     def act() -> None:
-        affinity.close_session(m, affinity.open_session(m, f"t{next(numbers)}", None, False, NOW), NOW)
+        m.close_session(m.open_session(f"t{next(numbers)}", None, False, NOW), NOW)
         m.outbox.clear()
 
     return act
@@ -225,13 +224,13 @@ def a_reading(size: int) -> Act:
     """What the metrics and `statistics()` ask of sessions."""
     m = pool(8)
     with_sessions(m, size)
-    return lambda: (m.asleep, dict(m.pinned), len(m.book))
+    return lambda: (m.view.sessions_asleep, dict(m.view.pinned), m.view.sessions_open)
 
 
 def a_look_for_the_expired(size: int) -> Act:
     m = pool(8)
     with_sessions(m, size)
-    return lambda: expiry.look(m, NOW + 1)
+    return lambda: sleeping.look_for_expired(m._records, NOW + 1)
 
 
 def a_turn_of_sleepers(size: int) -> Act:
@@ -248,13 +247,14 @@ def a_turn_of_expiries(size: int) -> Act:
 
 def a_turn_of_a_draining_worker(size: int) -> Act:
     m = kept_by_the_parent(size, 1)
-    return lambda: fleet.drain(m, next(iter(m.workers.values())), "replaced", NOW)
+    m.replace(next(iter(m.view.workers.values())), NOW)
+    return lambda: get_ready(m)
 
 
 def kept_by_the_parent(sessions: int, workers: int = 8) -> Machine:
     m = pool(workers, durability="reply")
     for n in range(sessions):
-        session = affinity.open_session(m, f"s{n}", None, False, NOW)
+        session = m.open_session(f"s{n}", None, False, NOW)
         call = submit(m, session)
         assert call.worker is not None
         m.saved(call.worker, call.id, session.lease, b"x", "")
@@ -267,12 +267,14 @@ def turn(m: Machine, now: float) -> None:
     m.outbox.clear()
 
 
-def chores(size: int) -> Act:
-    """A round of chores: the cost a worker."""
-    m = pool(size)
+def looks(size: int) -> Act:
+    """Everything that is looked at while workers live: the cost a worker."""
+    m = pool(size)._records
 
     def act() -> None:
-        upkeep.chores(m, NOW)
+        upkeep.look_at_work(m, NOW)
+        upkeep.look_at_health(m, NOW)
+        staffing.look_for_idle(m, NOW)
         m.agenda._entries.clear()
 
     return act
@@ -281,8 +283,8 @@ def chores(size: int) -> Act:
 def a_pool_shrunk(size: int) -> Act:
     """All workers above the floor were idle for long enough: the cost a worker."""
     m = pool(size)
-    m.sizing.bounds(0, 1024)
-    return lambda: upkeep.chores(m, NOW + 1000.0)
+    m.configure(replace(m.view.settings, min_workers=0), "shrunk", NOW)
+    return lambda: turn(m, NOW + 1000.0)
 
 
 def a_pool_closed(size: int) -> Act:
@@ -290,8 +292,8 @@ def a_pool_closed(size: int) -> Act:
     m = pool(size)
 
     def act() -> None:
-        lifetime.close_pool(m, NOW, 1.0)
-        for worker in list(m.workers.values()):
+        m.close_pool(NOW, 1.0)
+        for worker in list(m.view.workers.values()):
             m.worker_gone(worker, Death(None, 0), (), NOW)
 
     return act
@@ -325,7 +327,7 @@ SCENARIOS = (
     Scenario("a worker replaced", a_worker_replaced, times=100),
     Scenario("a worker dead, and a spare in its place", a_worker_promoted, times=100),
     Scenario("a look for stalled windows", a_stall_looked_for),
-    Scenario("a round of chores, a worker", chores, times=5, is_per_worker=True),
+    Scenario("a round of looks, a worker", looks, times=5, is_per_worker=True),
     Scenario("idle workers let go, a worker", a_pool_shrunk, times=1, is_per_worker=True),
     Scenario("a pool closed, a worker", a_pool_closed, times=1, is_per_worker=True),
     Scenario("a session's call", a_sessions_call, SESSIONS),

@@ -115,5 +115,5 @@ async def replay(sessions: list[list[Request]], speed: float, **settings: Any) -
     async with millpond.Pool(Notes, **settings) as pool:
         replaying = Replay(pool, speed)
         await replaying.run(sessions)
-        moved = pool.driver.machine.tally.sessions_moved
+        moved = pool.driver.view.counters.sessions_moved
     return Replayed(sum(map(len, sessions)), replaying.workers, replaying.woken, replaying.others, moved)

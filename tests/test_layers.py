@@ -16,13 +16,14 @@ FACE = "pool"  # pool.py, sync.py, executor/, testing/ and the names `millpond` 
 FACE_FOLDERS = {"executor", "testing"}
 FLOORS = (
     {"cores", "environment", "files", "labels", "queue_thread"},
-    {"errors", "events", "settings", "seams", "logger", "texts"},
+    {"errors", "events", "settings", "seams", "logger"},
+    {"texts"},
     {"core", "wire", "telemetry", "metrics", "sessions"},
     {"runtime", "optimizer", "simulator", "warming", "engine", "worker", "alerts"},
     {FACE},
     {"cli", "http", "dashboard"},
 )
-VOCABULARY = FLOORS[0] | FLOORS[1]
+VOCABULARY = FLOORS[0] | FLOORS[1] | FLOORS[2]
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 NO_IO_IN_CORE = {"asyncio", "os", "time", "random", "socket", "threading", "logging"}

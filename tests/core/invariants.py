@@ -56,7 +56,7 @@ def check(m: Records) -> None:
 
 
 def calls_of(m: Records) -> Iterator[Call]:
-    """Every call the machine knows, errands and given-up ones included, as often as it is somewhere."""
+    """Every call the machine knows, internal and given-up ones included, as often as it is somewhere."""
     yield from m.queue
     yield from m.unbound
     yield from m.delayed.values()

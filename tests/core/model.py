@@ -477,8 +477,8 @@ class World:
             self.claim(process)
         elif process.running:
             self.complete(process, next(iter(process.running.values())))
-        elif process.can_attend:
-            process.attend(self.now, self.ledger)
+        elif process.can_export:
+            process.export(self.now, self.ledger)
         elif process.pings:
             process.pings = 0
             self.machine.ponged(process.record, process.ping(), self.now)

@@ -71,11 +71,11 @@ class Process(SimulatedWorker):
             self._enter_session(held, ledger)
 
     @property
-    def can_attend(self) -> bool:
+    def can_export(self) -> bool:
         """Whether its control thread has something to do."""
-        return self.can_export or (self.is_working and self.exporting is not None)
+        return self.can_begin_export or (self.is_working and self.exporting is not None)
 
-    def attend(self, now: float, ledger: Ledger, how: str = "ok") -> None:
+    def export(self, now: float, ledger: Ledger, how: str = "ok") -> None:
         """The control thread comes to the next export, or back from the one it is at."""
         held = self.exporting
         if held is None:

@@ -69,7 +69,7 @@ def test_a_worker_that_is_to_go_need_not_wait_for_a_call_it_never_had(is_given_u
         world.close(60.0)
     else:
         world.drain(process)
-    assert (call.state, process.has_bye) == ("ended", True)
+    assert (call.state, process.is_stopping) == ("ended", True)
 
 
 def test_a_failed_send_proves_nothing_of_its_operation():

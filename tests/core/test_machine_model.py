@@ -211,11 +211,11 @@ class Pool(RuleBasedStateMachine):
             how = "ok"
         self.world.complete(process, frame, how, seconds)
 
-    @precondition(lambda self: self._processes(can_attend=True))
+    @precondition(lambda self: self._processes(can_export=True))
     @rule(pick=PICK, how=st.sampled_from(["ok", "ok", "ok", "failed"]))
-    def attend(self, pick: int, how: str) -> None:
+    def export(self, pick: int, how: str) -> None:
         """A thread beside the main one gets on with taking a session's state out."""
-        self._some(pick, self._processes(can_attend=True)).attend(self.world.now, self.world.ledger, how)
+        self._some(pick, self._processes(can_export=True)).export(self.world.now, self.world.ledger, how)
 
     @precondition(lambda self: self._processes(answers=True))
     @rule(pick=PICK, count=st.integers(1, 4))

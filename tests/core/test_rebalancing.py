@@ -42,8 +42,8 @@ def test_a_session_goes_where_there_is_room_and_keeps_its_order():
     session, process = busy_at_home(world)
     calls = [world.submit("say", session=session) for _ in range(3)]
     assert (session.location, len(process.exports), process.record.load) == ("leaving", 1, 1)
-    process.attend(world.now, world.ledger)
-    process.attend(world.now, world.ledger)
+    process.export(world.now, world.ledger)
+    process.export(world.now, world.ledger)
     world.deliver(process)
     assert session.worker is not process.record
     world.serve_all()
@@ -102,8 +102,8 @@ def test_a_state_that_changes_under_the_export_pins_nobody():
     world = pool()
     session, process = busy_at_home(world)
     call = world.submit("say", session=session)
-    process.attend(world.now, world.ledger)
-    process.attend(world.now, world.ledger, "failed")
+    process.export(world.now, world.ledger)
+    process.export(world.now, world.ledger, "failed")
     world.deliver(process)
     assert (session.location, session.mobility) == ("bound", MOVABLE_IDLE)
     assert call.line is process.record.queue
@@ -116,7 +116,7 @@ def test_death_while_moving_takes_the_session_along():
     world = pool()
     session, process = busy_at_home(world)
     calls = [world.submit("say", session=session) for _ in range(2)]
-    process.attend(world.now, world.ledger)
+    process.export(world.now, world.ledger)
     world.bury(process)
     assert session.state == "lost"
     assert {world.promises[call.id].told[0].code for call in calls} == {"session_lost"}
@@ -138,8 +138,8 @@ def test_a_move_that_was_seen_is_what_the_next_is_expected_to_take():
     world = pool()
     session, process = busy_at_home(world)
     world.submit("say", session=session)
-    process.attend(world.now, world.ledger)
-    process.attend(world.now, world.ledger)
+    process.export(world.now, world.ledger)
+    process.export(world.now, world.ledger)
     world.now += 0.5
     world.deliver(process)
     assert world.records.move_s > 0.05

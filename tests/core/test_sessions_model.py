@@ -187,10 +187,10 @@ class Sessions(RuleBasedStateMachine):
             self.world.deliver(process)
 
     @rule(pick=PICK, how=st.sampled_from(["ok", "ok", "ok", "failed"]))
-    def attend(self, pick: int, how: str) -> None:
-        process = self._some(pick, can_attend=True)
+    def export(self, pick: int, how: str) -> None:
+        process = self._some(pick, can_export=True)
         if process is not None:
-            process.attend(self.world.now, self.world.ledger, how)
+            process.export(self.world.now, self.world.ledger, how)
 
     @rule(pick=PICK, is_told=st.booleans())
     def die(self, pick: int, is_told: bool) -> None:

@@ -52,7 +52,7 @@ class Worker(RuleBasedStateMachine):
     def begin(self) -> None:
         self._note(self.worker.begin(self.now))
 
-    @precondition(lambda self: self.worker.can_export)
+    @precondition(lambda self: self.worker.can_begin_export)
     @rule()
     def begin_export(self) -> None:
         self._note(self.worker.begin_export(self.now))

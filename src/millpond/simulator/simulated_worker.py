@@ -136,7 +136,7 @@ class SimulatedWorker:
         return self.is_working and bool(self.waiting) and len(self.running) < self.concurrency
 
     @property
-    def can_export(self) -> bool:
+    def can_begin_export(self) -> bool:
         """Whether its control thread would come to its next export now."""
         return self.is_working and bool(self.exports) and self.exporting is None
 

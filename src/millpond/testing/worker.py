@@ -229,7 +229,7 @@ class FakeWorker:
         """Begin one export and one call, as far as there are any and it is free for them."""
         self._is_awake = False
         model, now = self._model, self._engine.clock.now()
-        if model.can_export:
+        if model.can_begin_export:
             self._begin_or_pass_over(model.begin_export(now), now)
         if model.can_begin:
             self._begin_or_pass_over(model.begin(now), now)

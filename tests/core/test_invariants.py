@@ -88,7 +88,7 @@ def unstarted(made: World) -> None:
 
 def idle_and_draining(made: World) -> None:
     made.run_out()
-    busy(made).state = "draining"
+    next(worker for worker in made.records.workers.values() if not worker.sessions).state = "draining"
 
 
 CORRUPTIONS = {

@@ -30,7 +30,7 @@ from millpond.core.records.worker import (
     WARMING,
     Worker,
 )
-from millpond.core.workers import fleet
+from millpond.core.workers import fleet, staffing
 from tests.core.session_invariants import contradictions, sessions_of
 
 if TYPE_CHECKING:
@@ -264,8 +264,34 @@ def _orders(m: Records) -> Iterator[str]:
         is_late_internal = call.continuation is not None and call.cancel_reason != TAKEN_BACK
         if call.state == RUNNING and call.cancel_reason and call.id not in withdrawn and not is_late_internal:
             yield f"{call!r} was asked back ({call.cancel_reason}), and nobody was told"
-    if m.state in states.STAFFED and m.ready_count > m.sizing.wanted and "surplus" not in m.watched:
-        yield f"{m.ready_count} workers serve, {m.sizing.wanted} are wanted, and nobody looks"
+    yield from _looks(m)
+
+
+def _looks(m: Records) -> Iterator[str]:
+    """Whatever only a look can find is looked for."""
+    workers, is_staffed = m.workers.values(), m.state in states.STAFFED
+    needed = {
+        "work": any(worker.load for worker in workers),
+        "health": any(worker.state in (SPARE, READY) for worker in workers),
+        "idle": is_staffed and staffing.staff(m) > m.sizing.low,
+        "surplus": is_staffed and m.ready_count > m.sizing.wanted,
+        "backlog": m.state == states.SERVING and bool(m.queue or m.unbound) and m.sizing.wanted < m.sizing.high,
+        "rebalance": bool(m.candidates),
+        "expiry": bool(m.expiring),
+    }
+    for verb, is_needed in needed.items():
+        if is_needed and verb not in m.watched:
+            yield f"nobody looks, and there is something to be seen: {verb}"
     for verb in m.watched:
         if (verb, None) not in m.agenda:
             yield f"a look {verb!r} is noted, and nobody looks"
+    is_paused = m.sizing.fails and (m.starting or ("reconcile", None) in m.agenda)
+    if is_staffed and m.engine.state == states.AVAILABLE and not is_paused and _missing(m) > 0:
+        yield f"{_missing(m)} workers are missing, and nobody starts one"
+
+
+def _missing(m: Records) -> int:
+    there = len(m.workers) - len([worker for worker in m.workers.values() if worker.state in LEAVING])
+    going = fleet.next_to_go(m) is not None
+    missing = m.sizing.wanted + m.sizing.spares + going - there - len(m.given_up)
+    return min(missing, m.sizing.most + bool(m.outgoing) - len(m.workers))

@@ -81,6 +81,16 @@ def unwatched(made: World) -> None:
     made.records.wheel.discard(next(c for c in invariants.calls_of(made.records) if c.session is not None))
 
 
+def unstarted(made: World) -> None:
+    (worker,) = made.records.starting.values()
+    del made.records.workers[worker.id], made.records.starting[worker.id]
+
+
+def idle_and_draining(made: World) -> None:
+    made.run_out()
+    next(worker for worker in made.records.workers.values() if not worker.sessions).state = "draining"
+
+
 CORRUPTIONS = {
     "submitted is": lambda made: setattr(made.records, "submitted", 0),
     "unended is": lambda made: setattr(made.records, "unended", 0),
@@ -111,6 +121,9 @@ CORRUPTIONS = {
     "is over and still here": lambda made: setattr(session_of(made), "location", "gone"),
     "may sleep, and nobody looks": lambda made: made.records.by_use.update({1: session_of(made)}),
     "a look 'sleep' is noted": lambda made: made.records.watched.add("sleep"),
+    "something to be seen: work": lambda made: made.records.watched.discard("work"),
+    "1 workers are missing": unstarted,
+    "holds nothing, and was not told": idle_and_draining,
     "was not settled": lambda made: setattr(made.records.unsettled, "has_free_slots", True),
 }
 

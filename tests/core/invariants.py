@@ -132,7 +132,7 @@ def _workers(m: Records) -> Iterator[str]:
     if not m.sizing.low <= m.sizing.wanted <= m.sizing.high:
         yield f"{m.sizing.wanted} workers are wanted, of {m.sizing.low} to {m.sizing.high}"
     standing_by = list(m.standing_by.values())
-    if standing_by and m.state in states.STAFFED and m.ready_count < m.sizing.wanted:
+    if standing_by and m.state in states.STAFFED and fleet.short(m):
         yield f"{standing_by} stand by, and {m.ready_count} of {m.sizing.wanted} serve"
     if sum(w.state == SPARE for w in m.workers.values()) > m.sizing.spares:
         yield f"{standing_by} stand by, {m.sizing.spares} are wanted"

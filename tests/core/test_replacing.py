@@ -173,3 +173,13 @@ def test_a_worker_that_is_kept_goes_for_its_age_all_the_same():
     world.run_out()
     world.serve_all()
     assert process.record.reason == "max_lifetime"
+
+
+def test_a_spare_steps_in_for_the_next_as_soon_as_it_has_its_turn():
+    """It need not wait until the one before is gone."""
+    world = World(min_workers=1, max_workers=1, spare_workers=2).begin()
+    for worker_id in (2, 1):
+        world.replace(world.processes[worker_id])
+    assert ready(world) == [1]
+    world.get_ready(world.processes[4])
+    assert ready(world) == [3]

@@ -122,6 +122,7 @@ def _let_go_of_outgoing(m: Records, now: float) -> None:
         has_gone = True
     if has_gone:
         m.unsettled.has_free_slots = True
+        m.unsettled.is_staffed = False  # a spare may step in for the next one
 
 
 def _start_or_dismiss(m: Records, now: float) -> None:

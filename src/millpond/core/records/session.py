@@ -58,7 +58,7 @@ RESIDENCY: Table = {
 IN_WORKER = (BOUND, LEAVING)  # a worker's death takes it along
 STORED = (ASLEEP, WAKING)  # nothing of it is in this process
 
-# How its state can be taken out of its worker. It is tried anew after each call that changed the state.
+# How its state can be taken out of its worker. What is pinned is tried anew after its next call, which may change that.
 MOVABLE = "movable"  # while the worker runs other calls, or between them
 MOVABLE_IDLE = "movable_idle"  # only between calls: taking it out beside one failed
 PINNED = "pinned"  # not at all

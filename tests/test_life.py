@@ -57,7 +57,7 @@ STARTED = ["worker.starting", "worker.warming", "worker.ready"]
 CALL = ["call.start", "worker.checkout", "worker.checkin", "call.stop"]
 
 
-async def test_a_pools_whole_life_is_told_in_order():
+async def test_a_pools_whole_life_is_emitted_in_order():
     """From opening to closing: starts, calls, a queue, failures, sessions, resizing, a death, pings and the end."""
     scene = Scene(health_interval=5.0)
     pool, engine, clock = scene.pool, scene.engine, scene.clock
@@ -115,7 +115,7 @@ async def test_a_pools_whole_life_is_told_in_order():
     assert await scene.said() == ["pool.draining", "pool.closing", *gone, "pool.close"]
 
 
-async def test_a_death_under_calls_is_told_with_what_it_cost():
+async def test_a_death_under_calls_is_emitted_with_what_it_cost():
     """The call that had begun is lost, one that may be repeated is tried again, and the pause between is no silence."""
     scene = Scene(retry_backoff=0.5)
     pool, engine, clock = scene.pool, scene.engine, scene.clock
@@ -147,7 +147,7 @@ async def test_a_death_under_calls_is_told_with_what_it_cost():
         assert await scene.said() == [*lost, "worker.warming", "worker.ready", "pool.recovery"]
 
 
-async def test_failing_starts_are_told_from_degraded_to_restored():
+async def test_failing_starts_are_emitted_from_degraded_to_restored():
     """Each failure, the pool's state meanwhile, and how long it took to recover from the death that began it."""
     scene = Scene()
     engine, clock = scene.engine, scene.clock
@@ -166,7 +166,7 @@ async def test_failing_starts_are_told_from_degraded_to_restored():
         assert pool.statistics().state == "ready"
 
 
-async def test_sessions_tell_where_they_go():
+async def test_sessions_emit_where_they_go():
     """Moved with a worker that is replaced, pinned where their state cannot be taken out, lost with one that dies."""
     scene = Scene(max_workers=2)
     async with scene.pool as pool:
@@ -182,7 +182,7 @@ async def test_sessions_tell_where_they_go():
         assert await scene.said() == ["worker.gone crashed", "session.lost", *STARTED, "pool.recovery"]
 
 
-async def test_a_pool_that_cannot_open_says_so():
+async def test_a_pool_that_cannot_open_emits_that():
     """What failed, and then its end."""
     scene = Scene()
     scene.engine.fail_starts("no model on this machine")
@@ -192,7 +192,7 @@ async def test_a_pool_that_cannot_open_says_so():
     assert await scene.said() == ["pool.open", *failed, "pool.error", "pool.closing", "pool.close"]
 
 
-async def test_breakers_and_kills_are_told():
+async def test_breakers_and_kills_are_emitted():
     """An operation that does not stop costs its worker; enough of that opens its breaker."""
     scene = Scene(cancel_grace=0.5, breaker_faults=1, breaker_share=0.0, breaker_reset=5.0)
     engine, clock = scene.engine, scene.clock

@@ -54,7 +54,7 @@ async def test_a_clock_that_jumps_is_followed_once():
         assert pool.metrics.snapshot().watch.folds == 3
 
 
-async def test_utilization_is_told_once_a_second():
+async def test_utilization_is_emitted_once_a_second():
     """Busy worker-seconds over available ones, exactly."""
     pool, clock = pool_of()
     engine = pool.driver.engine

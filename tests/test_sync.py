@@ -150,7 +150,7 @@ def test_many_threads_share_a_pool_and_each_gets_its_own_answers(pool):
     assert facts.submitted == sum(facts.endings.values()) + facts.in_flight
 
 
-def test_a_listener_cannot_call_the_pool_that_tells_it(pool):
+def test_a_listener_cannot_call_the_pool_that_notifies_it(pool):
     """It runs on the pool's own thread, which would wait for itself."""
     told = []
 

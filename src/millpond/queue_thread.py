@@ -65,13 +65,14 @@ class QueueThread(Generic[T]):
         Raises `RuntimeError` where no thread can be had: the thing waits, and the next one that is put tries again.
         """
         with self._changed:
-            if self._is_closing or len(self._queue) >= self._limit:
+            before = len(self._queue)
+            if before >= self._limit or self._is_closing:
                 return False
             self._queue.append(thing)
             # The thread waits for the first, or for a full batch; whoever settles waits for the thread.
-            if len(self._queue) in (1, self._batch):
+            if not before or before + 1 == self._batch:
                 self._changed.notify_all()
-            if self._starts_by_itself:
+            if self._thread is None and self._starts_by_itself:
                 self.start()
             return True
 

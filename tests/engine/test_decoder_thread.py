@@ -1,4 +1,4 @@
-"""Results whose classes the program has not imported: decoded on another thread, told in their order, and given up."""
+"""Results whose classes the program has not imported: decoded on another thread, delivered in order, and given up."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ GATE = Gate()
 
 
 class Rig:
-    """A link with two calls, and what was told of it, in order."""
+    """A link with two calls, and the events of it, in order."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.worker = SimpleNamespace(id=WORKER)
@@ -54,20 +54,20 @@ class Rig:
         self.link.stage = "ready"
         for call_id in (FIRST, SECOND):
             self.link.calls[self.link.free.pop()] = call_id
-        self.told: list[Any] = []
+        self.events: list[Any] = []
         self.broken: list[ProtocolError] = []
         self.answers = FrameHandlers(
             make_codec("pickle", 1 << 16), self, OperationNumbers(), lambda _link, error: self.broken.append(error)
         )
 
     def answered(self, _worker: Any, call_id: int, kind: str, value: Any, *_times: Any) -> None:
-        self.told.append((call_id, kind, value if isinstance(value, int | Exception) else type(value).__name__))
+        self.events.append((call_id, kind, value if isinstance(value, int | Exception) else type(value).__name__))
 
     def item(self, _worker: Any, call_id: int, value: Any) -> None:
-        self.told.append((call_id, "item", value if isinstance(value, int) else type(value).__name__))
+        self.events.append((call_id, "item", value if isinstance(value, int) else type(value).__name__))
 
     def ponged(self, _worker: Any, held: int) -> None:
-        self.told.append(("held", held))
+        self.events.append(("held", held))
 
     def batch_end(self) -> None:
         """Nothing waits for it here."""
@@ -122,9 +122,9 @@ async def test_others_are_answered_while_a_result_is_decoded(rig: Rig, stream: b
     rig.hear(frames.OK, FIRST, stream)
     assert await asyncio.to_thread(GATE.begun.wait, BOUND_S)
     rig.hear(frames.OK, SECOND, plain(7))
-    assert rig.told == [(SECOND, "ok", 7)]
+    assert rig.events == [(SECOND, "ok", 7)]
     await rig.until_read()
-    assert rig.told[1:] == [(FIRST, "ok", "Made")]
+    assert rig.events[1:] == [(FIRST, "ok", "Made")]
     assert rig.link.answer_bytes == len(stream)
     assert rig.link.is_plain
     assert rig.link.calls.count(None) == len(rig.link.calls)
@@ -135,9 +135,9 @@ async def test_a_result_of_a_module_on_its_way_is_decoded_apart_too(rig: Rig, st
     rig.hear(frames.OK, FIRST, stream)
     assert await asyncio.to_thread(GATE.begun.wait, BOUND_S)
     rig.hear(frames.OK, SECOND, stream)
-    assert rig.told == []
+    assert rig.events == []
     await rig.until_read()
-    assert rig.told == [(FIRST, "ok", "Made"), (SECOND, "ok", "Made")]
+    assert rig.events == [(FIRST, "ok", "Made"), (SECOND, "ok", "Made")]
 
 
 async def test_a_streams_items_keep_their_order(rig: Rig, stream: bytes) -> None:
@@ -147,9 +147,9 @@ async def test_a_streams_items_keep_their_order(rig: Rig, stream: bytes) -> None
         rig.hear(frames.ITEM, FIRST, plain(number))
     rig.hear(frames.OK, FIRST, plain(0))
     rig.hear(frames.OK, FIRST, plain(0))
-    assert rig.told == []
+    assert rig.events == []
     await rig.until_read()
-    assert rig.told == [
+    assert rig.events == [
         (FIRST, "item", "Made"),
         (FIRST, "item", 1),
         (FIRST, "item", 2),
@@ -162,7 +162,7 @@ async def test_a_worker_is_not_called_out_of_step_meanwhile(rig: Rig, stream: by
     """It has answered, says that it holds nothing, and is right."""
     rig.hear(frames.OK, FIRST, stream)
     rig.hear(frames.PONG, FIRST, b"", ended=0.0)
-    assert rig.told == [("held", 1)]
+    assert rig.events == [("held", 1)]
     await rig.until_read()
 
 
@@ -170,22 +170,22 @@ async def test_who_waits_no_more_is_rid_of_it_at_once(rig: Rig, stream: bytes) -
     """At a deadline the place is free, though the import goes on; what it brings reaches nobody."""
     rig.hear(frames.OK, FIRST, stream)
     assert rig.answers.give_up(rig.link, FIRST)
-    ((call, kind, error),) = rig.told
+    ((call, kind, error),) = rig.events
     assert (call, kind, type(error)) == (FIRST, "failed", ResultNotSerializable)
     assert not rig.answers.give_up(rig.link, FIRST)
     assert not rig.answers.give_up(rig.link, SECOND)
     rig.hear(frames.OK, SECOND, stream)
     await rig.until_read()
-    assert rig.told[1:] == [(SECOND, "ok", "Made")]
+    assert rig.events[1:] == [(SECOND, "ok", "Made")]
 
 
 async def test_a_stream_that_is_given_up_goes_on_to_its_end(rig: Rig, stream: bytes) -> None:
-    """The worker is still at it, and has to be interrupted; its last word is told when it comes."""
+    """The worker is still at it, and has to be interrupted; its last answer is delivered when it comes."""
     rig.hear(frames.ITEM, FIRST, stream)
     rig.hear(frames.ITEM, FIRST, plain(1))
     assert not rig.answers.give_up(rig.link, FIRST)
     rig.hear(frames.INTERRUPTED, FIRST, b"")
-    assert rig.told == [(FIRST, "item", 1), (FIRST, "interrupted", "NoneType")]
+    assert rig.events == [(FIRST, "item", 1), (FIRST, "interrupted", "NoneType")]
 
 
 async def test_a_module_that_cannot_be_imported_fails_the_call(rig: Rig) -> None:
@@ -194,17 +194,17 @@ async def test_a_module_that_cannot_be_imported_fails_the_call(rig: Rig) -> None
     for call in (FIRST, SECOND):
         rig.hear(frames.OK, call, stream)
         await rig.until_read()
-        assert rig.told[-1][:2] == (call, "failed")
-        assert "ModuleNotFoundError" in str(rig.told[-1][2])
+        assert rig.events[-1][:2] == (call, "failed")
+        assert "ModuleNotFoundError" in str(rig.events[-1][2])
 
 
 async def test_what_waits_for_the_last_answer_is_called_then(rig: Rig, stream: bytes) -> None:
-    """A death is told after everything its worker had answered."""
+    """A death is reported after everything its worker had answered."""
     rig.hear(frames.OK, FIRST, stream)
     rig.hear(frames.OK, SECOND, stream)
-    rig.link.when_read = lambda: rig.told.append("reported dead")
+    rig.link.when_read = lambda: rig.events.append("reported dead")
     await rig.until_read()
-    assert rig.told == [(FIRST, "ok", "Made"), (SECOND, "ok", "Made"), "reported dead"]
+    assert rig.events == [(FIRST, "ok", "Made"), (SECOND, "ok", "Made"), "reported dead"]
 
 
 async def test_a_breach_behind_a_result_is_one_all_the_same(rig: Rig, stream: bytes) -> None:
@@ -217,7 +217,7 @@ async def test_a_breach_behind_a_result_is_one_all_the_same(rig: Rig, stream: by
 
 
 class Evil:
-    """Raises what it is told to when it is decoded."""
+    """Raises what it was made with when it is decoded."""
 
     def __init__(self, error: type[BaseException]) -> None:
         self.error = error
@@ -235,7 +235,7 @@ async def test_what_a_result_raises_ends_its_own_call_and_nothing_else(rig: Rig,
     """Not the loop, not the program, not the answers that came with it."""
     rig.hear(frames.OK, FIRST, pickle.dumps(Evil(error), 5))
     rig.hear(frames.OK, SECOND, plain(7))
-    (first, second) = rig.told
+    (first, second) = rig.events
     assert first[:2] == (FIRST, "failed")
     assert error.__name__ in str(first[2])
     assert second == (SECOND, "ok", 7)
@@ -246,4 +246,4 @@ async def test_a_workers_interrupt_is_none_of_the_programs(rig: Rig) -> None:
     from millpond.errors import Interrupted
 
     rig.hear(frames.ITEM, FIRST, pickle.dumps(Evil(Interrupted), 5))
-    assert rig.told[0][:2] == (FIRST, "failed")
+    assert rig.events[0][:2] == (FIRST, "failed")

@@ -27,7 +27,7 @@ CALLS = (11, 12, 13, 14)
 LIMIT = 1 << 20
 
 
-class Told:
+class Events:
     """Engine events, noted: what was answered, and how much of the rest."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 class Rig:
-    """One link that holds a few calls, and what was told of it."""
+    """One link that holds a few calls, and the events of it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, codec: str) -> None:
         self.worker = SimpleNamespace(id=WORKER)
@@ -63,8 +63,8 @@ class Rig:
             position = self.link.free.pop()
             self.link.calls[position] = call_id
             assert position == CALLS.index(call_id)
-        self.told = Told()
-        self.answers = FrameHandlers(make_codec(codec, 1 << 16), self.told, OperationNumbers(), lambda *_: None)
+        self.events = Events()
+        self.answers = FrameHandlers(make_codec(codec, 1 << 16), self.events, OperationNumbers(), lambda *_: None)
 
     def hear(self, stream: bytes) -> None:
         """Read a stream to its end, or to the breach."""
@@ -81,7 +81,7 @@ class Rig:
 
     def check(self) -> None:
         """Nobody was answered twice, and no position was lost or given out twice."""
-        answered = [call_id for call_id, _, _ in self.told.answers if call_id]
+        answered = [call_id for call_id, _, _ in self.events.answers if call_id]
         assert set(answered) <= set(CALLS)
         assert len(answered) == len(set(answered))
         free = self.link.free
@@ -97,11 +97,11 @@ def frame(kind: int, call: int, body: bytes, flags: int = 0) -> bytes:
 def honest(call: int, codec: str) -> list[bytes]:
     """One frame of every kind about a call."""
     value = make_codec(codec, 1 << 16).encode(f"for {call}")
-    told = {"code": "bad_argument", "outcome": "not_started", "message": "no"}
+    fault = {"code": "bad_argument", "outcome": "not_started", "message": "no"}
     return [
         frame(frames.OK, call, value),
         frame(frames.RAISED, call, describe(ValueError(call), codec)),
-        frame(frames.FAULT, call, msgspec.msgpack.encode(told)),
+        frame(frames.FAULT, call, msgspec.msgpack.encode(fault)),
         frame(frames.INTERRUPTED, call, b""),
         frame(frames.EXPIRED, call, b""),
         frame(frames.SKIPPED, call, b""),
@@ -119,14 +119,14 @@ def honest(call: int, codec: str) -> list[bytes]:
 def test_answers_twice_or_out_of_order_reach_their_own_calls_once(
     loop: asyncio.AbstractEventLoop, codec: str, numbers: list[int]
 ) -> None:
-    """Each call gets its own first answer; every other one is counted, told as nobody's, and dropped."""
+    """Each call gets its own first answer; every other one is counted, delivered as nobody's, and dropped."""
     rig = Rig(loop, codec)
     try:
         rig.hear(b"".join(honest(call, codec)[0] for call in numbers))
         rig.check()
         assert rig.broken is None
         first = list(dict.fromkeys(numbers))
-        assert [told for told in rig.told.answers if told[0]] == [(call, "ok", f"for {call}") for call in first]
+        assert [answer for answer in rig.events.answers if answer[0]] == [(call, "ok", f"for {call}") for call in first]
         assert rig.answers.strays == len(numbers) - len(first)
     finally:
         rig.link.close()
@@ -148,7 +148,7 @@ def streams(draw: st.DrawFn) -> bytes:
 
 @given(stream=streams())
 def test_a_stream_of_any_bytes_is_facts_or_a_breach(loop: asyncio.AbstractEventLoop, stream: bytes) -> None:
-    """Nothing but a `ProtocolError` is raised, nobody is told twice, and the books stay right."""
+    """Nothing but a `ProtocolError` is raised, nobody is answered twice, and the books stay right."""
     rig = Rig(loop, "msgpack")
     try:
         rig.hear(stream)
@@ -157,13 +157,13 @@ def test_a_stream_of_any_bytes_is_facts_or_a_breach(loop: asyncio.AbstractEventL
         rig.link.close()
 
 
-class Failing(Told):
+class Failing(Events):
     """Events of a pool that raises at some calls' answers."""
 
     def __init__(self, raises: dict[int, BaseException]) -> None:
         super().__init__()
         self.raises = raises
-        self.untold_errors: list[BaseException] = []
+        self.undelivered_errors: list[BaseException] = []
 
     def answered(self, worker: Any, call_id: int, kind: str, value: Any, *times: Any) -> None:
         if call_id in self.raises:
@@ -171,28 +171,28 @@ class Failing(Told):
         super().answered(worker, call_id, kind, value, *times)
 
     def undelivered(self, error: BaseException) -> None:
-        self.untold_errors.append(error)
+        self.undelivered_errors.append(error)
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
-def test_an_answer_that_cannot_be_told_loses_none_behind_it(loop: asyncio.AbstractEventLoop, error: BaseException):
-    """All that was read is told, what failed is noted, and a true interrupt goes on to the loop afterwards."""
+def test_an_answer_that_cannot_be_delivered_loses_none_behind_it(loop: asyncio.AbstractEventLoop, error: BaseException):
+    """All that was read is delivered, what failed is noted, and a true interrupt goes on to the loop afterwards."""
     rig = Rig(loop, "pickle")
-    told = rig.told = rig.answers._events = Failing({CALLS[1]: error})
+    events = rig.events = rig.answers._events = Failing({CALLS[1]: error})
     stream = b"".join(honest(call, "pickle")[0] for call in CALLS)
     if isinstance(error, Exception):
         rig.hear(stream)
     else:
         with pytest.raises(KeyboardInterrupt):
             rig.hear(stream)
-    assert [call for call, *_ in told.answers] == [CALLS[0], *CALLS[2:]]
-    assert told.untold_errors == [error]
+    assert [call for call, *_ in events.answers] == [CALLS[0], *CALLS[2:]]
+    assert events.undelivered_errors == [error]
     rig.check()
     rig.link.close()
 
 
 def test_an_answer_whose_value_raises_an_interrupt_ends_its_call(loop: asyncio.AbstractEventLoop, monkeypatch):
-    """Ctrl-C while a value is decoded: the worker has answered, so its place is free and the caller is told."""
+    """Ctrl-C while a value is decoded: the worker has answered, so its slot is free and the caller gets an answer."""
     rig = Rig(loop, "pickle")
     decode, stop = rig.answers._codec.decode_result, [KeyboardInterrupt()]
 
@@ -204,9 +204,9 @@ def test_an_answer_whose_value_raises_an_interrupt_ends_its_call(loop: asyncio.A
     monkeypatch.setattr(rig.answers._codec, "decode_result", interrupted)
     with pytest.raises(KeyboardInterrupt):
         rig.hear(b"".join(honest(call, "pickle")[0] for call in CALLS))
-    assert [(call, kind) for call, kind, _ in rig.told.answers] == [(CALLS[0], "failed")] + [
+    assert [(call, kind) for call, kind, _ in rig.events.answers] == [(CALLS[0], "failed")] + [
         (c, "ok") for c in CALLS[1:]
     ]
-    assert rig.told.others["undelivered"] == 1
+    assert rig.events.others["undelivered"] == 1
     assert len(rig.link.free) == len(rig.link.calls)
     rig.link.close()

@@ -59,7 +59,7 @@ def test_definitions_go_ahead_of_the_first_call_after_they_changed(rig: Rig) -> 
     assert sorted(rig.send(4)[:-1]) == [(b"f", b""), (b"h", b"entry of h")]
 
 
-def test_a_worker_is_not_told_what_it_was_started_with(rig: Rig) -> None:
+def test_a_worker_is_not_sent_what_it_was_started_with(rig: Rig) -> None:
     """What is in the plan of its start is not sent again."""
     f = b"entry of f"
     rig.link.defined, rig.definitions.newest = {"f": f}, {"f": f}

@@ -1,4 +1,4 @@
-"""Whether the kernel killed for lack of memory, told from its counters."""
+"""Whether the kernel killed for lack of memory, as its counters show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def machine(root: Path, kills: int) -> str:
 
 
 @pytest.mark.parametrize(("own", "place", "text"), [V2, V2_IN_CONTAINER, HYBRID, V1])
-def test_a_kill_in_the_own_group_is_told_once(tmp_path, own, place, text):
+def test_a_kill_in_the_own_group_is_reported_once(tmp_path, own, place, text):
     """What had happened before says nothing, and a rise explains one death."""
     events = tmp_path / "mount" / place
     events.parent.mkdir(parents=True)
@@ -34,13 +34,13 @@ def test_a_kill_in_the_own_group_is_told_once(tmp_path, own, place, text):
     assert kills.hint() == ""
 
 
-def test_a_kill_elsewhere_on_the_machine_is_told_as_that(tmp_path):
+def test_a_kill_elsewhere_on_the_machine_is_reported_as_that(tmp_path):
     """A group of its own that lost nobody is no reason to say less than is known."""
     kills = OomCounters(str(tmp_path), str(tmp_path / "own"), machine(tmp_path, 0))
     machine(tmp_path, 1)
     assert "this machine" in kills.hint()
 
 
-def test_where_there_are_no_counters_nothing_is_said(tmp_path):
+def test_where_there_are_no_counters_nothing_is_reported(tmp_path):
     """Other systems, and containers that show none."""
     assert OomCounters(*[str(tmp_path / "none")] * 3).hint() == ""

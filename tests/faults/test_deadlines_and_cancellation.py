@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,13 @@ import pytest
 import millpond
 from tests.faults.handlers import AsyncPlain, Plain
 from tests.faults.harness import (
+    KILLED_S,
     SLACK,
     Callers,
     Mark,
     at_most,
     check_error,
-    check_took,
+    check_late,
     checked_pool,
     eventually,
     failure,
@@ -40,17 +40,15 @@ async def test_05_a_deadline_frees_capacity(
     """A call that swallows every interrupt costs its worker, in time for the next caller."""
     mark = Mark(tmp_path)
     async with checked_pool(handler, start_method=start_method) as pool:
-        old, start = only_pid(pool), time.monotonic()
+        old = only_pid(pool)
         first = asyncio.create_task(failure(pool.options(deadline=0.5).call(prefix + "stubborn", 60.0, mark.path)))
         await mark.begun()
-        await asyncio.sleep(max(0.0, start + 0.6 - time.monotonic()))
-        second = asyncio.create_task(pool.call("echo", "second"))
+        second = asyncio.create_task(pool.options(deadline=at_most(KILLED_S + cold)).call("echo", "second"))
         error, took = await first
         check_error(error, "deadline_exceeded", "unknown")
-        check_took(took, 0.5, 0.75)
-        await eventually(lambda: not is_alive(old), start + 2.5 - time.monotonic(), f"the end of worker {old}")
+        check_late(took, 0.5)
+        await eventually(lambda: not is_alive(old), KILLED_S, f"the end of worker {old}")
         assert await second == "second"
-        assert time.monotonic() - start <= at_most(2.5 + cold)
         # Its process is gone and no other began it: the marker cannot appear any more.
         assert mark.starts == [old]
         assert not mark.is_done
@@ -68,7 +66,7 @@ async def test_05_an_interruptible_call_keeps_its_worker(
             assert await session.call("say") == (1, session.generation, old)
             error, took = await failure(pool.options(deadline=0.5).call(prefix + "nap", 60.0, mark.path))
             check_error(error, "deadline_exceeded", "unknown")
-            check_took(took, 0.5, 0.75)
+            check_late(took, 0.5)
             assert await pool.options(deadline=at_most(1.0)).call("pid") == old
             assert await session.call("say") == (2, session.generation, old)
         assert pool.statistics().starts == 1
@@ -85,9 +83,7 @@ async def test_06_cancel_stops_the_work(
         call = asyncio.create_task(pool.call(prefix + "nap", 10.0, mark.path))
         await mark.begun()
         call.cancel()
-        error, took = await failure(call)
-        assert isinstance(error, asyncio.CancelledError)
-        assert took <= at_most(0.1)
+        assert isinstance((await failure(call))[0], asyncio.CancelledError)
         assert await pool.options(deadline=at_most(2.0)).call("echo", "next") == "next"
         assert not mark.is_done
         assert pool.statistics().endings["cancelled"] == 1
@@ -100,10 +96,9 @@ async def test_06_cancel_stops_threads_with_their_worker(start_method: str, tmp_
         call = asyncio.create_task(pool.call("stubborn", 10.0, mark.path))
         old = await mark.begun()
         call.cancel()
-        error, took = await failure(call)
-        assert isinstance(error, asyncio.CancelledError)
-        assert took <= at_most(0.1)
-        await eventually(lambda: not is_alive(old), 2.0, f"the end of worker {old}")
+        assert isinstance((await failure(call))[0], asyncio.CancelledError)
+        assert is_alive(old), "its caller is told before it is ended"
+        await eventually(lambda: not is_alive(old), KILLED_S, f"the end of worker {old}")
         assert not mark.is_done
 
 
@@ -119,9 +114,7 @@ async def test_06_cancel_stops_a_stream(start_method: str, tmp_path: Path) -> No
         reader = asyncio.create_task(read())
         await mark.begun()
         reader.cancel()
-        error, took = await failure(reader)
-        assert isinstance(error, asyncio.CancelledError)
-        assert took <= at_most(0.1)
+        assert isinstance((await failure(reader))[0], asyncio.CancelledError)
         assert await pool.options(deadline=at_most(2.0)).call("echo", "next") == "next"
         assert not mark.is_done
 
@@ -218,7 +211,7 @@ async def test_08_expired_work_never_runs(start_method: str, handler: type, tmp_
         assert (pool.statistics().queued, pool.statistics().running) == (0, 1)
         for error, took in ends:
             check_error(error, "deadline_exceeded", "not_started")
-            check_took(took, 0.5, 0.75)
+            check_late(took, 0.5)
         busy.cancel()
         await asyncio.wait([busy])
         assert await pool.call("echo", "after") == "after"

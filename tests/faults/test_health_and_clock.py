@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.handlers import AsyncPlain, Plain
-from tests.faults.harness import Callers, Mark, at_most, check_took, checked_pool, eventually, failure, is_alive
+from tests.faults.harness import HUNG_S, Callers, Mark, at_most, check_late, checked_pool, eventually, failure, is_alive
 
 HOUR_S = 3600.0
 
@@ -28,46 +28,47 @@ class Skewed(Plain):
         return time.clock_gettime(time.CLOCK_REALTIME) + self.skew
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
-async def test_22_hung(start_method: str, busy: bool, tmp_path: Path) -> None:
+async def test_22_hung(start_method: str, tmp_path: Path) -> None:
     """A stopped worker is replaced, and the caller it kept waiting is told."""
     mark = Mark(tmp_path)
     async with checked_pool(min_workers=2, start_method=start_method) as pool:
-        call = asyncio.create_task(failure(pool.options(deadline=30.0).call("nap", 60.0, mark.path))) if busy else None
-        victim = await mark.begun() if busy else min(pool.statistics().pids.values())
+        call = asyncio.create_task(failure(pool.options(deadline=30.0).call("nap", 60.0, mark.path)))
+        victim = await mark.begun()
         os.kill(victim, signal.SIGSTOP)
         await eventually(
-            lambda: victim not in pool.statistics().pids.values() and pool.statistics().alive == 2, 4.0, "a replacement"
+            lambda: victim not in pool.statistics().pids.values() and pool.statistics().alive == 2,
+            HUNG_S,
+            "a replacement",
         )
         assert not is_alive(victim)
-        if call is not None:
-            error, took = await call
-            assert (error.code, error.outcome) == ("worker_died", "unknown")
-            assert took <= at_most(4.0)
+        error, _ = await call
+        assert (error.code, error.outcome) == ("worker_died", "unknown")
 
 
 async def test_22_hung_gets_no_more_calls(start_method: str) -> None:
     """Stopping one of two workers holds up no caller for longer than its replacement takes."""
-    async with checked_pool(min_workers=2, start_method=start_method) as pool, Callers(pool, 4).calling() as callers:
+    settings = {"stopped_timeout": 0.5, "start_method": start_method}
+    async with checked_pool(min_workers=2, **settings) as pool, Callers(pool, 4).calling() as callers:
         victim = min(pool.statistics().pids.values())
         os.kill(victim, signal.SIGSTOP)
-        await eventually(lambda: victim not in pool.statistics().pids.values(), 4.0, "a replacement")
+        await eventually(lambda: victim not in pool.statistics().pids.values(), HUNG_S, "a replacement")
         answered = callers.answered
-        await eventually(lambda: callers.answered > answered + 100, 4.0, "answers")
+        await eventually(lambda: callers.answered > answered + 100, HUNG_S, "answers")
 
 
 async def test_22_continued_in_time(start_method: str) -> None:
     """A worker that goes on before its time is over stays."""
-    async with checked_pool(min_workers=2, stopped_timeout=2.0, start_method=start_method) as pool:
+    async with checked_pool(min_workers=2, stopped_timeout=1.5, start_method=start_method) as pool:
         pids = pool.statistics().pids
         victim = min(pids.values())
         os.kill(victim, signal.SIGSTOP)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.1)
         os.kill(victim, signal.SIGCONT)
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(1.8)
         assert pool.statistics().pids == pids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start_method", "handler"),
     [("fork", Plain), pytest.param("spawn", AsyncPlain, marks=pytest.mark.spawn)],
@@ -102,13 +103,13 @@ async def test_22_clock(start_method: str, skew: float, tmp_path: Path, monkeypa
         pids = pool.statistics().pids
         async with pool.session("kept") as session:
             await session.call("say")
-            running = asyncio.create_task(pool.options(deadline=10.0).call("nap", 1.0, mark.path, "done"))
+            running = asyncio.create_task(pool.options(deadline=10.0).call("nap", 0.5, mark.path, "done"))
             await mark.begun()
             monkeypatch.setattr(time, "time", lambda: true_time() + skew)
             assert await running == "done"
             error, took = await failure(pool.options(deadline=0.5).call("nap", 30.0))
             assert (error.code, error.outcome) == ("deadline_exceeded", "unknown")
-            check_took(took, 0.5, 0.75)
+            check_late(took, 0.5)
             assert (await session.call("say"))[0] == 2
         assert (pool.statistics().pids, pool.statistics().starts) == (pids, 2)
         monkeypatch.undo()

@@ -19,6 +19,8 @@ import pytest
 import millpond
 from tests.faults.handlers import Plain
 from tests.faults.harness import (
+    EXIT_S,
+    ORPHANS_S,
     Mark,
     at_most,
     check_error,
@@ -29,6 +31,7 @@ from tests.faults.harness import (
     more_open,
     open_files,
     processes_of,
+    refused,
 )
 from tests.faults.outside import program
 from tests.leftovers import Leftovers
@@ -45,7 +48,9 @@ async def test_11_parent_killed(start_method: str, tmp_path: Path) -> None:
             assert len(processes_of(facts["run_id"])) == 6, "a warden, four workers and a grandchild"
             os.kill(killed.pid, signal.SIGKILL)
             await eventually(
-                lambda: not processes_of(facts["run_id"]), 3.0, lambda: f"the end of {processes_of(facts['run_id'])}"
+                lambda: not processes_of(facts["run_id"]),
+                ORPHANS_S,
+                lambda: f"the end of {processes_of(facts['run_id'])}",
             )
             assert not is_alive(facts["child"])
         async with checked_pool(start_method=start_method) as following:
@@ -61,8 +66,8 @@ async def test_11_ended_threads_take_no_worker_along(start_method: str) -> None:
         _in_a_thread(lambda: pool.resize(min_workers=8, max_workers=8))
         await eventually(lambda: pool.statistics().workers.get("ready", 0) == 8, 20.0, "eight workers")
         pids = pool.statistics().pids
-        # A parent-death signal would arrive with the end of the thread: two seconds are a thousand times as long.
-        await asyncio.sleep(2.0)
+        # A parent-death signal would arrive with the end of the thread: half a second is hundreds of times as long.
+        await asyncio.sleep(0.5)
         assert pool.statistics().pids == pids
         assert all(map(is_alive, pids.values()))
     finally:
@@ -80,7 +85,7 @@ async def test_11_no_helper_thread_is_needed(start_method: str) -> None:
         pids = pool.statistics().pids
         await asyncio.get_running_loop().shutdown_default_executor()
         assert all(name.startswith("millpond-") for name in before.threads())  # metrics'
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.5)
         assert pool.statistics().pids == pids
         await pool.resize(min_workers=1, max_workers=8)
 
@@ -109,7 +114,7 @@ async def test_12_signals_drain(start_method: str, signo: int, tmp_path: Path) -
         took, complaints = await served.end()
         assert report["ends"] == ["done"] * 3
         assert report["seen"][:2] == [[True, True], [False, True]]
-        assert took <= at_most(2.0)
+        assert took <= at_most(EXIT_S)
         check_complaints(complaints)
         assert not processes_of(facts["run_id"])
 
@@ -122,7 +127,7 @@ async def test_12_signals_end_what_outlasts_the_drain(start_method: str, signo: 
         os.killpg(served.pid, signo)
         report = await served.line()
         _, complaints = await served.end()
-        assert time.monotonic() - start <= at_most(0.5 + 2.0)
+        assert time.monotonic() - start <= at_most(0.5 + EXIT_S)
         assert report["ends"] == ["pool_closing"] * 3
         check_complaints(complaints)
         assert not processes_of(facts["run_id"])
@@ -164,7 +169,7 @@ async def test_12_signals_are_the_programs(start_method: str, tmp_path: Path) ->
         facts = await served.line()
         os.killpg(served.pid, signal.SIGINT)
         took, complaints = await served.end()
-        assert took <= at_most(0.5 + 2.0)
+        assert took <= at_most(0.5 + EXIT_S)
         check_complaints(complaints)
         assert not processes_of(facts["run_id"])
 
@@ -179,11 +184,9 @@ async def test_13_close_with_calls(start_method: str, tmp_path: Path) -> None:
             await mark.begun()
         queued = [asyncio.create_task(failure(pool.call("nap", 0.0, queued_mark.path))) for _ in range(5)]
         await asyncio.sleep(0.05)
-        start = time.monotonic()
         told = asyncio.gather(*queued)
         told.add_done_callback(lambda _: ran_on.append([not call.done() for call in running]))
         ran_on: list[list[bool]] = []
-    assert time.monotonic() - start <= at_most(3.0)
     for error, _ in await told:
         check_error(error, "pool_closed", "not_started")
     assert ran_on == [[True, True]]  # those that waited were told first
@@ -238,6 +241,4 @@ async def test_13_call_after_close(start_method: str) -> None:
     """A closed pool says so at once."""
     async with millpond.Pool(Plain, start_method=start_method) as pool:
         assert await pool.call("echo", 1) == 1
-    error, took = await failure(pool.call("echo", 2))
-    check_error(error, "pool_closed", "not_started")
-    assert took <= at_most(0.01)
+    check_error(await refused(pool.call("echo", 2)), "pool_closed", "not_started")

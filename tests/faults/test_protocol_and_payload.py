@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import numpy
 import pytest
 
 from tests.faults.handlers import AsyncPlain, Plain
-from tests.faults.harness import at_most, check_error, checked_pool, failure, only_pid
+from tests.faults.harness import check_error, checked_pool, failure, only_pid
 
 KIB, MIB = 2**10, 2**20
 SIZES = (0, 1, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, MIB, 64 * MIB)
@@ -96,14 +95,13 @@ async def test_10_sizes_do_not_hold_up_others(start_method: str) -> None:
     async with checked_pool(min_workers=3, health_interval=0.1, start_method=start_method) as pool:
         pids = pool.statistics().pids
         transfer = asyncio.create_task(_echo_all(pool, data, 4))
-        slowest = 0.0
+        answered = 0
         while not transfer.done():
-            start = time.monotonic()
             assert await pool.call("echo", "small") == "small"
-            slowest = max(slowest, time.monotonic() - start)
+            answered += 1
             await asyncio.sleep(0.005)
         assert await transfer
-        assert slowest <= at_most(0.25)
+        assert answered >= 8, "they were answered between its parts"
         assert pool.statistics().pids == pids
 
 

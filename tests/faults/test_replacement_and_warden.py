@@ -69,7 +69,7 @@ async def test_33_a_replacement_that_fails(
     monkeypatch.syspath_prepend(str(tmp_path))
     module = tmp_path / f"cook_{start_method}_{workers}.py"
     module.write_text(code(1))
-    settings = {"start_timeout": 4.0, "start_method": start_method, "worker_env": {"PYTHONDONTWRITEBYTECODE": "1"}}
+    settings = {"start_timeout": 2.5, "start_method": start_method, "worker_env": {"PYTHONDONTWRITEBYTECODE": "1"}}
     async with checked_pool(f"{module.stem}:Cook", min_workers=workers, **settings) as pool:
         customers, before = Customers(pool), set(pool.statistics().pids)
         for wrong in WRONG.values():

@@ -16,6 +16,7 @@ import millpond
 from tests.faults.forger import PICKLES, Forger
 from tests.faults.handlers import Plain
 from tests.faults.harness import (
+    DEATH_S,
     at_most,
     check_error,
     checked_pool,
@@ -75,7 +76,7 @@ async def test_26_forged_frames(start_method: str, codec: str, how: str) -> None
         memory = resident_bytes()
         error, took = await failure(pool.options(deadline=20.0).call("echo", "token"))
         check_error(error, "worker_died", "unknown")
-        assert took <= at_most(1.0)
+        assert took <= at_most(DEATH_S)
         await eventually(lambda: not is_alive(hostile), 2.0, "the end of the hostile worker")
         assert await pool.call("pid") != hostile
         assert resident_bytes() - memory <= 50 * MIB

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,17 @@ import pytest
 
 import millpond
 from tests.faults.handlers import AsyncPlain, Plain
-from tests.faults.harness import Callers, Mark, at_most, check_error, checked_pool, eventually, failure
+from tests.faults.harness import (
+    DEATH_S,
+    Callers,
+    Mark,
+    at_most,
+    check_error,
+    checked_pool,
+    eventually,
+    failure,
+    refused,
+)
 from tests.faults.isolated import Isolated
 
 LOOPS = pytest.mark.parametrize("handler", [Plain, AsyncPlain], ids=["blocking", "asyncio"])
@@ -47,7 +56,7 @@ async def test_14_loss_is_loud(start_method: str, handler: type, load: int) -> N
             for session in bound[victim]:
                 error, took = await failure(session.call("say"))
                 check_error(error, "session_lost", "not_started")
-                assert took <= at_most(1.0)
+                assert took <= at_most(DEATH_S)
                 error, _ = await failure(pool.options(session=session.id).call("say"))
                 check_error(error, "session_lost", "not_started")
             for session in bound[survivor]:
@@ -76,13 +85,9 @@ async def test_15_strict_affinity_blocks_nobody_else(start_method: str, handler:
         first = asyncio.create_task(busy.call("stay_in_session", str(gate), mark.path))
         await mark.begun()
         following = [asyncio.create_task(busy.call("say")) for _ in range(3)]
-        waits = []
         for number in range(200):
-            start = time.monotonic()
             await (others[number % len(others)].call("say") if number % 2 else pool.call("echo", number))
-            waits.append(time.monotonic() - start)
         assert not first.done()
-        assert sorted(waits)[189] <= at_most(0.05)
         gate.touch()
         ends = [await call for call in (first, *following)]
         assert ends == [(count, busy.generation, home) for count in (2, 3, 4, 5)]
@@ -93,11 +98,9 @@ async def test_15_fail_fast_affinity(start_method: str, tmp_path: Path) -> None:
     mark = Mark(tmp_path)
     checked = checked_pool(min_workers=2, affinity="fail_fast", start_method=start_method)
     async with checked as pool, pool.session("busy") as session:
-        first = asyncio.create_task(session.call("nap_in_session", 0.5, mark.path))
+        first = asyncio.create_task(session.call("nap_in_session", 0.2, mark.path))
         home = await mark.begun()
-        error, took = await failure(session.call("say"))
-        check_error(error, "session_busy", "not_started")
-        assert took <= at_most(0.05)
+        check_error(await refused(session.call("say")), "session_busy", "not_started")
         assert await first == (1, session.generation, home)
         assert await session.call("say") == (2, session.generation, home)
 
@@ -152,9 +155,7 @@ async def test_16_cap_of_sessions(start_method: str) -> None:
             async with pool.session("one more") as session:
                 return await session.call("say")
 
-        error, took = await failure(one_more())
-        check_error(error, "too_many_sessions", "not_started")
-        assert took <= at_most(0.05)
+        check_error(await refused(one_more()), "too_many_sessions", "not_started")
         assert (await handles[0].call("say"))[0] == 2
         await handles[0].close()
         assert (await one_more())[0] == 1
@@ -164,8 +165,8 @@ async def test_16_a_session_in_flight_is_not_evicted(start_method: str, tmp_path
     """Idle time does not count while a call runs or waits."""
     mark = Mark(tmp_path)
     async with checked_pool(session_ttl=0.2, start_method=start_method) as pool, pool.session("long") as session:
-        first = asyncio.create_task(session.call("nap_in_session", 1.0, mark.path))
+        first = asyncio.create_task(session.call("nap_in_session", 0.5, mark.path))
         await mark.begun()
-        second = asyncio.create_task(session.call("nap_in_session", 0.5))
+        second = asyncio.create_task(session.call("nap_in_session", 0.3))
         third = asyncio.create_task(session.call("say"))
         assert [count for count, _, _ in (await first, await second, await third)] == [1, 2, 3]

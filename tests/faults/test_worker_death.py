@@ -15,6 +15,7 @@ import millpond
 from millpond.testing import EventRecorder
 from tests.faults.deadly import AsyncDeadly, BreaksWhenUnpickled, Deadly
 from tests.faults.harness import (
+    DEATH_S,
     Callers,
     Mark,
     at_most,
@@ -36,12 +37,12 @@ async def test_01_contained_death(start_method: str, load: int, cold: float, tmp
     """Killing one of four busy workers costs the call it ran and no other."""
     marks = [Mark(tmp_path, str(number)) for number in range(4)]
     async with checked_pool(min_workers=4, start_method=start_method) as pool, Callers(pool, load).calling():
-        calls = [asyncio.create_task(pool.call("nap", 2.0, mark.path, number)) for number, mark in enumerate(marks)]
+        calls = [asyncio.create_task(pool.call("nap", 1.0, mark.path, number)) for number, mark in enumerate(marks)]
         victim = [await mark.begun() for mark in marks][2]
         os.kill(victim, signal.SIGKILL)
         error, took = await failure(calls.pop(2))
         check_error(error, "worker_died", "unknown", signal=9, attempts=1)
-        assert took <= at_most(1.0)
+        assert took <= at_most(DEATH_S)
         await eventually(lambda: pool.statistics().alive == 4, cold + 2.0, "four workers again")
         assert await asyncio.gather(*calls) == [0, 1, 3]
         assert await asyncio.gather(*(pool.call("echo", number) for number in range(100))) == list(range(100))

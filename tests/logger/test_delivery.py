@@ -63,7 +63,7 @@ def test_a_job_that_raises_ends_nothing(made):
     assert (done, made.failed, made.refused) == ([1], 3, 0)
 
 
-def test_who_asks_is_told_when_all_so_far_is_done_and_the_thread_is_gone(made):
+def test_who_asks_is_notified_when_all_so_far_is_done_and_the_thread_is_gone(made):
     """A pool that was closed leaves no thread behind; the next record begins another."""
     done, told = [], threading.Event()
     made.put(lambda: done.append(1), 1)

@@ -15,7 +15,7 @@ def raised(error):
         return found
 
 
-def test_an_exception_is_told_by_its_type_and_places():
+def test_an_exception_is_described_by_its_type_and_places():
     """The innermost call first: that is where to look."""
     told = brief_of(raised(ValueError("a secret")))
     assert told.startswith(f"ValueError in inner ({__file__}:")
@@ -45,7 +45,7 @@ def test_a_class_without_a_readable_name_does_no_harm():
     assert brief_of(kind()) == "an exception without a readable name in code without a place"
 
 
-def test_one_that_cannot_be_asked_anything_is_told_of_all_the_same():
+def test_one_that_cannot_be_asked_anything_is_described_all_the_same():
     """Whoever notes what a program's code raised can rely on it: neither attribute nor metaclass ends that."""
 
     class Silent(type):

@@ -36,7 +36,7 @@ REFUSALS: dict[str, tuple[Any, list[str]]] = {
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 @on_a_loop
-async def test_an_image_that_cannot_be_made_is_said_at_opening(refusal: str) -> None:
+async def test_an_image_that_cannot_be_made_is_reported_at_opening(refusal: str) -> None:
     """`StartFailed` with the user's own words, and nothing left running or open."""
     handler, words = REFUSALS[refusal]
     before = Leftovers()
@@ -52,7 +52,7 @@ async def test_an_image_that_cannot_be_made_is_said_at_opening(refusal: str) -> 
 
 
 @on_a_loop
-async def test_arguments_that_cannot_be_sent_are_said_at_opening() -> None:
+async def test_arguments_that_cannot_be_sent_are_reported_at_opening() -> None:
     """Nothing is started for them."""
     engine = LocalEngine(STANDIN)
     with pytest.raises(StartFailed, match="cannot be sent"):
@@ -60,7 +60,7 @@ async def test_arguments_that_cannot_be_sent_are_said_at_opening() -> None:
 
 
 @on_a_loop
-async def test_spawn_opens_without_an_image_and_the_first_worker_tells_the_facts() -> None:
+async def test_spawn_opens_without_an_image_and_the_first_worker_reports_the_facts() -> None:
     """A handler that must not be loaded in the warden is not."""
     async with engine_for(engine_handlers.Threaded, start_method="spawn") as rig:
         assert rig.engine.facts() is None
@@ -97,7 +97,7 @@ async def test_close_during_open_ends_both() -> None:
 
 
 @on_a_loop
-async def test_closing_tells_every_death_and_frees_everything() -> None:
+async def test_closing_reports_every_death_and_frees_everything() -> None:
     """Idle, running and starting workers are all told of as gone; a second close finds nothing to do."""
     before = Leftovers()
     async with engine_for(Plain) as rig:

@@ -231,7 +231,7 @@ async def test_without_a_descriptor_a_revival_fails_and_a_later_one_does_not() -
 
 
 @on_a_loop
-async def test_an_image_that_cannot_be_made_again_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_image_that_cannot_be_made_again_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason, the user's own, is given."""
     monkeypatch.setenv("MARKER", str(tmp_path / "marker"))
     async with engine_for(engine_handlers.FailsLater) as rig:

@@ -129,7 +129,7 @@ async def test_a_restarted_program_finds_its_sessions():
         assert await other.call("count") == 1
 
 
-async def test_who_expects_a_restoration_is_not_told_of_it():
+async def test_who_expects_a_restoration_is_not_notified_of_it():
     """`on_restore="continue"`, for one session or as the pool's setting."""
     store = SlowStore()
     async with pool_on(store) as pool:

@@ -71,7 +71,7 @@ async def test_cancelled_half_way_what_was_replaced_stays_so():
         assert {await version(pool) for _ in range(20)} == {2}
 
 
-async def test_a_pool_that_closes_meanwhile_says_so():
+async def test_a_pool_that_closes_meanwhile_raises_that():
     """Whoever replaces its workers is told that it closed."""
     pool, engine = pool_of()
     await pool.open()

@@ -20,7 +20,7 @@ class Handler:
 
 
 @pytest.mark.parametrize("seconds", [20.0, 3600.0])
-async def test_a_blocked_loop_is_told_once(seconds, caplog):
+async def test_a_blocked_loop_is_reported_once(seconds, caplog):
     """With an event, a line in the log, a note in health, a count, and an alert that needs no second one."""
     clock = ManualClock()
     async with millpond.Pool(Handler, min_workers=1, max_workers=1, engine=FakeEngine(), clock=clock) as pool:
@@ -42,7 +42,7 @@ async def test_a_blocked_loop_is_told_once(seconds, caplog):
         assert "MillpondStalled" not in {alert.name for alert in pool.alerts.firing()}
 
 
-async def test_what_loops_have_all_the_time_is_told_nobody():
+async def test_what_loops_have_all_the_time_is_not_reported():
     """A turn of the loop that takes half a second is no stall."""
     clock = ManualClock()
     async with millpond.Pool(Handler, min_workers=1, max_workers=1, engine=FakeEngine(), clock=clock) as pool:
@@ -53,7 +53,7 @@ async def test_what_loops_have_all_the_time_is_told_nobody():
         assert not recorder.events
 
 
-async def test_workers_are_sent_nothing_while_what_they_said_meanwhile_is_read(monkeypatch):
+async def test_workers_are_sent_nothing_while_what_they_sent_meanwhile_is_read(monkeypatch):
     """They would answer that too: the loop would serve nobody else for as long as calls wait."""
     async with millpond.Pool(Handler, min_workers=1, max_workers=1) as pool:
         driver = pool.driver

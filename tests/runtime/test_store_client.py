@@ -173,7 +173,7 @@ async def test_erasing_and_beginning_again_in_one_batch_leaves_the_new_session()
     assert store.get("a").state == b"new"
 
 
-async def test_a_failure_is_told_to_each_whose_record_it_was():
+async def test_each_whose_record_it_was_is_notified_of_a_failure():
     """As an error object of its own; who comes later is not concerned."""
     store = SlowStore()
     errors: list[StoreFailed] = []

@@ -101,7 +101,7 @@ def test_many_are_attached_together_or_not_at_all(form):
     assert [one.id for one in bus.listeners()] == ["b"]
 
 
-def test_a_change_of_listeners_is_told_to_whoever_keeps_answers():
+def test_who_keeps_answers_is_notified_of_a_change_of_listeners():
     """Once a change, after it, so that `has_listener` says the new thing; also when a listener is thrown off."""
     bus, told = Bus(), []
     bus.on_change(lambda: told.append(bus.has_listener("session.open")))
@@ -138,7 +138,7 @@ def test_a_listener_that_raises_is_detached_loudly_and_alone(caplog, error):
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
-def test_an_error_that_cannot_be_told_does_no_harm(kind):
+def test_an_error_that_cannot_be_described_does_no_harm(kind):
     """Not even a listener's exception that fails to say what it is stops the others; where it was raised is told."""
 
     class Mute(Exception):
@@ -218,7 +218,7 @@ def test_a_listener_may_detach_itself_and_others_while_it_hears():
     assert (seen, late) == ([], [CLOSE])
 
 
-def test_the_program_may_say_events_of_its_own():
+def test_the_program_may_emit_events_of_its_own():
     """By name, with measurements and metadata; they arrive as events that came from no worker."""
     bus, seen = Bus(), []
     bus.attach("test", "shop", seen.append)
@@ -244,7 +244,7 @@ def test_the_pools_own_names_are_not_the_programs(say):
         say(Bus(), "no name")
 
 
-def test_listeners_come_and_go_from_other_threads_while_events_are_said():
+def test_listeners_come_and_go_from_other_threads_while_events_are_emitted():
     """None is left behind, and what a thread attached it hears until it detaches it."""
     bus, rounds = Bus(), 300
     begun, done = threading.Barrier(3), []

@@ -90,7 +90,7 @@ def test_a_line_names_what_is_known():
     )
 
 
-def test_a_handlers_own_words_are_said_only_if_asked_for():
+def test_a_handlers_own_words_are_logged_only_if_asked_for():
     """A traceback may quote anything that the handler was given."""
     failed = WorkerStartFailed(worker=1, message="Traceback ...\nValueError: secret")
     assert as_line("worker.start_failed", facts(failed)) == "worker.start_failed worker=1"

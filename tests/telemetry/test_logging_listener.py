@@ -67,7 +67,7 @@ def test_an_event_is_a_record_at_its_level(bus, caplog):
     assert (caplog.records[0].name, caplog.records[0].event) == ("millpond.events", LOST)
 
 
-def test_at_debug_all_is_said(bus, caplog):
+def test_at_debug_everything_is_logged(bus, caplog):
     """The user's own events too."""
     caplog.set_level(logging.DEBUG)
     LoggingListener("debug", form="line", pool="east").attach(bus)

@@ -25,7 +25,7 @@ class Rig:
         return [(event.name, event.metadata["span"], event.metadata["parent"]) for event in self.events]
 
 
-def test_a_span_says_its_start_and_its_stop_with_the_seconds_between():
+def test_a_span_emits_its_start_and_its_stop_with_the_seconds_between():
     """With the metadata it was given, and what was measured meanwhile."""
     rig = Rig()
     with rig.bus.span("model.load", size="small") as span:
@@ -38,7 +38,7 @@ def test_a_span_says_its_start_and_its_stop_with_the_seconds_between():
     ]
 
 
-async def test_an_exception_is_said_by_its_type_and_goes_on():
+async def test_an_exception_is_emitted_by_its_type_and_goes_on():
     """Its text may hold anything and is not said; a cancelled task is an exception too."""
     rig = Rig()
 

@@ -98,7 +98,7 @@ MillpondCollectorDropping: The metrics of pool {pool} left out {value} samples.
     More calls ended in a second than are kept; counters stay exact, percentiles are those of the rest. It goes with a
     late collector.
 MillpondCollectorShedding: The metrics of pool {pool} leave out detail to save time.
-    Figures by operation are missing meanwhile. Give the program's process more of a core.
+    Percentiles are missing meanwhile, counters are not. Give the program's process more of a core.
 MillpondHistoryDegraded: The history of pool {pool} is not stored.
     The disk at history_path is full, gone or read-only; the snapshot's health notes say which. The pool itself is not
     affected.

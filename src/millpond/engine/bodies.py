@@ -43,7 +43,7 @@ class StartFailure(msgspec.Struct):
 
 
 def decode_facts(body: bytes) -> HandlerFacts | None:
-    """The facts as the warden reports them; it too runs foreign code. Empty: a worker will tell."""
+    """The facts as the warden reports them; it too runs foreign code. Empty: a worker will report them."""
     return decoded(body, HandlerFacts) if body else None
 
 

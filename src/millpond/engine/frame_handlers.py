@@ -90,6 +90,7 @@ class FrameHandlers:
                         except CodecError:
                             self._handle_uncommon(link, fields, body)
                             continue
+                        # Free before the answer is delivered: the next call may be sent here because of it.
                         calls[position] = None
                         free.append(position)
                         answered(worker, call_id, "ok", value, began, ended, 0, monotonic(), length)
@@ -110,6 +111,8 @@ class FrameHandlers:
         """Handling a frame raised: the call that it was to answer ends all the same."""
         _, kind, flags, position, _, _, _, call_id, _, began, ended = fields
         self._events.undelivered(error)
+        # It may have raised before its position was freed or after. A call that still has one has not reached the core,
+        # and is ended here. One without was handed on already, and what the core did with it stands.
         is_answer = frames.OK <= kind <= frames.SKIPPED and position < POSITIONS
         if is_answer and link.calls[position] == call_id and call_id not in link.reading:
             link.unravel(call_id)
@@ -151,6 +154,8 @@ class FrameHandlers:
         if held is None or abs(held) != call_id:
             self._drop_stray(link, flags, body)
             return
+        # The decoder thread has an item of this stream: what came after it waits, so that items and end keep their
+        # order. Frames of other calls go ahead of it.
         if call_id in link.reading:
             link.reading[call_id].behind.append((fields, body))
             return
@@ -166,12 +171,14 @@ class FrameHandlers:
             link.concurrent_exports.discard(call_id)
             if held < 0:
                 return  # it was given up, and takes no slot that could be free now
+        # The state goes to the core before its answer: an answer is acknowledged with the state that it left, or not at
+        # all. A worker that dies between the two frames has given no answer, and its state is dropped with the link.
         if saved is not None and held > 0:
             self._events.saved(link.worker, call_id, *saved)
-        # Nobody waits for the answer of a call that was taken back, but that the worker passed over it is news. It
-        # finds it late if the deadline passed before it got there.
+        # Nobody waits for the answer of a call that was taken back, but the core counts those that the worker has yet
+        # to pass over. It finds one expired if the deadline passed before it got there. The event names no call then:
+        # the same call may have been sent here again meanwhile, under another position.
         if held > 0 or outcome in ("skipped", "expired"):
-            # It names no call: the same call may have been sent here again meanwhile, under another position.
             answered_id, nbytes = call_id if held > 0 else 0, link.answer_bytes
             self._events.answered(link.worker, answered_id, outcome, value, began, ended, flags, monotonic(), nbytes)
 
@@ -230,6 +237,8 @@ class FrameHandlers:
         """Let a thread decode a value; what else comes of the same call waits for it."""
 
         def notify(value: Any, failure: CodecError | None) -> None:
+            # The call may have been given up while the thread was at it, or the engine closed. Then nothing, or another
+            # frame of the call, stands here, and the value is dropped.
             if link.reading.get(call_id) is reading and not link.is_gone:
                 del link.reading[call_id]
                 link.answer_bytes = reading.nbytes
@@ -300,7 +309,9 @@ class FrameHandlers:
 
     def _pong(self, link: Link, fields: Fields, body: Body) -> None:
         held = int(fields[9]) if fields[9].is_integer() else 0
-        self._events.ponged(link.worker, held + len(link.reading))  # those were answered, and are being decoded
+        # What is being decoded was answered, and the core still waits for it: it counts as held, or a worker whose
+        # result takes long to decode would be taken for one that lost a call.
+        self._events.ponged(link.worker, held + len(link.reading))
 
     def _log(self, link: Link, fields: Fields, body: Body) -> None:
         level, logger, message, call_id = decoded(body, tuple[int, str, str, int])
@@ -317,6 +328,7 @@ class FrameHandlers:
     def _warming(self, link: Link, fields: Fields, body: Body) -> None:
         pid = decoded(body, Hello).pid
         _advance(link, WARMING, after=(STARTING,))
+        # This comes by the worker's own socket and may overtake the warden's report of the pid, which is preferred.
         self._events.warming(link.worker, link.pid or pid)
 
     def _ready(self, link: Link, fields: Fields, body: Body) -> None:

@@ -22,7 +22,7 @@ _STEP_S = 0.005
 
 
 def start(warden: int) -> None:
-    """Begin to watch the warden. Without a descriptor that tells of its end this process just dies with it."""
+    """Begin to watch the warden. Without a descriptor that shows its end this process just dies with it."""
     image, watch = os.environ.get(kernel.IMAGE_ID, "").rpartition("/")[2], kernel.watch(warden)
     if watch is None or not image:
         return
@@ -48,6 +48,8 @@ def _stand(warden: int, image: str) -> None:
     poll = select.poll()
     poll.register(warden, select.POLLIN)
     poll.poll()
+    # All workers of the image do this at once. Each ends its own processes first, while it still adopts their orphans;
+    # a worker that is killed too early leaves orphans to nobody who knows them. What escapes both is found by the mark.
     until = time.monotonic() + _OWN_S
     while time.monotonic() < until:
         _end_own()

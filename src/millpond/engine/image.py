@@ -39,7 +39,7 @@ ENDING_S, LOOK_S = 0.5, 0.002  # a thread that ended may be listed so long; betw
 class Image:
     """What a forked worker starts with: the program to run, and the handler's class (`None`: functions only).
 
-    `note` is what the parent is to be told of it.
+    `note` is reported to the parent.
     """
 
     program: ModuleType
@@ -100,10 +100,10 @@ def check_threads(before: Mapping[int, str]) -> None:
 
 
 def tolerate(threads: Mapping[int, str]) -> str:
-    """Fork beside threads that nobody here started; what to say of them, empty if there are none."""
+    """Fork beside threads that nobody here started; the note about them, empty if there are none."""
     if not threads:
         return ""
-    warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning)  # said in our own words
+    warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning)  # the note says it
     return (
         "workers are forked beside threads that were there before the handler was imported "
         f"({', '.join(threads.values())}): a lock that one of them holds at that moment stays locked in the worker; "

@@ -38,7 +38,7 @@ class ImageSet:
 
     @property
     def is_unsettled(self) -> bool:
-        """Whether it is still to be said which of two images stays."""
+        """Whether it is still open which of two images stays."""
         return self._before is not None
 
     async def make(self) -> HandlerFacts | None:
@@ -46,6 +46,7 @@ class ImageSet:
         made = self._new_supervisor()
         try:
             facts = await self._awaited(made)
+            # The engine may have been closed while the image was made, and has then not waited for this warden.
             if self._is_closed:
                 raise StartFailed("the engine was closed")
         except BaseException:

@@ -95,6 +95,8 @@ class Inbox:
         except OSError:  # reset: unread requests lay at the other end when it closed
             data = b""
         if not data:
+            # The end stays readable for ever: nobody looks again. All that was sent before it has been read, since one
+            # socket keeps its order.
             self._loop.remove_reader(link.endpoints.socket.fileno())
             self._ended(link)
             return False

@@ -91,10 +91,10 @@ class Link:
         self.definitions = definitions or Definitions()
         self.defined: Entries = self.definitions.newest  # what it has of them
         self.id: int = worker.id
-        self.pid = 0  # until the warden says
+        self.pid = 0  # until the warden reports it
         self.supervisor: Any = None  # whose child it is
         self.renumbered: dict[int, int] | None = None  # number of an operation -> in its image, where they differ
-        self.stage = STARTING  # what the worker last said of itself
+        self.stage = STARTING  # as the worker last reported
         self.is_distrusted = False  # it broke the protocol: nothing more is read
         self.answer_bytes = 0  # of the result that was decoded last
         self.still = 0  # looks in a row that found half a frame standing still
@@ -129,6 +129,9 @@ class Link:
         number = 0
         if session is not None:
             number = session.number
+            # The introduction goes by the same socket, so that the worker reads it first. A concurrent export goes by
+            # another and may overtake what was written before it: it is only ordered for a session whose state is in
+            # the worker, which has read the introduction then.
             if self.sessions.get(number) != session.lease:
                 self._introduce(session)
             if call.operation in EXPORTS:
@@ -139,6 +142,9 @@ class Link:
                     return
         is_idle = len(self.free) == POSITIONS
         position = self.free.pop()
+        # The line is reset before the call is written, and the position is free only when the answer was read; that of
+        # a withdrawn call when the worker has passed over it. So no claim or request of an earlier call at this
+        # position is ever taken for one of this call.
         try:
             self.logbook.reset(position)
             self.calls[position] = call.id
@@ -170,6 +176,8 @@ class Link:
         if call_id not in self.calls:
             return False
         position = self.calls.index(call_id)
+        # Parent and worker race for the call: whoever marks its line first has it. If that was the parent, the worker
+        # will pass over it. If not, it was claimed: it may run or have ended, and its answer is on the way.
         if not self.logbook.withdraw(position):
             return False
         self.calls[position] = -call_id

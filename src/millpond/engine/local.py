@@ -1,7 +1,7 @@
 """The local engine: workers as processes of this machine, forked from a warden's warm image or spawned afresh.
 
-Carries out orders and tells facts (`seams.Engine`, `seams.EngineEvents`); decides nothing about calls. A worker's death
-is told when it is reaped and everything it had answered was read.
+Carries out orders and emits events (`seams.Engine`, `seams.EngineEvents`); decides nothing about calls. The death of a
+worker is reported when it is reaped and everything it had answered was read.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class LocalEngine:
         self._past: dict[int, OutputRing] = {}  # worker id -> what it wrote, of the last that died
         self._images: ImageSet | None = None
         self._numbers = OperationNumbers()
-        self._notes: set[str] = set()  # what was said
+        self._notes: set[str] = set()  # those that were logged
         self._ending: asyncio.Task[None] | None = None
         self._is_closed = False
         self._facts: HandlerFacts | None = None
@@ -91,7 +91,7 @@ class LocalEngine:
             raise RuntimeError("an engine is renewed while it is open, once at a time")
         facts = self._lasting(await self._images.make())
         if facts is None:
-            self._handlers.facts = None  # the next worker tells them
+            self._handlers.facts = None  # the next worker reports them
         else:
             self._facts = facts
         return facts
@@ -132,6 +132,7 @@ class LocalEngine:
                 raise OSError(supervisor.lost_because or "the engine is closed")
             link = Link(worker, self._spec.settings, limit, self._loop, self._spec.definitions)
         except OSError as error:
+            # Not at once: the core gave the order and is not done with it. It hears of this as of any other death.
             self._loop.call_soon(self._refuse, worker, f"no worker could be started: {error}")
             return
         link.supervisor = supervisor
@@ -165,6 +166,9 @@ class LocalEngine:
         link = self._links.get(worker.id)
         if link is None or not link.holds(call.id) or self._handlers.give_up(link, call.id):
             return
+        # Giving up what was being decoded handles the frames behind it, and the answer may have been one of these. The
+        # signal may find the worker at its next call: it looks into the logbook for which call is meant, and lets
+        # another go on.
         if link.holds(call.id):
             link.request_interrupt(call.id)
             self._order(protocol.SIGNAL, link, signal.SIGURG)
@@ -207,12 +211,12 @@ class LocalEngine:
         return link.logbook.heartbeat() if link is not None else 0.0
 
     def is_stopped(self, worker: Any) -> bool:
-        """What the kernel says of its process."""
+        """Whether the kernel shows its process as stopped."""
         link = self._links.get(worker.id)
         return link is not None and bool(link.pid) and kernel.is_stopped(link.pid)
 
     def catch_up(self) -> None:
-        """Read what every worker and the wardens have said until now."""
+        """Read what every worker and the wardens have sent until now."""
         if self._images is not None:
             self._images.catch_up()
         for link in list(self._links.values()):
@@ -246,7 +250,7 @@ class LocalEngine:
     # `millpond.engine.supervisor.SupervisorOwner`
 
     def reported(self, record: protocol.Record) -> None:
-        """Take note of what the warden says of a worker."""
+        """Take note of what the warden reports of a worker."""
         kind, worker_id, number, text = record
         if kind == protocol.NOTE:
             self._note(text.decode(errors="replace"))
@@ -275,6 +279,9 @@ class LocalEngine:
 
     def warden_lost(self, supervisor: Supervisor) -> None:
         """Report that its workers are lost; their deaths follow when none of them lives any more."""
+        # Its workers are killed with it, but each may live for a moment yet, or have been stopped. A death that is
+        # reported too early would let a call or a session go on elsewhere beside itself: the deaths are reported after
+        # the sweep, when none is left (`warden_swept`).
         lost = [link for link in self._links.values() if link.supervisor is supervisor and link not in self._lost]
         self._lost += lost
         if self._images is not None and supervisor is self._images.present:
@@ -291,25 +298,29 @@ class LocalEngine:
             self._report_death(link, -signal.SIGKILL)
 
     def _note(self, text: str) -> None:
-        """Say what a warden noticed, once; its successor notices the same."""
+        """Log what a warden noticed, once; its successor notices the same."""
         if text not in self._notes:
             self._notes.add(text)
             log.warning("%s", text)
 
     def _drop(self, link: Link) -> None:
-        """Free a link of which its worker's process was never told; whoever ordered it tells of that."""
+        """Free a link whose order to start was never given; that the order failed is reported by its caller."""
         link.is_gone = True
         self._inbox.unwatch(link)
         link.close()
         del self._links[link.id]
 
     def _report_death(self, link: Link, status: int | None) -> None:
-        """Tell of a death, after everything the worker had said; `status`: exit code, or signal negated."""
+        """Report a death, after everything the worker had sent; `status`: exit code, or signal negated."""
         if link.is_gone:
             return
+        # What it sent before it died is still in the socket's buffer, and is delivered first: a call that was answered
+        # is not lost. Then the logbook, which nobody writes any more, shows which of the others had begun. Only then is
+        # the link freed, and its memory with it. Processes it started may still write to its pipes: of that a megabyte
+        # is read.
         self._inbox.drain(link)
         if link.reading and not self._is_closed:
-            link.when_read = partial(self._report_death, link, status)  # what it had answered is told before its death
+            link.when_read = partial(self._report_death, link, status)
             return
         started = link.started_calls()
         link.is_gone = True
@@ -329,7 +340,10 @@ class LocalEngine:
         self._events.gone(worker, Death(None, None), ())
 
     def _socket_ended(self, link: Link) -> None:
-        """Usually it died and the warden is about to say how; else it closed its socket and is of no use."""
+        """Usually it died and the warden is about to report how; else it closed its socket and is of no use."""
+        # The end of the socket and the warden's report of one death come in any order. The report decides, because only
+        # it says how. The socket's end starts a clock, for a worker that lives on without it, and for a warden that
+        # hangs.
         link.is_at_end = True
         self._allow(_PATIENCE_S, self._insist, link)
 
@@ -353,18 +367,20 @@ class LocalEngine:
         if link.is_gone or link.when_read is not None:
             return
         self._order(protocol.KILL, link)
+        # The warden may be stopped, or busy. The pid may be another process's by now, if the warden has reaped the
+        # worker and its report is on the way: only a process that carries the run id is killed.
         if link.pid:
             kernel.kill_carrier(link.pid, self._spec.run_id)
         self._allow(2 * _PATIENCE_S, self._suspect, link)
 
     def _suspect(self, link: Link) -> None:
-        """Dead, or never started, and not a word from the warden: then it is the warden that hangs."""
+        """Dead, or never started, and no report from the warden: then it is the warden that hangs."""
         if not link.is_gone and link.when_read is None and (link.is_at_end or not link.pid):
             log.error("the warden does not answer; it is replaced, and with it all workers")
             link.supervisor.replace()
 
     def _distrust(self, link: Link, error: Exception) -> None:
-        """Nothing more is believed of a worker that broke the protocol."""
+        """Nothing more is read of a worker that broke the protocol."""
         link.is_distrusted = True
         self.protocol_errors += 1
         log.error("worker %d (pid %d) broke the protocol and is killed: %s", link.id, link.pid, error)

@@ -22,7 +22,7 @@ class OomCounters:
         self._seen = self._look()
 
     def hint(self) -> str:
-        """What the counters say of a process that was killed since the last look; empty if they stood still."""
+        """What the counters show about a process that was killed since the last look; empty if they stood still."""
         (group, machine), self._seen = self._seen, self._look()
         if self._seen[0] > group:
             return "the kernel killed a process of this control group for lack of memory meanwhile, perhaps this one"

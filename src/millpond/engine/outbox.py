@@ -59,6 +59,7 @@ class Outbox:
             return
         frames = b"".join(parts)
         parts.clear()
+        # Nothing overtakes what the socket did not take: the worker would read a frame in the middle of another.
         if self._backlog:
             self._backlog.append(memoryview(frames))
             return
@@ -66,7 +67,7 @@ class Outbox:
             sent = self._socket.send(frames, MSG_NOSIGNAL)
         except BlockingIOError:
             sent = 0
-        except OSError:  # the worker is gone or closed its end: the reading half says so
+        except OSError:  # the worker is gone or closed its end: the reading half notices
             return
         if sent < len(frames):
             self._backlog.append(memoryview(frames)[sent:])

@@ -47,13 +47,16 @@ class Reaper:
             kernel.kill(self._pids[worker_id])
 
     def changes(self) -> Iterator[Report]:
-        """Reap what died, and say what became of the workers."""
+        """Reap what died, and report what became of the workers."""
         has_reaped = False
         while (seen := _peek()) is not None:
             if seen.si_code not in _ENDED:
                 yield from self._state_changed(seen)
                 continue
-            # Still a zombie here, so that neither its pid nor its group can be another's yet.
+            # Still a zombie, so that neither its pid nor its group can be another's yet: the group can be killed
+            # without hitting a stranger. Its other descendants have become children of this process, and are killed
+            # below. Where one of them is a resource tracker, the group is left alone: the tracker is of it, and has to
+            # clean up first.
             if seen.si_pid in self._workers and not self._have_tracker():
                 kernel.kill_group(seen.si_pid)
             os.waitid(os.P_PID, seen.si_pid, os.WEXITED | os.WNOHANG)
@@ -112,7 +115,7 @@ class Reaper:
 
 
 def _peek() -> os.waitid_result | None:
-    """A child with something new to tell, which is left to be collected."""
+    """A child whose state changed, which is left to be collected."""
     try:
         return os.waitid(os.P_ALL, 0, _ANY_CHANGE | os.WNOWAIT)
     except ChildProcessError:

@@ -81,8 +81,10 @@ def main() -> None:
 
 
 def _run(program: Callable[[], Any], config: dict[str, Any], fds: list[int], handler: type | None, warden: int) -> None:
+    # First the signal is asked for, then the parent is looked at: a warden that died before, in between or after is
+    # noticed by one of the two.
     kernel.signal_with_parent(signal.SIGKILL)
-    if os.getppid() != warden:  # it died before that took effect
+    if os.getppid() != warden:
         os._exit(1)
     kernel.adopt_orphans()
     guard.start(warden)

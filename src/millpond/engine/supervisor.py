@@ -65,7 +65,7 @@ class Supervisor:
         self._first: asyncio.Future[tuple[bytes, str]] = loop.create_future()  # facts of the image, or why none
         self._is_made = False  # the present warden's image: before that it hears no orders
         self._start_timeout: float = spec.settings.start_timeout
-        self._reason = ""  # why the present warden has no image, if it said so
+        self._reason = ""  # why the present warden has no image, if it reported that
         self._recovery: asyncio.Task[None] | None = None
         self._is_over = False
         self.is_retired = False  # no worker is started any more
@@ -88,7 +88,7 @@ class Supervisor:
             self._warden.catch_up()
 
     def replace(self) -> None:
-        """Kill a warden that does not do what it was told, unless it is still making its image."""
+        """Kill a warden that does not carry out its orders, unless it is still making its image."""
         if self._warden is not None and self._is_made:
             self._warden.kill()
 
@@ -99,12 +99,12 @@ class Supervisor:
             self.clear()
 
     def revive(self) -> None:
-        """Kill what the last warden left and start another; `back` or `lost` is told."""
+        """Kill what the last warden left and start another; `warden_back` or `warden_lost` follows."""
         if self._warden is None and not self._is_over:
             self._recover(self._restart())
 
     def clear(self) -> None:
-        """Kill what the last warden left, and tell of it; no other is started."""
+        """Kill what the last warden left, and report it; no other is started."""
         self._recover(self._sweep_in_time())
 
     async def quit(self) -> None:
@@ -153,7 +153,7 @@ class Supervisor:
             self._first.set_result((facts, failure))
 
     def _ended(self, how: str) -> None:
-        """The warden is dead, and what it had to report was told."""
+        """The warden is dead, and all its reports were handled."""
         self._warden = None
         if self._is_made or not self._reason:
             self._reason = f"the warden ended with {how}; it wrote: {self.output.tail()[-_TAIL:]!r}"
@@ -174,10 +174,12 @@ class Supervisor:
         self._recovery = self._loop.create_task(work)
 
     async def _restart(self) -> None:
+        # First the sweep, then the launch: the sweep kills every process that carries the image's mark, and would kill
+        # the next warden with the rest. Workers of the last one that still run would else meet those of the next.
         try:
             await self._sweep()
             self._launch()
-        except Exception as error:  # whatever it was, it is told: nobody else would try again
+        except Exception as error:  # whatever it was, it is reported: nobody else would try again
             self._lose(f"the warden could not be started: {error}")
             return
         await asyncio.sleep(self._start_timeout)

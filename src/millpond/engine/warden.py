@@ -49,7 +49,7 @@ class Warden:
         self._wakeup_before = -1
 
     def run(self) -> None:
-        """Serve until told to quit, or until the parent is gone; then kill everything and return."""
+        """Serve until ordered to quit, or until the parent is gone; then kill everything and return."""
         self._listen()
         while not self._is_leaving:
             wait_s = self._reaper.wait_s()
@@ -81,7 +81,9 @@ class Warden:
         for fd in (self._wake, self._parent):
             if fd is not None:
                 self._poll.register(fd, select.POLLIN)
-        self._reap()  # what ended before anybody listened
+        # The signal's descriptor is watched first, then the children are looked at: one that ended in between is found
+        # by either, and looking twice does no harm.
+        self._reap()
 
     def _attend(self, fd: int) -> None:
         if fd == self._wake:
@@ -133,6 +135,8 @@ class Warden:
         except OSError as error:
             self.report(protocol.START_FAILED, worker_id, text=f"the worker could not be started: {error}".encode())
             return
+        # Known before this loop looks for ended children again: a worker that dies at once is reported as one, after
+        # its start, and is never taken for a stranger.
         self._reaper.add(pid, worker_id)
         self.report(protocol.STARTED, worker_id, pid)
 
@@ -217,12 +221,12 @@ def _prepare(the_plan: protocol.Plan) -> tuple[Image | None, str | None]:
         return None, None
     try:
         return make_image(the_plan), None
-    except BaseException as error:  # user code may raise anything, and the parent is to be told
+    except BaseException as error:  # user code may raise anything, and it is reported to the parent
         return None, explain(error)
 
 
 def _encoded(facts: dict[str, Any] | None) -> bytes:
-    """The handler's facts; too many to fit a packet are left to the first worker to tell."""
+    """The handler's facts; too many to fit a packet are left to the first worker to report."""
     import msgspec
 
     encoded = b"" if facts is None else msgspec.msgpack.encode(facts)

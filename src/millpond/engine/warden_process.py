@@ -29,7 +29,7 @@ class WardenProcess:
     """Made with its process running; raises `OSError`, and then nothing was started.
 
     `report` is given every record in order, `output` what the warden writes; `lost` is called once with how it
-    ended, when the process is dead and reaped and all it said was passed on.
+    ended, when the process is dead and reaped and all it reported was passed on.
     """
 
     def __init__(
@@ -112,6 +112,7 @@ class WardenProcess:
 
     def _write(self) -> None:
         """Write what was ordered, in order; what is not taken now is tried again."""
+        # One order that finds no room holds back those behind it: no kill or signal overtakes the start of its worker.
         self._retry = None
         try:
             while self._orders and not self.ended.is_set():
@@ -151,6 +152,8 @@ class WardenProcess:
         """The process is dead or dying: reap it, pass on its last words, free everything."""
         if self.ended.is_set():
             return
+        # It is reaped before its last reports are read: until it is dead it could still send some, and what lies in the
+        # socket outlives it. Deaths it reported keep their status; the other workers are reported as lost with it.
         self.ended.set()
         self._reap()
         with contextlib.suppress(BlockingIOError):

@@ -161,7 +161,7 @@ def environment(spec: EngineSpec) -> dict[str, str]:
 
 
 def threads_environment(count: int) -> dict[str, str]:
-    """What tells OpenMP and BLAS how many threads to make."""
+    """The variables that tell OpenMP and BLAS how many threads to make."""
     return dict.fromkeys(_THREADS, str(count))
 
 

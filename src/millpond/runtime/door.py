@@ -96,6 +96,8 @@ class Door:
         self._opened()
 
     async def _close(self, drain_s: float) -> None:
+        # The two sequences never run side by side: an opening on its way is cancelled, ends what it started, and is
+        # waited for. It may also have ended the pool by itself; then there is nothing left to do.
         if self._opening is not None and not self._opening.done():
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)

@@ -1,6 +1,6 @@
 """Records of workers' `logging` on their way to the program's, and the wait for the last of them.
 
-Comes after the engine was told a record; the program's handlers are called by `delivery`, never on the loop.
+Comes after the engine has read a record; the program's handlers are called by `delivery`, never on the loop.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ async def settled(seconds: float = LAST_RECORDS_S) -> None:
     done: asyncio.Future[None] = loop.create_future()
 
     def note() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        # On the delivering thread, perhaps after this waiter's time is up and the loop is gone.
+        with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_set, done)
 
     thread = DELIVERY.when_settled(note)

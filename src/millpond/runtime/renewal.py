@@ -31,6 +31,8 @@ async def replace_workers(driver: Driver) -> HandlerFacts | None:
         facts = await driver.engine.renew()
         renewal = _Renewal(driver)
         try:
+            # One after another: each goes only when a new one serves, so that capacity holds. A worker that dies on its
+            # own meanwhile is followed by one with the new code, as every start is from now on.
             driver.try_at_once()
             for worker in renewal.before:
                 await renewal.replace(worker)

@@ -78,6 +78,9 @@ async def bring_down(driver: Driver, drain_s: float, failure: str = "") -> None:
     except TimeoutError:
         pass  # what is left is ended below
     finally:
+        # The engine first: with no worker left nothing is answered or stored any more. Then the store, which writes
+        # what the core ordered until now. The core is told last, when whoever still waits can only be refused, and the
+        # timer goes after that.
         await driver.engine.close()
         await driver.store_client.close()
         machine.closed(driver.now())

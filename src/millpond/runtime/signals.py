@@ -48,6 +48,8 @@ class ClosingOnSignals:
             signal.signal(signo, before)
 
     def _signalled(self, signo: int, _frame: FrameType | None) -> None:
+        # This runs between any two steps of the main thread, perhaps in the middle of the loop's own code: it changes
+        # nothing and only wakes the loop. Two signals before the loop gets there begin one closing, not two.
         if self._task is None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._begin, signo)
             return

@@ -16,7 +16,7 @@ from millpond.core import LATE_S
 if TYPE_CHECKING:
     from millpond.telemetry.bus import Bus
 
-STALL_S = 1.0  # what is shorter is told nobody
+STALL_S = 1.0  # what is shorter is not reported
 LOOK_S = 0.25  # between two looks of the thread at the time
 LOOP, PROGRAM = "loop", "program"
 CLOSE_S = 1.0
@@ -61,6 +61,9 @@ class ProgramWatch:
     def __init__(self) -> None:
         self._ends = threading.Event()
         self._thread: threading.Thread | None = None
+        # The thread writes these two and the loop reads them, without a lock: each pair is replaced as a whole, so that
+        # a reader has the old one or the new one. A stop that the thread has not noticed yet the reader finds by
+        # itself.
         self._looked = (0.0, 0.0)  # time and the program's processor time
         self._stop = (0.0, 0.0)  # when it last could not look, from and to
 

@@ -94,6 +94,8 @@ class StoreClient:
         self._is_open = False
         if self._writer is not None:
             await self._finish(self._writer)
+            # A disk that hangs may still finish a commit after this: such a record is newer than its caller was told,
+            # as after any failure. What the thread reports then finds no order that waits, and is dropped.
             self._notify([(n, None, StoreFailed("the pool closed before it was written")) for n in self._waiting])
         else:
             close(self._store)

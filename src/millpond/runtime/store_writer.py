@@ -94,6 +94,8 @@ class StoreWriter:
 
     def read(self, order: int, session_id: str) -> None:
         """Have a record read as it is now: what still waits to be written is there already."""
+        # A write that waits now is what is read, even if a later one replaces it before the thread gets here. One that
+        # is being committed is in the store by the time of the read, because the thread does one thing at a time.
         with self._wakes:
             write = self._writes.get(session_id)
             self._reads.append((order, session_id, write is not None, None if write is None else write.record))
@@ -159,6 +161,8 @@ class StoreWriter:
 
     def _next_batch(self) -> dict[str, _Write]:
         """The oldest of what waits, up to a bound in number and bytes."""
+        # Taken out under the lock, committed without it: what comes meanwhile for a session of this batch is a write of
+        # its own, in the next commit, and so behind this one.
         batch: dict[str, _Write] = {}
         with self._wakes:
             room = MOST_BYTES

@@ -43,12 +43,15 @@ def guarded(kind, owner, trespasses):
     return type("Guarded", (kind,), {name: guard(name) for name in (*walks, "update", "clear")})
 
 
-def guard_all(record, owner, trespasses):
-    """Put guards around every dictionary of the core's records."""
-    for name in dir(record):
-        found = None if name.startswith("__") else getattr(record, name, None)
-        if type(found) in (dict, OrderedDict):
-            setattr(record, name, guarded(type(found), owner, trespasses)(found))
+def guard_all(machine, owner, trespasses):
+    """Put guards around every dictionary of the core's records, which the view looks through then."""
+    records = machine._records
+    for record in (records, records.sessions, records.counters, records.wheel):
+        for name in dir(record):
+            found = None if name.startswith("__") else getattr(record, name, None)
+            if type(found) in (dict, OrderedDict):
+                setattr(record, name, guarded(type(found), owner, trespasses)(found))
+    machine.view.__init__(records)
 
 
 def tried(verb, *args):
@@ -106,8 +109,7 @@ def test_no_verb_walks_or_fills_the_core_s_records_from_a_caller_s_thread():
     ) as pool:
         machine = pool.pool.driver.machine
         owner = pool.thread.ask(threading.get_ident)
-        for record in (machine, machine.book, machine.tally, machine.wheel):
-            pool.thread.ask(lambda record=record: guard_all(record, owner, trespasses))
+        pool.thread.ask(lambda: guard_all(machine, owner, trespasses))
         barrier = threading.Barrier(8)
         with ThreadPoolExecutor(8) as threads:
             done = wait([threads.submit(storm, pool, name, barrier) for name in range(8)], timeout=60)
@@ -141,8 +143,7 @@ def test_an_asyncio_pool_tells_its_statistics_to_any_thread():
     async def main():
         async with millpond.Pool(Handler, engine=FakeEngine(), min_workers=1, max_workers=1) as pool:
             threads = set()
-            workers = pool.driver.machine.workers
-            pool.driver.machine.workers = guarded(dict, threading.get_ident(), trespasses)(workers)
+            guard_all(pool.driver.machine, threading.get_ident(), trespasses)
             said, logs = await asyncio.gather(asyncio.to_thread(pool.statistics), asyncio.to_thread(pool.logs))
             assert (said.alive, logs, threads) == (1, "", set())
             return pool

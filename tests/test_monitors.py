@@ -154,7 +154,7 @@ async def test_a_pool_without_metrics_has_neither():
         with pytest.raises(RuntimeError, match="alerts=False or metrics=False"):
             pool.alerts
         assert pool.statistics().percentiles == {}
-        assert not pool.driver.machine.operations["greet"].samples.has_news
+        assert not pool.driver.view.operations["greet"].samples.has_news
 
 
 async def test_metrics_may_be_kept_without_alerts():

@@ -60,7 +60,7 @@ async def test_a_call_that_leaves_no_row_is_counted_in_the_next_reading():
     async with scene.pool as pool:
         await pool.call("greet", "Ann")
         scene.source.read()
-        samples = scene.driver.machine.operations["greet"].samples
+        samples = scene.driver.view.operations["greet"].samples
         samples.gap = samples.left = 3  # as after a second with tens of thousands of calls
         await pool.call("greet", "Bob")
         reading = scene.source.read()

@@ -25,7 +25,8 @@ from millpond.alerts.states import (
     labels_of,
     text_of,
 )
-from millpond.core.transitions import IllegalTransition, move
+from millpond.core import move
+from millpond.core.records.states import IllegalTransition
 from tests.alerts.made import gauges
 
 

@@ -13,7 +13,12 @@ from tests.docs.pages import PAGES, ROOT
 SHOWN = {
     "docs/how-a-call-lives.md": (call.TRANSITIONS, session.TRANSITIONS, breaker.TRANSITIONS),
     "docs/sessions.md": (session.RESIDENCY,),
-    "docs/how-a-worker-lives.md": (worker.TRANSITIONS, worker.DERIVED, states.ENGINE_TRANSITIONS, states.POOL_TRANSITIONS),
+    "docs/how-a-worker-lives.md": (
+        worker.TRANSITIONS,
+        worker.DERIVED,
+        states.ENGINE_TRANSITIONS,
+        states.POOL_TRANSITIONS,
+    ),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.core import lifetime
+from millpond.core import states
 from millpond.metrics import derived
 from millpond.metrics.catalogue import CATALOGUE, POOL_STATES, Family, families
 from millpond.metrics.histogram import Histogram
@@ -98,7 +98,7 @@ def test_one_state_is_1_and_all_others_are_0():
         found = series(families(snapshot(state=state)))
         shown = {s: value(found, "millpond_pool_state", state=s) for s in POOL_STATES}
         assert shown == {s: float(s == state) for s in POOL_STATES}
-    assert set(POOL_STATES) == {s for pair in lifetime.TRANSITIONS for s in pair} | {lifetime.DEGRADED}
+    assert set(POOL_STATES) == {s for pair in states.POOL_TRANSITIONS for s in pair} | {states.DEGRADED}
 
 
 def test_utilization_is_a_derived_value_of_the_last_minute():

@@ -97,7 +97,7 @@ def reconcile(m: Records, now: float) -> None:
     if m.queue or m.unbound:
         m.backlog_seen(now)
     if staff(m) > m.sizing.low:
-        m.watch("idle", now)
+        m.watch("idle", now + IDLE_AGAIN_S)
 
 
 def promote(m: Records, now: float) -> None:

@@ -38,8 +38,8 @@ SPARSE = 64  # entries of sessions that are over and may stand always
 def look_for_sleepers(m: Records, now: float) -> None:
     """Let those leave that were not used for `sleep_after`, and look again when the next is due.
 
-    A worker that is busy, and has enough exports to make, is asked no more: its sessions have another look, soon if this
-    one was of use.
+    A worker that is busy, and has enough exports to make, is asked no more: its sessions have another look, soon if
+    this one was of use.
     """
     m.watched.discard("sleep")
     after = m.settings.sleep_after

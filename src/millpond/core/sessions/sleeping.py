@@ -60,7 +60,8 @@ def look_for_sleepers(m: Records, now: float) -> None:
             _leave(m, session, now)
             left += 1
     if m.by_use:
-        pause = SHORTEST_LOOK_S if left else min(max(after / LOOKS, SHORTEST_LOOK_S), LONGEST_LOOK_S)
+        is_short = left and (postponed or left == LEAVING_AT_ONCE)
+        pause = SHORTEST_LOOK_S if is_short else min(max(after / LOOKS, SHORTEST_LOOK_S), LONGEST_LOOK_S)
         m.watch("sleep", max(next(iter(m.by_use.values())).last_used + after, now + pause))
 
 

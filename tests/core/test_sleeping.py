@@ -188,6 +188,21 @@ def test_a_pinned_session_does_not_sleep():
     assert world.records.pinned == {session.number: session}
 
 
+def test_sessions_that_are_due_one_after_another_share_a_look():
+    """Whoever is due first leaves in time, the others at most a sixteenth of `sleep_after` later, together."""
+    world = pool(1, sleep_after=TTL_S)
+    sessions = []
+    for name in "abcd":
+        sessions.append(begun(world, name))
+        world.advance(LOOK_S / 8)
+    world.advance(TTL_S - LOOK_S / 2)
+    world.serve_all()
+    assert [session.location for session in sessions] == ["asleep", "bound", "bound", "bound"]
+    world.advance(LOOK_S)
+    world.serve_all()
+    assert {session.location for session in sessions} == {"asleep"}
+
+
 def test_many_that_are_due_at_once_are_asked_for_little_by_little():
     """However many there are, a look costs no more than those that leave in it, and a bound of others."""
     world = pool(1, max_sessions=400)

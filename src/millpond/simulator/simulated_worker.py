@@ -133,18 +133,19 @@ class SimulatedWorker:
     @property
     def can_begin(self) -> bool:
         """Whether it would come to its next call now."""
-        return self.is_working and bool(self.waiting) and len(self.running) < self.concurrency
+        return bool(self.waiting) and len(self.running) < self.concurrency and self.is_working
 
     @property
     def can_begin_export(self) -> bool:
         """Whether its control thread would come to its next export now."""
-        return self.is_working and bool(self.exports) and self.exporting is None
+        return bool(self.exports) and self.exporting is None and self.is_working
 
     @property
     def is_done(self) -> bool:
         """Whether it was told to stop, and nothing keeps it."""
-        busy = self.waiting or self.running or self.exports or self.exporting
-        return self.is_working and self.is_stopping and not busy
+        if not (self.is_stopping and self.is_working):
+            return False
+        return not (self.waiting or self.running or self.exports or self.exporting)
 
     def begin(self, now: float) -> HeldCall:
         """Come to the next call. It runs, or is passed over at once if it is late, withdrawn or skipped."""

@@ -1,7 +1,7 @@
 """An operation as the core knows it: how long it takes, how its runs end, and its breaker.
 
 One record an operation of the handler, one for each function given to `run` (at most 64, then one for the rest), and
-one for each kind of errand the pool has on sessions.
+one for each kind of internal call on sessions.
 """
 
 from __future__ import annotations

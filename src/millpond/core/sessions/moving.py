@@ -31,6 +31,8 @@ from millpond.seams import CLOSE_SESSION, EXPORT_CONCURRENT, EXPORT_SESSION, EXP
 from millpond.texts import words_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from millpond.core.records.call import Continuation
     from millpond.core.records.pool import Records
     from millpond.core.records.session import Session
@@ -63,7 +65,7 @@ def can_leave_now(m: Records, session: Session) -> bool:
 
 def is_free(m: Records, worker: Worker) -> bool:
     """Whether an internal call would be begun at once."""
-    return worker.load < worker.slots and not worker.queue.size and not _exports_made(m, worker)
+    return worker.load < worker.slots and not worker.queue.size and not any(_exports_made(m, worker))
 
 
 def may_export_beside(m: Records, session: Session) -> bool:
@@ -71,12 +73,12 @@ def may_export_beside(m: Records, session: Session) -> bool:
     worker = session.worker
     if worker is None or not m.may_export_concurrently(session):
         return False
-    return len(worker.exports) + _exports_made(m, worker) < MOST_EXPORTS
+    return len(worker.exports) + sum(_exports_made(m, worker)) < MOST_EXPORTS
 
 
-def _exports_made(m: Records, worker: Worker) -> int:
-    """Exports of the worker's sessions that this stimulus made, and that are sent when it is settled."""
-    return sum(one.worker is worker and one.location == LEAVING for one in m.unsettled.sessions.values())
+def _exports_made(m: Records, worker: Worker) -> Iterator[bool]:
+    """Which unsettled sessions are the worker's and to be exported: this stimulus asked, it is sent when settled."""
+    return (one.worker is worker and one.location == LEAVING for one in m.unsettled.sessions.values())
 
 
 def take_out(m: Records, session: Session, now: float) -> bool:

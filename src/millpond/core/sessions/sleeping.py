@@ -38,8 +38,8 @@ SPARSE = 64  # entries of sessions that are over and may stand always
 def look_for_sleepers(m: Records, now: float) -> None:
     """Let those leave that were not used for `sleep_after`, and look again when the next is due.
 
-    A worker that is busy, and has enough errands, is asked no more: its sessions have another look, soon if this one
-    was of use.
+    A worker that is busy, and has enough exports to make, is asked no more: its sessions have another look, soon if
+    this one was of use.
     """
     m.watched.discard("sleep")
     after = m.settings.sleep_after
@@ -60,7 +60,8 @@ def look_for_sleepers(m: Records, now: float) -> None:
             _leave(m, session, now)
             left += 1
     if m.by_use:
-        pause = SHORTEST_LOOK_S if left else min(max(after / LOOKS, SHORTEST_LOOK_S), LONGEST_LOOK_S)
+        is_short = left and (postponed or left == LEAVING_AT_ONCE)
+        pause = SHORTEST_LOOK_S if is_short else min(max(after / LOOKS, SHORTEST_LOOK_S), LONGEST_LOOK_S)
         m.watch("sleep", max(next(iter(m.by_use.values())).last_used + after, now + pause))
 
 

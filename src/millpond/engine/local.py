@@ -119,7 +119,7 @@ class LocalEngine:
 
     @property
     def strays(self) -> int:
-        """FrameHandlers that came for no call."""
+        """Answers that came for no call."""
         return self._handlers.strays
 
     def start(self, worker: Any) -> None:

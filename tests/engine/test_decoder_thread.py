@@ -21,6 +21,7 @@ from millpond.errors import ResultNotSerializable
 from millpond.settings import Settings
 from millpond.wire import frames
 from millpond.wire.codec import make_codec
+from millpond.wire.definitions import Definitions
 from millpond.wire.frames import ProtocolError
 
 WORKER, FIRST, SECOND = 3, 11, 12
@@ -50,7 +51,7 @@ class Rig:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.worker = SimpleNamespace(id=WORKER)
-        self.link = Link(self.worker, Settings(buffer_bytes=1 << 16), 1 << 20, loop)
+        self.link = Link(self.worker, Settings(buffer_bytes=1 << 16), 1 << 20, loop, Definitions())
         self.link.stage = "ready"
         for call_id in (FIRST, SECOND):
             self.link.calls[self.link.free.pop()] = call_id

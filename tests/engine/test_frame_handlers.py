@@ -19,6 +19,7 @@ from millpond.engine.link import Link
 from millpond.settings import Settings
 from millpond.wire import frames
 from millpond.wire.codec import make_codec
+from millpond.wire.definitions import Definitions
 from millpond.wire.exceptions import describe
 from millpond.wire.frames import FrameReader, ProtocolError
 
@@ -57,7 +58,7 @@ class Rig:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, codec: str) -> None:
         self.worker = SimpleNamespace(id=WORKER)
-        self.link = Link(self.worker, Settings(buffer_bytes=1 << 16), LIMIT, loop)
+        self.link = Link(self.worker, Settings(buffer_bytes=1 << 16), LIMIT, loop, Definitions())
         self.link.stage = "ready"
         for call_id in CALLS:
             position = self.link.free.pop()

@@ -66,7 +66,7 @@ def test_a_missing_library_is_named_as_it_is_installed(monkeypatch, capsys):
 
 def test_a_killed_worker_costs_no_wrong_answer():
     """The short demo: one worker lost, sessions told and reopened, no answer wrong, exit code 0."""
-    ran = subprocess.run([*COMMAND, "--seconds", "4"], capture_output=True, text=True, timeout=UPPER_BOUND_S)
+    ran = subprocess.run([*COMMAND, "--seconds", "3"], capture_output=True, text=True, timeout=UPPER_BOUND_S)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stderr == ""
     assert figure(ran.stdout, "workers lost") == 1

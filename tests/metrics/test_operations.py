@@ -73,6 +73,23 @@ def test_windows_of_an_operation_are_there_at_once_and_then_go_in_steps_of_ten_s
     assert counts[-1] == 60
 
 
+def test_the_windows_of_operations_move_in_turns():
+    """Each moves every ten seconds, and a tenth of them in every second, so that no fold has to move them all."""
+    watched, moved = Watched(), []
+
+    def crowd(pond, _):
+        for n in range(30):
+            pond.call(f"operation_{n}")
+
+    before = watched.seconds(30, crowd).operations
+    for _ in range(10):
+        now = watched.seconds(1, crowd).operations
+        moved.append([a.name for a, b in zip(before, now, strict=True) if a.windows[300] != b.windows[300]])
+        before = now
+    assert [len(names) for names in moved] == [3] * 10
+    assert len({name for names in moved for name in names}) == 30
+
+
 def test_an_operations_windows_forget_what_left_them():
     """A minute after the last call its shortest window is empty, a quarter of an hour later all are."""
     watched = Watched()

@@ -83,7 +83,7 @@ class Program:
             self.reply(frames.SKIPPED)
             return
         if fields[2] & frames.SEGMENTED:
-            args, kwargs = self.codec.decode_parts(*segments.unpack(body, self.inbound))
+            args, kwargs = self.codec.decode(*segments.unpack(body, self.inbound))
         else:
             args, kwargs = self.codec.decode(body)
         result = methods[fields[4] - 1](*args, **kwargs)

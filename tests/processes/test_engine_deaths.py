@@ -81,7 +81,7 @@ async def test_what_a_worker_started_dies_with_it(method: str) -> None:
         assert lives(lost)
         os.kill(dying.pid, signal.SIGKILL)
         await rig.events.wait("gone", dying)
-        await until(lambda: not lives(lost), upper_s=3)
+        await until(lambda: not lives(lost))
         assert lives(kept)
         assert await rig.ask(staying, "echo", 1) == ("ok", 1)
     await until(lambda: not lives(kept))

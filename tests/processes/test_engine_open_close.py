@@ -40,7 +40,7 @@ async def test_an_image_that_cannot_be_made_is_reported_at_opening(refusal: str)
     """`StartFailed` with the user's own words, and nothing left running or open."""
     handler, words = REFUSALS[refusal]
     before = Leftovers()
-    timeout = 5.0 if handler is engine_handlers.Stuck else 20.0
+    timeout = 2.5 if handler is engine_handlers.Stuck else 20.0
     engine, spec = LocalEngine(STANDIN), make_spec(handler, start_timeout=timeout)
     with pytest.raises(StartFailed) as caught:
         await engine.open(spec, Recorder())

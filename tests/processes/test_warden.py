@@ -14,13 +14,11 @@ import psutil
 import pytest
 
 from millpond.engine import kernel
+from tests.faults.harness import ORPHANS_S, at_most
 from tests.processes import engine_handlers
 from tests.processes.engine_handlers import Plain, Preloading
 from tests.processes.engine_rig import Worker, engine_for, lives, on_a_loop, until, until_sync
 from tests.start_methods import METHODS
-
-ORPHANS_GONE_S = 3.0  # the ceiling
-LOADED = 2  # what a busy machine may take longer
 
 PARENT = """
 import asyncio, os, signal, sys
@@ -57,7 +55,7 @@ def test_nobody_outlives_the_parent(method: str, tmp_path: Path) -> None:
     assert all(map(lives, pids))
     with parent:
         parent.kill()
-    until_sync(lambda: not kernel.carriers(run_id) and not any(map(lives, pids)), ORPHANS_GONE_S * LOADED)
+    until_sync(lambda: not kernel.carriers(run_id) and not any(map(lives, pids)), at_most(ORPHANS_S))
 
 
 def test_a_forked_relative_of_the_parent_keeps_nobody_alive() -> None:
@@ -71,7 +69,7 @@ def test_a_forked_relative_of_the_parent_keeps_nobody_alive() -> None:
     try:
         parent.kill()
         parent.wait()
-        until_sync(lambda: not kernel.carriers(run_id), ORPHANS_GONE_S * LOADED)
+        until_sync(lambda: not kernel.carriers(run_id), at_most(ORPHANS_S))
         assert lives(relative)
     finally:
         os.kill(relative, signal.SIGKILL)
@@ -115,7 +113,7 @@ def test_a_stopped_warden_is_continued_though_the_thread_that_started_it_is_over
         os.kill(warden, signal.SIGSTOP)
         until_sync(lambda: psutil.Process(warden).status() == "stopped")
         parent.kill()
-    until_sync(lambda: not lives(warden) and not lives(worker) and not kernel.carriers(run_id), 5.0 * LOADED)
+    until_sync(lambda: not lives(warden) and not lives(worker) and not kernel.carriers(run_id), at_most(5.0))
 
 
 def until_relative(parent: int) -> int:
@@ -153,7 +151,7 @@ def test_a_worker_ends_what_the_pool_of_another_worker_left() -> None:
     with parent:
         for pid in (parent.pid, *between):
             os.kill(pid, signal.SIGKILL)
-    until_sync(lambda: not lives(helper), ORPHANS_GONE_S * LOADED)
+    until_sync(lambda: not lives(helper), at_most(ORPHANS_S))
 
 
 def test_a_parent_that_dies_while_the_image_is_made_takes_the_warden_along() -> None:
@@ -169,7 +167,7 @@ asyncio.run(LocalEngine(STANDIN).open(make_spec(Stuck, run_id={run_id!r}), Recor
     until_sync(lambda: bool(kernel.carriers(run_id)))
     parent.kill()
     parent.wait()
-    until_sync(lambda: not kernel.carriers(run_id), ORPHANS_GONE_S * LOADED)
+    until_sync(lambda: not kernel.carriers(run_id), at_most(ORPHANS_S))
 
 
 @pytest.mark.parametrize("method", METHODS)

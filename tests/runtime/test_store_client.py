@@ -379,7 +379,7 @@ async def test_a_store_that_cannot_be_opened_fails_the_opening(tmp_path):
 
 async def test_a_state_in_parts_comes_back_in_parts():
     """Bytes as bytes and writable buffers as writable ones, as the next worker has to be given them."""
-    parts = joined(Encoded([b"stream"], [b"bytes", bytearray(b"array")]))
+    parts = joined(Encoded(b"stream", [b"bytes", bytearray(b"array")]))
     for store in (MemoryStore(), SlowStore()):
         states: list[Parts] = []
         async with Rig(store) as rig:
@@ -396,7 +396,7 @@ async def test_the_stores_see_bytes_and_when_they_were_saved():
     store = MemoryStore()
     async with Rig(store, codec="msgpack") as rig:
         rig.put("whole", record("whole"))
-        rig.put("parts", record("parts", state=joined(Encoded([b"stream"], [b"bytes"]))))
+        rig.put("parts", record("parts", state=joined(Encoded(b"stream", [b"bytes"]))))
         kept = [store.get(name) for name in ("whole", "parts")]
     assert [(type(one.state), one.kind, one.saved_at) for one in kept] == [
         (bytes, "msgpack", NOW),

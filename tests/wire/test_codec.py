@@ -30,7 +30,7 @@ def carry(codec: Any, value: Any) -> Any:
     encoded = codec.encode(value)
     if type(encoded) is bytes:
         return codec.decode(encoded)
-    return codec.decode_parts(*unpack(b"".join(pack(encoded, None, THRESHOLD)), None))
+    return codec.decode(*unpack(b"".join(pack(encoded, None, THRESHOLD)), None))
 
 
 class Node:
@@ -126,7 +126,7 @@ def test_many_short_arguments_may_be_large_together():
     args = tuple(f"{number:1000}" for number in range(THRESHOLD // 1000 + 1))
     encoded = codec.encode_arguments(args, {})
     assert isinstance(encoded, Encoded)
-    assert codec.decode_parts(encoded.streams, encoded.buffers) == (args, {})
+    assert codec.decode(encoded.stream, encoded.buffers) == (args, {})
 
 
 @pytest.mark.parametrize("stream", [b"", b"\x07", b"\xc1", b"\x80", b"\x80\x05K\x07."])
@@ -166,7 +166,7 @@ def test_encoding_may_encode():
     """A `__reduce__` that uses the same codec gets in nobody's way."""
     codec = PickleCodec(THRESHOLD)
     codec.encode("warm")
-    node = Node(lambda: (list, (codec.encode(["inner", b"x" * 100_000]).streams,)))
+    node = Node(lambda: (list, (codec.encode(["inner", b"x" * 100_000]).stream,)))
     assert len(codec.decode(codec.encode([node, "outer"]))) == 2
     assert codec.decode(codec.encode("after")) == "after"
 
@@ -229,7 +229,7 @@ def test_what_main_defines_travels_by_value(monkeypatch: pytest.MonkeyPatch):
     for name in ("Defined", "function"):
         monkeypatch.delattr(main, name)
     assert codec.decode(encoded[0]).answer() == 42
-    assert codec.decode_parts(encoded[1].streams, encoded[1].buffers)[0]() == 43
+    assert codec.decode(encoded[1].stream, encoded[1].buffers)[0]() == 43
 
 
 @pytest.mark.parametrize("padding", [0, 100_000])
@@ -286,7 +286,7 @@ def test_whatever_a_value_does_while_decoded_stays_an_error(name: str):
     with pytest.raises(CodecError, match=f"{name}: from the stream"):
         codec.decode(stream)
     with pytest.raises(CodecError, match=f"{name}: from the stream"):
-        codec.decode_parts([stream[:10], stream[10:]], [])
+        codec.decode(stream, [b"buffer"])
 
 
 @pytest.mark.parametrize("codec", [PickleCodec(THRESHOLD), MsgpackCodec(THRESHOLD)])
@@ -305,7 +305,7 @@ def test_buffers_that_are_missing_are_an_error():
     """A stream that asks for more buffers than came is not a value."""
     encoded = PickleCodec(THRESHOLD).encode([b"x" * 100_000])
     with pytest.raises(CodecError):
-        PickleCodec(THRESHOLD).decode_parts(encoded.streams, [])
+        PickleCodec(THRESHOLD).decode(encoded.stream, [])
 
 
 def test_msgpack_turns_what_it_has_no_word_for_into_plain_data():
@@ -332,11 +332,11 @@ def test_msgpack_never_unpickles(tmp_path: Path):
     marker = tmp_path / "marker"
     evil = pickle.dumps(Node(lambda: (os.system, (f"touch {marker}",))))
     codec = MsgpackCodec(THRESHOLD)
-    for attempt in (lambda: codec.decode(evil), lambda: codec.decode_parts([evil[:9], evil[9:]], [])):
+    for attempt in (lambda: codec.decode(evil), lambda: codec.decode_result(memoryview(evil))):
         with pytest.raises(CodecError):
             attempt()
     with pytest.raises(CodecError):
-        codec.decode_parts([codec.encode("x")], [b"buffer"])
+        codec.decode(codec.encode("x"), [b"buffer"])
     assert codec.decode(codec.encode(evil)) == evil
     assert not marker.exists()
 

@@ -21,7 +21,7 @@ def carry(codec: Any, value: Any) -> Any:
     encoded = codec.encode(value)
     if type(encoded) is bytes:
         return codec.decode(encoded)
-    return codec.decode_parts(*unpack(b"".join(pack(encoded, None, THRESHOLD)), None))
+    return codec.decode(*unpack(b"".join(pack(encoded, None, THRESHOLD)), None))
 
 
 class Dict:
@@ -98,12 +98,12 @@ def test_large_buffers_leave_the_stream_uncopied():
     array, data, mutable = np.arange(50_000.0), b"d" * 100_000, bytearray(200_000)
     encoded = PickleCodec(THRESHOLD).encode([data, {"array": array}, "text", mutable, data])
     assert isinstance(encoded, Encoded)
-    assert [len(stream) < 1000 for stream in encoded.streams] == [True]
+    assert len(encoded.stream) < 1000
     assert encoded.buffers[0] is data
     assert np.shares_memory(np.frombuffer(encoded.buffers[1]), array)
     assert encoded.buffers[2] is mutable
     assert len(encoded.buffers) == 3
-    assert encoded.nbytes == len(encoded) == len(encoded.streams[0]) + 400_000 + 100_000 + 200_000
+    assert encoded.nbytes == len(encoded) == len(encoded.stream) + 400_000 + 100_000 + 200_000
 
 
 def test_buffers_up_to_the_threshold_stay_in_the_stream():
@@ -191,7 +191,7 @@ def test_an_encoded_value_can_be_made_the_pools_own():
     assert encoded.own() is encoded
     array.fill(1)
     mutable[:] = b"\xff" * 100_000
-    out = codec.decode_parts(*unpack(b"".join(pack(encoded, None, THRESHOLD)), None))
+    out = codec.decode(*unpack(b"".join(pack(encoded, None, THRESHOLD)), None))
     assert (out[0].sum(), out[1], out[2]) == (0, data, bytearray(100_000))
     assert encoded.buffers[1] is data
     assert encoded.nbytes == nbytes
@@ -200,11 +200,11 @@ def test_an_encoded_value_can_be_made_the_pools_own():
 def test_a_stream_that_is_a_view_can_be_owned_too():
     """Whatever parts an encoded value was made of, and it says what it holds."""
     source = bytearray(b"stream")
-    encoded = Encoded([memoryview(source)], [memoryview(b"buffer!")])
+    encoded = Encoded(memoryview(source), [memoryview(b"buffer!")])
     encoded.own()
     source[:] = b"\0" * 6
-    assert encoded.streams == [b"stream"]
-    assert repr(encoded) == "<Encoded 13 bytes in 1 streams and 1 buffers>"
+    assert encoded.stream == b"stream"
+    assert repr(encoded) == "<Encoded 13 bytes with 1 buffers>"
 
 
 def test_an_array_takes_two_copies_and_leaves_no_slot():
@@ -214,8 +214,8 @@ def test_an_array_takes_two_copies_and_leaves_no_slot():
     codec, array = PickleCodec(THRESHOLD), np.arange(2**17, dtype="f8")
     body = b"".join(pack(codec.encode(array), writer, THRESHOLD))
     assert len(body) < 1000
-    streams, buffers = unpack(body, reader)
-    out = codec.decode_parts(streams, buffers)
+    stream, buffers = unpack(body, reader)
+    out = codec.decode(stream, buffers)
     assert np.shares_memory(out, np.frombuffer(buffers[0]))
     assert np.array_equal(out, array)
     assert writer.in_use() == 0

@@ -38,7 +38,7 @@ def carry(value: Any) -> Any:
     codec = PickleCodec()
     encoded = codec.encode_arguments((value,), {})
     if isinstance(encoded, Encoded):
-        args, _ = codec.decode_parts(*unpack(b"".join(pack(encoded, None, 2**16)), None))
+        args, _ = codec.decode(*unpack(b"".join(pack(encoded, None, 2**16)), None))
     else:
         args, _ = codec.decode_arguments(encoded)
     return args[0]
@@ -183,7 +183,7 @@ def test_a_manager_s_key_does_not_travel_with_its_proxies():
     proxy.__dict__.update(_token=("n", "nowhere", "1"), _serializer="pickle", _authkey=b"the secret key")
     encoded = PickleCodec().encode_arguments((proxy, SPAWN.RawArray("i", 1), lambda: 1), {})
     assert isinstance(encoded, Encoded)
-    assert b"secret" not in b"".join(encoded.streams)
+    assert b"secret" not in bytes(encoded.stream)
     with pytest.raises(CodecError):
         carry(multiprocessing.current_process().authkey)
 
@@ -222,7 +222,7 @@ def test_a_function_brings_its_pipe_end_along():
         encoded = codec.encode_arguments((blob, "hello"), {})
         del blob
         assert isinstance(encoded, Encoded)
-        args, _ = codec.decode_parts(encoded.streams, encoded.buffers)
+        args, _ = codec.decode(encoded.stream, encoded.buffers)
         decode_function(args[0])(args[1])
         assert ours.recv() == "hello"
 
@@ -242,8 +242,8 @@ def test_a_result_with_a_descriptor_is_not_decoded_on_the_loop():
     _, theirs = SPAWN.Pipe()
     encoded = PickleCodec().encode([theirs])
     assert isinstance(encoded, Encoded)
-    assert needs_import(encoded.streams[0])
-    assert needs_import(memoryview(encoded.streams[0]))
+    assert needs_import(encoded.stream)
+    assert needs_import(memoryview(encoded.stream))
     assert not needs_import(pickle.dumps([SPAWN, "millpond.wire.descriptors"], 5))
 
 
@@ -256,7 +256,7 @@ from millpond.wire.codec import PickleCodec
 codec = PickleCodec()
 with socket.socket() as mine:
     encoded = codec.encode_arguments((mine, [1]), {})
-    codec.decode_parts(encoded.streams, encoded.buffers)[0][0].close()
+    codec.decode(encoded.stream, encoded.buffers)[0][0].close()
 assert sharing.table() is None
 assert not [name for name in sys.modules if name.startswith("multiprocessing")]
 """
@@ -282,7 +282,7 @@ def test_what_is_given_away_and_kept_nowhere_is_there_when_it_arrives():
     gc.collect()
     others = [SPAWN.RawArray("i", [5, 6]) for _ in range(3)]
     assert isinstance(encoded, Encoded)
-    lock, array = codec.decode_parts(encoded.streams, encoded.buffers)[0]
+    lock, array = codec.decode(encoded.stream, encoded.buffers)[0]
     assert lock.acquire(block=False)
     assert list(array) == [1, 2]
     assert others

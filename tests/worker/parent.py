@@ -215,7 +215,7 @@ class Parent:
         if fields[1] not in (frames.OK, frames.ITEM):
             return None
         if fields[2] & frames.SEGMENTED:
-            return self.codec.decode_parts(*segments.unpack(body, self._reader))
+            return self.codec.decode(*segments.unpack(body, self._reader))
         return self.codec.decode(body)
 
     def answer(self, call_id: int) -> Answer:

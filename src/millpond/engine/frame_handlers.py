@@ -199,8 +199,7 @@ class FrameHandlers:
         """A session's state: never decoded here, it goes on to the next worker as it came. This one has it no more."""
         link.sessions.pop(link.exports[call_id], None)
         if flags & frames.SEGMENTED:
-            streams, buffers = segments.unpack(body, link.replies)
-            return "ok", segments.joined(Encoded([bytes(stream) for stream in streams], buffers))
+            return "ok", segments.joined(Encoded(*segments.unpack(body, link.replies)))
         return "ok", bytes(body)
 
     def _saved(self, link: Link, fields: Fields, body: Body) -> None:
@@ -215,25 +214,21 @@ class FrameHandlers:
 
     def _decode(self, link: Link, fields: Fields, body: Body) -> Any:
         """The value, or `_DECODING`; what under msgpack cannot be decoded is no worker's honest answer."""
-        streams: list[Any] = [body]
-        buffers: list[Any] = []
         is_segmented = fields[2] & frames.SEGMENTED
-        if is_segmented:
-            streams, buffers = segments.unpack(body, link.replies)
-        nbytes = link.answer_bytes = sum(map(len, streams)) + sum(map(len, buffers))
+        stream, buffers = segments.unpack(body, link.replies) if is_segmented else (body, ())
+        nbytes = link.answer_bytes = len(stream) + sum(map(len, buffers))
         try:
-            if is_segmented:
-                return self._codec.decode_result_parts(streams, buffers)
-            return self._codec.decode_result(body)
+            return self._codec.decode_result(stream, buffers)
         except NotLoaded:
-            self._decode_on_thread(link, Reading(fields, nbytes), streams, buffers)
+            decode = partial(self._codec.decode_result, stream, buffers, may_import=True)
+            self._decode_on_thread(link, Reading(fields, nbytes), decode)
             return _DECODING
         except CodecError as error:
             if self._codec.name == "msgpack":
                 raise ProtocolError(str(error)) from error
             raise
 
-    def _decode_on_thread(self, link: Link, reading: Reading, streams: list[Any], buffers: list[Any]) -> None:
+    def _decode_on_thread(self, link: Link, reading: Reading, decode: Callable[[], Any]) -> None:
         """Let a thread decode a value; what else comes of the same call waits for it."""
 
         def notify(value: Any, failure: CodecError | None) -> None:
@@ -246,7 +241,7 @@ class FrameHandlers:
 
         call_id = reading.fields[7]
         try:
-            self._decoder.submit(partial(self._codec.decode_result_parts, streams, buffers, may_import=True), notify)
+            self._decoder.submit(decode, notify)
         except RuntimeError as error:
             raise CodecError(f"its module is not imported, and no thread could be had for that: {error}") from error
         link.reading[call_id] = reading

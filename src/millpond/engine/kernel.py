@@ -186,7 +186,7 @@ def private_memory(pid: int) -> int | None:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a process that was said to be stopped still is, as far as that can be read."""
+    """Whether a process that was reported as stopped still is, as far as that can be read."""
     stat = _stat(pid)
     return not stat or stat[0] in (b"T", b"t")
 
@@ -205,7 +205,7 @@ def _parent_of(pid: int) -> int:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """What the kernel says of a process, beginning with its state and its parent; empty if it is gone."""
+    """What the kernel shows of a process, beginning with its state and its parent; empty if it is gone."""
     try:
         # The name in parentheses may hold anything.
         return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()

@@ -1,13 +1,14 @@
 """One worker as the parent holds it: what joins the two, and which call has which position of the logbook.
 
-Writes calls and the small requests about them; what comes back is read in `inbox` and handled in
-`frame_handlers`. Decides nothing: it keeps the record that shows, after a death, which calls had started.
+Writes calls and the small requests about them; what comes back is read in `inbox` and handled in `frame_handlers`.
+Decides nothing: it keeps the record that shows, after a death, which calls had started.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from millpond.wire import frames, segments, trace_header
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Encoded
 from millpond.wire.definitions import Definitions, Entries
-from millpond.wire.logbook import POSITIONS
+from millpond.wire.logbook import POSITIONS, Logbook
 
 _pack = frames.pack
 # A turn of the loop that sends many calls writes after each 16 of them (two parts a call), so that the worker begins
@@ -30,96 +31,66 @@ _NO_DEADLINE = float("inf")
 STARTING, WARMING, READY, FAILED = "starting", "warming", "ready", "failed"
 
 
+@dataclass(slots=True, eq=False)
 class Reading:
     """A frame whose value is being decoded apart, how large it was, and the frames of the same call that came since."""
 
-    __slots__ = ("behind", "fields", "nbytes")
-
-    def __init__(self, fields: frames.Fields, nbytes: int) -> None:
-        self.fields = fields
-        self.nbytes = nbytes
-        self.behind: list[tuple[frames.Fields, frames.Body]] = []
+    fields: frames.Fields
+    nbytes: int
+    behind: list[tuple[frames.Fields, frames.Body]] = field(default_factory=list)
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Link:
     """Everything that belongs to one worker and is freed with it; raises `OSError` when it cannot be made."""
 
-    __slots__ = (
-        "_slots",
-        "_threshold",
-        "answer_bytes",
-        "calls",
-        "concurrent_exports",
-        "defined",
-        "definitions",
-        "endpoints",
-        "exports",
-        "free",
-        "id",
-        "is_at_end",
-        "is_distrusted",
-        "is_gone",
-        "is_plain",
-        "logbook",
-        "outbox",
-        "pid",
-        "reader",
-        "reading",
-        "renumbered",
-        "replies",
-        "ring",
-        "room",
-        "saves",
-        "sessions",
-        "stage",
-        "stderr",
-        "still",
-        "supervisor",
-        "when_read",
-        "worker",
-    )
+    worker: Any
+    settings: InitVar[Any]
+    limit: InitVar[int]
+    loop: InitVar[asyncio.AbstractEventLoop]
+    definitions: Definitions
+    id: int = field(init=False)
+    defined: Entries = field(init=False)  # what it has of the definitions
+    pid: int = 0  # until the warden reports it
+    supervisor: Any = None  # of the warden whose child it is
+    renumbered: dict[int, int] | None = None  # number of an operation -> in its image, where they differ
+    stage: str = STARTING  # as the worker last reported
+    is_distrusted: bool = False  # it broke the protocol: nothing more is read
+    answer_bytes: int = 0  # of the result that was decoded last
+    still: int = 0  # looks in a row that found half a frame standing still
+    is_at_end: bool = False  # its socket is closed
+    is_gone: bool = False
+    # Per position: the id of the call there, negated when nobody waits for its answer any more.
+    calls: list[int | None] = field(default_factory=lambda: [None] * POSITIONS)
+    # A stack: the positions used last are warm.
+    free: list[int] = field(default_factory=lambda: list(range(POSITIONS - 1, -1, -1)))
+    sessions: dict[int, int] = field(default_factory=dict)  # number of each it has -> the lease it was introduced under
+    exports: dict[int, int] = field(default_factory=dict)  # id of a call that takes a session's state out -> its number
+    saves: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)  # call id -> lease, flags, what came ahead
+    concurrent_exports: set[int] = field(default_factory=set)  # ids of the internal calls that the control thread has
+    reading: dict[int, Reading] = field(default_factory=dict)  # call id -> what came of it and is being decoded apart
+    when_read: Callable[[], None] | None = None  # its death is reported then
+    is_plain: bool = True  # nothing is in `exports`, `saves` and `reading`: an answer is what it looks like
+    room: int = 64 * 1024  # bytes of the next read
+    endpoints: Endpoints = field(init=False)
+    logbook: Logbook = field(init=False)
+    outbox: Outbox = field(init=False)
+    reader: frames.FrameReader = field(init=False)
+    replies: SlotReader | None = field(init=False)
+    ring: OutputRing = field(init=False)
+    stderr: OutputRing = field(init=False)
+    _slots: SlotWriter | None = field(init=False)
+    _threshold: int = field(init=False)
 
-    def __init__(
-        self,
-        worker: Any,
-        settings: Any,
-        limit: int,
-        loop: asyncio.AbstractEventLoop,
-        definitions: Definitions | None = None,
-    ) -> None:
-        self.worker = worker
-        self.definitions = definitions or Definitions()
-        self.defined: Entries = self.definitions.newest  # what it has of them
-        self.id: int = worker.id
-        self.pid = 0  # until the warden reports it
-        self.supervisor: Any = None  # whose child it is
-        self.renumbered: dict[int, int] | None = None  # number of an operation -> in its image, where they differ
-        self.stage = STARTING  # as the worker last reported
-        self.is_distrusted = False  # it broke the protocol: nothing more is read
-        self.answer_bytes = 0  # of the result that was decoded last
-        self.still = 0  # looks in a row that found half a frame standing still
-        self.is_at_end = False  # its socket is closed
-        self.is_gone = False
-        # Per position: the id of the call there, negated when nobody waits for its answer any more.
-        self.calls: list[int | None] = [None] * POSITIONS
-        self.free = list(range(POSITIONS - 1, -1, -1))  # a stack: the positions used last are warm
-        self.sessions: dict[int, int] = {}  # number of each session the worker has -> the lease it was introduced under
-        self.exports: dict[int, int] = {}  # id of a call that takes a session's state out -> number of the session
-        self.saves: dict[int, tuple[int, int, bytes]] = {}  # call id -> lease, flags, what came ahead of its answer
-        self.concurrent_exports: set[int] = set()  # ids of the internal calls that the control thread has
-        self.reading: dict[int, Reading] = {}  # call id -> what came of it and is being decoded apart
-        self.when_read: Callable[[], None] | None = None  # its death is reported then
-        self.is_plain = True  # nothing is in `exports`, `saves` and `reading`: an answer is what it looks like
-        self.endpoints = Endpoints(settings.buffer_bytes, settings.output == "inherit")
-        self.logbook = self.endpoints.logbook
-        self.outbox = Outbox(loop, self.endpoints.socket)
+    def __post_init__(self, settings: Any, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.id, self.defined = self.worker.id, self.definitions.newest
+        ends = self.endpoints = Endpoints(settings.buffer_bytes, settings.output == "inherit")
+        self.logbook, self.outbox = ends.logbook, Outbox(loop, ends.socket)
         self.reader = frames.FrameReader(limit, self.id)
-        self.room = 64 * 1024  # bytes of the next read
-        self.replies = SlotReader(self.endpoints.outbound) if self.endpoints.outbound is not None else None
-        self.ring = OutputRing(settings.log_ring_bytes)
-        self.stderr = OutputRing(STDERR_TAIL_BYTES)
-        self._slots = SlotWriter(self.endpoints.inbound) if self.endpoints.inbound is not None else None
-        self._threshold: int = settings.buffer_threshold
+        self.replies = SlotReader(ends.outbound) if ends.outbound is not None else None
+        self.ring, self.stderr = OutputRing(settings.log_ring_bytes), OutputRing(STDERR_TAIL_BYTES)
+        self._slots = SlotWriter(ends.inbound) if ends.inbound is not None else None
+        self._threshold = settings.buffer_threshold
 
     def send(self, call: Any) -> None:
         """Give a call a position and write it: at once if the worker has nothing else, or with this turn's others."""

@@ -29,6 +29,7 @@ from millpond.seams import Death, EngineEvents, EngineSpec, HandlerFacts
 from millpond.wire import frames
 from millpond.wire.buffers import GIVEN_AT_ONCE_BYTES
 from millpond.wire.codec import make_codec
+from millpond.wire.definitions import Definitions
 
 log = PoolLogger("millpond.engine")
 
@@ -118,7 +119,7 @@ class LocalEngine:
 
     @property
     def strays(self) -> int:
-        """FrameHandlers that came for no call."""
+        """Answers that came for no call."""
         return self._handlers.strays
 
     def start(self, worker: Any) -> None:
@@ -130,7 +131,7 @@ class LocalEngine:
         try:
             if self._is_closed or supervisor.lost_because:
                 raise OSError(supervisor.lost_because or "the engine is closed")
-            link = Link(worker, self._spec.settings, limit, self._loop, self._spec.definitions)
+            link = Link(worker, self._spec.settings, limit, self._loop, self._spec.definitions or Definitions())
         except OSError as error:
             # Not at once: the core gave the order and is not done with it. It hears of this as of any other death.
             self._loop.call_soon(self._refuse, worker, f"no worker could be started: {error}")

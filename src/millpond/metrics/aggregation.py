@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
-from math import floor, inf
+from math import inf
 from types import MappingProxyType
 
 import numpy as np
@@ -19,7 +19,7 @@ from millpond.metrics.columns import COUNTERS, counters_of, family, gauges_of
 from millpond.metrics.derived import Interval, counted, derive
 from millpond.metrics.histogram import EMPTY, Histogram, histograms_of, merged
 from millpond.metrics.history import History, Slot, pack_all
-from millpond.metrics.operations import STEP_S, Histograms, Operations, added
+from millpond.metrics.operations import Histograms, Operations, added
 from millpond.metrics.resources import Seen
 from millpond.metrics.snapshot import (
     KINDS,
@@ -102,8 +102,7 @@ class Aggregation:
             self.operations.note(one, new)
             if one.dropped:
                 self._dropped[one.name] = one.dropped
-        if floor(self.at / STEP_S) != floor(before / STEP_S):
-            self.operations.end_step(self.at)
+        self.operations.end_steps(before, self.at)
         histograms = {kind: merged(one[kind] for one in samples) for kind in OPERATION_KINDS}
         histograms["start"] = Histogram.of(reading.start_seconds)
         slot = self._slot(histograms, moment, max(0.0, self.at - before))

@@ -1,7 +1,7 @@
 """Carries events to whoever listens: `attach`, `detach`, `execute`, `span`.
 
 Event objects are built only where `has_listener(name)` says that somebody wants them. A listener that raises is
-detached, loudly, and the others still run; a slow one is measured and named. Comes after the core said something;
+detached, loudly, and the others still run; a slow one is measured and named. Comes after the core emitted something;
 never feeds back into it.
 """
 
@@ -40,7 +40,7 @@ class _Routes(dict[str, tuple[Listening, ...]]):
 
 
 class Bus:
-    """The listeners of one pool. They are called on the thread that says the event: the loop's.
+    """The listeners of one pool. They are called on the thread that emits the event: the loop's.
 
     `execute` and `span` belong on that thread. `attach`, `attach_many` and `detach` may be called from any, because the
     users of a `SyncPool` are on others.
@@ -155,7 +155,7 @@ class Bus:
                 self._notify(one, event)
 
     def span(self, name: str, /, **metadata: Any) -> Span:
-        """A context manager, for `with` and `async with`, that says `<name>.start` and how it ended.
+        """A context manager, for `with` and `async with`, that emits `<name>.start` and how it ended.
 
         `<name>.stop` measures the `seconds`; `<name>.exception` too, names the `error`'s type, and the exception goes
         on. Metadata has the number of the `span` and of its `parent`: the one it was entered in, also in tasks begun

@@ -130,19 +130,19 @@ class DirectAnswers:
 def private(payload: bytes | Encoded) -> bytes | Encoded:
     """A copy that shares nothing which anybody could still change."""
     if isinstance(payload, Encoded):
-        return Encoded(list(payload.streams), list(payload.buffers), payload.lease).own()
+        return Encoded(payload.stream, list(payload.buffers), payload.lease).own()
     return payload
 
 
 def decode(codec: Codec, payload: bytes | Encoded) -> Any:
     """The value of a payload."""
     if isinstance(payload, Encoded):
-        return codec.decode_parts(payload.streams, payload.buffers)
+        return codec.decode(payload.stream, payload.buffers)
     return codec.decode(payload)
 
 
 def decode_arguments(codec: Codec, payload: bytes | Encoded) -> Any:
     """The positional and keyword arguments in a payload."""
     if isinstance(payload, Encoded):
-        return codec.decode_parts(payload.streams, payload.buffers)
+        return codec.decode_arguments(payload.stream, payload.buffers)
     return codec.decode_arguments(payload)

@@ -1,4 +1,4 @@
-"""Warms a pool: paces the warm-up of its workers by a strategy, tells of the progress, and keeps the last report.
+"""Warms a pool: paces the warm-up of its workers by a strategy, reports the progress, and keeps the last report.
 
 The commands are run by the core, one after another in each worker; here is decided whose turn it is. Warms at opening,
 warms each worker that is started later, and warms a running pool again when asked.
@@ -119,7 +119,7 @@ class PoolWarmer:
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # what it raised was told to the workers it left out
+            task.exception()  # what it raised was reported to the workers it left out
 
     async def _run(self, one: _Round, strategy: Strategy) -> WarmReport:
         self._rounds.add(one)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import threading
 from bisect import insort
+from typing import Any
 
 from millpond.wire.frames import ProtocolError
 from millpond.wire.shared_memory import PAGE_BYTES, SharedMemory, create_memory
@@ -146,26 +147,16 @@ class SlotWriter:
 class SlotReader:
     """The reading end of an arena. Trusts nothing the other end says: what makes no sense is a `ProtocolError`."""
 
-    __slots__ = ("_arena", "_fence")
+    __slots__ = ("_arena", "_fence", "nbytes")
 
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
+        self.nbytes = arena.nbytes  # what the slots of one body can come to at most
         self._fence = threading.Lock()
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes the arena holds: what the slots of one body can come to at most."""
-        return self._arena.nbytes
-
-    def take(self, index: int, offset: int, length: int) -> bytearray:
-        """A private copy of a slot's bytes; the slot is free afterwards."""
-        copy = bytearray(self._view(index, offset, length))
-        self._free(index)
-        return copy
-
-    def take_bytes(self, index: int, offset: int, length: int) -> bytes:
-        """Like `take`, for what arrives as `bytes`."""
-        copy = bytes(self._view(index, offset, length))
+    def take(self, index: int, offset: int, length: int, kind: type[bytes | bytearray] = bytearray) -> Any:
+        """A private copy of a slot's bytes, as the `kind` asked for; the slot is free afterwards."""
+        copy = kind(self._view(index, offset, length))
         self._free(index)
         return copy
 

@@ -7,9 +7,9 @@ looks at frames. Both are thread-safe.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import msgspec
 
@@ -51,76 +51,36 @@ class NotLoaded(CodecError):
 class Encoded:
     """A value in parts: the stream, and the buffers it refers to in order.
 
-    A buffer that is `bytes` arrives as `bytes`; any other arrives as a writable `bytearray`. Buffers are views of the
-    caller's objects until `own` is called. `lease` holds the descriptors that the stream refers to.
+    A buffer that is `bytes` arrives as `bytes`; any other arrives as a writable `bytearray`. Stream and buffers are
+    views of the caller's objects until `own` is called. `lease` holds the descriptors that the stream refers to.
     """
 
-    __slots__ = ("buffers", "lease", "nbytes", "streams")
+    __slots__ = ("buffers", "lease", "nbytes", "stream")
 
-    def __init__(self, streams: list[bytes | memoryview], buffers: list[Part], lease: Lease | None = None) -> None:
-        self.streams = streams
+    def __init__(self, stream: Part, buffers: list[Part], lease: Lease | None = None) -> None:
+        self.stream = stream
         self.buffers = buffers
         self.lease = lease
-        self.nbytes = sum(map(len, streams)) + sum(map(len, buffers))
+        self.nbytes = len(stream) + sum(map(len, buffers))
 
     def __len__(self) -> int:
         return self.nbytes
 
     def __repr__(self) -> str:
-        return f"<Encoded {self.nbytes} bytes in {len(self.streams)} streams and {len(self.buffers)} buffers>"
+        return f"<Encoded {self.nbytes} bytes with {len(self.buffers)} buffers>"
 
     def own(self) -> Encoded:
         """Copy what the caller could still change, so that the value stays as it is now; returns itself."""
         self.buffers = [part if type(part) is bytes else bytearray(part) for part in self.buffers]
-        self.streams = [part if type(part) is bytes else bytes(part) for part in self.streams]
+        self.stream = bytes(self.stream)
         return self
-
-
-class Codec(Protocol):
-    """What carries values. What they raise is a `CodecError`, whatever the value's own methods do.
-
-    Only `encode_arguments` and `decode` let `KeyboardInterrupt` and `Interrupted` pass, meant for who called.
-    """
-
-    @property
-    def name(self) -> str:
-        """The setting's value that chooses this codec."""
-        ...
-
-    def encode(self, value: Any) -> bytes | Encoded:
-        """The value as bytes, or in parts if it is larger than the threshold."""
-        ...
-
-    def encode_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Encoded:
-        """What a call is given, for `decode_arguments`, or for `decode_parts` if it comes in parts."""
-        ...
-
-    def decode(self, stream: bytes | memoryview) -> Any:
-        """The value of a stream that came without buffers."""
-        ...
-
-    def decode_result(self, stream: bytes | memoryview) -> Any:
-        """The value of a stream that a worker sent; `NotLoaded` where that would import a module."""
-        ...
-
-    def decode_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
-        """The value of `Encoded` parts that a worker sent; `NotLoaded` as above unless it `may_import`."""
-        ...
-
-    def decode_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
-        """Positional and keyword arguments; the caller may change the dictionary."""
-        ...
-
-    def decode_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
-        """The value of `Encoded` parts; the buffers become part of the value without another copy."""
-        ...
 
 
 class MsgpackCodec:
     """Data only: numbers, text, bytes, lists, mappings, dates, dataclasses. Never pickles, never unpickles.
 
     What arrives is plain: tuples and sets as lists, dataclasses as dictionaries. Nesting is bounded by Python's
-    recursion limit.
+    recursion limit. Its methods are described at `PickleCodec`.
     """
 
     name = "msgpack"
@@ -131,11 +91,11 @@ class MsgpackCodec:
         self._unpack = msgspec.msgpack.Decoder().decode
 
     def encode(self, value: Any) -> bytes | Encoded:
-        """The value as bytes, or in parts if it is larger than the threshold; `CodecError` for what is no data."""
+        """See `PickleCodec`; `CodecError` for what is no data."""
         return self._encode(value, refuse_all)
 
     def encode_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Encoded:
-        """See `Codec`."""
+        """See `PickleCodec`."""
         return self._encode((args, kwargs), refuse)
 
     def _encode(self, value: Any, refuse: Refuse) -> bytes | Encoded:
@@ -143,15 +103,17 @@ class MsgpackCodec:
             stream = self._pack(value)
         except BaseException as error:
             refuse("msgpack cannot carry this value", error)
-        return stream if len(stream) <= self._threshold else Encoded([stream], [])
+        return stream if len(stream) <= self._threshold else Encoded(stream, [])
 
-    def decode_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
-        """See `Codec`."""
-        args, kwargs = self.decode(stream)
+    def decode_arguments(self, stream: Part, buffers: Sequence[Part] = ()) -> tuple[Sequence[Any], dict[str, Any]]:
+        """See `PickleCodec`."""
+        args, kwargs = self.decode(stream, buffers)
         return args, kwargs
 
-    def decode(self, stream: bytes | memoryview) -> Any:
-        """The value of a stream; `CodecError` if it is no msgpack."""
+    def decode(self, stream: Part, buffers: Sequence[Part] = (), may_import: bool = False) -> Any:
+        """The value of a stream, which has no buffers; `CodecError` if it is no msgpack. Imports nothing."""
+        if buffers:
+            raise CodecError("a msgpack payload came with buffers")
         try:
             return self._unpack(stream)
         except BaseException as error:
@@ -159,22 +121,14 @@ class MsgpackCodec:
 
     decode_result = decode  # which runs nobody's code
 
-    def decode_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
-        """See `Codec`; nothing is imported."""
-        return self.decode_parts(streams, buffers)
-
-    def decode_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
-        """The value of one stream; msgpack has no buffers beside it."""
-        if buffers:
-            raise CodecError("a msgpack payload came with buffers")
-        return self.decode(streams[0] if len(streams) == 1 else b"".join(streams))
-
 
 class PickleCodec:
     """Pickle protocol 5, with cloudpickle for what cannot be imported by name. For peers that trust each other.
 
     Buffers above the threshold (arrays, and `bytes` and `bytearray` above 64 KiB) leave the stream un-copied; they
-    arrive private, and writable unless they were `bytes` or read-only.
+    arrive private, and writable unless they were `bytes` or read-only, and become part of the value without another
+    copy. What a codec raises is a `CodecError`, whatever the value's own methods do. Only `encode_arguments` and what
+    the worker decodes let `KeyboardInterrupt` and `Interrupted` pass, meant for who called.
     """
 
     name = "pickle"
@@ -191,7 +145,7 @@ class PickleCodec:
         self._table: sharing.Table | None = None  # what they dispatch by
 
     def encode_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Encoded:
-        """See `Codec`."""
+        """What a call is given, for `decode_arguments`."""
         if not kwargs:
             for value in args:
                 kind = type(value)
@@ -243,52 +197,38 @@ class PickleCodec:
             idle.append(made)
         if not is_importable(stream):
             return self._encode_by_value(value, refuse)
-        return Encoded([stream], buffers) if buffers or len(stream) > self._threshold else stream
+        return Encoded(stream, buffers) if buffers or len(stream) > self._threshold else stream
 
-    def decode(self, stream: bytes | memoryview) -> Any:
-        """The value of a stream that came without buffers. Runs whatever the stream asks for."""
+    def decode(self, stream: Part, buffers: Sequence[Part] = ()) -> Any:
+        """The value of a stream and its buffers. Runs whatever the stream asks for."""
         try:
-            return pickle.loads(stream) if stream[0] == _PICKLED else self._decode_plain(stream)
+            return pickle.loads(stream, buffers=buffers) if stream[0] == _PICKLED else self._decode_plain(stream)
         except BaseException as error:
             refuse("this value cannot be unpickled", error)
 
-    def decode_result(self, stream: bytes | memoryview) -> Any:
-        """See `Codec`. Whatever the value's own code raises is a `CodecError`: it is nobody's interrupt here."""
+    def decode_result(self, stream: Part, buffers: Sequence[Part] = (), may_import: bool = False) -> Any:
+        """The value that a worker sent; `NotLoaded` where that would import a module, unless it `may_import`.
+
+        Whatever the value's own code raises is a `CodecError`: it is nobody's interrupt here.
+        """
         try:
             if stream[0] != _PICKLED:
                 return self._decode_plain(stream)
-            if (type(stream) is bytes and CALLS_A_NAME not in stream) or not needs_import(stream):
-                return pickle.loads(stream)
+            if (type(stream) is bytes and CALLS_A_NAME not in stream) or may_import or not needs_import(stream):
+                return pickle.loads(stream, buffers=buffers) if buffers else pickle.loads(stream)
         except BaseException as error:
             refuse_all("this value cannot be unpickled", error)
         raise NotLoaded("a module has to be imported first")
 
-    def decode_result_parts(self, streams: list[Any], buffers: list[Any], may_import: bool = False) -> Any:
-        """See `Codec`."""
-        try:
-            stream = streams[0] if len(streams) == 1 else b"".join(streams)
-            if may_import or not needs_import(stream):
-                return pickle.loads(stream, buffers=buffers)
-        except BaseException as error:
-            refuse_all("this value cannot be unpickled", error)
-        raise NotLoaded("a module has to be imported first")
-
-    def decode_arguments(self, stream: bytes | memoryview) -> tuple[list[Any] | tuple[Any, ...], dict[str, Any]]:
-        """See `Codec`."""
+    def decode_arguments(self, stream: Part, buffers: Sequence[Part] = ()) -> tuple[Sequence[Any], dict[str, Any]]:
+        """Positional and keyword arguments; the caller may change the dictionary."""
         try:
             if stream[0] != _PICKLED:
                 return self._decode_plain_arguments(stream), {}
-            args, kwargs = pickle.loads(stream)
+            args, kwargs = pickle.loads(stream, buffers=buffers) if buffers else pickle.loads(stream)
         except BaseException as error:
             refuse("these arguments cannot be unpickled", error)
         return args, kwargs
-
-    def decode_parts(self, streams: list[Any], buffers: list[Any]) -> Any:
-        """The value of `Encoded` parts; the buffers become part of it without another copy."""
-        try:
-            return pickle.loads(streams[0] if len(streams) == 1 else b"".join(streams), buffers=buffers)
-        except BaseException as error:
-            refuse("this value cannot be unpickled", error)
 
     def _encode_by_value(self, value: Any, refuse: Refuse) -> bytes | Encoded:
         """Classes and functions that the other end cannot import travel by value, what is shared by its handle."""
@@ -304,8 +244,11 @@ class PickleCodec:
             refuse("this value cannot be pickled", error)
         stream, buffers = gather(parts, self._threshold)
         if lease or buffers or len(stream) > self._threshold:
-            return Encoded([stream], buffers, lease or None)
+            return Encoded(stream, buffers, lease or None)
         return stream
+
+
+Codec: TypeAlias = PickleCodec | MsgpackCodec
 
 
 def make_codec(name: str, threshold: int, definitions: Definitions | None = None) -> Codec:

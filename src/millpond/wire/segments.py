@@ -1,7 +1,8 @@
 """Segments: how the parts of one payload lie in a frame's body and in the slots of an arena.
 
-A body is a count, a table with one row a segment, then the inline bytes in order. Used at both ends, after `codec`
-has encoded a value and before it decodes one; the receiver gets private copies and the slots are free again.
+A body is a count, a table with one row a segment (the stream's comes first), then the inline bytes in order. Used at
+both ends, after `codec` has encoded a value and before it decodes one; the receiver gets private copies and the slots
+are free again.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from collections.abc import Iterable
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Encoded
 from millpond.wire.frames import ProtocolError
+from millpond.wire.pickling import Part
 
 STREAM_INLINE, BUFFER_INLINE, STREAM_IN_SLOT, BUFFER_IN_SLOT, BYTES_INLINE, BYTES_IN_SLOT = range(6)
 
 _COUNT = struct.Struct("<I")
 _ROW = struct.Struct("<BxxxIQQ")  # place, slot index, offset, length
 _IN_SLOT = frozenset((STREAM_IN_SLOT, BUFFER_IN_SLOT, BYTES_IN_SLOT))
+_STREAM = frozenset((STREAM_INLINE, STREAM_IN_SLOT))
 _SLOT_OF = {STREAM_INLINE: STREAM_IN_SLOT, BUFFER_INLINE: BUFFER_IN_SLOT, BYTES_INLINE: BYTES_IN_SLOT}
-
-Part = bytes | bytearray | memoryview
 
 
 class Parts(bytes):
@@ -52,29 +53,27 @@ def joined(encoded: Encoded) -> Parts:
     return Parts(b"".join(pack(encoded, None, 0)))
 
 
-def unpack(body: bytes | memoryview, reader: SlotReader | None) -> tuple[list[Part], list[Part]]:
-    """The streams and the buffers of a body, for `Codec.decode_parts`; frees the slots.
+def unpack(body: bytes | memoryview, reader: SlotReader | None) -> tuple[Part, list[Part]]:
+    """The stream and the buffers of a body, for a codec to decode; frees the slots.
 
-    Raises `ProtocolError` on what no correct peer sends. Buffers are private; streams may be views of `body`.
+    Raises `ProtocolError` on what no correct peer sends. Buffers are private; the stream may be a view of `body`.
     """
     rows, at = _rows(body, reader)
     whole = memoryview(body)
-    streams: list[Part] = []
-    buffers: list[Part] = []
+    parts: list[Part] = []
     try:
         for place, index, offset, length in rows:
-            into = streams if place in (STREAM_INLINE, STREAM_IN_SLOT) else buffers
             if place in _IN_SLOT:
                 assert reader is not None
-                take = reader.take_bytes if place == BYTES_IN_SLOT else reader.take
-                into.append(take(index, offset, length))
+                parts.append(reader.take(index, offset, length, bytes if place == BYTES_IN_SLOT else bytearray))
             else:
-                into.append(_private(place, whole[at : at + length]))
+                parts.append(_private(place, whole[at : at + length]))
                 at += length
     except MemoryError:  # the slots would stay in use for as long as the worker lives
-        _drop(rows[len(streams) + len(buffers) :], reader)
+        _drop(rows[len(parts) :], reader)
         raise
-    return streams, buffers
+    stream, *buffers = parts
+    return stream, buffers
 
 
 def release(body: bytes | memoryview, reader: SlotReader | None) -> None:
@@ -90,10 +89,8 @@ def _drop(rows: Iterable[tuple[int, int, int, int]], reader: SlotReader | None) 
 
 
 def _places(encoded: Encoded) -> list[tuple[int, Part]]:
-    places: list[tuple[int, Part]] = [(STREAM_INLINE, stream) for stream in encoded.streams]
-    for buffer in encoded.buffers:
-        places.append((BYTES_INLINE if type(buffer) is bytes else BUFFER_INLINE, buffer))
-    return places
+    buffers = [(BYTES_INLINE if type(buffer) is bytes else BUFFER_INLINE, buffer) for buffer in encoded.buffers]
+    return [(STREAM_INLINE, encoded.stream), *buffers]
 
 
 def _merged(parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
@@ -123,6 +120,8 @@ def _rows(body: bytes | memoryview, reader: SlotReader | None) -> tuple[list[tup
     rows: list[tuple[int, int, int, int]] = list(_ROW.iter_unpack(memoryview(body)[_COUNT.size : start]))
     if any(row[0] > BYTES_IN_SLOT for row in rows):
         raise ProtocolError("a segment lies in no known place")
+    if [number for number, row in enumerate(rows) if row[0] in _STREAM] != [0]:
+        raise ProtocolError("a body in segments begins with its stream, and has one")
     if sum(row[3] for row in rows if row[0] not in _IN_SLOT) != size - start:
         raise ProtocolError("the inline segments do not fill the body")
     slots = [row for row in rows if row[0] in _IN_SLOT]

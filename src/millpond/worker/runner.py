@@ -162,13 +162,13 @@ class Runner:
         """The value of a payload."""
         if not flags & SEGMENTED:
             return self._codec.decode(body)
-        return self._codec.decode_parts(*segments.unpack(body, self._reader))
+        return self._codec.decode(*segments.unpack(body, self._reader))
 
     def decode_arguments(self, body: Body, flags: int) -> Any:
         """The positional and keyword arguments in a payload."""
         if not flags & SEGMENTED:
             return self._codec.decode_arguments(body)
-        return self._codec.decode_parts(*segments.unpack(body, self._reader))
+        return self._codec.decode_arguments(*segments.unpack(body, self._reader))
 
     def succeeded(
         self, fields: Fields, started: float, value: Any, exported: Exported | None = None, ended: float = 0.0

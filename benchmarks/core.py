@@ -64,6 +64,7 @@ class Day:
         self.finished: Counter[str] = Counter()
         self._due: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []  # heap: what workers will do
         self._order = 0
+        self._next_turn: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._carry_out: dict[type, Callable[[Any], None]] = {
             orders.Send: self._send,
             orders.Finish: self._finish,
@@ -72,8 +73,8 @@ class Day:
             orders.Ping: self._ping,
             orders.Withdraw: self._withdraw,
             orders.Forget: lambda order: self.processes[order.worker.id].forget_session(order.number),
-            orders.Store: lambda order: self._later(0.0, self._stored, order.session, order.record),
-            orders.Recall: lambda order: self._later(0.0, self._recalled, order.session),
+            orders.Store: lambda order: self._next_turn.append((self._stored, (order.session, order.record))),
+            orders.Recall: lambda order: self._next_turn.append((self._recalled, (order.session,))),
             orders.Erase: lambda order: self.store.pop(order.session.id, None),
             orders.SessionEnded: lambda order: None,
         }
@@ -139,9 +140,14 @@ class Day:
 
     def _work_off(self) -> None:
         outbox, carry_out = self.machine.outbox, self._carry_out
-        for order in outbox:  # those that come meanwhile as well
-            carry_out[type(order)](order)
-        outbox.clear()
+        while outbox:
+            for order in outbox:  # those that come meanwhile as well
+                carry_out[type(order)](order)
+            outbox.clear()
+            if self._next_turn:
+                acts, self._next_turn = self._next_turn, []
+                for act, details in acts:
+                    act(*details)
 
     # What processes do
 
@@ -178,7 +184,8 @@ class Day:
         process.end(held)
         value = b"state" if is_export else None
         self.machine.answered(process.record, process.read(held), "ok", value, began, self.now, 0, self.now)
-        self._get_on(process)
+        if process.waiting or process.exports or process.is_stopping:
+            self._get_on(process)
 
     def _stop(self, order: orders.Stop) -> None:
         process = self.processes[order.worker.id]

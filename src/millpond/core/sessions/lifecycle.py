@@ -131,8 +131,10 @@ def serve(m: Records, session: Session, now: float) -> None:
     worker = session.worker
     if worker is not None and worker.state == DRAINING and _maybe_export(m, session, now):
         return  # the export is in front of its line, and the session unsettled again
-    _drop_hopeless(m, session, now)
-    following = session.next_waiting()
+    following = None
+    if session.waiting:
+        _drop_hopeless(m, session, now)
+        following = session.next_waiting()
     while following is not None and following.deadline <= now:
         endings.expire_queued(m, following, now)
         following = session.next_waiting()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from logging import DEBUG, ERROR, INFO, WARNING
@@ -27,54 +27,31 @@ Emit = Callable[[int, Event], None]
 
 # An event that is not here is a user's, at DEBUG. So are those that come with each call or session; what becomes of
 # alerts is for their own channels to say.
-LEVELS: Mapping[str, int] = {
-    "pool.open": INFO,
-    "pool.ready": INFO,
-    "pool.degraded": WARNING,
-    "pool.restored": INFO,
-    "pool.draining": INFO,
-    "pool.closing": INFO,
-    "pool.close": INFO,
-    "pool.error": ERROR,
-    "pool.stalled": WARNING,
-    "pool.recovery": INFO,
-    "pool.resize": INFO,
-    "pool.utilization": DEBUG,
-    "queue.depth": DEBUG,
-    "worker.starting": DEBUG,
-    "worker.warming": DEBUG,
-    "worker.spare": DEBUG,
-    "worker.ready": INFO,
-    "worker.promoted": INFO,
-    "worker.draining": INFO,
-    "worker.killed": WARNING,
-    "worker.start_failed": WARNING,
-    "worker.gone": WARNING,  # INFO if it was meant to go
-    "worker.unhealthy": WARNING,
-    "worker.health": DEBUG,
-    "worker.checkout": DEBUG,
-    "worker.checkin": DEBUG,
-    "call.refused": DEBUG,
-    "call.start": DEBUG,
-    "call.stop": DEBUG,
-    "call.exception": DEBUG,
-    "call.retry": DEBUG,
-    "breaker.state": WARNING,
-    "session.open": DEBUG,
-    "session.close": DEBUG,
-    "session.moved": INFO,
-    "session.pinned": INFO,
-    "session.asleep": DEBUG,
-    "session.awake": DEBUG,
-    "session.restored": WARNING,
-    "session.unstored": WARNING,
-    "session.lost": WARNING,
-    "warming.start": INFO,
-    "warming.command": DEBUG,
-    "warming.stop": INFO,
-    "alert.firing": DEBUG,
-    "alert.resolved": DEBUG,
+_AT_LEVEL: Mapping[int, Sequence[str]] = {
+    ERROR: ["pool.error"],
+    WARNING: [
+        *("pool.degraded", "pool.stalled", "breaker.state"),
+        *(
+            "worker.killed",
+            "worker.start_failed",
+            "worker.gone",
+            "worker.unhealthy",
+        ),  # gone: INFO if it was meant to go
+        *("session.restored", "session.unstored", "session.lost"),
+    ],
+    INFO: [
+        *("pool.open", "pool.ready", "pool.restored", "pool.draining", "pool.closing", "pool.close", "pool.recovery"),
+        *("pool.resize", "worker.ready", "worker.promoted", "worker.draining", "session.moved", "session.pinned"),
+        *("warming.start", "warming.stop"),
+    ],
+    DEBUG: [
+        *("pool.utilization", "queue.depth", "worker.starting", "worker.warming", "worker.spare", "worker.health"),
+        *("worker.checkout", "worker.checkin", "call.refused", "call.start", "call.stop", "call.exception"),
+        *("call.retry", "session.open", "session.close", "session.asleep", "session.awake", "warming.command"),
+        *("alert.firing", "alert.resolved"),
+    ],
 }
+LEVELS: Mapping[str, int] = {name: level for level, names in _AT_LEVEL.items() for name in names}
 RECORD_BYTES = 512  # about how large a structured record is
 PLANNED = frozenset({"retired", "recycled"})  # causes by which a worker goes as it should
 

@@ -61,15 +61,6 @@ class OpenTelemetryTracing:
             self.complain(error)
             return None
 
-    def finish(self, span: Span, ending: str, code: str | None, error: BaseException | None) -> None:
-        """Say of a span how its call ended, and end it."""
-        try:
-            if span.is_recording():
-                self._note(span, ending, code, error)
-            span.end()
-        except Exception as error:
-            self.complain(error)
-
     def complain(self, error: Exception) -> None:
         """Log what was raised, the first time."""
         if not self._has_complained:
@@ -81,7 +72,8 @@ class OpenTelemetryTracing:
         self._propagator.inject(carrier, set_span_in_context(span))
         return "\n".join(filter(None, (carrier["traceparent"], carrier.get("tracestate")))).encode("ascii")
 
-    def _note(self, span: Span, ending: str, code: str | None, error: BaseException | None) -> None:
+    def note(self, span: Span, ending: str, code: str | None, error: BaseException | None) -> None:
+        """Say of a span how its call ended."""
         span.set_attribute("millpond.ending", ending)
         span.set_attribute("rpc.response.status_code", code or "ok")
         if code is None:
@@ -110,4 +102,9 @@ class CallTrace:
 
     def end(self, ending: str, code: str | None, error: BaseException | None) -> None:
         """See `Trace`."""
-        self._tracing.finish(self._span, ending, code, error)
+        try:
+            if self._span.is_recording():
+                self._tracing.note(self._span, ending, code, error)
+            self._span.end()
+        except Exception as failure:
+            self._tracing.complain(failure)

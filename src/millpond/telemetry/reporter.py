@@ -13,7 +13,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Protocol
 
 from millpond.events import Event
@@ -67,8 +66,6 @@ class Reporter:
         if not 0.0 <= interval <= threading.TIMEOUT_MAX:
             raise ValueError(f"interval must be seconds from 0 up, not {interval}")
         self.name = name
-        self.batch = batch
-        self.interval = interval
         self.limit = limit
         self._deliver = _deliverer(target)
         self._thread = QueueThread(
@@ -126,9 +123,7 @@ class Reporter:
     def __enter__(self) -> Reporter:
         return self.open()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # On the pool's thread

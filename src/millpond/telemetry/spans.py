@@ -6,7 +6,6 @@ Made by `Bus.span`; several `with` of one bus inside each other know their paren
 from __future__ import annotations
 
 from contextvars import ContextVar
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,19 +42,17 @@ class Span:
             outer = outer._outer
         self.parent = None if outer is None else outer.id
         _current.set(self)
-        self._emit("start", {}, {})
+        self._emit("start", {})
         self._began = self._bus.clock()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         measured = {**self.measurements, "seconds": self._bus.clock() - self._began}
         self._leave()
         if kind is None:
-            self._emit("stop", measured, {})
+            self._emit("stop", measured)
         else:
-            self._emit("exception", measured, {"error": kind.__qualname__})
+            self._emit("exception", measured, error=kind.__qualname__)
 
     def _leave(self) -> None:
         outer, self._outer, self._is_over = self._outer, None, True
@@ -68,11 +65,9 @@ class Span:
     async def __aenter__(self) -> Span:
         return self.__enter__()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.__exit__(kind)
 
-    def _emit(self, what: str, measurements: dict[str, Any], more: dict[str, Any]) -> None:
+    def _emit(self, what: str, measurements: dict[str, Any], **more: str) -> None:
         metadata = {**self._metadata, **more, "span": self.id, "parent": self.parent}
         self._bus.execute(f"{self._name}.{what}", measurements, metadata)

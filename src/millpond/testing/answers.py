@@ -14,21 +14,21 @@ from millpond.seams import EXPORTS
 from millpond.wire.codec import Codec, CodecError, Encoded
 from millpond.wire.descriptors import OF_ITS_PROCESS
 from millpond.wire.exceptions import RemoteTraceback, describe, restore
-from millpond.wire.frames import EXPIRED, INTERRUPTED, ITEM, SEGMENTED, SKIPPED
+from millpond.wire.frames import EXPIRED, INTERRUPTED, ITEM, OK, SEGMENTED, SKIPPED
 from millpond.wire.segments import Parts, joined
 from millpond.wire.wording import traceback_text
 from millpond.worker.replies import Unsendable, without_our_frames
 
 if TYPE_CHECKING:
-    from millpond.errors import Outcome
     from millpond.seams import AnswerKind
     from millpond.wire.frames import Fields
     from millpond.wire.saved import Saved
+    from millpond.worker.replies import Ahead, Fault
 
 Tell = Callable[["Fields", "AnswerKind", Any, int], None]
 TellItem = Callable[["Fields", Any], None]
 TellSaved = Callable[["Fields", "Saved"], None]
-_BARE: dict[int, AnswerKind] = {INTERRUPTED: "interrupted", EXPIRED: "expired", SKIPPED: "skipped"}
+_WITHOUT_VALUE: dict[int, AnswerKind] = {INTERRUPTED: "interrupted", EXPIRED: "expired", SKIPPED: "skipped"}
 
 
 class DirectAnswers:
@@ -42,9 +42,7 @@ class DirectAnswers:
         self._tell_saved = tell_saved
         self.nbytes = 0  # of the value that was told last
 
-    def value(
-        self, kind: int, fields: Fields, started: float, ended: float, value: Any, ahead: Saved | None = None
-    ) -> None:
+    def value(self, kind: int, fields: Fields, started: float, ended: float, value: Any, ahead: Ahead = None) -> None:
         """Tell a result or an item, or raise `Unsendable`."""
         try:
             body = self._codec.encode(value)
@@ -72,31 +70,8 @@ class DirectAnswers:
         else:
             self._notify(fields, "ok", arrived, 0)
 
-    def bare(
-        self,
-        kind: int,
-        fields: Fields,
-        started: float = 0.0,
-        ended: float = 0.0,
-        flags: int = 0,
-        ahead: Saved | None = None,
-    ) -> None:
-        """Tell an answer without a value."""
-        self._say_ahead(fields, ahead)
-        self._notify(fields, _BARE[kind], None, flags)
-
-    def as_it_came(self, kind: int, flags: int, fields: Fields, started: float, ended: float, body: Any) -> None:
-        """Tell a session's state that was never unpacked here."""
-        self._notify(fields, "ok", Parts(body) if flags & SEGMENTED else body, 0)
-
     def raised(
-        self,
-        fields: Fields,
-        started: float,
-        ended: float,
-        error: BaseException,
-        flags: int = 0,
-        ahead: Saved | None = None,
+        self, fields: Fields, started: float, ended: float, error: BaseException, flags: int = 0, ahead: Ahead = None
     ) -> None:
         """Tell the handler's exception, as it would arrive."""
         self._say_ahead(fields, ahead)
@@ -104,25 +79,33 @@ class DirectAnswers:
         self._notify(fields, "failed", restore(body, self._codec.name), flags)
 
     def fault(
-        self,
-        fields: Fields,
-        started: float,
-        ended: float,
-        code: str,
-        outcome: Outcome,
-        message: str,
-        error: BaseException | None = None,
-        flags: int = 0,
-        ahead: Saved | None = None,
+        self, fields: Fields, started: float, ended: float, fault: Fault, flags: int = 0, ahead: Ahead = None
     ) -> None:
         """Tell a failure that is Millpond's to report."""
         self._say_ahead(fields, ahead)
-        failure = CLASSES[code](message, outcome=outcome)
-        if error is not None:
-            failure.__cause__ = RemoteTraceback(traceback_text(error))
+        failure = CLASSES[fault.code](fault.message, outcome=fault.outcome)
+        if fault.error is not None:
+            failure.__cause__ = RemoteTraceback(traceback_text(fault.error))
         self._notify(fields, "failed", failure, flags)
 
-    def _say_ahead(self, fields: Fields, ahead: Saved | None) -> None:
+    def send(
+        self,
+        kind: int,
+        fields: Fields,
+        started: float = 0.0,
+        ended: float = 0.0,
+        body: bytes = b"",
+        flags: int = 0,
+        ahead: Ahead = None,
+    ) -> None:
+        """Tell an answer without a value, or a session's state that was never unpacked here."""
+        self._say_ahead(fields, ahead)
+        if kind == OK:
+            self._notify(fields, "ok", Parts(body) if flags & SEGMENTED else body, 0)
+        else:
+            self._notify(fields, _WITHOUT_VALUE[kind], None, flags)
+
+    def _say_ahead(self, fields: Fields, ahead: Ahead) -> None:
         if ahead is not None:
             self._tell_saved(fields, ahead)
 

@@ -74,16 +74,19 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Description).decode
 
 
+def told_of(error: BaseException) -> dict[str, Any]:
+    """What can be said of an exception. Never fails."""
+    return {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
+
+
 def describe(error: BaseException, codec_name: str) -> bytes:
     """The body of a RAISED frame. Never fails, whatever the exception's own methods do."""
-    told = {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
-    return _encode(told | carry(error, codec_name))
+    return _encode(told_of(error) | carry(error, codec_name))
 
 
 def describe_start(error: BaseException) -> bytes:
     """The body of a START_FAILED frame; `brief` is what may be logged of it. Never fails."""
-    told = {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
-    return _encode(told | {"brief": brief_of(error)})
+    return _encode(told_of(error) | {"brief": brief_of(error)})
 
 
 def restore(body: bytes | memoryview, codec_name: str) -> BaseException:

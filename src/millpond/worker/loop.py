@@ -110,6 +110,6 @@ def note(runner: Runner, fields: Fields, body: Body, held: int = 0) -> None:
     elif kind == DEFINE:
         define(str(body[: fields[4]], "utf-8"), bytes(body[fields[4] :]))
     elif kind == PING:
-        runner.answers.bare(PONG, fields, float(held))
+        runner.answers.send(PONG, fields, float(held))
     elif kind not in (CREDIT, CANCEL):
         raise ProtocolError(f"no frame of kind {kind} comes from a parent")

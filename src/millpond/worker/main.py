@@ -150,18 +150,10 @@ class Worker:
         loop = self._loop_for(handlers.is_async(handler, facts))
         args, kwargs = load_arguments(self._config["arguments"])
         instance = handler(*args, **kwargs) if handler is not None else None
+        operations = handlers.operations_of(instance, facts)
         hooks = {name: getattr(instance, name) for name in facts.hooks}
-        saves = self._config.get("saves")
-        runner = Runner(
-            self.channel,
-            self.logbook,
-            self._codec,
-            self._reader,
-            self._answers,
-            handlers.operations_of(instance, facts),
-            hooks,
-            Saver(self._codec, self._config["max_payload"], hooks) if saves else None,
-        )
+        saver = Saver(self._codec, self._config["max_payload"], hooks) if self._config.get("saves") else None
+        runner = Runner(self.channel, self.logbook, self._codec, self._reader, self._answers, operations, hooks, saver)
         _run_hook(loop, runner, "setup")
         return loop, runner, facts
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -18,11 +20,12 @@ from millpond.seams import EXPORTS
 from millpond.wire import segments
 from millpond.wire.codec import CodecError, Encoded
 from millpond.wire.descriptors import OF_ITS_PROCESS
-from millpond.wire.exceptions import carry, describe
+from millpond.wire.exceptions import carry, describe, told_of
 from millpond.wire.frames import FAULT, RAISED, SAVED, SEGMENTED, pack
-from millpond.wire.wording import error_text, traceback_text, type_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from millpond.errors import Outcome
     from millpond.wire.buffers import SlotWriter
     from millpond.wire.codec import Codec
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from millpond.wire.frames import Fields
     from millpond.wire.saved import Saved
     from millpond.worker.channel import FrameChannel
+
+    Ahead = Saved | None
 
 _JOIN_BYTES = 32 * 1024  # bodies up to here are copied behind their header
 _UNFETCHED = 64  # results whose descriptors wait for the parent to fetch them
@@ -44,46 +49,39 @@ class Unsendable(Exception):
         self.code = code
 
 
+class Fault(NamedTuple):
+    """A failure that is Millpond's to report; `error` is what it came from."""
+
+    code: str
+    message: str
+    error: BaseException | None = None
+    outcome: Outcome = "not_started"
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Replies:
-    """Sends answers for one worker. Times are CLOCK_MONOTONIC seconds: start and end of the operation."""
+    """Sends answers for one worker. Times are CLOCK_MONOTONIC seconds: start and end of the operation.
 
-    __slots__ = (
-        "_channel",
-        "_codec",
-        "_encode",
-        "_incarnation",
-        "_leases",
-        "_limit",
-        "_packing",
-        "_quick",
-        "_threshold",
-        "_writer",
-    )
+    What goes `ahead` of an answer, in the same write, is the state of its session, where durability asks for it.
+    """
 
-    def __init__(
-        self,
-        channel: FrameChannel,
-        codec: Codec,
-        incarnation: int,
-        max_payload: int,
-        writer: SlotWriter | None,
-        threshold: int,
-    ) -> None:
-        self._channel = channel
-        self._codec = codec
-        self._encode = codec.encode
-        self._incarnation = incarnation
-        self._limit = max_payload
-        self._quick = min(max_payload, _JOIN_BYTES)
-        self._writer = writer
-        self._threshold = threshold
-        self._leases: deque[Lease] = deque(maxlen=_UNFETCHED)
-        self._packing = threading.Lock()  # the arena has one writer: one thread at a time
+    _channel: FrameChannel
+    _codec: Codec
+    _incarnation: int
+    _limit: int
+    _writer: SlotWriter | None
+    _threshold: int
+    _leases: deque[Lease] = field(default_factory=partial(deque, maxlen=_UNFETCHED))
+    _packing: threading.Lock = field(default_factory=threading.Lock)  # the arena has one writer: one thread at a time
+    _encode: Callable[[Any], bytes | Encoded] = field(init=False)
+    _quick: int = field(init=False)
 
-    def value(
-        self, kind: int, fields: Fields, started: float, ended: float, value: Any, ahead: Saved | None = None
-    ) -> None:
-        """Send a result (`OK`) or an item (`ITEM`), or raise `Unsendable`; `ahead` goes first, in the same write."""
+    def __post_init__(self) -> None:
+        self._encode = self._codec.encode
+        self._quick = min(self._limit, _JOIN_BYTES)
+
+    def value(self, kind: int, fields: Fields, started: float, ended: float, value: Any, ahead: Ahead = None) -> None:
+        """Send a result (`OK`) or an item (`ITEM`), or raise `Unsendable`."""
         try:
             body = self._encode(value)
         except CodecError as error:
@@ -93,82 +91,53 @@ class Replies:
             return
         self._channel.send(self._header(len(body), kind, 0, fields, started, ended) + body)
 
-    def bare(
+    def raised(
+        self, fields: Fields, started: float, ended: float, error: BaseException, flags: int = 0, ahead: Ahead = None
+    ) -> None:
+        """Send the handler's exception; what describes it is bounded, and never fails."""
+        body = describe(without_our_frames(error), self._codec.name)
+        self.send(RAISED, fields, started, ended, body, flags, ahead)
+
+    def fault(
+        self, fields: Fields, started: float, ended: float, fault: Fault, flags: int = 0, ahead: Ahead = None
+    ) -> None:
+        """Send a failure of the pool's own."""
+        code, message, error, outcome = fault
+        told: dict[str, Any] = {"code": code, "outcome": outcome, "message": message}
+        if error is not None:
+            told |= told_of(error)
+            if code == "result_not_serializable" and error.__cause__ is not None:
+                told |= carry(error.__cause__, self._codec.name)
+        self.send(FAULT, fields, started, ended, msgspec.msgpack.encode(told), flags, ahead)
+
+    def send(
         self,
         kind: int,
         fields: Fields,
         started: float = 0.0,
         ended: float = 0.0,
+        body: bytes = b"",
         flags: int = 0,
-        ahead: Saved | None = None,
+        ahead: Ahead = None,
     ) -> None:
-        """Send an answer without a body."""
-        self._send(kind, flags, fields, started, ended, b"", ahead)
-
-    def as_it_came(self, kind: int, flags: int, fields: Fields, started: float, ended: float, body: bytes) -> None:
-        """Send a body that is encoded already."""
-        self._send(kind, flags, fields, started, ended, body)
-
-    def raised(
-        self,
-        fields: Fields,
-        started: float,
-        ended: float,
-        error: BaseException,
-        flags: int = 0,
-        ahead: Saved | None = None,
-    ) -> None:
-        """Send the handler's exception; what describes it is bounded, and never fails."""
-        body = describe(without_our_frames(error), self._codec.name)
-        self._send(RAISED, flags, fields, started, ended, body, ahead)
-
-    def fault(
-        self,
-        fields: Fields,
-        started: float,
-        ended: float,
-        code: str,
-        outcome: Outcome,
-        message: str,
-        error: BaseException | None = None,
-        flags: int = 0,
-        ahead: Saved | None = None,
-    ) -> None:
-        """Send a failure that is Millpond's to report; `error` is what it came from."""
-        told: dict[str, Any] = {"code": code, "outcome": outcome, "message": message}
-        if error is not None:
-            told |= {"type": type_name(type(error)), "text": error_text(error), "traceback": traceback_text(error)}
-            if code == "result_not_serializable" and error.__cause__ is not None:
-                told |= carry(error.__cause__, self._codec.name)
-        self._send(FAULT, flags, fields, started, ended, msgspec.msgpack.encode(told), ahead)
-
-    def _send(
-        self,
-        kind: int,
-        flags: int,
-        fields: Fields,
-        started: float,
-        ended: float,
-        body: bytes,
-        ahead: Saved | None = None,
-    ) -> None:
+        """Send an answer whose body is encoded already, or that has none."""
         header = self._header(len(body), kind, flags, fields, started, ended)
         self._channel.send_parts([*self._ahead(fields, ahead), header, body])
 
-    def _ahead(self, fields: Fields, saved: Saved | None) -> list[bytes]:
+    def _ahead(self, fields: Fields, saved: Ahead) -> list[bytes]:
         if saved is None:
             return []
         lease, flags, body = saved
         return [self._header(len(body), SAVED, flags, fields, float(lease), 0.0), body]
 
     def _large(
-        self, kind: int, fields: Fields, started: float, ended: float, body: bytes | Encoded, ahead: Saved | None
+        self, kind: int, fields: Fields, started: float, ended: float, body: bytes | Encoded, ahead: Ahead
     ) -> None:
         nbytes = len(body)
         if nbytes > self._limit:
             raise Unsendable("payload_too_large", f"the result is {nbytes} bytes large, max_payload is {self._limit}")
         if type(body) is bytes:
-            self._send(kind, 0, fields, started, ended, body, ahead)
+            self.send(kind, fields, started, ended, body, ahead=ahead)
             return
         assert isinstance(body, Encoded)
         if body.lease is not None:

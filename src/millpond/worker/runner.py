@@ -6,6 +6,7 @@ with the same methods. Reads no socket and knows no loop.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from millpond.wire.logbook import INTERRUPT
 from millpond.wire.wording import error_text, type_name
 from millpond.worker.forks import leave_forked_child
 from millpond.worker.handler_session import NO_SLOT
-from millpond.worker.replies import Unsendable
+from millpond.worker.replies import Fault, Unsendable
 from millpond.worker.stack import invoke
 
 if TYPE_CHECKING:
@@ -35,54 +36,34 @@ if TYPE_CHECKING:
     from millpond.worker.replies import Replies
     from millpond.worker.saving import Exported, Saver
 
+_WITHOUT_MEMORY = "; the operation did not run: send less at a time, or let workers have more memory"
 
+
+@dataclass(slots=True, eq=False, repr=False)
 class Runner:
     """Runs the calls of one worker, each in the thread that gives it; `plan` uses the same steps for the rest.
 
     `interruptions` are the exception types that an asked-for stop may come back as.
     """
 
-    __slots__ = (
-        "_channel",
-        "_claim",
-        "_codec",
-        "_end",
-        "_plain",
-        "_reader",
-        "answers",
-        "hooks",
-        "interruptions",
-        "logbook",
-        "operations",
-        "saver",
-        "session_slots",
-    )
+    _channel: FrameChannel
+    logbook: Logbook
+    _codec: Codec
+    _reader: SlotReader | None
+    answers: Replies
+    operations: list[BoundOperation]
+    hooks: Hooks
+    saver: Saver | None = None  # with durability
+    interruptions: tuple[type[BaseException], ...] = (Interrupted,)
+    # Session number -> slot; calls without a session have number 0.
+    session_slots: dict[int, SessionSlot] = field(default_factory=lambda: {0: NO_SLOT})
+    _plain: dict[int, BoundOperation] = field(init=False)
+    _claim: Callable[[int], int] = field(init=False)
+    _end: Callable[[int], None] = field(init=False)
 
-    def __init__(
-        self,
-        channel: FrameChannel,
-        logbook: Logbook,
-        codec: Codec,
-        reader: SlotReader | None,
-        answers: Replies,
-        operations: list[BoundOperation],
-        hooks: Hooks,
-        saver: Saver | None = None,
-    ) -> None:
-        self._channel = channel
-        self._claim = logbook.claim
-        self._codec = codec
-        self._end = logbook.end
-        self._plain = {n: operation for n, operation in enumerate(operations) if operation.kind == "plain"}
-        self._reader = reader
-        self.answers = answers
-        self.hooks = hooks
-        self.interruptions: tuple[type[BaseException], ...] = (Interrupted,)
-        self.logbook = logbook
-        self.operations = operations
-        self.saver = saver  # with durability
-        # Session number -> slot; calls without a session have number 0.
-        self.session_slots: dict[int, SessionSlot] = {0: NO_SLOT}
+    def __post_init__(self) -> None:
+        self._plain = {n: operation for n, operation in enumerate(self.operations) if operation.kind == "plain"}
+        self._claim, self._end = self.logbook.claim, self.logbook.end
 
     def run(self, fields: Fields, body: Body) -> float | None:
         """Run one call on the fast path; if it takes more than that, return its start, claimed: it is for `plan`."""
@@ -132,7 +113,7 @@ class Runner:
     def _pass_over(self, kind: int, fields: Fields, body: Body) -> None:
         if fields[2] & SEGMENTED:
             segments.release(trace_header.split(body)[1] if fields[2] & TRACED else body, self._reader)
-        self.answers.bare(kind, fields)
+        self.answers.send(kind, fields)
 
     def decode(
         self, operation: BoundOperation, fields: Fields, body: Body, slot: SessionSlot
@@ -178,13 +159,11 @@ class Runner:
         `exported` is what the handler's hook gave of the session, if durability asks for it.
         """
         ended = ended or monotonic()
-        ahead = None
         # The end comes first: in a forked child it leaves, before anything is sent or written to memory that is shared.
         # What the parent asked of the call is read before the answer leaves: from then on the position is another
         # call's. The state goes ahead of the answer, in one write: who has the answer has a state that survives.
         self.end(fields)
-        if fields[8]:
-            ahead = self._leave_slot(fields, self.is_asked_to_stop(fields), exported)
+        ahead = self.leave_slot(fields, self.is_asked_to_stop(fields), exported) if fields[8] else None
         try:
             self.answers.value(OK, fields, started, ended, value, ahead)
         except Unsendable as error:
@@ -204,12 +183,10 @@ class Runner:
         """The operation raised, or came back from an interrupt: `is_stopped` if a frame asked for that."""
         ended = ended or monotonic()
         is_stopped = is_stopped or self.is_asked_to_stop(fields)
-        ahead = None
         self.end(fields, error)
-        if fields[8]:
-            ahead = self._leave_slot(fields, is_stopped, exported)
+        ahead = self.leave_slot(fields, is_stopped, exported) if fields[8] else None
         if is_stopped and issubclass(type(error), self.interruptions):
-            self.answers.bare(INTERRUPTED, fields, started, ended, ahead=ahead)
+            self.answers.send(INTERRUPTED, fields, started, ended, ahead=ahead)
         else:
             self.answers.raised(fields, started, ended, error, ahead=ahead)
 
@@ -217,7 +194,8 @@ class Runner:
         self, fields: Fields, started: float, ended: float, error: Unsendable, ahead: Saved | None = None
     ) -> None:
         """The operation ended, and the caller learns why its result cannot come."""
-        self.answers.fault(fields, started, ended, error.code, "completed", str(error), error.__cause__, ahead=ahead)
+        fault = Fault(error.code, str(error), error.__cause__, "completed")
+        self.answers.fault(fields, started, ended, fault, ahead=ahead)
 
     def operation(self, number: int) -> BoundOperation:
         """The operation of that number; raises `LookupError` for one that newer code has no more."""
@@ -236,8 +214,8 @@ class Runner:
             flags = SESSION_FAILED
         elif self.saver is not None and slot is not None and slot is not NO_SLOT:
             ahead = self.saver.unchanged(slot)
-        code, message = why_unreadable("the arguments", error, "bad_argument")
-        self.answers.fault(fields, started, ended, code, "not_started", message, error, flags=flags, ahead=ahead)
+        fault = unreadable_fault("the arguments", error, "bad_argument")
+        self.answers.fault(fields, started, ended, fault, flags, ahead)
 
     def is_asked_to_stop(self, fields: Fields) -> bool:
         """Whether the logbook asks this call to stop. Only before its answer: then the position is another call's."""
@@ -264,11 +242,8 @@ class Runner:
         if self._channel.is_disowned:
             leave_forked_child(None)
 
-    def leave_slot(self, fields: Fields, exported: Exported | None) -> Saved | None:
-        """A call of a session that ends outside of `succeeded` and `failed`: what is to be sent ahead of its answer."""
-        return self._leave_slot(fields, self.is_asked_to_stop(fields), exported) if fields[8] else None
-
-    def _leave_slot(self, fields: Fields, is_interrupted: bool, exported: Exported | None) -> Saved | None:
+    def leave_slot(self, fields: Fields, is_interrupted: bool, exported: Exported | None) -> Saved | None:
+        """A call of a session has ended: what is to be sent ahead of its answer."""
         slot = self.session_slots.get(fields[8])
         if slot is None:
             return None
@@ -278,12 +253,12 @@ class Runner:
         return self.saver.saved(slot, exported)
 
 
-def why_unreadable(what: str, error: BaseException, code: str) -> tuple[str, str]:
-    """The code and the message of a call whose arguments, or session's state, could not be decoded.
+def unreadable_fault(what: str, error: BaseException, code: str, remedy: str = "") -> Fault:
+    """The fault of a call whose arguments, or session's state, could not be decoded.
 
-    `code` says whose fault it is, unless there was no memory: then it is nobody's who made the call.
+    `code` says whose it is, unless there was no memory: then it is nobody's who made the call.
     """
     told = f"{what} cannot be read in the worker: {type_name(type(error))}: {error_text(error)}"
-    if not isinstance(error, MemoryError) and not isinstance(error.__cause__, MemoryError):
-        return code, told
-    return "out_of_memory", f"{told}; the operation did not run: send less at a time, or let workers have more memory"
+    if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
+        code, remedy = "out_of_memory", _WITHOUT_MEMORY
+    return Fault(code, told + remedy, error)

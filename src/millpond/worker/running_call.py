@@ -6,34 +6,29 @@ one writer, so that threads need no lock.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
+    import threading
+
     from millpond.wire.frames import Fields
 
 
-class Bell(Protocol):
-    """What an event of asyncio and one of threading have in common."""
-
-    def set(self) -> None:
-        """Wake whoever waits."""
-        ...
-
-
+@dataclass(slots=True, eq=False, repr=False)
 class Running:
     """One call beyond the fast path. `granted` items may be sent in all, `sent` were; `bell` wakes who waits for more.
     `task` is the asyncio task while it waits for the handler's own code, so that only that is cancelled.
     """
 
-    __slots__ = ("bell", "fields", "granted", "is_stopped", "sent", "task")
-
-    def __init__(self, fields: Fields, window: int, bell: Bell | None = None) -> None:
-        self.fields = fields
-        self.granted = window
-        self.sent = 0
-        self.bell = bell
-        self.is_stopped = False
-        self.task: Any = None
+    fields: Fields
+    granted: int
+    sent: int = 0
+    started: float = 0.0  # when it was claimed
+    is_stopped: bool = False
+    bell: asyncio.Event | threading.Event | None = None
+    task: Any = None
 
     def grant(self, items: int) -> None:
         """The reader took so many items."""

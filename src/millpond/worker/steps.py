@@ -15,8 +15,8 @@ from millpond.errors import Interrupted
 from millpond.seams import CLOSE_SESSION, EXPORTS
 from millpond.wire.frames import INTERRUPTED, ITEM, OK, SESSION_FAILED
 from millpond.worker import handler_session as sessions
-from millpond.worker.replies import Unsendable
-from millpond.worker.runner import why_unreadable
+from millpond.worker.replies import Fault, Unsendable
+from millpond.worker.runner import unreadable_fault
 from millpond.worker.stack import invoke, invoke_cleanup
 
 if TYPE_CHECKING:
@@ -42,17 +42,17 @@ class HandlerStep(NamedTuple):
 
 
 def plan(runner: Runner, running: Running, body: Body, started: float) -> Plan:
-    """The plan of a claimed call."""
-    fields = running.fields
+    """The plan of a call that was claimed when it `started`."""
+    fields, running.started = running.fields, started
     slot = runner.session_slots.get(fields[8])
     if slot is None:
-        _session_lost(runner, fields, started, "is not known to its worker")
+        _session_lost(runner, running)
     elif fields[4] == CLOSE_SESSION:
-        yield from _closing(runner, running, slot, started)
+        yield from _closing(runner, running, slot)
     elif fields[4] in EXPORTS:
-        yield from _exporting(runner, running, slot, started)
+        yield from _exporting(runner, running, slot)
     else:
-        yield from _operation(runner, running, slot, body, started)
+        yield from _operation(runner, running, slot, body)
 
 
 def drive(steps: Plan, running: Running, wait: Callable[[Running], None]) -> None:
@@ -79,45 +79,35 @@ def perform(fields: Fields, step: HandlerStep) -> Outcome:
         return None, error
 
 
-def _operation(runner: Runner, running: Running, slot: SessionSlot, body: Body, started: float) -> Plan:
+def _operation(runner: Runner, running: Running, slot: SessionSlot, body: Body) -> Plan:
     fields = running.fields
     try:
         operation = runner.operation(fields[4])
         function, args, kwargs = runner.decode(operation, fields, body, slot)
-    except BaseException as error:
-        runner.unreadable(fields, started, error)
+    except BaseException as reason:
+        runner.unreadable(fields, running.started, reason)
         return
-    if not (yield from _opened(runner, running, slot, started)):
+    if not (yield from _opened(runner, running, slot)):
         return
     step = HandlerStep(function, args, kwargs, operation.kind == "async")
     if running.is_stopped:
-        yield from _ended(runner, running, None, Interrupted(), started, is_stopped=True)
+        yield from _ended(runner, running, None, Interrupted(), is_stopped=True)
     elif operation.kind in ("stream", "async_stream"):
-        yield from _streaming(runner, running, step, started)
+        yield from _streaming(runner, running, step)
     else:
-        yield from _once(runner, running, step, started)
+        value, error = yield step
+        yield from _ended(runner, running, value, error)
 
 
-def _once(runner: Runner, running: Running, step: HandlerStep, started: float) -> Plan:
-    value, error = yield step
-    yield from _ended(runner, running, value, error, started)
-
-
-def _ended(
-    runner: Runner,
-    running: Running,
-    value: Any,
-    error: BaseException | None,
-    started: float,
-    is_stopped: bool = False,
-) -> Plan:
+def _ended(runner: Runner, running: Running, value: Any, error: BaseException | None, is_stopped: bool = False) -> Plan:
     """The operation is over: with durability the handler's hook gives the state it leaves, then it is answered."""
     ended = monotonic()
     exported = yield from _exported(runner, running)
     if error is None:
-        runner.succeeded(running.fields, started, value, exported, ended)
+        runner.succeeded(running.fields, running.started, value, exported, ended)
     else:
-        runner.failed(running.fields, started, error, is_stopped or running.is_stopped, exported, ended)
+        is_stopped = is_stopped or running.is_stopped
+        runner.failed(running.fields, running.started, error, is_stopped, exported, ended)
 
 
 def _exported(runner: Runner, running: Running) -> Generator[HandlerStep | None, Outcome, Outcome | None]:
@@ -128,12 +118,12 @@ def _exported(runner: Runner, running: Running) -> Generator[HandlerStep | None,
     return (yield _step_of(sessions.exporting(slot, runner.hooks), is_cleanup=True))
 
 
-def _streaming(runner: Runner, running: Running, step: HandlerStep, started: float) -> Plan:
+def _streaming(runner: Runner, running: Running, step: HandlerStep) -> Plan:
     """Items go out while there is credit; the generator is always closed before the last answer."""
     fields = running.fields
     items, error = yield step
     if error is not None:
-        yield from _ended(runner, running, None, error, started)
+        yield from _ended(runner, running, None, error)
         return
     advance, close = _ends_of(items)
     while True:
@@ -141,22 +131,22 @@ def _streaming(runner: Runner, running: Running, step: HandlerStep, started: flo
             yield None
         if running.is_stopped or runner.is_asked_to_stop(fields):
             _, error = yield close
-            yield from _ended(runner, running, None, error or Interrupted(), started, is_stopped=True)
+            yield from _ended(runner, running, None, error or Interrupted(), is_stopped=True)
             return
         item, error = yield advance
         if error is not None:
             yield close  # an interrupt may have come before the generator went on
-            yield from _stream_over(runner, running, error, started)
+            yield from _stream_over(runner, running, error)
             return
         runner.check_not_forked()
         try:
-            runner.answers.value(ITEM, fields, started, monotonic(), item)
+            runner.answers.value(ITEM, fields, running.started, monotonic(), item)
         except Unsendable as unsendable:
             yield close
             exported = yield from _exported(runner, running)
             runner.end(fields)
-            ahead = runner.leave_slot(fields, exported)
-            runner.unsendable(fields, started, monotonic(), unsendable, ahead)
+            ahead = runner.leave_slot(fields, runner.is_asked_to_stop(fields), exported) if fields[8] else None
+            runner.unsendable(fields, running.started, monotonic(), unsendable, ahead)
             return
         running.sent += 1
 
@@ -168,35 +158,33 @@ def _ends_of(items: Any) -> tuple[HandlerStep, HandlerStep]:
     return HandlerStep(items.__next__), HandlerStep(items.close, is_cleanup=True)
 
 
-def _stream_over(runner: Runner, running: Running, error: BaseException, started: float) -> Plan:
+def _stream_over(runner: Runner, running: Running, error: BaseException) -> Plan:
     # A generator cannot raise these two by mistake: Python turns them into RuntimeError.
     if issubclass(type(error), StopIteration | StopAsyncIteration):
-        yield from _ended(runner, running, getattr(error, "value", None), None, started)
+        yield from _ended(runner, running, getattr(error, "value", None), None)
     else:
-        yield from _ended(runner, running, None, error, started)
+        yield from _ended(runner, running, None, error)
 
 
-def _opened(
-    runner: Runner, running: Running, slot: SessionSlot, started: float
-) -> Generator[HandlerStep | None, Outcome, bool]:
+def _opened(runner: Runner, running: Running, slot: SessionSlot) -> Generator[HandlerStep | None, Outcome, bool]:
     """Open the session if it is not; false if that failed and the call is answered."""
     if slot.is_open:
         return True
     try:
         hook = sessions.opening(slot, runner.hooks, runner.decode_value)
     except BaseException as error:
-        _unreadable(runner, running, slot, error, started)
+        _unreadable(runner, running, slot, error)
         return False
     if hook is not None:
         _, failure = yield _step_of(hook)
         if failure is not None:
-            _not_opened(runner, running, slot, failure, started)
+            _not_opened(runner, running, slot, failure)
             return False
     slot.opened(is_simple=runner.saver is None or not runner.saver.uses_hook)
     return True
 
 
-def _not_opened(runner: Runner, running: Running, slot: SessionSlot, error: BaseException, started: float) -> None:
+def _not_opened(runner: Runner, running: Running, slot: SessionSlot, error: BaseException) -> None:
     """The opening hook failed, or was interrupted: the session is forgotten here, and its next call tries again.
 
     What it brought along is in the parent's hand until a call of it has run.
@@ -208,54 +196,53 @@ def _not_opened(runner: Runner, running: Running, slot: SessionSlot, error: Base
     if runner.session_slots.get(slot.number) is slot:
         del runner.session_slots[slot.number]
     if is_left and issubclass(type(error), runner.interruptions):
-        runner.answers.bare(INTERRUPTED, fields, started, ended, SESSION_FAILED)
+        runner.answers.send(INTERRUPTED, fields, running.started, ended, flags=SESSION_FAILED)
     else:
-        runner.answers.raised(fields, started, ended, error, SESSION_FAILED)
+        runner.answers.raised(fields, running.started, ended, error, SESSION_FAILED)
 
 
-def _unreadable(runner: Runner, running: Running, slot: SessionSlot, error: BaseException, started: float) -> None:
+def _unreadable(runner: Runner, running: Running, slot: SessionSlot, error: BaseException) -> None:
     """The state it brought along cannot be decoded, by the code of this worker at least. The parent keeps it."""
     if issubclass(type(error), runner.interruptions):
-        _not_opened(runner, running, slot, error, started)
+        _not_opened(runner, running, slot, error)
         return
     fields = running.fields
     runner.end(fields, error)
     del runner.session_slots[slot.number]
-    code, message = why_unreadable(f"the state of session {slot.number}", error, "handler_error")
-    if code == "handler_error":
-        message += "; it is kept as it is: mend the code and replace the workers, or close the session"
-    runner.answers.fault(fields, started, monotonic(), code, "not_started", message, error, flags=SESSION_FAILED)
+    remedy = "; it is kept as it is: mend the code and replace the workers, or close the session"
+    fault = unreadable_fault(f"the state of session {slot.number}", error, "handler_error", remedy)
+    runner.answers.fault(fields, running.started, monotonic(), fault, SESSION_FAILED)
 
 
-def _closing(runner: Runner, running: Running, slot: SessionSlot, started: float) -> Plan:
+def _closing(runner: Runner, running: Running, slot: SessionSlot) -> Plan:
     """Run the closing hook, on a session that was just brought here too; it is forgotten whatever comes of it."""
-    if slot.baggage is not None and not (yield from _opened(runner, running, slot, started)):
+    if slot.baggage is not None and not (yield from _opened(runner, running, slot)):
         return
     hook = sessions.closing(slot, runner.hooks)
     _, error = (yield _step_of(hook)) if hook is not None else (None, None)
     del runner.session_slots[slot.number]
     if error is None:
-        runner.succeeded(running.fields, started, None)
+        runner.succeeded(running.fields, running.started, None)
     else:
-        runner.failed(running.fields, started, error, running.is_stopped)
+        runner.failed(running.fields, running.started, error, running.is_stopped)
 
 
-def _exporting(runner: Runner, running: Running, slot: SessionSlot, started: float) -> Plan:
+def _exporting(runner: Runner, running: Running, slot: SessionSlot) -> Plan:
     """Answer with the session's state and forget it; on failure it stays."""
     fields = running.fields
     if slot.baggage is not None:  # never unpacked here: goes on as it came
         runner.end(fields)
         del runner.session_slots[slot.number]
-        runner.answers.as_it_came(OK, slot.baggage_flags, fields, started, monotonic(), slot.baggage)
+        runner.answers.send(OK, fields, running.started, monotonic(), slot.baggage, slot.baggage_flags)
         return
-    if not (yield from _opened(runner, running, slot, started)):
+    if not (yield from _opened(runner, running, slot)):
         return
     state, error = yield _step_of(sessions.exporting(slot, runner.hooks))
     if error is not None:
-        runner.failed(fields, started, error, running.is_stopped)
+        runner.failed(fields, running.started, error, running.is_stopped)
         return
     # By identity: with threads the session may be back before this one gets to forget it.
-    if runner.succeeded(fields, started, state) and runner.session_slots.get(slot.number) is slot:
+    if runner.succeeded(fields, running.started, state) and runner.session_slots.get(slot.number) is slot:
         del runner.session_slots[slot.number]
 
 
@@ -264,7 +251,8 @@ def _step_of(hook: sessions.Hook, is_cleanup: bool = False) -> HandlerStep:
     return HandlerStep(function, args, is_async=inspect.iscoroutinefunction(function), is_cleanup=is_cleanup)
 
 
-def _session_lost(runner: Runner, fields: Fields, started: float, why: str) -> None:
+def _session_lost(runner: Runner, running: Running) -> None:
+    fields = running.fields
     runner.end(fields)
-    message = f"session {fields[8]} {why}; open it anew"
-    runner.answers.fault(fields, started, monotonic(), "session_lost", "not_started", message)
+    fault = Fault("session_lost", f"session {fields[8]} is not known to its worker; open it anew")
+    runner.answers.fault(fields, running.started, monotonic(), fault)

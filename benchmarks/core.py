@@ -163,7 +163,7 @@ class Day:
 
     def _get_on(self, process: Process) -> None:
         """Let a process begin what it can."""
-        while process.can_begin:
+        while process.waiting and process.can_begin:
             self._began(process, process.begin(self.now))
         while process.exports and process.can_begin_export:
             self._began(process, process.begin_export(self.now))

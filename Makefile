@@ -10,8 +10,9 @@ MAKEFLAGS += --no-print-directory
 VENV ?= .venv
 NEWER := 3.12 3.13
 ARGS ?=
-# Processes of tests at a time: most of the suite waits for workers. A file stays in one of them.
-JOBS ?= 2
+# Processes of tests at a time, two for each of two cores: half of the time a test waits, for a worker or a clock. A file
+# stays in one of them, with its order and whatever its tests share.
+JOBS ?= 4
 # Which tests: without the variants that start workers by spawn, and without long stalls. SELECT= is all of them.
 SELECT ?= not spawn and not slow
 

@@ -54,9 +54,9 @@ class Program:
         self.config = config
         self.fds = fds
         self.socket = socket.socket(fileno=fds["data"])
-        self.logbook = Logbook.attach(fds["logbook"])
-        self.inbound = SlotReader(Arena.attach(fds["inbound"], config["buffer_bytes"])) if "inbound" in fds else None
-        self.outbound = SlotWriter(Arena.attach(fds["outbound"], config["buffer_bytes"])) if "outbound" in fds else None
+        self.logbook = Logbook(fds["logbook"])
+        self.inbound = SlotReader(Arena(fds["inbound"], config["buffer_bytes"])) if "inbound" in fds else None
+        self.outbound = SlotWriter(Arena(fds["outbound"], config["buffer_bytes"])) if "outbound" in fds else None
         self.codec = PickleCodec(config["buffer_threshold"])
         self.sessions: list[Any] = []
         self.frames: list[Any] = []

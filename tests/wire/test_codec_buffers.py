@@ -218,5 +218,5 @@ def test_an_array_takes_two_copies_and_leaves_no_slot():
     out = codec.decode(stream, buffers)
     assert np.shares_memory(out, np.frombuffer(buffers[0]))
     assert np.array_equal(out, array)
-    assert writer.in_use() == 0
+    assert sum(arena.states) == 0
     arena.close()

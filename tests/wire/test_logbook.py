@@ -16,7 +16,7 @@ from millpond.wire.shared_memory import SharedMemory
 def ends():
     """The two ends of one logbook: (parent's, worker's)."""
     parent = Logbook.create()
-    worker = Logbook.attach(os.dup(parent.fd))
+    worker = Logbook(os.dup(parent.fd))
     yield parent, worker
     parent.close()
     worker.close()

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from millpond.testing.clock import ManualClock as ManualClock
     from millpond.testing.engine import FakeEngine as FakeEngine
     from millpond.testing.engine import Sent as Sent
+    from millpond.testing.fake_worker import FakeWorker as FakeWorker
     from millpond.testing.holding import Held as Held
     from millpond.testing.recorder import EventRecorder as EventRecorder
-    from millpond.testing.worker import FakeWorker as FakeWorker
 
 __all__ = ["EventRecorder", "FakeEngine", "FakeWorker", "Held", "ManualClock", "Sent"]
 
 _HOMES = {
     "EventRecorder": "recorder",
     "FakeEngine": "engine",
-    "FakeWorker": "worker",
+    "FakeWorker": "fake_worker",
     "Held": "holding",
     "ManualClock": "clock",
     "Sent": "engine",

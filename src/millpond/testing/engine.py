@@ -14,9 +14,9 @@ from typing import Any
 from millpond.clock import MonotonicClock
 from millpond.errors import StartFailed
 from millpond.seams import Clock, EngineEvents, EngineSpec, HandlerFacts
-from millpond.testing.answers import decode_arguments, private
+from millpond.testing.direct_answers import decode_arguments, private
+from millpond.testing.fake_worker import FakeWorker
 from millpond.testing.holding import Held, Holding
-from millpond.testing.worker import FakeWorker
 from millpond.wire.codec import Codec, Encoded, make_codec
 from millpond.wire.handlerspec import encode_arguments, encode_handler, load_handler
 from millpond.wire.wording import traceback_text

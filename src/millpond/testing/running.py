@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from millpond.testing.answers import DirectAnswers, decode_arguments
+from millpond.testing.direct_answers import DirectAnswers, decode_arguments
 from millpond.wire.codec import Codec
 from millpond.wire.logbook import Logbook
 from millpond.worker.runner import Runner

@@ -23,7 +23,7 @@ GIVEN_AT_ONCE_BYTES = 8 * 1024 * 1024  # takes some milliseconds: the system cle
 
 
 class Arena(SharedMemory):
-    """The memory of one direction. Make one with `create` or, at the other end, `attach`."""
+    """The memory of one direction, behind `fd`, which it owns from now on; `nbytes` as given to `create`."""
 
     __slots__ = ("data", "nbytes", "states")
 
@@ -38,11 +38,6 @@ class Arena(SharedMemory):
     def create(cls, nbytes: int) -> Arena:
         """A new arena with room for `nbytes`; memory is taken as it is first touched."""
         return cls(create_memory("arena", PAGE_BYTES + nbytes), nbytes)
-
-    @classmethod
-    def attach(cls, fd: int, nbytes: int) -> Arena:
-        """The arena behind `fd`, which it owns from now on; `nbytes` as given to `create`."""
-        return cls(fd, nbytes)
 
     def give_back(self, begin: int, end: int) -> None:
         """Give the memory of whole pages between two offsets back; what is read there next is zeros."""
@@ -115,12 +110,6 @@ class SlotWriter:
             return 0
         self._touched = begin
         return end - begin
-
-    def in_use(self) -> int:
-        """Slots the reader has not given back."""
-        with self._lock:
-            self._reclaim()
-            return len(self._live)
 
     def _reclaim(self) -> None:
         """Take back the slots whose byte the reader cleared."""

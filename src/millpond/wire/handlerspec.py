@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import pickle
 import sys
+from operator import attrgetter
 from typing import Any
 
 from millpond.wire import sharing
@@ -80,10 +81,7 @@ def _checked_name(name: str) -> str:
 
 def _imported(name: str) -> Any:
     module, _, qualname = name.partition(":")
-    found = importlib.import_module(module)
-    for part in qualname.split("."):
-        found = getattr(found, part)
-    return found
+    return attrgetter(qualname)(importlib.import_module(module))
 
 
 def _found(name: str) -> Any:

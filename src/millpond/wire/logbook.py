@@ -25,7 +25,10 @@ _HEARTBEAT_AT = 512
 
 
 class Logbook(SharedMemory):
-    """One worker's page. The worker's methods: `claim`, `request`, `end`, `beat`; the others are the parent's."""
+    """One worker's page, in the memory behind `fd`, which it owns from now on.
+
+    The worker's methods: `claim`, `request`, `end`, `beat`; the others are the parent's.
+    """
 
     __slots__ = ("_acquire", "_page", "_release")
 
@@ -39,11 +42,6 @@ class Logbook(SharedMemory):
     def create(cls) -> Logbook:
         """A new page of zeros."""
         return cls(create_memory("logbook", PAGE_BYTES))
-
-    @classmethod
-    def attach(cls, fd: int) -> Logbook:
-        """The page behind `fd`, which it owns from now on."""
-        return cls(fd)
 
     def claim(self, position: int) -> int:
         """Say that the call may run from here on; what the parent had asked before (`WITHDRAWN`: do not run it)."""
@@ -81,8 +79,7 @@ class Logbook(SharedMemory):
         page[_REQUESTS + position] = WITHDRAWN
         self._acquire()  # see `claim`
         self._release()
-        claim: int = page[position]
-        return claim == NOT_CLAIMED
+        return page[position] == NOT_CLAIMED
 
     def request_interrupt(self, position: int) -> None:
         """Ask the running operation to stop; a signal has to follow."""
@@ -90,8 +87,7 @@ class Logbook(SharedMemory):
 
     def is_claimed(self, position: int) -> bool:
         """Whether the call may have run."""
-        claim: int = self._page[position]
-        return claim != NOT_CLAIMED
+        return self._page[position] != NOT_CLAIMED
 
     def heartbeat(self) -> float:
         """When the worker's interpreter last gave a sign (monotonic seconds; 0.0 for never)."""

@@ -7,6 +7,7 @@ was sent last: what was sent ahead of the last answer, or came with the session.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 from millpond.wire.frames import SEGMENTED, ProtocolError
@@ -38,12 +39,13 @@ def difference(before: bytes, after: bytes, like: bytes = b"") -> bytes | None:
     """
     if like and (told := _there_again(before, after, *_KEPT.unpack_from(like))):
         return told
-    start = _common(before, after, min(len(before), len(after)))
-    room = min(len(before), len(after)) - start
-    end = _common_end(before, after, room)
-    if _KEPT.size + len(after) - start - end > _WORTH * len(after):
+    old, new = len(before), len(after)
+    start = _common(min(old, new), lambda low, high: before[low:high] == after[low:high])
+    room = min(old, new) - start
+    end = _common(room, lambda low, high: before[old - high : old - low] == after[new - high : new - low])
+    if _KEPT.size + new - start - end > _WORTH * new:
         return None
-    return _KEPT.pack(start, end) + after[start : len(after) - end]
+    return _KEPT.pack(start, end) + after[start : new - end]
 
 
 def _there_again(before: bytes, after: bytes, start: int, end: int) -> bytes | None:
@@ -81,23 +83,12 @@ def _patched(before: bytes | None, body: bytes) -> bytes:
     return before[:start] + body[_KEPT.size :] + (before[-end:] if end else b"")
 
 
-def _common(a: bytes, b: bytes, most: int) -> int:
-    """How many bytes are the same at the beginning, by bisection: a comparison of slices costs next to nothing."""
+def _common(most: int, is_same: Callable[[int, int], bool]) -> int:
+    """How many bytes are the same, by bisection: a comparison of slices costs next to nothing."""
     low = 0
     while low < most:
         middle = (low + most + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            most = middle - 1
-    return low
-
-
-def _common_end(a: bytes, b: bytes, most: int) -> int:
-    low = 0
-    while low < most:
-        middle = (low + most + 1) // 2
-        if a[len(a) - middle : len(a) - low] == b[len(b) - middle : len(b) - low]:
+        if is_same(low, middle):
             low = middle
         else:
             most = middle - 1

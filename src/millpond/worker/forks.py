@@ -9,17 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING, NoReturn
-
-if TYPE_CHECKING:
-    from millpond.worker.channel import FrameChannel
-
-
-def disown_in_children(channel: FrameChannel) -> None:
-    """From now on close the socket in every forked child. Cannot be undone: for real workers only."""
-    # Before the child runs any code of the handler's. A frame that another thread was writing at the fork is the
-    # parent's to finish: the child's copy of the socket is closed, and its copy of the lock is of no use to anybody.
-    os.register_at_fork(after_in_child=channel.disown)
+from typing import NoReturn
 
 
 def leave_forked_child(error: BaseException | None) -> NoReturn:

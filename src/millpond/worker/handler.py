@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from millpond.labels import check_label
@@ -19,16 +19,7 @@ if TYPE_CHECKING:
 
     from millpond.seams import OperationKind
 
-HOOKS = (
-    "setup",
-    "teardown",
-    "preload",
-    "warmup",
-    "open_session",
-    "close_session",
-    "export_session",
-    "import_session",
-)
+HOOKS = ("setup", "teardown", "preload", "warmup", "open_session", "close_session", "export_session", "import_session")
 SESSION = "session"  # the parameter that receives the call's session
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -128,10 +119,6 @@ class BoundOperation:
     function: Callable[..., Any]
     session_at: int | None
     no_session: Any
-    is_plain: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.is_plain = self.kind == "plain"
 
     def with_session(
         self, session: Any, args: Sequence[Any], kwargs: dict[str, Any]

@@ -96,10 +96,7 @@ def opening(slot: SessionSlot, hooks: Hooks, decode: Callable[[Body, int], Any])
 
 def exporting(slot: SessionSlot, hooks: Hooks) -> Hook:
     """What gives the state to be taken elsewhere."""
-    session = slot.session
-    if "export_session" in hooks:
-        return hooks["export_session"], (session,)
-    return _state_of, (session,)
+    return hooks.get("export_session", _state_of), (slot.session,)
 
 
 def closing(slot: SessionSlot, hooks: Hooks) -> Hook | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,19 +22,13 @@ if TYPE_CHECKING:
 MESSAGE_BYTES = 8 * 1024
 
 
-class _NoLock:
+class _NoLock(nullcontext[None]):
     """The channel needs no other lock, and one that a fork or a signal finds taken would hang the worker."""
 
     def acquire(self) -> None:
         """Nothing to wait for."""
 
     def release(self) -> None:
-        """Nobody waits."""
-
-    def __enter__(self) -> None:
-        """Nothing to wait for."""
-
-    def __exit__(self, *_: object) -> None:
         """Nobody waits."""
 
 

@@ -9,18 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from millpond.wire.frames import (
-    BYE,
-    CALL,
-    CANCEL,
-    CREDIT,
-    DEFINE,
-    FORGET_SESSION,
-    OPEN_SESSION,
-    PING,
-    PONG,
-    ProtocolError,
-)
+from millpond.wire import frames
+from millpond.wire.frames import BYE, CALL, CANCEL, CREDIT, ProtocolError
 from millpond.wire.mainmodule import define
 from millpond.worker.handler_session import slot_of
 from millpond.worker.running_call import Running
@@ -103,13 +93,13 @@ def note(runner: Runner, fields: Fields, body: Body, held: int = 0) -> None:
     # CREDIT and CANCEL cross the answer of their call on the way: the parent sent them before it came. Ids of calls are
     # not used again, so that they can hit no other.
     kind = fields[1]
-    if kind == OPEN_SESSION:
+    if kind == frames.OPEN_SESSION:
         runner.session_slots[fields[8]] = slot_of(fields, body)
-    elif kind == FORGET_SESSION:
+    elif kind == frames.FORGET_SESSION:
         runner.session_slots.pop(fields[8], None)
-    elif kind == DEFINE:
+    elif kind == frames.DEFINE:
         define(str(body[: fields[4]], "utf-8"), bytes(body[fields[4] :]))
-    elif kind == PING:
-        runner.answers.send(PONG, fields, float(held))
+    elif kind == frames.PING:
+        runner.answers.send(frames.PONG, fields, float(held))
     elif kind not in (CREDIT, CANCEL):
         raise ProtocolError(f"no frame of kind {kind} comes from a parent")

@@ -1,7 +1,7 @@
 """The program of a worker: from a configuration and some file descriptors to a handler that serves, and out again.
 
 Called in a freshly forked or executed process whose session, standard streams and death signal are seen to already.
-Never returns. `facts_of` and `describe` tell whoever holds the image what the handler offers.
+Never returns. `describe` tells whoever holds the image what the handler offers.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from millpond.worker import handler as handlers
 from millpond.worker.channel import Disconnected, FrameChannel
 from millpond.worker.control_thread import ControlThread
 from millpond.worker.finalizers import forget_inherited, run_finalizers
-from millpond.worker.forks import disown_in_children
-from millpond.worker.identity import identify
 from millpond.worker.interrupts import Interrupts
 from millpond.worker.log_records import forward_logging
 from millpond.worker.loop import BlockingLoop
@@ -69,8 +67,10 @@ def main(
         attaching.install()
         worker = Worker(config, fds)
         # The order: a child that the handler forks while it is imported must not hold the socket; what it starts is
-        # noted before it starts anything; the sign of life goes on while it is imported, which may take long.
-        disown_in_children(worker.channel)
+        # noted before it starts anything; the sign of life goes on while it is imported, which may take long. A frame
+        # that another thread was writing at a fork is the parent's to finish: the child's copy of the socket is closed,
+        # and its copy of the lock is of no use to anybody.
+        os.register_at_fork(after_in_child=worker.channel.disown)
         orphans = Orphans()
         orphans.note_starts()
         worker.control.start((orphans.reap, worker.give_back))
@@ -85,18 +85,15 @@ def main(
         _leave(code, os.getpid() != pid, last)
 
 
-def facts_of(handler: type | None) -> HandlerFacts:
-    """The handler's facts; imports what its workers will need, so that those forked from here share it."""
+def describe(handler: type | None) -> Any:
+    """The handler's facts as they stand in the READY frame.
+
+    Imports what its workers will need, so that those forked from here share it.
+    """
     facts = handlers.facts_of(handler)
     if handlers.is_async(handler, facts):
         import millpond.worker.parallel  # noqa: F401
-    return facts
-
-
-def describe(handler: type | None) -> dict[str, Any]:
-    """The facts as they stand in the READY frame."""
-    told: dict[str, Any] = msgspec.to_builtins(facts_of(handler))
-    return told
+    return msgspec.to_builtins(facts)
 
 
 class Worker:
@@ -104,7 +101,7 @@ class Worker:
 
     def __init__(self, config: Mapping[str, Any], fds: Mapping[str, int]) -> None:
         self._config = config
-        self.logbook = Logbook.attach(fds["logbook"])
+        self.logbook = Logbook(fds["logbook"])
         self.logbook.close_fd()
         limit, incarnation = config["max_payload"] + FRAME_ROOM_BYTES, config["incarnation"]
         self.channel = FrameChannel(socket.socket(fileno=fds["data"]), limit, incarnation)
@@ -129,7 +126,6 @@ class Worker:
         """Start, serve, say goodbye; the exit code. What fails the start is told to the parent."""
         try:
             settle(self._config)
-            identify(self._config)
             handler = image if image is not None else load_handler(self._config["handler"])
             loop, runner, facts = self.make(handler)
             self.interrupts.install()  # after what the handler's import and `setup` may have set, and before any call
@@ -183,7 +179,7 @@ class Worker:
 def _arena(fd: int | None, nbytes: int) -> Arena | None:
     if fd is None or not nbytes:
         return None
-    arena = Arena.attach(fd, nbytes)
+    arena = Arena(fd, nbytes)
     arena.close_fd()  # the mapping stays; the handler's children need no descriptor of it
     return arena
 

@@ -1,4 +1,4 @@
-"""What surrounds a handler: directory, environment, priority, limits, cores, threads of libraries, random seeds.
+"""What surrounds a handler: directory, environment, priority, limits, cores, threads of libraries, random seeds, names.
 
 Applied once, before the handler's instance is made; what cannot be applied raises and fails the start. Sessions,
 process groups and death signals are the affair of whoever started the process.
@@ -11,7 +11,11 @@ import os
 import resource
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from millpond.wire.onimport import when_imported
+from millpond.wire.sharing import know_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +45,10 @@ def settle(config: Mapping[str, Any]) -> None:
         os.sched_setaffinity(0, config["cpu_affinity"])
     limit_threads(config.get("threads") or 1, config.get("worker_env") or {})
     reseed()
+    # What multiprocessing says of this process, as in a worker of the standard library's pools: told now, or when the
+    # handler's code imports it.
+    when_imported("multiprocessing.process", partial(_set_process_names, config))
+    know_key(config.get("authkey"))
 
 
 def _write_by_lines() -> None:
@@ -80,3 +88,13 @@ def reseed() -> None:
         sys.modules["random"].seed()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
+
+
+def _set_process_names(config: Mapping[str, Any], module: Any) -> None:
+    pid, parents_name = config["parent"]
+    this, number = module.current_process(), config["incarnation"]
+    this._identity = (number,)
+    this._name = f"{'Fork' if config.get('forked') else 'Spawn'}Process-{number}"
+    this._parent_pid = pid
+    if hasattr(os, "pidfd_open"):
+        module._parent_process = module._ParentProcess(parents_name, pid, os.pidfd_open(pid))

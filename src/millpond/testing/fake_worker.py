@@ -17,7 +17,7 @@ from millpond.errors import Interrupted
 from millpond.logger.escaping import brief_of
 from millpond.seams import EXPORT_CONCURRENT, Death
 from millpond.simulator.simulated_worker import LATE, RUNNING, WITHDRAWN, SimulatedWorker
-from millpond.testing.answers import DirectAnswers, private
+from millpond.testing.direct_answers import DirectAnswers, private
 from millpond.testing.running import MemoryRunner, carry_out
 from millpond.wire.codec import Encoded, make_codec
 from millpond.wire.frames import CALL, SEGMENTED

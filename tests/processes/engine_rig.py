@@ -38,8 +38,8 @@ class Worker:
 class Session:
     """A session record, as the engine needs it."""
 
-    def __init__(self, name: str, number: int, baggage: Any = None) -> None:
-        self.id, self.number, self.baggage, self.lease = name, number, baggage, 1
+    def __init__(self, name: str, number: int, snapshot: Any = None) -> None:
+        self.id, self.number, self.snapshot, self.lease = name, number, snapshot, 1
         self.generation = 1
 
 

@@ -84,18 +84,18 @@ async def test_what_the_caller_changes_after_sending_does_not_travel() -> None:
 
 @on_a_loop
 async def test_a_session_is_introduced_once_and_with_its_state() -> None:
-    """OPEN_SESSION goes ahead of the session's first call, with the baggage it brings."""
-    baggage = PickleCodec().encode({"n": 1})
+    """OPEN_SESSION goes ahead of the session's first call, with the snapshot it brings."""
+    snapshot = PickleCodec().encode({"n": 1})
     async with engine_for(Plain) as rig:
         worker = await rig.start()
-        plain, moved = Session("a", 1), Session("b", 2, baggage)
+        plain, moved = Session("a", 1), Session("b", 2, snapshot)
         for session in (plain, moved, plain):
             await rig.ask(worker, "echo", 1, session=session)
         kinds, sessions = (await rig.ask(worker, "heard"))[1]
         assert rig.link(worker).sessions == {1: 1, 2: 1}
         assert kinds.count(frames.OPEN_SESSION) == 2
-        assert [(number, flags) for number, flags, _ in sessions] == [(1, 0), (2, frames.HAS_BAGGAGE)]
-        assert sessions[1][2].endswith(baggage)
+        assert [(number, flags) for number, flags, _ in sessions] == [(1, 0), (2, frames.HAS_SNAPSHOT)]
+        assert sessions[1][2].endswith(snapshot)
 
 
 @on_a_loop

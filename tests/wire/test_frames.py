@@ -50,7 +50,7 @@ def test_kinds_and_flags_keep_their_numbers():
     kinds += "OK=40 RAISED=41 FAULT=42 INTERRUPTED=43 EXPIRED=44 SKIPPED=45 ITEM=46 PONG=47 LOG=48"
     for name, number in (pair.split("=") for pair in kinds.split()):
         assert getattr(frames, name) == int(number)
-    assert (frames.SEGMENTED, frames.HAS_BAGGAGE, frames.SESSION_FAILED) == (1, 2, 4)
+    assert (frames.SEGMENTED, frames.HAS_SNAPSHOT, frames.SESSION_FAILED) == (1, 2, 4)
 
 
 @given(st.lists(st.sampled_from([0, 1, 47, 48, 49, 500, 16_384, 16_385, 40_000]), max_size=8), st.lists(st.integers(0)))

@@ -138,14 +138,14 @@ class Parent:
         self.frame(frames.CALL, body, operation=operation, call_id=call_id, position=call_id % 256, **fields)
         return call_id
 
-    def open_session(self, number: int, name: str = "someone", baggage: Any = None) -> None:
+    def open_session(self, number: int, name: str = "someone", snapshot: Any = None) -> None:
         """Tell the worker of a session, perhaps with the state it had elsewhere."""
         head = msgspec.msgpack.encode([name, 1, 1])
-        if baggage is None:
+        if snapshot is None:
             self.frame(frames.OPEN_SESSION, head, session=number)
         else:
-            body = head + self.codec.encode(baggage)
-            self.frame(frames.OPEN_SESSION, body, session=number, flags=frames.HAS_BAGGAGE, operation=len(head))
+            body = head + self.codec.encode(snapshot)
+            self.frame(frames.OPEN_SESSION, body, session=number, flags=frames.HAS_SNAPSHOT, operation=len(head))
 
     def close_session(self, number: int) -> int:
         """The internal call that ends a session."""

@@ -185,16 +185,16 @@ def test_a_session_moves_with_its_state(parent_of, handler):
     parent.serve()
     assert list(parent.runner.session_slots) == [0]
     other = parent_of(handler)
-    other.open_session(4, "one", baggage=parent.value(exported))
+    other.open_session(4, "one", snapshot=parent.value(exported))
     moved = other.call("add", 1, session=4)
     other.serve()
     assert other.value(moved) == (106 if handler is Hooked else 6)
 
 
 def test_a_session_that_only_passes_through_keeps_its_state(parent_of):
-    """Exported again before its first call, its baggage goes on as it came."""
+    """Exported again before its first call, its snapshot goes on as it came."""
     parent = parent_of(Hooked)
-    parent.open_session(1, "one", baggage=["exported", 7])
+    parent.open_session(1, "one", snapshot=["exported", 7])
     exported, events = parent.export_session(1), parent.call("events")
     parent.serve()
     assert parent.value(exported) == ["exported", 7]
@@ -221,11 +221,11 @@ def test_a_failing_export_leaves_the_session_where_it_is(parent_of):
     assert parent.value(after) == 102
 
 
-def test_baggage_that_cannot_be_read_is_a_lost_session(parent_of):
+def test_snapshot_that_cannot_be_read_is_a_lost_session(parent_of):
     """Not started, and not opened empty instead."""
     parent = parent_of(Counter)
-    baggage = b"\x93\xa3one\x01\x01" + b"\xc1"
-    parent.frame(frames.OPEN_SESSION, baggage, session=1, flags=frames.HAS_BAGGAGE, operation=7)
+    snapshot = b"\x93\xa3one\x01\x01" + b"\xc1"
+    parent.frame(frames.OPEN_SESSION, snapshot, session=1, flags=frames.HAS_SNAPSHOT, operation=7)
     call = parent.call("add", 1, session=1)
     parent.serve()
     fault = parent.answer(call)

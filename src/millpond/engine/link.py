@@ -247,10 +247,10 @@ class Link:
         """Tell the worker of a session before its first call there, with the state it had elsewhere, if any."""
         head = msgspec.msgpack.encode([session.id, session.generation, session.lease])
         parts: list[bytes | memoryview] = [head]
-        baggage, flags = session.snapshot, 0
-        if baggage is not None:
-            parts.append(baggage)
-            flags = frames.HAS_BAGGAGE | (frames.SEGMENTED if isinstance(baggage, segments.Parts) else 0)
+        snapshot, flags = session.snapshot, 0
+        if snapshot is not None:
+            parts.append(snapshot)
+            flags = frames.HAS_SNAPSHOT | (frames.SEGMENTED if isinstance(snapshot, segments.Parts) else 0)
         length = sum(map(len, parts))
         header = _pack(
             length, frames.OPEN_SESSION, flags, 0, len(head), 0, self.id, 0, session.number, _NO_DEADLINE, 0.0

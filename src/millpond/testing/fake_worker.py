@@ -286,8 +286,8 @@ class FakeWorker:
     def _introduce(self, session: Any) -> None:
         """Be told of a session, before the first call of it."""
         assert self._runner is not None
-        baggage, flags = session.snapshot, SEGMENTED if isinstance(session.snapshot, Parts) else 0
-        slot = SessionSlot(session.number, Session(session.id, session.generation), baggage, flags, session.lease)
+        snapshot, flags = session.snapshot, SEGMENTED if isinstance(session.snapshot, Parts) else 0
+        slot = SessionSlot(session.number, Session(session.id, session.generation), snapshot, flags, session.lease)
         self._runner.session_slots[session.number] = slot
 
     # What it says

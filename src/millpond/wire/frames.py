@@ -45,7 +45,7 @@ SAVED = 50  # ahead of a session's answer, with its position and call id: the st
 
 # Flags
 SEGMENTED = 1  # the body starts with a segment table
-HAS_BAGGAGE = 2  # OPEN_SESSION: exported state follows the first `operation` bytes of the body
+HAS_SNAPSHOT = 2  # OPEN_SESSION: exported state follows the first `operation` bytes of the body
 SESSION_FAILED = 4  # RAISED, FAULT, INTERRUPTED: the session did not open, and the worker has forgotten it
 TRACED = 8  # CALL: the body starts with a trace header, behind its length (two bytes)
 

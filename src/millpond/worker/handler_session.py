@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from millpond.wire.frames import HAS_BAGGAGE
+from millpond.wire.frames import HAS_SNAPSHOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +45,8 @@ class SessionSlot:
 
     number: int
     session: Session
-    baggage: bytes | None
-    baggage_flags: int
+    snapshot: bytes | None
+    snapshot_flags: int
     lease: int = 0  # the binding under which it is here; says to the parent how old an answer is
     sent: bytes | None = field(init=False)  # with durability: the state that the parent has
     sent_flags: int = field(init=False)
@@ -55,13 +55,13 @@ class SessionSlot:
     is_simple: bool = False  # open, and a plain operation of it takes nothing but to be run
 
     def __post_init__(self) -> None:
-        self.sent, self.sent_flags = self.baggage, self.baggage_flags
+        self.sent, self.sent_flags = self.snapshot, self.snapshot_flags
 
     def opened(self, is_simple: bool) -> None:
         """The opening hook, if there is one, came back."""
         self.is_open = True
         self.is_simple = is_simple
-        self.baggage = None
+        self.snapshot = None
 
 
 NO_SLOT = SessionSlot(0, Session("", 0), None, 0)  # of calls without a session
@@ -74,18 +74,18 @@ Hook = tuple["Callable[..., Any]", tuple[Any, ...]]  # a function of the handler
 def slot_of(fields: Fields, body: Body) -> SessionSlot:
     """What an OPEN_SESSION frame tells."""
     flags, head_bytes = fields[2], fields[4]
-    if not flags & HAS_BAGGAGE:
+    if not flags & HAS_SNAPSHOT:
         head_bytes = len(body)
     session_id, generation, lease = msgspec.msgpack.decode(body[:head_bytes])
-    baggage = bytes(body[head_bytes:]) if flags & HAS_BAGGAGE else None
-    return SessionSlot(fields[8], Session(session_id, generation), baggage, flags & ~HAS_BAGGAGE, lease)
+    snapshot = bytes(body[head_bytes:]) if flags & HAS_SNAPSHOT else None
+    return SessionSlot(fields[8], Session(session_id, generation), snapshot, flags & ~HAS_SNAPSHOT, lease)
 
 
 def opening(slot: SessionSlot, hooks: Hooks, decode: Callable[[Body, int], Any]) -> Hook | None:
     """What has to run before the session is open: `import_session`, `open_session`, or nothing."""
     session = slot.session
-    if slot.baggage is not None:
-        state = decode(slot.baggage, slot.baggage_flags)
+    if slot.snapshot is not None:
+        state = decode(slot.snapshot, slot.snapshot_flags)
         if "import_session" in hooks:
             return hooks["import_session"], (session, state)
         session.state = state

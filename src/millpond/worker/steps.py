@@ -216,7 +216,7 @@ def _unreadable(runner: Runner, running: Running, slot: SessionSlot, error: Base
 
 def _closing(runner: Runner, running: Running, slot: SessionSlot) -> Plan:
     """Run the closing hook, on a session that was just brought here too; it is forgotten whatever comes of it."""
-    if slot.baggage is not None and not (yield from _opened(runner, running, slot)):
+    if slot.snapshot is not None and not (yield from _opened(runner, running, slot)):
         return
     hook = sessions.closing(slot, runner.hooks)
     _, error = (yield _step_of(hook)) if hook is not None else (None, None)
@@ -230,10 +230,10 @@ def _closing(runner: Runner, running: Running, slot: SessionSlot) -> Plan:
 def _exporting(runner: Runner, running: Running, slot: SessionSlot) -> Plan:
     """Answer with the session's state and forget it; on failure it stays."""
     fields = running.fields
-    if slot.baggage is not None:  # never unpacked here: goes on as it came
+    if slot.snapshot is not None:  # never unpacked here: goes on as it came
         runner.end(fields)
         del runner.session_slots[slot.number]
-        runner.answers.send(OK, fields, running.started, monotonic(), slot.baggage, slot.baggage_flags)
+        runner.answers.send(OK, fields, running.started, monotonic(), slot.snapshot, slot.snapshot_flags)
         return
     if not (yield from _opened(runner, running, slot)):
         return

@@ -108,6 +108,5 @@ async def test_two_pools_of_one_program_are_one_target(tmp_path):
         millpond.Pool(Adder, name="two", min_workers=2, max_workers=2) as two,
     ):
         with served_by(one, two) as port, prometheus(port, tmp_path) as server:
-            await until(server, lambda: server.query("sum by (pool) (millpond_workers)"))
-            found = server.query("sum by (pool) (millpond_workers)")
-            assert found == {frozenset({("pool", "one")}): 1, frozenset({("pool", "two")}): 2}
+            wanted = {frozenset({("pool", "one")}): 1, frozenset({("pool", "two")}): 2}
+            await until(server, lambda: server.query("sum by (pool) (millpond_workers)") == wanted)

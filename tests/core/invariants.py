@@ -47,67 +47,67 @@ class InvariantBroken(AssertionError):
     """The machine's records contradict each other: a bug in Millpond."""
 
 
-def check(m: Records) -> None:
+def check(pool: Records) -> None:
     """Raise `InvariantBroken`, naming everything that does not hold."""
     parts = (_ledger, _places, _queues, _workers, _free_slots, _watches, _breakers, _orders)
-    wrong = [told for part in parts for told in part(m)] + list(contradictions(m, calls_of(m)))
+    wrong = [told for part in parts for told in part(pool)] + list(contradictions(pool, calls_of(pool)))
     if wrong:
         raise InvariantBroken("; ".join(wrong))
 
 
-def calls_of(m: Records) -> Iterator[Call]:
+def calls_of(pool: Records) -> Iterator[Call]:
     """Every call the machine knows, internal and given-up ones included, as often as it is somewhere."""
-    yield from m.queue
-    yield from m.unbound
-    yield from m.delayed.values()
-    for worker in m.workers.values():
+    yield from pool.queue
+    yield from pool.unbound
+    yield from pool.delayed.values()
+    for worker in pool.workers.values():
         yield from worker.inflight.values()
         yield from worker.exports.values()
         yield from worker.queue
-    for session in sessions_of(m):
+    for session in sessions_of(pool):
         yield from (session.waiting or {}).values()
-    yield from m.committing.values()
+    yield from pool.committing.values()
 
 
-def _ledger(m: Records) -> Iterator[str]:
+def _ledger(pool: Records) -> Iterator[str]:
     """Each count is what can be counted."""
-    waiting = [c for c in calls_of(m) if c.state == QUEUED and c.continuation is None]
-    running = [c for c in calls_of(m) if c.state == RUNNING and c.continuation is None]
+    waiting = [c for c in calls_of(pool) if c.state == QUEUED and c.continuation is None]
+    running = [c for c in calls_of(pool) if c.state == RUNNING and c.continuation is None]
     counted = {
-        "submitted": sum(m.counts.values()) + m.unended,
+        "submitted": sum(pool.counts.values()) + pool.unended,
         "unended": len(waiting) + len(running),
         "queued": len(waiting),
         "queued_bytes": sum(c.nbytes for c in waiting),
-        "ready_count": sum(w.state == READY for w in m.workers.values()),
+        "ready_count": sum(w.state == READY for w in pool.workers.values()),
     }
     for name, value in counted.items():
-        if getattr(m, name) != value:
-            yield f"{name} is {getattr(m, name)}, counted {value}"
+        if getattr(pool, name) != value:
+            yield f"{name} is {getattr(pool, name)}, counted {value}"
 
 
-def _places(m: Records) -> Iterator[str]:
+def _places(pool: Records) -> Iterator[str]:
     """Each call is in one place, and in the state that belongs there."""
-    for call, times in Counter(calls_of(m)).items():
+    for call, times in Counter(calls_of(pool)).items():
         is_held = call.worker is not None and call in (
             call.worker.inflight.get(call.id),
             call.worker.exports.get(call.id),
         )
         if times > 1:
             yield f"{call!r} is in {times} places"
-        if (call.state == QUEUED) is (call.line is None and call.id not in m.delayed):
+        if (call.state == QUEUED) is (call.line is None and call.id not in pool.delayed):
             yield f"{call!r} is {call.state} and its place is {call.line}"
-        if (call.state == QUEUED) is (is_held or call.id in m.committing):
+        if (call.state == QUEUED) is (is_held or call.id in pool.committing):
             yield f"{call!r} is {call.state}, and whether a worker holds it: {is_held}"
         if (call.state == ENDED) is (call.ending is None):
             yield f"{call!r} is {call.state} with the ending {call.ending}"
 
 
-def _queues(m: Records) -> Iterator[str]:
+def _queues(pool: Records) -> Iterator[str]:
     """Each queue holds what it is for, the oldest in front."""
-    yield from _queue(m.queue, "the shared queue", [c.session is None for c in m.queue])
-    unbound = [c.session is not None and c.session.worker is None for c in m.unbound]
-    yield from _queue(m.unbound, "the openers' queue", unbound)
-    for worker in m.workers.values():
+    yield from _queue(pool.queue, "the shared queue", [c.session is None for c in pool.queue])
+    unbound = [c.session is not None and c.session.worker is None for c in pool.unbound]
+    yield from _queue(pool.unbound, "the openers' queue", unbound)
+    for worker in pool.workers.values():
         bound = [(c.ticket if c.session is None else c.session).worker is worker for c in worker.queue]
         yield from _queue(worker.queue, f"the queue of {worker!r}", bound)
 
@@ -127,22 +127,22 @@ def _queue(queue: CallQueue, name: str, belongs: list[bool]) -> Iterator[str]:
         yield f"{name} has {head!r} in front, which is not the oldest"
 
 
-def _workers(m: Records) -> Iterator[str]:
+def _workers(pool: Records) -> Iterator[str]:
     """Workers hold what they may, in windows that are not too large, and are as many as wanted."""
-    if not m.sizing.low <= m.sizing.wanted <= m.sizing.high:
-        yield f"{m.sizing.wanted} workers are wanted, of {m.sizing.low} to {m.sizing.high}"
-    standing_by = list(m.standing_by.values())
-    if standing_by and m.state in states.STAFFED and fleet.short(m):
-        yield f"{standing_by} stand by, and {m.ready_count} of {m.sizing.wanted} serve"
-    if sum(w.state == SPARE for w in m.workers.values()) > m.sizing.spares:
-        yield f"{standing_by} stand by, {m.sizing.spares} are wanted"
-    if not set(m.outgoing) <= set(m.workers):
-        yield f"{m.outgoing} are to be replaced, and are not all there"
-    outgoing = fleet.next_to_go(m)
-    is_due = outgoing is not None and outgoing.state == READY and m.ready_count > m.sizing.wanted
-    if is_due and m.state in states.STAFFED:
-        yield f"{outgoing!r} is to go and stays, {m.ready_count} serve and {m.sizing.wanted} are wanted"
-    for worker_id, worker in m.workers.items():
+    if not pool.sizing.low <= pool.sizing.wanted <= pool.sizing.high:
+        yield f"{pool.sizing.wanted} workers are wanted, of {pool.sizing.low} to {pool.sizing.high}"
+    standing_by = list(pool.standing_by.values())
+    if standing_by and pool.state in states.STAFFED and fleet.short(pool):
+        yield f"{standing_by} stand by, and {pool.ready_count} of {pool.sizing.wanted} serve"
+    if sum(w.state == SPARE for w in pool.workers.values()) > pool.sizing.spares:
+        yield f"{standing_by} stand by, {pool.sizing.spares} are wanted"
+    if not set(pool.outgoing) <= set(pool.workers):
+        yield f"{pool.outgoing} are to be replaced, and are not all there"
+    outgoing = fleet.next_to_go(pool)
+    is_due = outgoing is not None and outgoing.state == READY and pool.ready_count > pool.sizing.wanted
+    if is_due and pool.state in states.STAFFED:
+        yield f"{outgoing!r} is to go and stays, {pool.ready_count} serve and {pool.sizing.wanted} are wanted"
+    for worker_id, worker in pool.workers.items():
         if worker_id != worker.id or worker.state == GONE:
             yield f"{worker!r} is among the workers as {worker_id}"
         own = [call for call in worker.inflight.values() if call.continuation is None]
@@ -150,148 +150,150 @@ def _workers(m: Records) -> Iterator[str]:
             yield f"{worker!r} does not serve and holds something"
         if worker.state == STOPPING and (worker.queue or worker.inflight):
             yield f"{worker!r} was told to say goodbye and holds calls"
-        is_to_go = worker.state == DRAINING or (worker.state == READY and m.state == states.CLOSING)
-        has_sessions = worker.sessions and m.state != states.CLOSING
+        is_to_go = worker.state == DRAINING or (worker.state == READY and pool.state == states.CLOSING)
+        has_sessions = worker.sessions and pool.state != states.CLOSING
         if is_to_go and not (worker.load or worker.queue or has_sessions):
             yield f"{worker!r} holds nothing, and was not told to say goodbye"
-        yield from itertools.chain(_window(m, worker), _run(m, worker))
+        yield from itertools.chain(_window(pool, worker), _run(pool, worker))
 
 
-def _run(m: Records, worker: Worker) -> Iterator[str]:
+def _run(pool: Records, worker: Worker) -> Iterator[str]:
     """A warm-up waits for its command to come back, or for its next turn."""
     run = worker.run
     if run is None:
         return
     if run.worker is not worker or run.is_over:
         yield f"{worker!r} is in {run!r}"
-    if run.call is None and ("warm", run) not in m.agenda:
+    if run.call is None and ("warm", run) not in pool.agenda:
         yield f"{run!r} goes on never"
     elif run.call is not None and run.call.line is not worker.queue and run.call.id not in worker.inflight:
         yield f"{run!r} waits for {run.call!r}, which is not there"
 
 
-def _window(m: Records, worker: Worker) -> Iterator[str]:
+def _window(pool: Records, worker: Worker) -> Iterator[str]:
     held = list(worker.inflight.values())
     expected = sum(c.expected for c in held)
     if held and abs(worker.expected_s - expected) > ROUNDING_S * max(1.0, expected):
         yield f"{worker!r} expects {worker.expected_s} s of work, counted {expected}"
-    if worker.skips < 0 or worker.load > max(worker.window, m.concurrency):
+    if worker.skips < 0 or worker.load > max(worker.window, pool.concurrency):
         yield f"{worker!r} holds {len(held)} calls and has {worker.skips} to pass over"
-    if len(held) > m.concurrency and expected > dispatch.WINDOW_S + ROUNDING_S:
+    if len(held) > pool.concurrency and expected > dispatch.WINDOW_S + ROUNDING_S:
         yield f"{worker!r} has {expected} s of work in its window"
 
 
-def _free_slots(m: Records) -> Iterator[str]:
+def _free_slots(pool: Records) -> Iterator[str]:
     """It is known who has a free slot, and nobody waits who could have it."""
-    ready = [w for w in m.workers.values() if w.state == READY and w.load < w.slots]
-    idle = {w.id for w in ready if not (m.is_private and w.sessions)}
-    if set(m.free.idle) != idle:
-        yield f"idle workers are noted as {set(m.free.idle)}, and are {idle}"
-    windows = {w.id for w in m.workers.values() if w.state == READY and w.id not in m.stalled}
-    if set(m.open_windows) != windows:
-        yield f"open windows are noted as {set(m.open_windows)}, and are {windows}"
-    yield from _ranks(m)
-    for worker in m.workers.values():
+    ready = [w for w in pool.workers.values() if w.state == READY and w.load < w.slots]
+    idle = {w.id for w in ready if not (pool.is_private and w.sessions)}
+    if set(pool.free.idle) != idle:
+        yield f"idle workers are noted as {set(pool.free.idle)}, and are {idle}"
+    windows = {w.id for w in pool.workers.values() if w.state == READY and w.id not in pool.stalled}
+    if set(pool.open_windows) != windows:
+        yield f"open windows are noted as {set(pool.open_windows)}, and are {windows}"
+    yield from _ranks(pool)
+    for worker in pool.workers.values():
         if worker.queue and worker.load < worker.slots and worker.state != KILLED:
             yield f"{worker!r} has a free slot, and {len(worker.queue)} calls of its sessions wait"
-    for worker in m.free.idle.values():
-        if m.queue:
-            yield f"{worker!r} has a free slot, and {len(m.queue)} calls wait"
-        if m.unbound and m.free.may_open(worker):
-            yield f"{worker!r} has a free slot, and {len(m.unbound)} sessions wait for one"
+    for worker in pool.free.idle.values():
+        if pool.queue:
+            yield f"{worker!r} has a free slot, and {len(pool.queue)} calls wait"
+        if pool.unbound and pool.free.may_open(worker):
+            yield f"{worker!r} has a free slot, and {len(pool.unbound)} sessions wait for one"
 
 
-def _ranks(m: Records) -> Iterator[str]:
+def _ranks(pool: Records) -> Iterator[str]:
     """What is kept so that nobody has to walk is what a walk would find."""
-    there = list(m.workers.values())
+    there = list(pool.workers.values())
     walked = {
         "starting": {w.id for w in there if w.state in (STARTING, WARMING)},
         "given_up": {w.id for w in there if w.state in LEAVING and w.cause == START_FAILED},
         "standing_by": {w.id for w in there if w.state == SPARE},
-        "fresh": {w.id for w in m.free.idle.values() if m.is_private and m.free.may_open(w)},
+        "fresh": {w.id for w in pool.free.idle.values() if pool.is_private and pool.free.may_open(w)},
     }
     for name, found in walked.items():
-        noted = set(m.free.fresh if name == "fresh" else getattr(m, name))
+        noted = set(pool.free.fresh if name == "fresh" else getattr(pool, name))
         if noted != found:
             yield f"{name} are noted as {noted}, and are {found}"
-    unseen = {w.id for w in there if w.load > m.concurrency and w.id not in m.stalled} - set(m.ahead)
-    if unseen or (m.ahead and "stalls" not in m.watched):
-        yield f"{unseen} hold calls ahead of their time, and whether anybody looks: {'stalls' in m.watched}"
+    unseen = {w.id for w in there if w.load > pool.concurrency and w.id not in pool.stalled} - set(pool.ahead)
+    if unseen or (pool.ahead and "stalls" not in pool.watched):
+        yield f"{unseen} hold calls ahead of their time, and whether anybody looks: {'stalls' in pool.watched}"
     for worker in there:
-        level = worker.load if worker.id in m.free.idle and m.concurrency > 1 else UNRANKED
+        level = worker.load if worker.id in pool.free.idle and pool.concurrency > 1 else UNRANKED
         if worker.level != level:
             yield f"{worker!r} is ranked with those that hold {worker.level} calls"
-        if worker.rank is None and worker.id in m.free.idle:
+        if worker.rank is None and worker.id in pool.free.idle:
             yield f"{worker!r} has a free slot, and no session would find it"
-        if worker.rank is not None and (worker.rank[0] > len(worker.sessions) or worker not in m.free.by_sessions):
+        if worker.rank is not None and (worker.rank[0] > len(worker.sessions) or worker not in pool.free.by_sessions):
             yield f"{worker!r} is ranked with those that have {worker.rank[0]} sessions"
 
 
-def _watches(m: Records) -> Iterator[str]:
+def _watches(pool: Records) -> Iterator[str]:
     """Every deadline is watched, and the alarm rings before the first."""
-    watched = Counter(m.wheel)
-    known = Counter(c for c in calls_of(m) if c.state != ENDED and c.deadline != math.inf)
+    watched = Counter(pool.wheel)
+    known = Counter(c for c in calls_of(pool) if c.state != ENDED and c.deadline != math.inf)
     due = Counter(c for c in known if c.state == RUNNING and c.cancel_reason)  # taken off when it passed
     if watched - known or known - due - watched:
         yield f"deadlines are watched of {set(watched - known)} for nothing, and not of {set(known - due - watched)}"
     first = min((int(c.deadline * TICKS) / TICKS for c in watched), default=math.inf)
-    if m.alarm.at > min(first + 1 / TICKS, m.agenda.next_at()):
-        yield f"the alarm is set to {m.alarm.at}, and something is due before"
+    if pool.alarm.at > min(first + 1 / TICKS, pool.agenda.next_at()):
+        yield f"the alarm is set to {pool.alarm.at}, and something is due before"
 
 
-def _breakers(m: Records) -> Iterator[str]:
+def _breakers(pool: Records) -> Iterator[str]:
     """A half-open breaker has one probe, which is on its way."""
-    unended = {c.id for c in calls_of(m) if c.state != ENDED}
-    for op in itertools.chain(m.operations.values(), m.functions.values()):
+    unended = {c.id for c in calls_of(pool) if c.state != ENDED}
+    for op in itertools.chain(pool.operations.values(), pool.functions.values()):
         probe = op.breaker.probe
         if (op.breaker.state == HALF_OPEN) is (probe is None) or probe not in unended | {None}:
             yield f"{op!r} has the probe {probe}"
 
 
-def _orders(m: Records) -> Iterator[str]:
+def _orders(pool: Records) -> Iterator[str]:
     """Orders are for those who are there, what was asked back is being asked back, and nothing is unsettled."""
-    left = m.unsettled
+    left = pool.unsettled
     if left:
         yield f"a stimulus was not settled: {list(left.sessions.values())}, {list(left.evacuated.values())}"
-    withdrawn = {order.call.id for order in m.outbox if isinstance(order, orders.Withdraw)}
-    for order in m.outbox:
+    withdrawn = {order.call.id for order in pool.outbox if isinstance(order, orders.Withdraw)}
+    for order in pool.outbox:
         worker = getattr(order, "worker", None)
         if worker is not None and worker.state == GONE:
             yield f"{order!r} is given for a worker that is gone"
         if isinstance(order, orders.Send) and order.call.state == QUEUED:
             yield f"{order.call!r} is to be sent and waits"
-    for call in calls_of(m):
+    for call in calls_of(pool):
         is_late_internal = call.continuation is not None and call.cancel_reason != TAKEN_BACK
         if call.state == RUNNING and call.cancel_reason and call.id not in withdrawn and not is_late_internal:
             yield f"{call!r} was asked back ({call.cancel_reason}), and nobody was told"
-    yield from _looks(m)
+    yield from _looks(pool)
 
 
-def _looks(m: Records) -> Iterator[str]:
+def _looks(pool: Records) -> Iterator[str]:
     """Whatever only a look can find is looked for."""
-    workers, is_staffed = m.workers.values(), m.state in states.STAFFED
+    workers, is_staffed = pool.workers.values(), pool.state in states.STAFFED
     needed = {
         "work": any(worker.load for worker in workers),
         "health": any(worker.state in (SPARE, READY) for worker in workers),
-        "idle": is_staffed and staffing.staff(m) > m.sizing.low,
-        "surplus": is_staffed and m.ready_count > m.sizing.wanted,
-        "backlog": m.state == states.SERVING and bool(m.queue or m.unbound) and m.sizing.wanted < m.sizing.high,
-        "rebalance": bool(m.candidates),
-        "expiry": bool(m.expiring),
+        "idle": is_staffed and staffing.staff(pool) > pool.sizing.low,
+        "surplus": is_staffed and pool.ready_count > pool.sizing.wanted,
+        "backlog": pool.state == states.SERVING
+        and bool(pool.queue or pool.unbound)
+        and pool.sizing.wanted < pool.sizing.high,
+        "rebalance": bool(pool.candidates),
+        "expiry": bool(pool.expiring),
     }
     for verb, is_needed in needed.items():
-        if is_needed and verb not in m.watched:
+        if is_needed and verb not in pool.watched:
             yield f"nobody looks, and there is something to be seen: {verb}"
-    for verb in m.watched:
-        if (verb, None) not in m.agenda:
+    for verb in pool.watched:
+        if (verb, None) not in pool.agenda:
             yield f"a look {verb!r} is noted, and nobody looks"
-    is_paused = m.sizing.fails and (m.starting or ("reconcile", None) in m.agenda)
-    if is_staffed and m.engine.state == states.AVAILABLE and not is_paused and _missing(m) > 0:
-        yield f"{_missing(m)} workers are missing, and nobody starts one"
+    is_paused = pool.sizing.fails and (pool.starting or ("reconcile", None) in pool.agenda)
+    if is_staffed and pool.engine.state == states.AVAILABLE and not is_paused and _missing(pool) > 0:
+        yield f"{_missing(pool)} workers are missing, and nobody starts one"
 
 
-def _missing(m: Records) -> int:
-    there = len(m.workers) - len([worker for worker in m.workers.values() if worker.state in LEAVING])
-    going = fleet.next_to_go(m) is not None
-    missing = m.sizing.wanted + m.sizing.spares + going - there - len(m.given_up)
-    return min(missing, m.sizing.most + bool(m.outgoing) - len(m.workers))
+def _missing(pool: Records) -> int:
+    there = len(pool.workers) - len([worker for worker in pool.workers.values() if worker.state in LEAVING])
+    going = fleet.next_to_go(pool) is not None
+    missing = pool.sizing.wanted + pool.sizing.spares + going - there - len(pool.given_up)
+    return min(missing, pool.sizing.most + bool(pool.outgoing) - len(pool.workers))

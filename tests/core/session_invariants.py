@@ -34,52 +34,52 @@ if TYPE_CHECKING:
     from millpond.core.records.session import Session
 
 
-def contradictions(m: Records, calls: Iterable[Call]) -> Iterator[str]:
+def contradictions(pool: Records, calls: Iterable[Call]) -> Iterator[str]:
     """Everything that does not hold; `calls` are all there are."""
-    yield from _counts(m)
-    yield from _bindings(m, calls)
-    yield from _locations(m)
+    yield from _counts(pool)
+    yield from _bindings(pool, calls)
+    yield from _locations(pool)
 
 
-def _counts(m: Records) -> Iterator[str]:
+def _counts(pool: Records) -> Iterator[str]:
     """What is kept so that nobody has to walk is what a walk would find."""
-    asleep = sum(session.location in STORED for session in sessions_of(m))
-    if m.asleep != asleep:
-        yield f"{m.asleep} sessions are asleep, counted {asleep}"
-    pinned = {session.number for session in m.sessions if session.mobility == PINNED}
-    if set(m.pinned) != pinned:
-        yield f"sessions are noted as pinned {set(m.pinned)}, and are {pinned}"
-    noted = {number for _, number, _ in m.expiring}
-    unseen = {s.number for s in m.sessions if s.state == OPEN} - noted
-    if m.settings.session_ttl is not None and (unseen or (m.expiring and "expiry" not in m.watched)):
-        yield f"sessions {unseen} never expire, and whether anybody looks: {'expiry' in m.watched}"
+    asleep = sum(session.location in STORED for session in sessions_of(pool))
+    if pool.asleep != asleep:
+        yield f"{pool.asleep} sessions are asleep, counted {asleep}"
+    pinned = {session.number for session in pool.sessions if session.mobility == PINNED}
+    if set(pool.pinned) != pinned:
+        yield f"sessions are noted as pinned {set(pool.pinned)}, and are {pinned}"
+    noted = {number for _, number, _ in pool.expiring}
+    unseen = {s.number for s in pool.sessions if s.state == OPEN} - noted
+    if pool.settings.session_ttl is not None and (unseen or (pool.expiring and "expiry" not in pool.watched)):
+        yield f"sessions {unseen} never expire, and whether anybody looks: {'expiry' in pool.watched}"
 
 
-def sessions_of(m: Records) -> Iterable[Session]:
+def sessions_of(pool: Records) -> Iterable[Session]:
     """Open and closing sessions, and those that are over but still at a worker or on their way to their closing."""
-    found = {session.number: session for session in m.sessions} | m.waking
-    for worker in m.workers.values():
+    found = {session.number: session for session in pool.sessions} | pool.waking
+    for worker in pool.workers.values():
         found |= worker.sessions
     return found.values()
 
 
-def _bindings(m: Records, calls: Iterable[Call]) -> Iterator[str]:
+def _bindings(pool: Records, calls: Iterable[Call]) -> Iterator[str]:
     """Sessions and workers agree, and one call of a session at most is outside its line."""
-    for worker in m.workers.values():
-        if m.is_private and len(worker.sessions) > 1:
+    for worker in pool.workers.values():
+        if pool.is_private and len(worker.sessions) > 1:
             yield f"{worker!r} is private and has {len(worker.sessions)} sessions"
         for number, session in worker.sessions.items():
             if session.worker is not worker or session.number != number:
                 yield f"{session!r} is not bound to {worker!r}, which has it"
-    for session in m.sessions:
+    for session in pool.sessions:
         if session.state not in (OPEN, CLOSING):
             yield f"{session!r} is in the registry"
-    for session in sessions_of(m):
+    for session in sessions_of(pool):
         yield from itertools.chain(_binding(session), _line(session))
     for call in calls:
         if (
             call.session is not None
-            and call.id not in m.committing
+            and call.id not in pool.committing
             and (call.session.current is call) is (call.line is call.session)
         ):
             yield f"{call!r} is of {call.session!r}, which does not know it"
@@ -93,35 +93,35 @@ def _binding(session: Session) -> Iterator[str]:
         yield f"{session!r} cannot be at {worker!r}"
 
 
-def _locations(m: Records) -> Iterator[str]:
+def _locations(pool: Records) -> Iterator[str]:
     """The state of a session is in one place, and who may sleep or is read from the store is known."""
-    for session in sessions_of(m):
+    for session in sessions_of(pool):
         where, is_in_worker = session.location, session.location in IN_WORKER
         if (is_in_worker and session.worker is None) or (where in STORED and session.worker is not None):
             yield f"{session!r} is {where} and its worker is {session.worker!r}"
-        if (where == IN_HAND) is not (session.snapshot is not None) and not (is_in_worker and m.is_durable):
+        if (where == IN_HAND) is not (session.snapshot is not None) and not (is_in_worker and pool.is_durable):
             yield f"{session!r} is {where}, and its state in hand is {session.snapshot!r}"
         if session.location == OVER:
             yield f"{session!r} is over and still here"
         if session.deferred and session.record == OLD_RECORD:
             yield f"{session!r} has answers that wait for a commit that nobody ordered"
-        if (where == WAKING) is not (session.number in m.waking):
-            yield f"{session!r} is {where}, and whether it is being read: {session.number in m.waking}"
+        if (where == WAKING) is not (session.number in pool.waking):
+            yield f"{session!r} is {where}, and whether it is being read: {session.number in pool.waking}"
         if session.storing is not None and (where != IN_HAND or session.storing.lease != session.lease):
             yield f"{session!r} is {where} and is being put to sleep"
-        if where in (BOUND, IN_HAND) and _may_sleep(m, session) and session.number not in m.by_use:
+        if where in (BOUND, IN_HAND) and _may_sleep(pool, session) and session.number not in pool.by_use:
             yield f"{session!r} rests, and will never sleep"
-    if m.by_use and "sleep" not in m.watched:
-        yield f"{len(m.by_use)} sessions may sleep, and nobody looks"
+    if pool.by_use and "sleep" not in pool.watched:
+        yield f"{len(pool.by_use)} sessions may sleep, and nobody looks"
 
 
-def _may_sleep(m: Records, session: Session) -> bool:
+def _may_sleep(pool: Records, session: Session) -> bool:
     is_free = (
         session.is_idle
         and session.state == OPEN
-        and not (session.mobility == PINNED or session.storing or m.is_private)
+        and not (session.mobility == PINNED or session.storing or pool.is_private)
     )
-    return is_free and m.settings.sleep_after is not None and m.state != states.CLOSING
+    return is_free and pool.settings.sleep_after is not None and pool.state != states.CLOSING
 
 
 def _line(session: Session) -> Iterator[str]:

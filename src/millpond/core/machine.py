@@ -46,28 +46,28 @@ DUE: dict[str, Callable[[Records, Any, float], None]] = {
     "overdue": cancellation.stop,
     "grace": fleet.end_grace,
     "retry": deaths.retry_now,
-    "stalls": lambda m, _, now: dispatch.look_for_stalls(m, now),
-    "rebalance": lambda m, _, now: rebalancing.look(m, now),
-    "backlog": lambda m, _, now: staffing.look_at_backlog(m, now),
-    "work": lambda m, _, now: upkeep.look_at_work(m, now),
-    "health": lambda m, _, now: upkeep.look_at_health(m, now),
-    "memory": lambda m, _, now: upkeep.look_at_memory(m, now),
-    "idle": lambda m, _, now: staffing.look_for_idle(m, now),
-    "surplus": lambda m, _, now: staffing.look_at_surplus(m),
+    "stalls": lambda pool, _, now: dispatch.look_for_stalls(pool, now),
+    "rebalance": lambda pool, _, now: rebalancing.look(pool, now),
+    "backlog": lambda pool, _, now: staffing.look_at_backlog(pool, now),
+    "work": lambda pool, _, now: upkeep.look_at_work(pool, now),
+    "health": lambda pool, _, now: upkeep.look_at_health(pool, now),
+    "memory": lambda pool, _, now: upkeep.look_at_memory(pool, now),
+    "idle": lambda pool, _, now: staffing.look_for_idle(pool, now),
+    "surplus": lambda pool, _, now: staffing.look_at_surplus(pool),
     "start_timeout": upkeep.start_is_late,
     "proved": upkeep.proved,
     "retire": upkeep.retire,
     "warm": warmup.go_on,
-    "revive": lambda m, _, now: outage.revive(m, now),
-    "reconcile": lambda m, _, now: staffing.reconcile(m, now),
+    "revive": lambda pool, _, now: outage.revive(pool, now),
+    "reconcile": lambda pool, _, now: staffing.reconcile(pool, now),
     "goodbye": fleet.no_goodbye,
     "stopped": fleet.look_if_stopped,
     "kill_again": failures.kill_again,
     "erase_again": failures.erase_again,
-    "sleep": lambda m, _, now: sleeping.look_for_sleepers(m, now),
-    "expiry": lambda m, _, now: sleeping.look_for_expired(m, now),
+    "sleep": lambda pool, _, now: sleeping.look_for_sleepers(pool, now),
+    "expiry": lambda pool, _, now: sleeping.look_for_expired(pool, now),
     "evacuate": lifecycle.evacuate,
-    "close": lambda m, _, now: lifetime.end_drain(m, now),
+    "close": lambda pool, _, now: lifetime.end_drain(pool, now),
 }
 
 
@@ -111,12 +111,12 @@ class Machine:
 
     def reject(self, error: PoolError, now: float) -> PoolError:
         """Count a call that was refused before it was admitted, and give the error back to be raised."""
-        m = self._records
-        m.submitted += 1
-        m.counts["rejected"] += 1
-        m.codes[error.code] = m.codes.get(error.code, 0) + 1
-        m.emit(events.CallRefused, error.code)
-        staffing.note_turned_away(m, error, now)
+        pool = self._records
+        pool.submitted += 1
+        pool.counts["rejected"] += 1
+        pool.codes[error.code] = pool.codes.get(error.code, 0) + 1
+        pool.emit(events.CallRefused, error.code)
+        staffing.note_turned_away(pool, error, now)
         return error
 
     def submit(self, call: Call, now: float, was_asked: bool = False) -> None:
@@ -124,46 +124,46 @@ class Machine:
 
         `was_asked`: `refusal` was asked in this turn, before the size of the arguments was known.
         """
-        m, session = self._records, call.session
+        pool, session = self._records, call.session
         if not call.op.is_entered:
             self._enter_function(call)
         refused = None
         if not was_asked:
-            refused = admission.refusal(m, call.op, session, now, call.nbytes, call.deadline, call.priority)
-        elif m.queued:
-            refused = admission.too_many_bytes(m, call.op, call.nbytes)
+            refused = admission.refusal(pool, call.op, session, now, call.nbytes, call.deadline, call.priority)
+        elif pool.queued:
+            refused = admission.too_many_bytes(pool, call.op, call.nbytes)
         if refused is None and session is not None and session.restored_because and session.is_idle:
             refused = refusals.session_restored(session)
         if refused is not None:
             move(call, ENDED, TRANSITIONS)  # whoever gives it up from another thread may come too late
             raise self.reject(refused, now)
         call.submitted_at = now
-        call.key = now - call.priority * m.settings.priority_age if call.priority else now
+        call.key = now - call.priority * pool.settings.priority_age if call.priority else now
         deadline = call.deadline
         is_late = deadline <= now  # it took its time from another thread, or it has none
         if not is_late and deadline != math.inf:
-            m.wheel.add(call)
+            pool.wheel.add(call)
         # From here on nothing raises: what is counted here is counted off by the call's ending only. The deadline is
         # watched before the call is placed, so that one which is sent, taken back and sent again is watched once.
-        m.submitted += 1
-        m.unended += 1
-        m.queued += 1
-        m.queued_bytes += call.nbytes
+        pool.submitted += 1
+        pool.unended += 1
+        pool.queued += 1
+        pool.queued_bytes += call.nbytes
         if call.op.breaker.state != "closed":
             self._admit_probe(call, now)
-        if m.emits_starts:
-            m.emit(events.CallStarted, call.id, call.op.name, call.nbytes)
+        if pool.emits_starts:
+            pool.emit(events.CallStarted, call.id, call.op.name, call.nbytes)
         if is_late:
-            endings.expire_queued(m, call, now)
-        elif m.state == OPENING:
-            m.delayed[call.id] = call  # until `let_in`
+            endings.expire_queued(pool, call, now)
+        elif pool.state == OPENING:
+            pool.delayed[call.id] = call  # until `let_in`
         elif session is None:
-            dispatch.place(m, call, now)
+            dispatch.place(pool, call, now)
         else:
-            lifecycle.place(m, session, call, now)
+            lifecycle.place(pool, session, call, now)
             if session.affinity == "fail_fast" and call.state == QUEUED and session.worker:
-                endings.end_queued(m, call, "rejected", refusals.session_busy(session), now)
-            settle(m, now)
+                endings.end_queued(pool, call, "rejected", refusals.session_busy(session), now)
+            settle(pool, now)
 
     def _enter_function(self, call: Call) -> None:
         """The call's record is one of those that are kept, whoever else made another meanwhile."""
@@ -182,15 +182,15 @@ class Machine:
 
     def let_in(self, call: Call, refused: PoolError | None, now: float) -> None:
         """The pool serves: a call that waited for that is placed, or refused for what is known now."""
-        m = self._records
+        pool = self._records
         if refused is not None:
-            endings.end_queued(m, call, "rejected", refused, now)
-        elif m.delayed.pop(call.id, None) is not None:
+            endings.end_queued(pool, call, "rejected", refused, now)
+        elif pool.delayed.pop(call.id, None) is not None:
             if call.session is None:
-                dispatch.place(m, call, now)
+                dispatch.place(pool, call, now)
             else:
-                lifecycle.place(m, call.session, call, now)
-        settle(m, now)
+                lifecycle.place(pool, call.session, call, now)
+        settle(pool, now)
 
     def cancel(self, call: Call, now: float) -> None:
         """The caller gives the call up."""
@@ -212,14 +212,14 @@ class Machine:
         nbytes: int = 0,
     ) -> None:
         """The worker answered. What matches no call it holds is counted and dropped."""
-        m = self._records
+        pool = self._records
         inflight = worker.inflight
         call = inflight.pop(call_id, None)
         worker.last_progress = now
-        if m.stalled and worker.id in m.stalled:
-            dispatch.unstall(m, worker, now)
+        if pool.stalled and worker.id in pool.stalled:
+            dispatch.unstall(pool, worker, now)
         if call is None:
-            answers.unmatched(m, worker, call_id, kind, value, now)
+            answers.unmatched(pool, worker, call_id, kind, value, now)
         else:
             if not inflight:
                 worker.busy_s += now - worker.busy_since
@@ -228,37 +228,37 @@ class Machine:
                 worker.answered += 1
             call.service_s = ended - started
             call.answer_bytes = nbytes
-            if m.emits_checkins:
-                m.emit(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, len(inflight))
-            if m.settings.max_calls is not None:
-                fleet.count_call(m, worker, m.settings.max_calls, now)
+            if pool.emits_checkins:
+                pool.emit(events.WorkerCheckin, worker.id, call_id, call.op.name, call.service_s, len(inflight))
+            if pool.settings.max_calls is not None:
+                fleet.count_call(pool, worker, pool.settings.max_calls, now)
             session = call.session
             if session is not None:
-                answers.answered_in_session(m, session, call, kind, flags)
+                answers.answered_in_session(pool, session, call, kind, flags)
             if call.state != RUNNING:
-                answers.judge_late(m, worker, call, kind, now)
+                answers.judge_late(pool, worker, call, kind, now)
             elif kind != "ok" and kind in NEVER_BEGAN:
-                answers.did_not_begin(m, call, kind, now)
-            elif session is None or not durability.defers(m, call, kind, value, ended, now):
-                endings.answer(m, call, kind, value, ended, now)
-            if session is not None and (call.state == ENDED or call.id in m.committing):
-                endings.leave_session(m, call, now)
-        left = m.unsettled
+                answers.did_not_begin(pool, call, kind, now)
+            elif session is None or not durability.defers(pool, call, kind, value, ended, now):
+                endings.answer(pool, call, kind, value, ended, now)
+            if session is not None and (call.state == ENDED or call.id in pool.committing):
+                endings.leave_session(pool, call, now)
+        left = pool.unsettled
         # First the session's next call takes its place in line, then the slot is filled with the oldest call there is.
         # The other way round a newer call would pass it. The order in which the slot was given back and the call ended
         # does not matter: both happened before anybody looks.
         if left.sessions:
-            serve_sessions(m, now)
-        if len(inflight) < worker.slots or worker.id not in m.open_windows:
-            dispatch.note_free(m, worker, now)
-        if worker.queue.size or m.queue.size or m.unbound.size:
-            dispatch.fill(m, worker, now)
-        if m.candidates:
-            rebalancing.rebalance(m, now)
-        if m.sizing.fails or worker.state != READY or m.state != SERVING:
-            fleet.after_answer(m, worker, now)
+            serve_sessions(pool, now)
+        if len(inflight) < worker.slots or worker.id not in pool.open_windows:
+            dispatch.note_free(pool, worker, now)
+        if worker.queue.size or pool.queue.size or pool.unbound.size:
+            dispatch.fill(pool, worker, now)
+        if pool.candidates:
+            rebalancing.rebalance(pool, now)
+        if pool.sizing.fails or worker.state != READY or pool.state != SERVING:
+            fleet.after_answer(pool, worker, now)
         if left.sessions or left.evacuated or left.has_free_slots or not left.is_staffed:
-            settle(m, now)
+            settle(pool, now)
 
     def progressed(self, worker: Worker, now: float) -> None:
         """The worker sent an item of a stream."""
@@ -406,22 +406,22 @@ class Machine:
 
     def learn(self, facts: HandlerFacts) -> None:
         """Take note of the handler's operations and hooks; one that is known keeps its record and its number."""
-        m = self._records
+        pool = self._records
         for number, operation in enumerate(facts.operations, start=1):
-            known = m.operations.get(operation.name)
+            known = pool.operations.get(operation.name)
             if known is None:
-                m.operations[operation.name] = Operation(operation.name, number, operation, m.new_breaker())
+                pool.operations[operation.name] = Operation(operation.name, number, operation, pool.new_breaker())
             else:
                 known.learn_facts(operation)
-        m.has_close_hook = "close_session" in facts.hooks
-        m.exports_concurrently = "export_session" not in facts.hooks
+        pool.has_close_hook = "close_session" in facts.hooks
+        pool.exports_concurrently = "export_session" not in facts.hooks
 
     def start_workers(self, now: float, fewest: int = 0) -> None:
         """The engine is there: start the wanted workers, and at least `fewest`."""
-        m = self._records
-        m.sizing.want(max(fewest, m.sizing.wanted))
-        lifetime.start_workers(m, now)
-        settle(m, now)
+        pool = self._records
+        pool.sizing.want(max(fewest, pool.sizing.wanted))
+        lifetime.start_workers(pool, now)
+        settle(pool, now)
 
     def serve(self, now: float) -> None:
         """Enough workers are ready: calls are taken."""
@@ -449,18 +449,18 @@ class Machine:
 
     def configure(self, settings: Settings, reason: str, now: float) -> None:
         """Go on with other settings, of which only live ones differ; new bounds are acted upon."""
-        m = self._records
-        m.settings = m.sizing.settings = settings
-        staffing.bounds_changed(m, reason, now)
-        m.watch("memory", now)
-        settle(m, now)
+        pool = self._records
+        pool.settings = pool.sizing.settings = settings
+        staffing.bounds_changed(pool, reason, now)
+        pool.watch("memory", now)
+        settle(pool, now)
 
     def raise_floor(self, reason: str, now: float) -> None:
         """Want as many workers as the calls there are would keep at work, and keep those that were started."""
-        m = self._records
-        needed = min(math.ceil(m.unended / m.concurrency), m.settings.max_workers)
-        if needed > m.settings.min_workers:
-            self.configure(replace(m.settings, min_workers=needed), reason, now)
+        pool = self._records
+        needed = min(math.ceil(pool.unended / pool.concurrency), pool.settings.max_workers)
+        if needed > pool.settings.min_workers:
+            self.configure(replace(pool.settings, min_workers=needed), reason, now)
 
     def replace(self, worker: Worker, now: float) -> None:
         """Let a new worker take this one's place, its sessions taken along."""
@@ -486,12 +486,12 @@ class Machine:
 
     def listen(self, has_listener: Callable[[str], bool]) -> None:
         """Look anew which events anybody wants: nobody listens to most, and a call has no time to ask for each."""
-        m = self._records
-        m.has_listener = has_listener
-        m.emits_starts = has_listener(events.CallStarted.name)
-        m.emits_checkouts = has_listener(events.WorkerCheckout.name)
-        m.emits_checkins = has_listener(events.WorkerCheckin.name)
-        m.emits_ends = has_listener(events.CallStopped.name) or has_listener(events.CallFailed.name)
+        pool = self._records
+        pool.has_listener = has_listener
+        pool.emits_starts = has_listener(events.CallStarted.name)
+        pool.emits_checkouts = has_listener(events.WorkerCheckout.name)
+        pool.emits_checkins = has_listener(events.WorkerCheckin.name)
+        pool.emits_ends = has_listener(events.CallStopped.name) or has_listener(events.CallFailed.name)
 
     def emit(self, kind: type[events.Event], *facts: Any) -> None:
         """Emit an event in the order of those of the core, if anybody listens."""
@@ -509,16 +509,16 @@ class Machine:
 
     def tick(self, now: float) -> None:
         """Do what is due; `alarm` says when that is, again."""
-        m = self._records
-        if m.is_late(now):
-            m.standstills.note(m.alarm.wake_at, now)
-            m.alarm.beat_at = max(m.alarm.beat_at, now)  # a beat that is overdue is noted, and not once more
+        pool = self._records
+        if pool.is_late(now):
+            pool.standstills.note(pool.alarm.wake_at, now)
+            pool.alarm.beat_at = max(pool.alarm.beat_at, now)  # a beat that is overdue is noted, and not once more
         # Deadlines first: a call whose time is over must not be sent by what else is due in this tick. Each entry of
         # the agenda is settled before the next, which may be about the very worker or session that has changed.
-        for call in m.wheel.due(now):
-            cancellation.cancel(m, call, "deadline_exceeded", now)
-        settle(m, now)
-        for verb, subject in m.agenda.due(now):
-            DUE[verb](m, subject, now)
-            settle(m, now)
-        m.alarm.at = min(m.wheel.next_at(), m.agenda.next_at())
+        for call in pool.wheel.due(now):
+            cancellation.cancel(pool, call, "deadline_exceeded", now)
+        settle(pool, now)
+        for verb, subject in pool.agenda.due(now):
+            DUE[verb](pool, subject, now)
+            settle(pool, now)
+        pool.alarm.at = min(pool.wheel.next_at(), pool.agenda.next_at())

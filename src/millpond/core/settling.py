@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from millpond.core.records.pool import Records
 
 
-def serve_sessions(m: Records, now: float) -> None:
+def serve_sessions(pool: Records, now: float) -> None:
     """Give the next call of each unsettled session its turn."""
-    sessions = m.unsettled.sessions
+    sessions = pool.unsettled.sessions
     while sessions:
-        lifecycle.serve(m, sessions.pop(next(iter(sessions))), now)
+        lifecycle.serve(pool, sessions.pop(next(iter(sessions))), now)
 
 
-def settle(m: Records, now: float) -> None:
+def settle(pool: Records, now: float) -> None:
     """Do what is left to be done."""
-    left = m.unsettled
+    left = pool.unsettled
     while left:
         if left.sessions:
-            serve_sessions(m, now)
+            serve_sessions(pool, now)
         elif left.evacuated:
-            lifecycle.evacuate(m, left.evacuated.pop(next(iter(left.evacuated))), now)
+            lifecycle.evacuate(pool, left.evacuated.pop(next(iter(left.evacuated))), now)
         elif left.has_free_slots:
             left.has_free_slots = False
-            dispatch.fill_free(m, now)
+            dispatch.fill_free(pool, now)
         else:
             left.is_staffed = True
-            staffing.reconcile(m, now)
+            staffing.reconcile(pool, now)

@@ -110,10 +110,10 @@ class View:
 
     def oldest_wait(self, now: float) -> float:
         """Seconds that any call has waited for a worker, at most; those behind their session's own call do not."""
-        m = self._records
-        queues = (m.queue, m.unbound, *(worker.queue for worker in m.workers.values()))
+        pool = self._records
+        queues = (pool.queue, pool.unbound, *(worker.queue for worker in pool.workers.values()))
         waiting = [since for queue in queues if (since := queue.oldest()) is not None]
-        waiting += (call.submitted_at for call in m.delayed.values())
+        waiting += (call.submitted_at for call in pool.delayed.values())
         return now - min(waiting) if waiting else 0.0
 
     def all_operations(self) -> Iterator[Operation]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def refusal(
-    m: Records,
+    pool: Records,
     op: Operation,
     session: Session | None,
     now: float,
@@ -33,40 +33,40 @@ def refusal(
     priority: int = 0,
 ) -> PoolError | None:
     """Why a call would be refused now, or `None`."""
-    if m.state != states.SERVING and m.state != states.OPENING:
-        return refusals.closed(m.state)
+    if pool.state != states.SERVING and pool.state != states.OPENING:
+        return refusals.closed(pool.state)
     if session is not None and (
         session.state != OPEN or (session.affinity == "fail_fast" and (session.current or session.waiting))
     ):
         return refusals.of_session(session)
-    bound = m.settings.max_queued
-    if bound is not None and m.unended >= bound and m.unended >= bound + m.ready_count * m.concurrency:
-        return _queue_full(m, op, f"{m.unended} calls are in the pool, max_queued is {bound}")
-    if m.engine.state != AVAILABLE:
-        refused = _engine_lost(m, deadline, now)
+    bound = pool.settings.max_queued
+    if bound is not None and pool.unended >= bound and pool.unended >= bound + pool.ready_count * pool.concurrency:
+        return _queue_full(pool, op, f"{pool.unended} calls are in the pool, max_queued is {bound}")
+    if pool.engine.state != AVAILABLE:
+        refused = _engine_lost(pool, deadline, now)
         if refused is not None:
             return refused
     breaker = op.breaker
-    if not m.queued and breaker.state == CLOSED and deadline - now >= m.longest_s + 4.0 * op.service.limit_s:
+    if not pool.queued and breaker.state == CLOSED and deadline - now >= pool.longest_s + 4.0 * op.service.limit_s:
         return None  # what runs is done in time: the answer for most
-    refused = too_many_bytes(m, op, nbytes) or (None if breaker.state == CLOSED else _circuit_open(op, now))
+    refused = too_many_bytes(pool, op, nbytes) or (None if breaker.state == CLOSED else _circuit_open(op, now))
     if refused or deadline == math.inf:
         return refused
-    return overload.refusal(m, op, session, deadline, priority, now)
+    return overload.refusal(pool, op, session, deadline, priority, now)
 
 
-def too_many_bytes(m: Records, op: Operation, nbytes: int) -> PoolError | None:
+def too_many_bytes(pool: Records, op: Operation, nbytes: int) -> PoolError | None:
     """Whether the arguments are too many bytes beside those that wait; with nothing waiting any size is let in."""
-    bound = m.settings.max_queued_bytes
-    if bound is not None and m.queued and m.queued_bytes + nbytes > bound:
-        return _queue_full(m, op, f"{m.queued_bytes} bytes wait, max_queued_bytes is {bound}")
+    bound = pool.settings.max_queued_bytes
+    if bound is not None and pool.queued and pool.queued_bytes + nbytes > bound:
+        return _queue_full(pool, op, f"{pool.queued_bytes} bytes wait, max_queued_bytes is {bound}")
     return None
 
 
-def _engine_lost(m: Records, deadline: float, now: float) -> PoolError | None:
+def _engine_lost(pool: Records, deadline: float, now: float) -> PoolError | None:
     """Whether no worker is there for the call, and none can be started before its deadline ends."""
-    engine = m.engine
-    if engine.state != LOST or m.ready_count or deadline > engine.retry_at:
+    engine = pool.engine
+    if engine.state != LOST or pool.ready_count or deadline > engine.retry_at:
         return None
     wait_s = max(0.0, engine.retry_at - now)
     return CLASSES["start_failed"](
@@ -84,9 +84,9 @@ def _circuit_open(op: Operation, now: float) -> PoolError | None:
     )
 
 
-def _queue_full(m: Records, op: Operation, numbers: str) -> PoolError:
+def _queue_full(pool: Records, op: Operation, numbers: str) -> PoolError:
     return CLASSES["queue_full"](
-        f"{numbers}; {m.ready_count} workers x {m.concurrency} are serving. "
+        f"{numbers}; {pool.ready_count} workers x {pool.concurrency} are serving. "
         "Try again later, raise the bound, or raise max_workers",
         retry_after=round(max(0.05, min(op.expected, 30.0)), 3),  # about when a worker is done with one of these
     )

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 INTERRUPT_AGAIN_S = 0.1  # seconds between interrupts of an operation that swallows them
 
 
-def cancel(m: Records, call: Call, code: str, now: float) -> None:
+def cancel(pool: Records, call: Call, code: str, now: float) -> None:
     """Give a call up; `code` is cancelled, deadline_exceeded, pool_closing or internal_error. Ended ones stay so."""
     if call.state == QUEUED:
-        error = refusals.end_error(m, call, code, refusals.not_begun(call.attempts), now)
-        endings.end_queued(m, call, TABLE[code].ending, error, now)
-    elif call.id in m.committing:  # the work was done, and may or may not be stored
-        del m.committing[call.id]
-        endings.give_up(m, call, code, "completed", now)
+        error = refusals.end_error(pool, call, code, refusals.not_begun(call.attempts), now)
+        endings.end_queued(pool, call, TABLE[code].ending, error, now)
+    elif call.id in pool.committing:  # the work was done, and may or may not be stored
+        del pool.committing[call.id]
+        endings.give_up(pool, call, code, "completed", now)
     elif call.state == RUNNING and call.cancel_reason in ("", TAKEN_BACK):
         # Its worker may claim the call, or answer it, before the order to withdraw is carried out. The line of the call
         # in the logbook, which both processes share, decides: whoever changes it first has won, and `answers.withdrawn`
@@ -37,23 +37,23 @@ def cancel(m: Records, call: Call, code: str, now: float) -> None:
         # such an order on its way already; it serves this reason, too, so that no call is withdrawn twice.
         if not call.cancel_reason:
             assert call.worker is not None
-            m.outbox.append(Withdraw(call.worker, call))
+            pool.outbox.append(Withdraw(call.worker, call))
         call.cancel_reason = code
 
 
-def stop(m: Records, call: Call, now: float) -> None:
+def stop(pool: Records, call: Call, now: float) -> None:
     """Interrupt an operation, again and again, and end its worker if that does not help."""
     worker = call.worker
     if worker is not None and worker.inflight.get(call.id) is call:
         call.is_interrupted = True
-        m.counters.interrupts += 1
-        m.agenda.allow(m.settings.cancel_grace, "grace", call, now)
-        interrupt(m, call, now)
+        pool.counters.interrupts += 1
+        pool.agenda.allow(pool.settings.cancel_grace, "grace", call, now)
+        interrupt(pool, call, now)
 
 
-def interrupt(m: Records, call: Call, now: float) -> None:
+def interrupt(pool: Records, call: Call, now: float) -> None:
     """Interrupt an operation, once more if it swallowed the first."""
     worker = call.worker
     if worker is not None and worker.inflight.get(call.id) is call and worker.state != KILLED:
-        m.outbox.append(Interrupt(worker, call))
-        m.agenda.add(now + INTERRUPT_AGAIN_S, "interrupt", call)
+        pool.outbox.append(Interrupt(worker, call))
+        pool.agenda.add(now + INTERRUPT_AGAIN_S, "interrupt", call)

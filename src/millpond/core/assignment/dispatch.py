@@ -33,39 +33,39 @@ LOOK_S = 0.5  # seconds between looks at what the workers hold, while they hold 
 INTERNAL_S = 5.0  # seconds an internal call of a session may take, from when it is sent
 
 
-def place(m: Records, call: Call, now: float) -> None:
+def place(pool: Records, call: Call, now: float) -> None:
     """Send a queued call without a session at once, or put it where it waits."""
-    worker = None if m.queue.size else pick(m, call)
+    worker = None if pool.queue.size else pick(pool, call)
     if worker is None:
-        m.queue.push(call)
-        m.backlog_seen(now)
+        pool.queue.push(call)
+        pool.backlog_seen(now)
     else:
-        send(m, worker, call, now)
+        send(pool, worker, call, now)
 
 
-def place_unbound(m: Records, session: Session, call: Call, now: float) -> None:
+def place_unbound(pool: Records, session: Session, call: Call, now: float) -> None:
     """Bind the session to the idle worker with the fewest sessions, or let the first free one take it."""
-    worker = None if m.unbound.size else m.free.for_session()
+    worker = None if pool.unbound.size else pool.free.for_session()
     if worker is not None:
-        _bind(m, session, worker)
-        send(m, worker, call, now)
+        _bind(pool, session, worker)
+        send(pool, worker, call, now)
     else:
-        m.unbound.push(call)
-        m.backlog_seen(now)
+        pool.unbound.push(call)
+        pool.backlog_seen(now)
 
 
-def is_next(m: Records, worker: Worker) -> bool:
+def is_next(pool: Records, worker: Worker) -> bool:
     """Whether nothing waits that the worker would have to serve before a new call of one of its sessions."""
-    return not worker.queue.size and (worker.load < worker.slots or not (m.queue.size or m.unbound.size))
+    return not worker.queue.size and (worker.load < worker.slots or not (pool.queue.size or pool.unbound.size))
 
 
-def pick(m: Records, call: Call) -> Worker | None:
+def pick(pool: Records, call: Call) -> Worker | None:
     """The worker for a call without a session: the idle one used last, else the emptier of two windows with room."""
-    idle = m.free.idle
+    idle = pool.free.idle
     if idle:
-        return idle[next(reversed(idle))] if m.concurrency == 1 else m.free.for_call()
-    windows = m.open_windows
-    if not windows or call.op.expected > WINDOW_S or m.unbound.size or m.is_private:
+        return idle[next(reversed(idle))] if pool.concurrency == 1 else pool.free.for_call()
+    windows = pool.open_windows
+    if not windows or call.op.expected > WINDOW_S or pool.unbound.size or pool.is_private:
         return None
     candidates = iter(windows.values())
     worker = next(candidates)
@@ -76,11 +76,11 @@ def pick(m: Records, call: Call) -> Worker | None:
     return worker if not worker.queue.size and _fits_window(worker, call) else None
 
 
-def has_room(m: Records, worker: Worker, call: Call) -> bool:
+def has_room(pool: Records, worker: Worker, call: Call) -> bool:
     """Whether the worker may be sent this call now."""
     if len(worker.inflight) + worker.skips < worker.slots:
         return worker.state == READY or worker.state == DRAINING
-    return worker.state == READY and worker.id not in m.stalled and _fits_window(worker, call)
+    return worker.state == READY and worker.id not in pool.stalled and _fits_window(worker, call)
 
 
 def _fits_window(worker: Worker, call: Call) -> bool:
@@ -92,7 +92,7 @@ def _fits_window(worker: Worker, call: Call) -> bool:
     )
 
 
-def send(m: Records, worker: Worker, call: Call, now: float) -> None:
+def send(pool: Records, worker: Worker, call: Call, now: float) -> None:
     """Assign: the call runs and the worker holds it, in one step."""
     if call.state == QUEUED:  # which the table allows: each call comes this way, and is spared the look at it
         call.state = RUNNING
@@ -107,60 +107,60 @@ def send(m: Records, worker: Worker, call: Call, now: float) -> None:
     call.expected = UNKNOWN if call.is_stream else call.op.expected
     if call.continuation is not None:
         call.deadline = now + (INTERNAL_S if call.session is not None else call.ticket.seconds_allowed)
-        m.wheel.add(call)
+        pool.wheel.add(call)
     else:
-        m.queued_bytes -= call.nbytes
-        m.queued -= 1
+        pool.queued_bytes -= call.nbytes
+        pool.queued -= 1
     inflight = worker.inflight
     if not inflight:
         worker.expected_s = 0.0
         worker.last_progress = worker.busy_since = now
-        if "work" not in m.watched:
-            m.watch("work", now + LOOK_S)
+        if "work" not in pool.watched:
+            pool.watch("work", now + LOOK_S)
     inflight[call.id] = call
     worker.expected_s += call.expected
     load = len(inflight) + worker.skips
-    free = m.free
+    free = pool.free
     if load >= worker.slots:
         free.idle.pop(worker.id, None)
-        if load == m.concurrency + 1:
-            sent_ahead(m, worker, now)
+        if load == pool.concurrency + 1:
+            sent_ahead(pool, worker, now)
         if free.has_ranks:
             free.remove(worker)
     else:
         free.load_changed(worker, load)
-    m.outbox.append(Send(worker, call))
-    if m.emits_checkouts:
-        m.emit(events.WorkerCheckout, worker.id, call.id, call.op.name, now - call.submitted_at, len(inflight))
+    pool.outbox.append(Send(worker, call))
+    if pool.emits_checkouts:
+        pool.emit(events.WorkerCheckout, worker.id, call.id, call.op.name, now - call.submitted_at, len(inflight))
 
 
-def fill(m: Records, worker: Worker, now: float) -> None:
+def fill(pool: Records, worker: Worker, now: float) -> None:
     """Fill a worker's slots and window from its own queue and the shared ones, oldest key first."""
-    while (worker.queue.size or m.queue.size or m.unbound.size) and _serve_next(m, worker, now):
+    while (worker.queue.size or pool.queue.size or pool.unbound.size) and _serve_next(pool, worker, now):
         pass
 
 
-def fill_free(m: Records, now: float) -> None:
+def fill_free(pool: Records, now: float) -> None:
     """Give waiting calls to workers with free slots; the slots are filled before any window is."""
     served: dict[int, Worker] = {}
-    while (worker := _free_for_waiting(m)) is not None and _serve_next(m, worker, now):
+    while (worker := _free_for_waiting(pool)) is not None and _serve_next(pool, worker, now):
         served[worker.id] = worker
     for worker in served.values():
-        fill(m, worker, now)
+        fill(pool, worker, now)
 
 
-def _free_for_waiting(m: Records) -> Worker | None:
-    worker = m.free.for_call() if m.queue.size else None
-    return worker or (m.free.for_session() if m.unbound.size else None)
+def _free_for_waiting(pool: Records) -> Worker | None:
+    worker = pool.free.for_call() if pool.queue.size else None
+    return worker or (pool.free.for_session() if pool.unbound.size else None)
 
 
-def _serve_next(m: Records, worker: Worker, now: float) -> bool:
+def _serve_next(pool: Records, worker: Worker, now: float) -> bool:
     """Send the oldest call that waits for this worker, if there is one and it fits; or end it, if its time is over or
     too short.
 
     The clock may be far beyond what the deadlines were last looked at for.
     """
-    queue = _next_queue(m, worker)
+    queue = _next_queue(pool, worker)
     if queue is None:
         return False
     # The head stays where it is until it is known that it is sent: a call that does not fit must not let a newer one
@@ -168,29 +168,29 @@ def _serve_next(m: Records, worker: Worker, now: float) -> bool:
     call = queue.head()
     assert call is not None
     if call.deadline <= now:
-        endings.expire_queued(m, call, now)
+        endings.expire_queued(pool, call, now)
         return True
-    if not has_room(m, worker, call):
+    if not has_room(pool, worker, call):
         return False
     has_little = call.deadline < now + call.op.service.limit_s  # asked here for the many that have more
-    if has_little and overload.is_hopeless(m, call, now) and overload.may_drop(m, queue, worker):
-        endings.end_queued(m, call, "rejected", overload.dropped(m, call, now), now)
+    if has_little and overload.is_hopeless(pool, call, now) and overload.may_drop(pool, queue, worker):
+        endings.end_queued(pool, call, "rejected", overload.dropped(pool, call, now), now)
         return True
     queue.remove(call)
     if call.session is not None and call.session.worker is None:
-        _bind(m, call.session, worker)
-    send(m, worker, call, now)
+        _bind(pool, call.session, worker)
+    send(pool, worker, call, now)
     return True
 
 
-def _next_queue(m: Records, worker: Worker) -> CallQueue | None:
+def _next_queue(pool: Records, worker: Worker) -> CallQueue | None:
     """The queue whose head this worker should serve next."""
     best = worker.queue if worker.queue.size else None
     if worker.state == READY:
-        if m.queue.size and not (m.is_private and worker.sessions):
-            best = _earlier(best, m.queue)
-        if m.unbound.size and m.free.may_open(worker):
-            best = _earlier(best, m.unbound)
+        if pool.queue.size and not (pool.is_private and worker.sessions):
+            best = _earlier(best, pool.queue)
+        if pool.unbound.size and pool.free.may_open(worker):
+            best = _earlier(best, pool.unbound)
     return best
 
 
@@ -204,7 +204,7 @@ def _earlier(one: CallQueue | None, other: CallQueue) -> CallQueue:
     return one if (first.key, first.id) < (second.key, second.id) else other
 
 
-def note_free(m: Records, worker: Worker, now: float) -> None:
+def note_free(pool: Records, worker: Worker, now: float) -> None:
     """After a worker gave something back: note whether it is idle and which windows are open."""
     if worker.state != READY:
         return
@@ -212,113 +212,115 @@ def note_free(m: Records, worker: Worker, now: float) -> None:
     if load < worker.slots:
         if not load:
             worker.idle_since = now
-        free = m.free
+        free = pool.free
         if worker.rank is None or free.has_ranks:
             free.add(worker)
         else:
             free.idle[worker.id] = worker
-    if worker.id not in m.open_windows:
-        m.open_windows[worker.id] = worker
+    if worker.id not in pool.open_windows:
+        pool.open_windows[worker.id] = worker
 
 
 # Bindings
 
 
-def release(m: Records, session: Session) -> None:
+def release(pool: Records, session: Session) -> None:
     """Take a session from its worker, which forgets what it was told of it."""
     worker = session.worker
     if worker is not None and worker.state != GONE:
-        m.outbox.append(Forget(worker, session.number))
+        pool.outbox.append(Forget(worker, session.number))
     session.unbind()
     if worker is not None:
-        m.free.session_left(worker)
+        pool.free.session_left(worker)
 
 
-def _bind(m: Records, session: Session, worker: Worker) -> None:
+def _bind(pool: Records, session: Session, worker: Worker) -> None:
     session.bind(worker)
-    if m.is_private:
-        m.free.remove(worker)
+    if pool.is_private:
+        pool.free.remove(worker)
 
 
 # Calls sent ahead that do not get on
 
 
-def unstall(m: Records, worker: Worker, now: float) -> None:
+def unstall(pool: Records, worker: Worker, now: float) -> None:
     """A stalled worker answered; what it still holds ahead may stall again."""
-    del m.stalled[worker.id]
-    if worker.load > m.concurrency:
-        sent_ahead(m, worker, now)
+    del pool.stalled[worker.id]
+    if worker.load > pool.concurrency:
+        sent_ahead(pool, worker, now)
 
 
-def sent_ahead(m: Records, worker: Worker, now: float) -> None:
+def sent_ahead(pool: Records, worker: Worker, now: float) -> None:
     """The worker holds more than it runs at a time: it is looked at until it does no more."""
-    m.ahead[worker.id] = worker
-    if "stalls" not in m.watched:
-        m.watch("stalls", now + STALL_S)
+    pool.ahead[worker.id] = worker
+    if "stalls" not in pool.watched:
+        pool.watch("stalls", now + STALL_S)
 
 
-def look_for_stalls(m: Records, now: float) -> None:
+def look_for_stalls(pool: Records, now: float) -> None:
     """Take back what was sent ahead to workers that have not answered for `STALL_S`; look again while any may stall."""
-    m.watched.discard("stalls")
-    for worker in list(m.ahead.values()):
-        if worker.load > m.concurrency and now < worker.last_progress + STALL_S:
+    pool.watched.discard("stalls")
+    for worker in list(pool.ahead.values()):
+        if worker.load > pool.concurrency and now < worker.last_progress + STALL_S:
             continue
-        del m.ahead[worker.id]
-        if worker.load <= m.concurrency:
+        del pool.ahead[worker.id]
+        if worker.load <= pool.concurrency:
             continue
-        m.stalled[worker.id] = worker
-        m.open_windows.pop(worker.id, None)
-        take_back(m, worker)
-    if m.ahead:
-        m.watch("stalls", now + STALL_S)
+        pool.stalled[worker.id] = worker
+        pool.open_windows.pop(worker.id, None)
+        take_back(pool, worker)
+    if pool.ahead:
+        pool.watch("stalls", now + STALL_S)
 
 
-def take_back(m: Records, worker: Worker) -> None:
+def take_back(pool: Records, worker: Worker) -> None:
     """Ask for the calls that wait inside a stalled worker, if any other is there or may be started to serve them."""
-    others = len(m.workers) - len(m.standing_by) - 1
-    if not others and m.sizing.wanted >= m.sizing.high:
+    others = len(pool.workers) - len(pool.standing_by) - 1
+    if not others and pool.sizing.wanted >= pool.sizing.high:
         return
     # Only those behind the calls that are at work: these stand in front, as workers begin calls in the order in which
     # they were sent. One that has begun after all is not given back, and simply goes on. A call in a session goes
     # back only if its session may leave with it: its state is where its calls run.
-    for call in list(worker.inflight.values())[m.concurrency :]:  # the first ones are, as far as can be told, at work
+    for call in list(worker.inflight.values())[
+        pool.concurrency :
+    ]:  # the first ones are, as far as can be told, at work
         session = call.session
-        may_be_served = session is None or (session.affinity == "hint" and m.may_move(session))
+        may_be_served = session is None or (session.affinity == "hint" and pool.may_move(session))
         if call.state == RUNNING and may_be_served and not call.cancel_reason and call.continuation is None:
             call.cancel_reason = TAKEN_BACK
-            m.outbox.append(Withdraw(worker, call))
+            pool.outbox.append(Withdraw(worker, call))
 
 
-def put_back(m: Records, call: Call, now: float) -> None:
+def put_back(pool: Records, call: Call, now: float) -> None:
     """A call that never began waits again, where its age puts it; a pool that closes refuses it."""
     move(call, QUEUED, TRANSITIONS)
     call.worker = None
     call.cancel_reason = ""
     call.attempts -= 1
     if call.continuation is not None:
-        m.wheel.discard(call)
+        pool.wheel.discard(call)
         call.deadline = math.inf
     else:
-        m.queued += 1
-        m.queued_bytes += call.nbytes
+        pool.queued += 1
+        pool.queued_bytes += call.nbytes
     session = call.session
     if session is None:
-        m.queue.push(call)
+        pool.queue.push(call)
     elif session.worker is not None:
-        wait_for_worker(m, session.worker, call, now)
+        wait_for_worker(pool, session.worker, call, now)
     else:
-        m.unbound.push(call)
-    if m.state == states.CLOSING:
-        endings.refuse_closing(m, call, now)
+        pool.unbound.push(call)
+    if pool.state == states.CLOSING:
+        endings.refuse_closing(pool, call, now)
     else:
-        m.backlog_seen(now)
+        pool.backlog_seen(now)
 
 
-def wait_for_worker(m: Records, worker: Worker, call: Call, now: float) -> None:
+def wait_for_worker(pool: Records, worker: Worker, call: Call, now: float) -> None:
     """A session's call waits for its worker; if the session may leave that, it is looked again whether it should."""
     worker.queue.push(call)
     session = call.session
     assert session is not None
-    if session.affinity == "hint" and call.continuation is None and m.is_candidate(session):
-        m.candidates[call.id] = call
-        m.watch("rebalance", now + STALL_S)
+    if session.affinity == "hint" and call.continuation is None and pool.is_candidate(session):
+        pool.candidates[call.id] = call
+        pool.watch("rebalance", now + STALL_S)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from millpond.seams import AnswerKind
 
 
-def finish(m: Records, call: Call, ending: Ending, value: Any, now: float) -> None:
+def finish(pool: Records, call: Call, ending: Ending, value: Any, now: float) -> None:
     """The one step by which every call ends; `value` is the result or the exception."""
     if call.state == RUNNING:  # which the table allows, as it does from the queue; see `dispatch.send`
         call.state = ENDED
@@ -37,17 +37,17 @@ def finish(m: Records, call: Call, ending: Ending, value: Any, now: float) -> No
         call.tick = None
         tick.pop(call.id, None)
     if call.continuation is not None:
-        call.continuation(m, call, ending, value, now)
+        call.continuation(pool, call, ending, value, now)
         return
-    m.unended -= 1
-    m.counts[ending] += 1
+    pool.unended -= 1
+    pool.counts[ending] += 1
     op = call.op
     if ending == "ok":
         op.ended += 1
     else:
-        _note_failure(m, call, value)
+        _note_failure(pool, call, value)
         op.ended += _has_run(ending, value)
-    if m.is_sampled:
+    if pool.is_sampled:
         samples = op.samples
         if samples.left > 1 and ending == "ok" and call.attempts == 1:
             samples.left -= 1
@@ -56,10 +56,10 @@ def finish(m: Records, call: Call, ending: Ending, value: Any, now: float) -> No
     if op.breaker.probe is not None:
         before = op.breaker.state
         op.breaker.probe_ended(call.id, now, op.ended, success=ending == "ok" or _has_run(ending, value))
-        emit_if_changed(m, op, before)
-    m.outbox.append(Finish(call, value))  # before anybody else hears of it
-    if m.emits_ends:
-        _emit_end(m, call, ending, value, now)
+        emit_if_changed(pool, op, before)
+    pool.outbox.append(Finish(call, value))  # before anybody else hears of it
+    if pool.emits_ends:
+        _emit_end(pool, call, ending, value, now)
 
 
 def _has_run(ending: Ending, error: object) -> bool:
@@ -69,61 +69,61 @@ def _has_run(ending: Ending, error: object) -> bool:
     return ending == "failed"
 
 
-def _note_failure(m: Records, call: Call, error: BaseException) -> None:
+def _note_failure(pool: Records, call: Call, error: BaseException) -> None:
     if is_pool_error(error):
         error.call_id, error.attempts = call.id, call.attempts
     code = error_code(error)
-    m.codes[code] = m.codes.get(code, 0) + 1
+    pool.codes[code] = pool.codes.get(code, 0) + 1
 
 
-def _emit_end(m: Records, call: Call, ending: Ending, value: Any, now: float) -> None:
+def _emit_end(pool: Records, call: Call, ending: Ending, value: Any, now: float) -> None:
     worker = call.worker.id if call.worker is not None else None
     after = now - call.submitted_at
     if ending == "ok":
         queued = call.sent_at - call.submitted_at
-        m.emit(events.CallStopped, call.id, call.op.name, worker, call.attempts, after, queued, call.service_s)
+        pool.emit(events.CallStopped, call.id, call.op.name, worker, call.attempts, after, queued, call.service_s)
     else:
         code = error_code(value)
-        m.emit(events.CallFailed, call.id, call.op.name, worker, ending, code, call.attempts, after)
+        pool.emit(events.CallFailed, call.id, call.op.name, worker, ending, code, call.attempts, after)
 
 
-def end_queued(m: Records, call: Call, ending: Ending, error: PoolError, now: float) -> None:
+def end_queued(pool: Records, call: Call, ending: Ending, error: PoolError, now: float) -> None:
     """End a call that waits, wherever it does; it may have been taken from there already."""
     if call.line is not None:
         call.line.remove(call)
     else:
-        m.delayed.pop(call.id, None)
+        pool.delayed.pop(call.id, None)
     if call.continuation is None:
-        m.queued -= 1
-        m.queued_bytes -= call.nbytes
-    finish(m, call, ending, error, now)
+        pool.queued -= 1
+        pool.queued_bytes -= call.nbytes
+    finish(pool, call, ending, error, now)
     if call.session is not None:
-        leave_session(m, call, now)
+        leave_session(pool, call, now)
 
 
-def expire_queued(m: Records, call: Call, now: float) -> None:
+def expire_queued(pool: Records, call: Call, now: float) -> None:
     """End a call that waits and whose deadline has passed."""
-    error = refusals.end_error(m, call, "deadline_exceeded", refusals.not_begun(call.attempts), now)
-    end_queued(m, call, "expired", error, now)
+    error = refusals.end_error(pool, call, "deadline_exceeded", refusals.not_begun(call.attempts), now)
+    end_queued(pool, call, "expired", error, now)
 
 
-def refuse_closing(m: Records, call: Call, now: float, failure: str = "") -> None:
+def refuse_closing(pool: Records, call: Call, now: float, failure: str = "") -> None:
     """End a call that waits because the pool closes; `failure` is why it could not be opened."""
     if call.state == QUEUED:
         told = f"the pool could not be opened: {failure}"
-        error = CLASSES["start_failed"](told) if failure else refusals.closed(m.state)
+        error = CLASSES["start_failed"](told) if failure else refusals.closed(pool.state)
         error.outcome = refusals.not_begun(call.attempts)
-        end_queued(m, call, "rejected", error, now)
+        end_queued(pool, call, "rejected", error, now)
 
 
-def leave_session(m: Records, call: Call, now: float) -> None:
+def leave_session(pool: Records, call: Call, now: float) -> None:
     """A call of a session is nowhere any more: its next call has its turn when the stimulus is settled."""
     session = call.session
     assert session is not None
     if session.current is call:
         session.current = None
         session.last_used = now
-        m.unsettled.sessions[session.number] = session
+        pool.unsettled.sessions[session.number] = session
     elif session.is_idle:  # the last that waited for its state to be read
         session.last_used = now
 
@@ -131,55 +131,55 @@ def leave_session(m: Records, call: Call, now: float) -> None:
 # Answers
 
 
-def answer(m: Records, call: Call, kind: AnswerKind, value: Any, ended: float, now: float) -> None:
+def answer(pool: Records, call: Call, kind: AnswerKind, value: Any, ended: float, now: float) -> None:
     """Answer a call that ran: `kind` is ok, failed or interrupted, `ended` is when it came back from its operation."""
     if kind == "ok":
         call.op.learn(call.service_s)
         if ended > call.deadline and call.continuation is None:
-            overran(m, call, call.service_s, now)
-            expire(m, call, "completed", now)
+            overran(pool, call, call.service_s, now)
+            expire(pool, call, "completed", now)
         else:
-            finish(m, call, "ok", value, now)
+            finish(pool, call, "ok", value, now)
     elif kind == "failed":
         call.op.learn(call.service_s)
-        finish(m, call, "failed", value, now)
+        finish(pool, call, "failed", value, now)
     else:
-        finish(m, call, "failed", HandlerError("the operation raised Interrupted by itself"), now)
+        finish(pool, call, "failed", HandlerError("the operation raised Interrupted by itself"), now)
 
 
-def expire(m: Records, call: Call, outcome: Outcome, now: float) -> None:
+def expire(pool: Records, call: Call, outcome: Outcome, now: float) -> None:
     """End a call that is with no worker any more, and whose deadline has passed."""
-    finish(m, call, "expired", refusals.end_error(m, call, "deadline_exceeded", outcome, now), now)
+    finish(pool, call, "expired", refusals.end_error(pool, call, "deadline_exceeded", outcome, now), now)
 
 
-def give_up(m: Records, call: Call, code: str, outcome: Outcome, now: float) -> None:
+def give_up(pool: Records, call: Call, code: str, outcome: Outcome, now: float) -> None:
     """End a call with the error of that code."""
-    finish(m, call, TABLE[code].ending, refusals.end_error(m, call, code, outcome, now), now)
+    finish(pool, call, TABLE[code].ending, refusals.end_error(pool, call, code, outcome, now), now)
 
 
 # Breakers
 
 
-def overran(m: Records, call: Call, run_s: float, now: float) -> None:
+def overran(pool: Records, call: Call, run_s: float, now: float) -> None:
     """The call overran its deadline while it ran: its breaker is told, before the call ends.
 
     Only if it had run as long as 95 in 100 answers take: one that was begun with less time left says nothing either.
     A deadline that passed while the pool stood still says nothing of the operation, whose worker may have been stopped
     as well: it is no run at all.
     """
-    if run_s >= call.op.service.usual_s and not m.stood_still_at(call.deadline, now):
-        fault(m, call, now)
+    if run_s >= call.op.service.usual_s and not pool.stood_still_at(call.deadline, now):
+        fault(pool, call, now)
 
 
-def fault(m: Records, call: Call, now: float) -> None:
+def fault(pool: Records, call: Call, now: float) -> None:
     """The call cost its worker, or overran its deadline: its breaker is told, before the call ends."""
     op, before = call.op, call.op.breaker.state
     op.ended += 1
     op.breaker.fault(call.id, now, op.ended)
-    emit_if_changed(m, op, before)
+    emit_if_changed(pool, op, before)
 
 
-def emit_if_changed(m: Records, op: Operation, before: str) -> None:
+def emit_if_changed(pool: Records, op: Operation, before: str) -> None:
     """Emit a breaker's new state."""
     if op.breaker.state != before:
-        m.emit(events.BreakerChanged, op.name, before, op.breaker.state)
+        pool.emit(events.BreakerChanged, op.name, before, op.breaker.state)

@@ -32,82 +32,82 @@ SHORTEST_RETRY_S, LONGEST_RETRY_S = 0.05, 30.0
 
 
 def refusal(
-    m: Records, op: Operation, session: Session | None, deadline: float, priority: int, now: float
+    pool: Records, op: Operation, session: Session | None, deadline: float, priority: int, now: float
 ) -> Overloaded | None:
     """Why a call that has to wait cannot be answered in time, or `None` if it can, or if that cannot be told."""
     limit_s = op.service.limit_s
-    if not limit_s or (session is None and m.free.idle) or _is_roomy(m, op, session, deadline - now):
+    if not limit_s or (session is None and pool.free.idle) or _is_roomy(pool, op, session, deadline - now):
         return None
     room_s = max(0.0, deadline - now - limit_s)
-    if deadline <= now or not (m.ready_count and m.settings.overload_control):
+    if deadline <= now or not (pool.ready_count and pool.settings.overload_control):
         return None
-    key = now - priority * m.settings.priority_age
+    key = now - priority * pool.settings.priority_age
     if session is None:
-        wait_s = _shared_wait(m, priority, key, room_s - max(m.longest_s, op.service.mean_s), now)
+        wait_s = _shared_wait(pool, priority, key, room_s - max(pool.longest_s, op.service.mean_s), now)
     else:
-        wait_s = _session_wait(m, session, key, now)
+        wait_s = _session_wait(pool, session, key, now)
     if wait_s <= room_s:
         return None
     if session is None:
         op.service.doubted = (now, (now + deadline) / 2)
-    return _error(m, op, wait_s, deadline - now)
+    return _error(pool, op, wait_s, deadline - now)
 
 
-def _is_roomy(m: Records, op: Operation, session: Session | None, left_s: float) -> bool:
+def _is_roomy(pool: Records, op: Operation, session: Session | None, left_s: float) -> bool:
     """Whether a call has so much time that its wait need not be looked at closely: most have."""
-    ahead_s = m.queue.expected_s + m.unbound.expected_s + m.longest_s + op.service.limit_s
+    ahead_s = pool.queue.expected_s + pool.unbound.expected_s + pool.longest_s + op.service.limit_s
     if session is not None:
         ahead_s += session.waiting_s
         if session.worker is not None:
             ahead_s += session.worker.queue.expected_s
-    return left_s > 4.0 * ahead_s and left_s * left_s > 64.0 * (m.queue.variance + m.unbound.variance)
+    return left_s > 4.0 * ahead_s and left_s * left_s > 64.0 * (pool.queue.variance + pool.unbound.variance)
 
 
-def look_back(m: Records, op: Operation, now: float) -> None:
+def look_back(pool: Records, op: Operation, now: float) -> None:
     """Begin an estimate anew by which calls were refused that could have been answered: soon after, all was idle.
 
     Else one slow run among few would have most of each later burst refused, whose few answers do not outnumber it.
     """
     assert op.service.doubted is not None
     refused_at, in_time = op.service.doubted
-    worker = next(reversed(m.free.idle.values()), None)  # the one used last
-    if worker is not None and not (worker.load or m.queued) and refused_at < worker.idle_since <= in_time:
+    worker = next(reversed(pool.free.idle.values()), None)  # the one used last
+    if worker is not None and not (worker.load or pool.queued) and refused_at < worker.idle_since <= in_time:
         op.service = ServiceTimes()
     elif now > in_time:
         op.service.doubted = None
 
 
-def _shared_wait(m: Records, priority: int, key: float, enough_s: float, now: float) -> float:
+def _shared_wait(pool: Records, priority: int, key: float, enough_s: float, now: float) -> float:
     """Seconds until a call without a session would be sent; 0 while there is a free slot.
 
     Below `enough_s` it is not looked at how long the running calls will take: most calls end here.
     """
-    if m.free.idle:
+    if pool.free.idle:
         return 0.0
     ahead_s = variance = 0.0
-    for queue in (m.queue, m.unbound):
+    for queue in (pool.queue, pool.unbound):
         if queue.size:
             share = queue.share_ahead(priority, key)
             ahead_s += share * queue.expected_s
             variance += share * queue.variance
-    wait_s = (ahead_s + CAUTION * math.sqrt(max(0.0, variance))) / (m.ready_count * m.concurrency)
+    wait_s = (ahead_s + CAUTION * math.sqrt(max(0.0, variance))) / (pool.ready_count * pool.concurrency)
     if wait_s < enough_s:
         return wait_s
-    return wait_s + _until_free(itertools.islice(m.workers.values(), LOOKED_AT), m.concurrency, now)
+    return wait_s + _until_free(itertools.islice(pool.workers.values(), LOOKED_AT), pool.concurrency, now)
 
 
-def _session_wait(m: Records, session: Session, key: float, now: float) -> float:
+def _session_wait(pool: Records, session: Session, key: float, now: float) -> float:
     """Seconds until a session's call would be sent: what waits at the session itself, and at its worker or any."""
     worker = session.worker
-    if m.is_private or (session.affinity == "hint" and m.free.idle):
+    if pool.is_private or (session.affinity == "hint" and pool.free.idle):
         return session.waiting_s
     if worker is None:
-        return session.waiting_s + _shared_wait(m, 0, key, -math.inf, now)
+        return session.waiting_s + _shared_wait(pool, 0, key, -math.inf, now)
     if session.current is None and worker.load < worker.slots and not worker.queue.size:
         return 0.0
-    shared_s = (m.queue.expected_s + m.unbound.expected_s) / (max(1, m.ready_count) * m.concurrency)
-    queue_s = worker.queue.expected_s / m.concurrency
-    return session.waiting_s + queue_s + shared_s + _until_free([worker], m.concurrency, now)
+    shared_s = (pool.queue.expected_s + pool.unbound.expected_s) / (max(1, pool.ready_count) * pool.concurrency)
+    queue_s = worker.queue.expected_s / pool.concurrency
+    return session.waiting_s + queue_s + shared_s + _until_free([worker], pool.concurrency, now)
 
 
 def _until_free(workers: Iterable[Worker], concurrency: int, now: float) -> float:
@@ -122,32 +122,34 @@ def _until_free(workers: Iterable[Worker], concurrency: int, now: float) -> floa
     return left_s / running if running else 0.0
 
 
-def is_hopeless(m: Records, call: Call, now: float) -> bool:
+def is_hopeless(pool: Records, call: Call, now: float) -> bool:
     """Whether a waiting call has less time left than its operation takes; not one that began before, or is too late."""
     return (
         now < call.deadline < now + call.op.service.limit_s
         and not call.attempts
-        and m.settings.overload_control
+        and pool.settings.overload_control
         and call.continuation is None
     )
 
 
-def may_drop(m: Records, queue: CallQueue, worker: Worker) -> bool:
+def may_drop(pool: Records, queue: CallQueue, worker: Worker) -> bool:
     """Whether enough others wait in a queue for every free slot it is for."""
     if queue is worker.queue:
         return worker.queue.size > worker.slots - worker.load
-    return queue.size > len(m.free.idle) * m.concurrency
+    return queue.size > len(pool.free.idle) * pool.concurrency
 
 
-def dropped(m: Records, call: Call, now: float) -> Overloaded:
+def dropped(pool: Records, call: Call, now: float) -> Overloaded:
     """The error of a call that became hopeless while it waited."""
-    return _error(m, call.op, now - call.submitted_at, call.deadline - call.submitted_at, "has waited")
+    return _error(pool, call.op, now - call.submitted_at, call.deadline - call.submitted_at, "has waited")
 
 
-def _error(m: Records, op: Operation, wait_s: float, allowed_s: float, waits: str = "would wait about") -> Overloaded:
+def _error(
+    pool: Records, op: Operation, wait_s: float, allowed_s: float, waits: str = "would wait about"
+) -> Overloaded:
     return Overloaded(
         f"operation {op.name!r} {waits} {wait_s:.3f} s and takes up to {op.service.limit_s:.3f} s; its deadline gives "
-        f"it {allowed_s:.3f} s. {m.queued} calls wait for {m.ready_count} workers x {m.concurrency}. "
+        f"it {allowed_s:.3f} s. {pool.queued} calls wait for {pool.ready_count} workers x {pool.concurrency}. "
         "Try again later, or raise max_workers; a batch that may wait is for map(), or deadline=None",
         retry_after=round(min(max(wait_s, SHORTEST_RETRY_S), LONGEST_RETRY_S), 3),
         wait_s=wait_s,

@@ -20,12 +20,12 @@ def not_begun(attempts: int) -> Outcome:
     return "unknown" if attempts else "not_started"
 
 
-def end_error(m: Records, call: Call, code: str, outcome: Outcome, now: float) -> PoolError:
+def end_error(pool: Records, call: Call, code: str, outcome: Outcome, now: float) -> PoolError:
     """The error of a call that is given up: `code` is cancelled, deadline_exceeded, pool_closing or internal_error."""
     after = now - call.submitted_at
     texts = {
         "deadline_exceeded": f"operation {call.op.name!r} was not answered within its deadline: {after:.3f} s after "
-        f"submission, with {m.queued} calls queued and {m.ready_count} workers ready",
+        f"submission, with {pool.queued} calls queued and {pool.ready_count} workers ready",
         "cancelled": f"operation {call.op.name!r} was given up {after:.3f} s after submission",
         "pool_closing": f"the pool closed while {call.op.name!r} ran, and its drain time is over",
         "internal_error": f"{getattr(call, 'failure', '')} (operation {call.op.name!r})",

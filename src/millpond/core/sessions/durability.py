@@ -51,23 +51,23 @@ def saved(worker: Worker, call_id: int, lease: int, state: Any, reason: str) -> 
         session.sent = (call_id, state, reason)
 
 
-def began(m: Records, session: Session, call: Call) -> None:
+def began(pool: Records, session: Session, call: Call) -> None:
     """A call of the session ran in its worker: its state is there, and what was sent along is kept."""
     if call.continuation is not None or session.worker is None:
         return
-    m.counters.affinity_hits += session.location == BOUND
-    m.counters.affinity_misses += session.snapshot is not None and session.location != BOUND
+    pool.counters.affinity_hits += session.location == BOUND
+    pool.counters.affinity_misses += session.snapshot is not None and session.location != BOUND
     if session.location != BOUND:
-        m.relocate(session, BOUND)
-    if m.is_durable:
-        _keep(m, session, call)
+        pool.relocate(session, BOUND)
+    if pool.is_durable:
+        _keep(pool, session, call)
     else:
         session.snapshot = None
         if session.mobility == PINNED:
-            moving.unpin(m, session)
+            moving.unpin(pool, session)
 
 
-def _keep(m: Records, session: Session, call: Call) -> None:
+def _keep(pool: Records, session: Session, call: Call) -> None:
     if session.sent is None or session.sent[0] != call.id:
         session.sent = (call.id, None, "its worker sent no state along with an answer")
     # The state comes in a frame of its own, right before the answer of the same call and under the same lease. One that
@@ -75,59 +75,59 @@ def _keep(m: Records, session: Session, call: Call) -> None:
     # something newer than is kept.
     _, state, reason = session.sent
     if reason:
-        _pin(m, session, reason)
+        _pin(pool, session, reason)
         return
     session.sent = None
     if session.mobility == PINNED:
-        moving.unpin(m, session)
+        moving.unpin(pool, session)
     is_new = state is not session.snapshot
     if is_new:
         session.snapshot = state
         session.version += 1
-    if m.is_on_disk and (is_new or session.record == OLD_RECORD):
-        order_storing(m, session)
+    if pool.is_on_disk and (is_new or session.record == OLD_RECORD):
+        order_storing(pool, session)
 
 
-def _pin(m: Records, session: Session, reason: str) -> None:
+def _pin(pool: Records, session: Session, reason: str) -> None:
     """Its worker has a newer state than can be kept. With "reply" it is lost with the worker, and says so.
 
     With "disk" the answer is refused instead, and the state before it stays the one to go on from.
     """
-    if not m.is_on_disk:
+    if not pool.is_on_disk:
         session.snapshot = UNKEPT
-    moving.pin(m, session, reason)
+    moving.pin(pool, session, reason)
 
 
-def order_storing(m: Records, session: Session) -> SessionRecord:
+def order_storing(pool: Records, session: Session) -> SessionRecord:
     """Order the state in hand to be stored."""
     record = SessionRecord(session.id, session.generation, session.lease, session.version, session.snapshot)
     session.record = STORED_RECORD
-    m.outbox.append(Store(session, record))
+    pool.outbox.append(Store(session, record))
     return record
 
 
 # Replies that wait for the store
 
 
-def defers(m: Records, call: Call, kind: AnswerKind, value: Any, ended: float, now: float) -> bool:
+def defers(pool: Records, call: Call, kind: AnswerKind, value: Any, ended: float, now: float) -> bool:
     """Whether the answer is not given now: it waits until its state is committed, or is refused as that cannot be."""
     session = call.session
     assert session is not None
-    if not m.is_on_disk or call.continuation is not None or kind in NEVER_BEGAN or ended > call.deadline:
+    if not pool.is_on_disk or call.continuation is not None or kind in NEVER_BEGAN or ended > call.deadline:
         return False
     if session.sent is not None and session.sent[0] == call.id:
-        _refuse(m, call, session.sent[2], now)
+        _refuse(pool, call, session.sent[2], now)
         return True
     if session.version <= session.committed:
         return False
     if session.deferred is None:
         session.deferred = deque()
     session.deferred.append(DeferredReply(call, session.version, kind, value, ended))
-    m.committing[call.id] = call
+    pool.committing[call.id] = call
     return True
 
 
-def committed(m: Records, session: Session, record: SessionRecord, error: PoolError | None, now: float) -> None:
+def committed(pool: Records, session: Session, record: SessionRecord, error: PoolError | None, now: float) -> None:
     """The store committed a record, or failed to: the answers that waited for it are given, or said to be withheld."""
     if error is None and record.generation == session.generation:
         session.committed = max(session.committed, record.version)
@@ -139,43 +139,43 @@ def committed(m: Records, session: Session, record: SessionRecord, error: PoolEr
     waiting = session.deferred
     while waiting and waiting[0].version <= record.version:
         call, _, kind, value, ended = waiting.popleft()
-        if m.committing.pop(call.id, None) is None:
+        if pool.committing.pop(call.id, None) is None:
             continue  # its caller left meanwhile
         if error is None:
-            endings.answer(m, call, kind, value, ended, now)
+            endings.answer(pool, call, kind, value, ended, now)
         else:
-            _refuse(m, call, str(error), now, error.code)
+            _refuse(pool, call, str(error), now, error.code)
     if not waiting:
         session.deferred = None
 
 
-def _refuse(m: Records, call: Call, why: str, now: float, code: str = "store_failed") -> None:
+def _refuse(pool: Records, call: Call, why: str, now: float, code: str = "store_failed") -> None:
     told = f"{call.op.name!r} ran, but the state it left could not be stored, and its answer is withheld: {why}"
-    endings.finish(m, call, "failed", CLASSES[code](told, outcome="completed"), now)
+    endings.finish(pool, call, "failed", CLASSES[code](told, outcome="completed"), now)
 
 
 # Rest
 
 
-def rest(m: Records, session: Session, now: float) -> None:
+def rest(pool: Records, session: Session, now: float) -> None:
     """Nothing of the session runs or waits: what is in hand goes to the store, what is in a worker may sleep later."""
-    if session.state != OPEN or m.is_private or m.state == states.CLOSING:
+    if session.state != OPEN or pool.is_private or pool.state == states.CLOSING:
         return
     if session.location == IN_HAND and session.worker is None:
-        put_away(m, session)
+        put_away(pool, session)
     elif session.location in (BOUND, IN_HAND):
-        sleep_later(m, session, now)
+        sleep_later(pool, session, now)
 
 
-def sleep_later(m: Records, session: Session, now: float) -> None:
+def sleep_later(pool: Records, session: Session, now: float) -> None:
     """The session may be put to sleep when it was not used for `sleep_after`."""
-    after = m.settings.sleep_after
+    after = pool.settings.sleep_after
     if after is not None:
-        m.by_use[session.number] = session
-        m.by_use.move_to_end(session.number)
-        m.watch("sleep", max(session.last_used + after, now))
+        pool.by_use[session.number] = session
+        pool.by_use.move_to_end(session.number)
+        pool.watch("sleep", max(session.last_used + after, now))
 
 
-def put_away(m: Records, session: Session) -> None:
+def put_away(pool: Records, session: Session) -> None:
     """Have the state in hand stored; it stays in hand until that is done."""
-    session.storing = order_storing(m, session)
+    session.storing = order_storing(pool, session)

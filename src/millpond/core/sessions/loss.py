@@ -27,100 +27,100 @@ if TYPE_CHECKING:
     from millpond.errors import Ending
 
 
-def end(m: Records, session: Session, now: float) -> None:
+def end(pool: Records, session: Session, now: float) -> None:
     """Nothing of the session runs or waits: run its closing hook where its state is, or let it go at once."""
-    if m.has_close_hook and session.location != NEW and m.state != states.CLOSING:
-        moving.internal_call(m, session, CLOSE_SESSION, _hook_ran, now)
+    if pool.has_close_hook and session.location != NEW and pool.state != states.CLOSING:
+        moving.internal_call(pool, session, CLOSE_SESSION, _hook_ran, now)
     else:
-        dismiss(m, session, now)
+        dismiss(pool, session, now)
 
 
-def _hook_ran(m: Records, call: Call, _ending: Ending, _value: Any, now: float) -> None:
+def _hook_ran(pool: Records, call: Call, _ending: Ending, _value: Any, now: float) -> None:
     """Whatever came of its closing hook: the session is over."""
     assert call.session is not None
-    dismiss(m, call.session, now)
+    dismiss(pool, call.session, now)
 
 
-def dismiss(m: Records, session: Session, now: float) -> None:
+def dismiss(pool: Records, session: Session, now: float) -> None:
     """The session is over: its worker forgets it, and so does the store; a private worker goes with it."""
     worker = session.worker
     was_in_worker = session.is_in_worker
-    dispatch.release(m, session)
-    _over(m, session)
+    dispatch.release(pool, session)
+    _over(pool, session)
     if session.state == CLOSING:
         move(session, CLOSED, TRANSITIONS)
         session.lost_because = "it was closed"
-        m.sessions.closed(session)
-        m.counters.sessions_closed += 1
-        m.emit(events.SessionClosed, session.number, session.generation)
-        m.outbox.append(SessionEnded(session))
+        pool.sessions.closed(session)
+        pool.counters.sessions_closed += 1
+        pool.emit(events.SessionClosed, session.number, session.generation)
+        pool.outbox.append(SessionEnded(session))
     if worker is None:
         return
-    if m.is_private and worker.state == READY and was_in_worker:
-        fleet.drain(m, worker, "its session ended", now)
+    if pool.is_private and worker.state == READY and was_in_worker:
+        fleet.drain(pool, worker, "its session ended", now)
     else:
-        moving.freed(m, worker, now)
+        moving.freed(pool, worker, now)
 
 
-def expire(m: Records, session: Session, because: str, now: float) -> None:
+def expire(pool: Records, session: Session, because: str, now: float) -> None:
     """End a session that nobody used for too long: it is lost to whoever comes back."""
-    _lose(m, session, because)
-    end(m, session, now)
+    _lose(pool, session, because)
+    end(pool, session, now)
 
 
-def lose_with_worker(m: Records, session: Session, because: str, now: float) -> None:
+def lose_with_worker(pool: Records, session: Session, because: str, now: float) -> None:
     """Its worker is dead, and its state with it: its calls that wait are told."""
     session.unbind()
     current = session.current
     calls = [current] if current is not None and current.state == QUEUED else []
     session.current = None
-    _lose_and_tell(m, session, calls, because, now)
+    _lose_and_tell(pool, session, calls, because, now)
 
 
-def lose_stored(m: Records, session: Session, because: str, now: float) -> None:
+def lose_stored(pool: Records, session: Session, because: str, now: float) -> None:
     """The store does not have the session any more: every call that waits for it is told."""
-    _lose_and_tell(m, session, [], because, now)
+    _lose_and_tell(pool, session, [], because, now)
 
 
-def _lose_and_tell(m: Records, session: Session, calls: list[Call], because: str, now: float) -> None:
+def _lose_and_tell(pool: Records, session: Session, calls: list[Call], because: str, now: float) -> None:
     """These calls are told, and those in the session's line after them."""
     calls = [*calls, *(session.waiting or {}).values()]
     if session.state in (OPEN, CLOSING):
-        _lose(m, session, because)
-    _over(m, session)
+        _lose(pool, session, because)
+    _over(pool, session)
     for call in calls:
-        endings.end_queued(m, call, "rejected", refusals.session_lost(session, session.lost_because), now)
+        endings.end_queued(pool, call, "rejected", refusals.session_lost(session, session.lost_because), now)
 
 
-def _lose(m: Records, session: Session, because: str) -> None:
+def _lose(pool: Records, session: Session, because: str) -> None:
     was_closing = session.state == CLOSING
     move(session, LOST, TRANSITIONS)
     session.lost_because = because
-    m.sessions.lose(session)
-    if m.state == states.CLOSING:  # nobody wanted to keep it
-        m.counters.sessions_closed += 1
-        m.emit(events.SessionClosed, session.number, session.generation)
+    pool.sessions.lose(session)
+    if pool.state == states.CLOSING:  # nobody wanted to keep it
+        pool.counters.sessions_closed += 1
+        pool.emit(events.SessionClosed, session.number, session.generation)
     else:
-        m.counters.sessions_lost += 1
-        m.emit(events.SessionLostEvent, session.number, session.generation, because)
+        pool.counters.sessions_lost += 1
+        pool.emit(events.SessionLostEvent, session.number, session.generation, because)
     if was_closing:
-        m.outbox.append(SessionEnded(session))
+        pool.outbox.append(SessionEnded(session))
 
 
-def _over(m: Records, session: Session) -> None:
+def _over(pool: Records, session: Session) -> None:
     """Nothing here and nothing in the store remembers it, unless it ends with its pool."""
     if session.location != OVER:
-        m.relocate(session, OVER)
+        pool.relocate(session, OVER)
     session.snapshot = session.storing = None
-    m.by_use.pop(session.number, None)
-    m.pinned.pop(session.number, None)
-    m.waking.pop(session.number, None)
-    if m.state != states.CLOSING or session.state != LOST:
-        erase(m, session)
+    pool.by_use.pop(session.number, None)
+    pool.pinned.pop(session.number, None)
+    pool.waking.pop(session.number, None)
+    if pool.state != states.CLOSING or session.state != LOST:
+        erase(pool, session)
 
 
-def erase(m: Records, session: Session) -> None:
+def erase(pool: Records, session: Session) -> None:
     """Have the store forget the session."""
     if session.record != NO_RECORD:
         session.record = NO_RECORD
-        m.outbox.append(Erase(session))
+        pool.outbox.append(Erase(session))

@@ -44,61 +44,61 @@ AFTER_EXPORT_S = 0.001  # of a move: what comes after the export
 MOST_EXPORTS = 16  # concurrent exports of one worker at a time; the logbook has 256 positions for all it holds
 
 
-def internal_call(m: Records, session: Session, number: int, continuation: Continuation, now: float) -> None:
+def internal_call(pool: Records, session: Session, number: int, continuation: Continuation, now: float) -> None:
     """Make one of the pool's own calls on a session, before all that wait. Its time begins when it is sent."""
-    call = Call(next(m.call_ids), m.internal[number], b"", math.inf, session=session, continuation=continuation)
+    call = Call(next(pool.call_ids), pool.internal[number], b"", math.inf, session=session, continuation=continuation)
     call.submitted_at = call.key = now
     # In front of the line, not sent at once: whoever asks for it is in the midst of something else, such as a look at
     # all sessions of a worker. Between two calls of the session nothing can come before it, as the line is served by
     # the settling step only.
     session.wait_in_front(call)
-    m.unsettled.sessions[session.number] = session
+    pool.unsettled.sessions[session.number] = session
 
 
-def can_leave_now(m: Records, session: Session) -> bool:
+def can_leave_now(pool: Records, session: Session) -> bool:
     """Whether taking it out takes no slot from anybody who waits."""
     worker = session.worker
     assert worker is not None
-    may_be_asked = m.is_kept(session) or is_free(m, worker) or may_export_beside(m, session)
-    return m.may_move(session) and may_be_asked
+    may_be_asked = pool.is_kept(session) or is_free(pool, worker) or may_export_beside(pool, session)
+    return pool.may_move(session) and may_be_asked
 
 
-def is_free(m: Records, worker: Worker) -> bool:
+def is_free(pool: Records, worker: Worker) -> bool:
     """Whether an internal call would be begun at once."""
-    return worker.load < worker.slots and not worker.queue.size and not any(_exports_made(m, worker))
+    return worker.load < worker.slots and not worker.queue.size and not any(_exports_made(pool, worker))
 
 
-def may_export_beside(m: Records, session: Session) -> bool:
+def may_export_beside(pool: Records, session: Session) -> bool:
     """Whether its worker takes another concurrent export now."""
     worker = session.worker
-    if worker is None or not m.may_export_concurrently(session):
+    if worker is None or not pool.may_export_concurrently(session):
         return False
-    return len(worker.exports) + sum(_exports_made(m, worker)) < MOST_EXPORTS
+    return len(worker.exports) + sum(_exports_made(pool, worker)) < MOST_EXPORTS
 
 
-def _exports_made(m: Records, worker: Worker) -> Iterator[bool]:
+def _exports_made(pool: Records, worker: Worker) -> Iterator[bool]:
     """Which unsettled sessions are the worker's and to be exported: this stimulus asked, it is sent when settled."""
-    return (one.worker is worker and one.location == LEAVING for one in m.unsettled.sessions.values())
+    return (one.worker is worker and one.location == LEAVING for one in pool.unsettled.sessions.values())
 
 
-def take_out(m: Records, session: Session, now: float) -> bool:
+def take_out(pool: Records, session: Session, now: float) -> bool:
     """Take an idle session's state out of its worker; whether an internal call was made for it, to be waited for."""
-    if session.current is not None or not m.may_move(session) or m.state == states.CLOSING:
+    if session.current is not None or not pool.may_move(session) or pool.state == states.CLOSING:
         return False
     worker = session.worker
     assert worker is not None
-    if m.is_kept(session):
-        m.relocate(session, IN_HAND)
-        dispatch.release(m, session)
-        _moved(m, session, worker)
+    if pool.is_kept(session):
+        pool.relocate(session, IN_HAND)
+        dispatch.release(pool, session)
+        _moved(pool, session, worker)
         return False
-    m.relocate(session, LEAVING)
-    is_concurrent = not is_free(m, worker) and may_export_beside(m, session)
-    internal_call(m, session, EXPORT_CONCURRENT if is_concurrent else EXPORT_SESSION, exported, now)
+    pool.relocate(session, LEAVING)
+    is_concurrent = not is_free(pool, worker) and may_export_beside(pool, session)
+    internal_call(pool, session, EXPORT_CONCURRENT if is_concurrent else EXPORT_SESSION, exported, now)
     return True
 
 
-def exported(m: Records, call: Call, ending: Ending, value: Any, now: float) -> None:
+def exported(pool: Records, call: Call, ending: Ending, value: Any, now: float) -> None:
     """An export came to its end. One that was carried out beside another call may fail for that: nothing is pinned."""
     session = call.session
     assert session is not None
@@ -110,68 +110,68 @@ def exported(m: Records, call: Call, ending: Ending, value: Any, now: float) -> 
         return
     if ending == "ok":
         session.unbind()  # the worker forgot it when it answered
-        m.free.session_left(worker)
-        m.relocate(session, IN_HAND)
+        pool.free.session_left(worker)
+        pool.relocate(session, IN_HAND)
         session.snapshot = value
         session.version += 1
-        m.move_s += WEIGHT * (now - call.sent_at + AFTER_EXPORT_S - m.move_s)
-        _moved(m, session, worker)
+        pool.move_s += WEIGHT * (now - call.sent_at + AFTER_EXPORT_S - pool.move_s)
+        _moved(pool, session, worker)
         return
-    m.relocate(session, BOUND)
+    pool.relocate(session, BOUND)
     if call.operation == EXPORT_CONCURRENT:
         session.mobility = MOVABLE if ending == "cancelled" else MOVABLE_IDLE
     else:
         is_late = call.cancel_reason == "deadline_exceeded"
         why = f"that took longer than {dispatch.INTERNAL_S:g} s" if is_late else words_of(value)
-        pin(m, session, f"its state cannot be exported: {why}")
+        pin(pool, session, f"its state cannot be exported: {why}")
 
 
-def pin(m: Records, session: Session, why: str) -> None:
+def pin(pool: Records, session: Session, why: str) -> None:
     """The session has to stay where it is until its next call has run: then it is tried again."""
     if session.mobility != PINNED and session.worker is not None:
-        m.emit(events.SessionPinned, session.number, session.worker.id, why)
+        pool.emit(events.SessionPinned, session.number, session.worker.id, why)
     session.mobility, session.pinned_because = PINNED, why
-    m.pinned[session.number] = session
+    pool.pinned[session.number] = session
 
 
-def unpin(m: Records, session: Session) -> None:
+def unpin(pool: Records, session: Session) -> None:
     """Its state has changed, and may be one that can be taken out."""
     session.mobility, session.pinned_because = MOVABLE, ""
-    m.pinned.pop(session.number, None)
+    pool.pinned.pop(session.number, None)
 
 
-def _moved(m: Records, session: Session, worker: Worker) -> None:
-    m.counters.sessions_moved += 1
-    m.emit(events.SessionMoved, session.number, worker.id)
+def _moved(pool: Records, session: Session, worker: Worker) -> None:
+    pool.counters.sessions_moved += 1
+    pool.emit(events.SessionMoved, session.number, worker.id)
 
 
-def freed(m: Records, worker: Worker, now: float) -> None:
+def freed(pool: Records, worker: Worker, now: float) -> None:
     """A session left the worker, which may be free to go, or to be a session's that waits for a fresh one."""
     if worker.state != GONE:
-        fleet.maybe_stop(m, worker, now)
-        dispatch.fill(m, worker, now)
+        fleet.maybe_stop(pool, worker, now)
+        dispatch.fill(pool, worker, now)
 
 
 # After a death
 
 
-def will_restore(m: Records, session: Session) -> bool:
+def will_restore(pool: Records, session: Session) -> bool:
     """Whether the death of its worker takes nothing from the session that was acknowledged."""
     current = session.current
-    if not (m.is_durable and session.may_be_restored) or session.state not in (OPEN, CLOSING):
+    if not (pool.is_durable and session.may_be_restored) or session.state not in (OPEN, CLOSING):
         return False
-    if m.state == states.CLOSING:
+    if pool.state == states.CLOSING:
         return False
     return current is None or current.operation != CLOSE_SESSION or current.state == QUEUED
 
 
-def restore(m: Records, session: Session, death: str, now: float) -> None:
+def restore(pool: Records, session: Session, death: str, now: float) -> None:
     """Its worker died: it goes on from the state of the last acknowledged answer, and its next call is told so."""
     session.unbind()
-    m.relocate(session, NEW if session.snapshot is None else IN_HAND)
+    pool.relocate(session, NEW if session.snapshot is None else IN_HAND)
     session.restored_because = death if session.on_restore == "raise" else ""
-    m.counters.sessions_restored += 1
-    m.emit(events.SessionRestoredEvent, session.number, session.generation, death)
+    pool.counters.sessions_restored += 1
+    pool.emit(events.SessionRestoredEvent, session.number, session.generation, death)
     current, session.current = session.current, None
     if current is not None and current.state == QUEUED:
         assert current.line is not None
@@ -179,8 +179,8 @@ def restore(m: Records, session: Session, death: str, now: float) -> None:
         session.wait_in_front(current)
     for call in list((session.waiting or {}).values()):
         if session.restored_because and call.continuation is None:
-            endings.end_queued(m, call, "rejected", refusals.session_restored(session), now)
+            endings.end_queued(pool, call, "rejected", refusals.session_restored(session), now)
         elif call.operation in EXPORTS:
             session.remove(call)
-            endings.finish(m, call, "lost", None, now)
-    m.unsettled.sessions[session.number] = session
+            endings.finish(pool, call, "lost", None, now)
+    pool.unsettled.sessions[session.number] = session

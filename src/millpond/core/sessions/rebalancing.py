@@ -29,100 +29,100 @@ EXPORT_S = 1.0  # seconds a concurrent export may wait for its worker's control 
 LOOKED_AT = 8  # calls that are looked at, at a time, whether they had better go elsewhere; the next time the next
 
 
-def expected_wait(m: Records, worker: Worker, now: float) -> float:
+def expected_wait(pool: Records, worker: Worker, now: float) -> float:
     """Seconds until the worker has room, as far as known; one that takes longer than expected takes as long again."""
     since = max(worker.last_progress, worker.busy_since)
     elapsed = now - since
-    work = worker.expected_s / m.concurrency
+    work = worker.expected_s / pool.concurrency
     return work - elapsed if work > elapsed else elapsed
 
 
-def may_go_elsewhere(m: Records, session: Session, now: float) -> bool:
+def may_go_elsewhere(pool: Records, session: Session, now: float) -> bool:
     """Whether the session had better leave its worker, which has no room: somebody is free, and the wait is long."""
     worker = session.worker
-    if worker is None or session.affinity != "hint" or not m.may_move(session):
+    if worker is None or session.affinity != "hint" or not pool.may_move(session):
         return False
-    if not (m.is_kept(session) or moving.may_export_beside(m, session)):
+    if not (pool.is_kept(session) or moving.may_export_beside(pool, session)):
         return False
-    is_elsewhere = any(other is not worker and m.free.may_open(other) for other in m.free.idle.values())
-    return is_elsewhere and not m.unbound.size and expected_wait(m, worker, now) > m.move_s
+    is_elsewhere = any(other is not worker and pool.free.may_open(other) for other in pool.free.idle.values())
+    return is_elsewhere and not pool.unbound.size and expected_wait(pool, worker, now) > pool.move_s
 
 
-def go_elsewhere(m: Records, session: Session, call: Call, now: float) -> None:
+def go_elsewhere(pool: Records, session: Session, call: Call, now: float) -> None:
     """Take the session away from its worker for its call, which waits in front of its line meanwhile."""
     session.current = None
     session.wait_in_front(call)
-    m.unsettled.sessions[session.number] = session
-    moving.take_out(m, session, now)
+    pool.unsettled.sessions[session.number] = session
+    moving.take_out(pool, session, now)
 
 
-def look(m: Records, now: float) -> None:
+def look(pool: Records, now: float) -> None:
     """Rebalance, and look again while any call waits behind a busy worker that another may serve."""
-    m.watched.discard("rebalance")
-    rebalance(m, now)
-    if m.candidates:
-        m.watch("rebalance", now + STALL_S)
+    pool.watched.discard("rebalance")
+    rebalance(pool, now)
+    if pool.candidates:
+        pool.watch("rebalance", now + STALL_S)
 
 
-def rebalance(m: Records, now: float) -> None:
+def rebalance(pool: Records, now: float) -> None:
     """Let calls of sessions go elsewhere that wait for busy workers, while anybody is free.
 
     Whoever cannot go now lets the others pass, so that all are looked at in turn; whoever never can is looked at once.
     """
-    for call in list(itertools.islice(m.candidates.values(), LOOKED_AT)):
+    for call in list(itertools.islice(pool.candidates.values(), LOOKED_AT)):
         session = call.session
         assert session is not None
         is_waiting = call.state == QUEUED and session.worker is not None and call.line is session.worker.queue
-        if not is_waiting or not m.is_candidate(session):
-            del m.candidates[call.id]
-        elif may_go_elsewhere(m, session, now):
+        if not is_waiting or not pool.is_candidate(session):
+            del pool.candidates[call.id]
+        elif may_go_elsewhere(pool, session, now):
             assert session.worker is not None
-            del m.candidates[call.id]
+            del pool.candidates[call.id]
             session.worker.queue.remove(call)
-            go_elsewhere(m, session, call, now)
+            go_elsewhere(pool, session, call, now)
         else:
-            m.candidates.move_to_end(call.id)
+            pool.candidates.move_to_end(call.id)
 
 
 # Concurrent exports
 
 
-def send(m: Records, worker: Worker, call: Call, now: float) -> None:
+def send(pool: Records, worker: Worker, call: Call, now: float) -> None:
     """Give an export to the worker's control thread."""
     move(call, RUNNING, TRANSITIONS)
     call.worker = worker
     call.attempts += 1
     call.sent_at = now
     call.deadline = now + EXPORT_S
-    m.wheel.add(call)
+    pool.wheel.add(call)
     worker.exports[call.id] = call
-    m.outbox.append(Send(worker, call))
+    pool.outbox.append(Send(worker, call))
 
 
-def answered(m: Records, worker: Worker, call: Call, kind: AnswerKind, value: Any, now: float) -> None:
+def answered(pool: Records, worker: Worker, call: Call, kind: AnswerKind, value: Any, now: float) -> None:
     """The control thread came back from an export; one that it did not begin is given up."""
     del worker.exports[call.id]
     if kind in NEVER_BEGAN:
-        _give_up(m, call, now)
+        _give_up(pool, call, now)
         return
-    endings.finish(m, call, "ok" if kind == "ok" else "failed", value, now)
-    endings.leave_session(m, call, now)
+    endings.finish(pool, call, "ok" if kind == "ok" else "failed", value, now)
+    endings.leave_session(pool, call, now)
 
 
-def withdrawn(m: Records, worker: Worker, call: Call, is_proven: bool, now: float) -> None:
+def withdrawn(pool: Records, worker: Worker, call: Call, is_proven: bool, now: float) -> None:
     """Its time is over: given up, unless the control thread is at it, which is waited for."""
     if is_proven and worker.exports.get(call.id) is call:
         del worker.exports[call.id]
-        _give_up(m, call, now)
+        _give_up(pool, call, now)
 
 
-def lost(m: Records, worker: Worker, now: float) -> None:
+def lost(pool: Records, worker: Worker, now: float) -> None:
     """The worker is dead, and its control thread with it; its sessions are seen to elsewhere."""
     for call in worker.exports.values():
-        endings.finish(m, call, "lost", None, now)
+        endings.finish(pool, call, "lost", None, now)
     worker.exports.clear()
 
 
-def _give_up(m: Records, call: Call, now: float) -> None:
-    endings.finish(m, call, "cancelled", None, now)
-    endings.leave_session(m, call, now)
+def _give_up(pool: Records, call: Call, now: float) -> None:
+    endings.finish(pool, call, "cancelled", None, now)
+    endings.leave_session(pool, call, now)

@@ -35,170 +35,172 @@ EXPIRING_AT_ONCE = 64  # sessions in one turn of the loop; the rest has the next
 SPARSE = 64  # entries of sessions that are over and may stand always
 
 
-def look_for_sleepers(m: Records, now: float) -> None:
+def look_for_sleepers(pool: Records, now: float) -> None:
     """Let those leave that were not used for `sleep_after`, and look again when the next is due.
 
     A worker that is busy, and has enough exports to make, is asked no more: its sessions have another look, soon if
     this one was of use.
     """
-    m.watched.discard("sleep")
-    after = m.settings.sleep_after
-    if after is None or m.state == states.CLOSING:
+    pool.watched.discard("sleep")
+    after = pool.settings.sleep_after
+    if after is None or pool.state == states.CLOSING:
         return
     left = postponed = 0
-    while len(m.by_use) > postponed and postponed < POSTPONED and left < LEAVING_AT_ONCE:
-        session = next(iter(m.by_use.values()))
+    while len(pool.by_use) > postponed and postponed < POSTPONED and left < LEAVING_AT_ONCE:
+        session = next(iter(pool.by_use.values()))
         if now < session.last_used + after:
             break
         if not session.is_idle or session.state != OPEN or session.mobility == PINNED:
-            del m.by_use[session.number]  # it is noted again when it next rests
-        elif session.location == BOUND and not moving.can_leave_now(m, session):
-            m.by_use.move_to_end(session.number)
+            del pool.by_use[session.number]  # it is noted again when it next rests
+        elif session.location == BOUND and not moving.can_leave_now(pool, session):
+            pool.by_use.move_to_end(session.number)
             postponed += 1
         else:
-            del m.by_use[session.number]
-            _leave(m, session, now)
+            del pool.by_use[session.number]
+            _leave(pool, session, now)
             left += 1
-    if m.by_use:
+    if pool.by_use:
         is_short = left and (postponed or left == LEAVING_AT_ONCE)
         pause = SHORTEST_LOOK_S if is_short else min(max(after / LOOKS, SHORTEST_LOOK_S), LONGEST_LOOK_S)
-        m.watch("sleep", max(next(iter(m.by_use.values())).last_used + after, now + pause))
+        pool.watch("sleep", max(next(iter(pool.by_use.values())).last_used + after, now + pause))
 
 
-def _leave(m: Records, session: Session, now: float) -> None:
+def _leave(pool: Records, session: Session, now: float) -> None:
     worker = session.worker
     if session.location == BOUND:
-        moving.take_out(m, session, now)
+        moving.take_out(pool, session, now)
     else:
-        dispatch.release(m, session)
+        dispatch.release(pool, session)
     if session.location == IN_HAND:
-        durability.rest(m, session, now)
+        durability.rest(pool, session, now)
     if worker is not None:
-        moving.freed(m, worker, now)
+        moving.freed(pool, worker, now)
 
 
-def stored(m: Records, session: Session, record: SessionRecord, error: PoolError | None, now: float) -> None:
+def stored(pool: Records, session: Session, record: SessionRecord, error: PoolError | None, now: float) -> None:
     """What came of storing a record: it sleeps now, unless it was needed meanwhile. What failed stays in hand."""
-    durability.committed(m, session, record, error, now)
+    durability.committed(pool, session, record, error, now)
     if error is not None:
-        m.counters.store_failures += 1
-        m.emit(events.SessionUnstored, session.number, str(error))
+        pool.counters.store_failures += 1
+        pool.emit(events.SessionUnstored, session.number, str(error))
     # While the record was on its way to the store a call may have come: it took the state that was in hand, and a later
     # record may be on its way by now. Such a late result changes nothing, but without durability what was stored is
     # erased, or a later program would find a state that is long outdated.
     if session.storing is not record:
-        if session.storing is None and not m.is_on_disk and session.location not in STORED:
-            loss.erase(m, session)  # it was needed before this was done: nobody is to find the record
+        if session.storing is None and not pool.is_on_disk and session.location not in STORED:
+            loss.erase(pool, session)  # it was needed before this was done: nobody is to find the record
         return
     session.storing = None
     if not session.is_idle or session.state != OPEN:
         return
     if error is not None:
         session.last_used = now
-        durability.sleep_later(m, session, now)
+        durability.sleep_later(pool, session, now)
         return
-    m.relocate(session, ASLEEP)
+    pool.relocate(session, ASLEEP)
     session.snapshot = None
-    m.counters.sessions_slept += 1
-    m.emit(events.SessionAsleep, session.number, session.generation)
+    pool.counters.sessions_slept += 1
+    pool.emit(events.SessionAsleep, session.number, session.generation)
 
 
-def wait_for_state(m: Records, session: Session, call: Call) -> None:
+def wait_for_state(pool: Records, session: Session, call: Call) -> None:
     """A call of a session that sleeps waits in the session's line until the state is back."""
     session.wait_behind(call)
     if session.location == ASLEEP:
-        m.relocate(session, WAKING)
-        m.waking[session.number] = session
-        m.outbox.append(Recall(session))
+        pool.relocate(session, WAKING)
+        pool.waking[session.number] = session
+        pool.outbox.append(Recall(session))
 
 
-def recalled(m: Records, session: Session, record: SessionRecord | None, error: PoolError | None, now: float) -> None:
+def recalled(
+    pool: Records, session: Session, record: SessionRecord | None, error: PoolError | None, now: float
+) -> None:
     """The store gave a session's record back, has none, or failed: then the next call tries again."""
     # The session may have been lost or closed while the store was read.
     if session.location != WAKING:
         return
-    del m.waking[session.number]
+    del pool.waking[session.number]
     if error is not None:
-        m.counters.store_failures += 1
-        m.emit(events.SessionUnstored, session.number, str(error))
-        _back_to_sleep(m, session, error, now)
+        pool.counters.store_failures += 1
+        pool.emit(events.SessionUnstored, session.number, str(error))
+        _back_to_sleep(pool, session, error, now)
     elif record is None or record.age < (session.generation, session.lease, session.version):
-        loss.lose_stored(m, session, "the session store does not have its state any more", now)
+        loss.lose_stored(pool, session, "the session store does not have its state any more", now)
     else:
-        _awake(m, session, record, now)
+        _awake(pool, session, record, now)
 
 
-def _awake(m: Records, session: Session, record: SessionRecord, now: float) -> None:
-    m.relocate(session, IN_HAND)
+def _awake(pool: Records, session: Session, record: SessionRecord, now: float) -> None:
+    pool.relocate(session, IN_HAND)
     session.snapshot = record.state
     session.lease, session.version = record.lease, record.version
-    m.counters.sessions_woken += 1
-    m.emit(events.SessionAwake, session.number, session.generation)
-    if not m.is_on_disk:
-        loss.erase(m, session)
-    m.unsettled.sessions[session.number] = session
+    pool.counters.sessions_woken += 1
+    pool.emit(events.SessionAwake, session.number, session.generation)
+    if not pool.is_on_disk:
+        loss.erase(pool, session)
+    pool.unsettled.sessions[session.number] = session
 
 
-def _back_to_sleep(m: Records, session: Session, error: PoolError, now: float) -> None:
-    m.relocate(session, ASLEEP)
+def _back_to_sleep(pool: Records, session: Session, error: PoolError, now: float) -> None:
+    pool.relocate(session, ASLEEP)
     for call in list((session.waiting or {}).values()):
         told = f"session {session.number} is asleep, and its store cannot be read: {error}"
-        endings.end_queued(m, call, "failed", CLASSES[error.code](told, outcome="not_started"), now)
+        endings.end_queued(pool, call, "failed", CLASSES[error.code](told, outcome="not_started"), now)
     if session.is_idle and session.state == CLOSING:
-        loss.dismiss(m, session, now)
+        loss.dismiss(pool, session, now)
 
 
 # Expiry
 
 
-def watch_expiry(m: Records, session: Session, now: float) -> None:
+def watch_expiry(pool: Records, session: Session, now: float) -> None:
     """The session was opened: it expires when nobody uses it for `session_ttl`, if it has one."""
-    ttl = m.settings.session_ttl
+    ttl = pool.settings.session_ttl
     if ttl is not None:
-        _note_expiry(m, session, session.last_used + ttl)
-        m.watch("expiry", now + _pause(ttl))
+        _note_expiry(pool, session, session.last_used + ttl)
+        pool.watch("expiry", now + _pause(ttl))
 
 
-def look_for_expired(m: Records, now: float) -> None:
+def look_for_expired(pool: Records, now: float) -> None:
     """End the sessions nobody used for `session_ttl`; a session in use is never touched."""
-    m.watched.discard("expiry")
-    ttl = m.settings.session_ttl
+    pool.watched.discard("expiry")
+    ttl = pool.settings.session_ttl
     if ttl is None:
         return
     looks = EXPIRING_AT_ONCE
-    while looks and m.expiring and m.expiring[0][0] <= now:
-        _, number, session_id = heapq.heappop(m.expiring)
+    while looks and pool.expiring and pool.expiring[0][0] <= now:
+        _, number, session_id = heapq.heappop(pool.expiring)
         looks -= 1
-        session = _open_one(m, number, session_id)
+        session = _open_one(pool, number, session_id)
         if session is None:
             continue
         if not session.is_idle:
-            _note_expiry(m, session, now + ttl)  # its call ends later than now
+            _note_expiry(pool, session, now + ttl)  # its call ends later than now
         elif now < session.last_used + ttl:
-            _note_expiry(m, session, session.last_used + ttl)
+            _note_expiry(pool, session, session.last_used + ttl)
         else:
-            loss.expire(m, session, f"it was idle longer than session_ttl ({ttl} s)", now)
-    if m.expiring:
-        m.watch("expiry", now + _pause(ttl) if looks else now)
+            loss.expire(pool, session, f"it was idle longer than session_ttl ({ttl} s)", now)
+    if pool.expiring:
+        pool.watch("expiry", now + _pause(ttl) if looks else now)
 
 
-def next_expiry_at(m: Records) -> float:
+def next_expiry_at(pool: Records) -> float:
     """When the next session could expire, at the earliest; infinite if none does."""
-    return m.expiring[0][0] if m.expiring else math.inf
+    return pool.expiring[0][0] if pool.expiring else math.inf
 
 
 def _pause(ttl_s: float) -> float:
     return min(max(ttl_s / LOOKS, SHORTEST_EXPIRY_LOOK_S), LONGEST_EXPIRY_LOOK_S)
 
 
-def _note_expiry(m: Records, session: Session, at: float) -> None:
-    heapq.heappush(m.expiring, (at, session.number, session.id))
-    if len(m.expiring) > 2 * len(m.sessions) + SPARSE:
-        m.expiring = [entry for entry in m.expiring if _open_one(m, *entry[1:]) is not None]
-        heapq.heapify(m.expiring)
+def _note_expiry(pool: Records, session: Session, at: float) -> None:
+    heapq.heappush(pool.expiring, (at, session.number, session.id))
+    if len(pool.expiring) > 2 * len(pool.sessions) + SPARSE:
+        pool.expiring = [entry for entry in pool.expiring if _open_one(pool, *entry[1:]) is not None]
+        heapq.heapify(pool.expiring)
 
 
-def _open_one(m: Records, number: int, session_id: str) -> Session | None:
+def _open_one(pool: Records, number: int, session_id: str) -> Session | None:
     """The session of an entry, unless it is over; another may have its id."""
-    session = m.sessions.find(session_id)
+    session = pool.sessions.find(session_id)
     return session if session is not None and session.number == number and session.state == OPEN else None

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 POISON = 2  # workers a call may kill
 
 
-def worker_gone(m: Records, worker: Worker, death: Death, started: Collection[int], now: float) -> None:
+def worker_gone(pool: Records, worker: Worker, death: Death, started: Collection[int], now: float) -> None:
     """A worker is dead and all its answers were taken: judge what it held, and see to its replacement."""
     # All the worker had answered was read before this is told, so that what it holds has no answer. Of what it holds it
     # had begun the calls whose lines in the logbook it claimed (`started`); the others are as good as never sent, also
@@ -44,49 +44,49 @@ def worker_gone(m: Records, worker: Worker, death: Death, started: Collection[in
     if held:
         worker.inflight.clear()
         worker.rested(now)
-    fleet.remove(m, worker, death, sum(c.id in started and c.state == RUNNING for c in held), now)
+    fleet.remove(pool, worker, death, sum(c.id in started and c.state == RUNNING for c in held), now)
     for call in held:
         if call.session is not None and call.id in started and not call.session.is_in_worker:
-            m.relocate(call.session, BOUND)
+            pool.relocate(call.session, BOUND)
         if call.state == RUNNING:
             # The pool ended a killed worker: no call it held is to blame, unless one broke the protocol.
             is_to_blame = call.id in started and (bool(worker.breach) or not was_killed)
-            _judge(m, worker, call, death, call.id in started, is_to_blame, now)
-    warmup.worker_gone(m, worker, death, now)
-    rebalancing.lost(m, worker, now)
-    lifecycle.worker_gone(m, worker, str(death), now)
-    m.unsettled.is_staffed = False
-    m.unsettled.has_free_slots = True
+            _judge(pool, worker, call, death, call.id in started, is_to_blame, now)
+    warmup.worker_gone(pool, worker, death, now)
+    rebalancing.lost(pool, worker, now)
+    lifecycle.worker_gone(pool, worker, str(death), now)
+    pool.unsettled.is_staffed = False
+    pool.unsettled.has_free_slots = True
 
 
 def _judge(
-    m: Records, worker: Worker, call: Call, death: Death, has_started: bool, is_to_blame: bool, now: float
+    pool: Records, worker: Worker, call: Call, death: Death, has_started: bool, is_to_blame: bool, now: float
 ) -> None:
     if call.continuation is not None and call.session is None:
-        warmup.lost(m, call, death, now)
+        warmup.lost(pool, call, death, now)
         return
     if is_to_blame:
         call.deaths += 1
         if call.continuation is None:
-            endings.fault(m, call, now)
+            endings.fault(pool, call, now)
     if call.cancel_reason not in ("", TAKEN_BACK):
         outcome: Outcome = "unknown" if has_started else refusals.not_begun(call.attempts - 1)
-        endings.give_up(m, call, call.cancel_reason, outcome, now)
+        endings.give_up(pool, call, call.cancel_reason, outcome, now)
     elif has_started:
-        _judge_started(m, worker, call, death, is_to_blame, now)
-    elif call.session is not None and call.session.is_in_worker and not moving.will_restore(m, call.session):
+        _judge_started(pool, worker, call, death, is_to_blame, now)
+    elif call.session is not None and call.session.is_in_worker and not moving.will_restore(pool, call.session):
         error = refusals.session_lost(call.session, f"its worker ended with {death}")
-        endings.finish(m, call, "rejected", error, now)
+        endings.finish(pool, call, "rejected", error, now)
     else:
-        _resend(m, call, now)
+        _resend(pool, call, now)
 
 
-def _judge_started(m: Records, worker: Worker, call: Call, death: Death, is_to_blame: bool, now: float) -> None:
+def _judge_started(pool: Records, worker: Worker, call: Call, death: Death, is_to_blame: bool, now: float) -> None:
     if call.deaths >= POISON:
         told = f"{call.deaths} workers died of this call, the last ({worker.id}) with {death}; it is not tried again"
-        endings.finish(m, call, "lost", CLASSES["poison_call"](told), now)
-    elif m.state == states.CLOSING or not _retry(m, call, now):
-        endings.finish(m, call, "lost", _death_error(worker, call, death, is_to_blame), now)
+        endings.finish(pool, call, "lost", CLASSES["poison_call"](told), now)
+    elif pool.state == states.CLOSING or not _retry(pool, call, now):
+        endings.finish(pool, call, "lost", _death_error(worker, call, death, is_to_blame), now)
 
 
 def _death_error(worker: Worker, call: Call, death: Death, is_to_blame: bool) -> WorkerDied:
@@ -111,28 +111,28 @@ def _how_and_remedy(worker: Worker, call: Call, death: Death, is_to_blame: bool)
     return f"ended with {death}{why} while it ran {call.op.name!r}; {hint}{remedy}{stack}"
 
 
-def _resend(m: Records, call: Call, now: float) -> None:
+def _resend(pool: Records, call: Call, now: float) -> None:
     """It never began: given to another worker, silently."""
-    dispatch.put_back(m, call, now)
+    dispatch.put_back(pool, call, now)
     if call.state == QUEUED:
-        m.emit(events.CallRetried, call.id, call.op.name, call.attempts, True)
+        pool.emit(events.CallRetried, call.id, call.op.name, call.attempts, True)
 
 
-def _retry(m: Records, call: Call, now: float) -> bool:
+def _retry(pool: Records, call: Call, now: float) -> bool:
     """Delay the call until its pause is over, if it may be tried again."""
-    at = now + backoff(m.settings.retry_backoff, call.attempts, m.random.random())
-    if not _may_retry(call, m.settings.max_attempts, at):
+    at = now + backoff(pool.settings.retry_backoff, call.attempts, pool.random.random())
+    if not _may_retry(call, pool.settings.max_attempts, at):
         return False
     move(call, QUEUED, TRANSITIONS)
     call.worker = None
-    m.queued += 1
-    m.queued_bytes += call.nbytes
-    m.retries += 1
-    if m.is_sampled:
+    pool.queued += 1
+    pool.queued_bytes += call.nbytes
+    pool.retries += 1
+    if pool.is_sampled:
         note_retry(call)
-    m.delayed[call.id] = call
-    m.agenda.add(at, "retry", call)
-    m.emit(events.CallRetried, call.id, call.op.name, call.attempts, False)
+    pool.delayed[call.id] = call
+    pool.agenda.add(at, "retry", call)
+    pool.emit(events.CallRetried, call.id, call.op.name, call.attempts, False)
     return True
 
 
@@ -150,9 +150,9 @@ def _may_retry(call: Call, max_attempts: int, at: float) -> bool:
     )
 
 
-def retry_now(m: Records, call: Call, now: float) -> None:
+def retry_now(pool: Records, call: Call, now: float) -> None:
     """The pause is over: the call stands where its age puts it."""
-    if m.delayed.pop(call.id, None) is not None:
-        m.queue.push(call)
-        dispatch.fill_free(m, now)
-        m.backlog_seen(now)
+    if pool.delayed.pop(call.id, None) is not None:
+        pool.queue.push(call)
+        dispatch.fill_free(pool, now)
+        pool.backlog_seen(now)

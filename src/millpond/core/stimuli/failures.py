@@ -32,51 +32,51 @@ AGAIN_S = 1.0  # seconds until an order is given again that has to be carried ou
 CODE = "internal_error"
 
 
-def order_failed(m: Records, order: orders.Order, error: BaseException, was_sent: bool, now: float) -> None:
+def order_failed(pool: Records, order: orders.Order, error: BaseException, was_sent: bool, now: float) -> None:
     """An order raised `error`: end what it was about. `was_sent`: the worker was given the call of a `Send`."""
     told = f"the pool's order to {orders.verb_of(order)} could not be carried out: {text_of(error)}"
     failed: Callable[[Records, Any, PoolError, float], None] = _sent if was_sent else FAILED[type(order)]
-    failed(m, order, CLASSES[CODE](told), now)
+    failed(pool, order, CLASSES[CODE](told), now)
 
 
-def _unsent(m: Records, order: orders.Send, error: PoolError, now: float) -> None:
+def _unsent(pool: Records, order: orders.Send, error: PoolError, now: float) -> None:
     """The worker never heard of it and stays: the call ends, unless its caller had given it up."""
     call, worker = order.call, order.worker
     if call.state != RUNNING or call.worker is not worker:
         return
     if call.cancel_reason in ("", TAKEN_BACK):
         call.cancel_reason, call.failure = CODE, str(error)
-    answers.withdrawn(m, worker, call, True, now)
+    answers.withdrawn(pool, worker, call, True, now)
     if call.operation != EXPORT_CONCURRENT:
-        answers.passed_over(m, worker, now)
+        answers.passed_over(pool, worker, now)
 
 
-def _sent(m: Records, order: orders.Send, error: PoolError, now: float) -> None:
+def _sent(pool: Records, order: orders.Send, error: PoolError, now: float) -> None:
     """It may have begun: its caller is told, and the call is asked back."""
     if order.call.state == RUNNING:
         order.call.failure = str(error)
-        cancellation.cancel(m, order.call, CODE, now)
+        cancellation.cancel(pool, order.call, CODE, now)
 
 
-def _unwithdrawn(m: Records, order: orders.Withdraw, _error: PoolError, now: float) -> None:
+def _unwithdrawn(pool: Records, order: orders.Withdraw, _error: PoolError, now: float) -> None:
     """It may have begun, for all that can be told."""
-    answers.withdrawn(m, order.worker, order.call, False, now)
+    answers.withdrawn(pool, order.worker, order.call, False, now)
 
 
-def _unstarted(m: Records, order: orders.Start, error: PoolError, now: float) -> None:
+def _unstarted(pool: Records, order: orders.Start, error: PoolError, now: float) -> None:
     """A failed start."""
-    fleet.start_failed(m, order.worker, str(error))
-    deaths.worker_gone(m, order.worker, Death(None, None), (), now)
+    fleet.start_failed(pool, order.worker, str(error))
+    deaths.worker_gone(pool, order.worker, Death(None, None), (), now)
 
 
-def _unkilled(m: Records, order: orders.Kill, _error: PoolError, now: float) -> None:
-    m.agenda.add(now + AGAIN_S, "kill_again", order.worker)
+def _unkilled(pool: Records, order: orders.Kill, _error: PoolError, now: float) -> None:
+    pool.agenda.add(now + AGAIN_S, "kill_again", order.worker)
 
 
-def kill_again(m: Records, worker: Worker, _now: float) -> None:
+def kill_again(pool: Records, worker: Worker, _now: float) -> None:
     """Nobody else would end a worker that the pool has given up."""
     if worker.state != GONE:
-        m.outbox.append(orders.Kill(worker))
+        pool.outbox.append(orders.Kill(worker))
 
 
 def _unpinged(_m: Records, order: orders.Ping, _error: PoolError, _now: float) -> None:
@@ -84,42 +84,42 @@ def _unpinged(_m: Records, order: orders.Ping, _error: PoolError, _now: float) -
     order.worker.pings_missed = max(0, order.worker.pings_missed - 1)
 
 
-def _unlooked(m: Records, order: orders.Look, _error: PoolError, now: float) -> None:
+def _unlooked(pool: Records, order: orders.Look, _error: PoolError, now: float) -> None:
     if order.worker.stopped_since is not None:
-        m.agenda.add(now + AGAIN_S, "stopped", (order.worker, order.worker.stopped_since))
+        pool.agenda.add(now + AGAIN_S, "stopped", (order.worker, order.worker.stopped_since))
 
 
-def _unwarmed(m: Records, order: orders.Warm, error: PoolError, now: float) -> None:
-    warmup.refuse(m, order.worker, str(error), now)
+def _unwarmed(pool: Records, order: orders.Warm, error: PoolError, now: float) -> None:
+    warmup.refuse(pool, order.worker, str(error), now)
 
 
-def _unstored(m: Records, order: orders.Store, error: PoolError, now: float) -> None:
-    sleeping.stored(m, order.session, order.record, error, now)
+def _unstored(pool: Records, order: orders.Store, error: PoolError, now: float) -> None:
+    sleeping.stored(pool, order.session, order.record, error, now)
 
 
-def _unrecalled(m: Records, order: orders.Recall, error: PoolError, now: float) -> None:
-    sleeping.recalled(m, order.session, None, error, now)
+def _unrecalled(pool: Records, order: orders.Recall, error: PoolError, now: float) -> None:
+    sleeping.recalled(pool, order.session, None, error, now)
 
 
-def _unerased(m: Records, order: orders.Erase, _error: PoolError, now: float) -> None:
+def _unerased(pool: Records, order: orders.Erase, _error: PoolError, now: float) -> None:
     session = order.session
     if session.location != OVER:  # it is erased when the session is over, if not before
         session.record = STORED_RECORD
         return
-    m.sessions.left_behind(session)
-    m.agenda.add(now + AGAIN_S, "erase_again", session)
+    pool.sessions.left_behind(session)
+    pool.agenda.add(now + AGAIN_S, "erase_again", session)
 
 
-def erase_again(m: Records, session: Session, _now: float) -> None:
+def erase_again(pool: Records, session: Session, _now: float) -> None:
     """Unless the id is another's by now, whose record it would be."""
-    found = m.sessions.find(session.id)
+    found = pool.sessions.find(session.id)
     if found is None or found.state == LOST:
-        m.outbox.append(orders.Erase(session))
+        pool.outbox.append(orders.Erase(session))
 
 
-def _unrevived(m: Records, _order: orders.Revive, error: PoolError, now: float) -> None:
+def _unrevived(pool: Records, _order: orders.Revive, error: PoolError, now: float) -> None:
     """The next try follows after a pause."""
-    outage.engine_lost(m, str(error), now)
+    outage.engine_lost(pool, str(error), now)
 
 
 def _nothing(*_: Any) -> None:

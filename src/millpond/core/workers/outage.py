@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 STEADY_S = 30.0  # an engine that was there for so long is tried at once when it is lost; else its losses add up
 
 
-def engine_lost(m: Records, why: str, now: float) -> None:
+def engine_lost(pool: Records, why: str, now: float) -> None:
     """There is nobody to make workers: the engine is tried at once, or after a pause if it was lost a moment ago."""
     # It may be lost again while it is lost, or while it is tried: one pause is on the agenda at a time, and the reason
     # that is told last stands.
-    one = m.engine
+    one = pool.engine
     one.why = why
     if one.state == LOST:
         return
@@ -37,41 +37,41 @@ def engine_lost(m: Records, why: str, now: float) -> None:
         one.lost_at = now
         if now - one.back_at >= STEADY_S:
             one.losses = 0
-        if m.state == states.SERVING and not m.sizing.fails:
-            m.emit(events.PoolDegraded, why)
+        if pool.state == states.SERVING and not pool.sizing.fails:
+            pool.emit(events.PoolDegraded, why)
     move(one, LOST, ENGINE_TRANSITIONS)
-    s = m.settings
+    s = pool.settings
     one.losses += 1
     one.retry_at = now
     if one.losses > 1:
-        one.retry_at += backoff(s.restart_backoff, one.losses - 1, m.random.random(), s.restart_backoff_max)
-    m.agenda.add(one.retry_at, "revive")
-    m.emit(events.PoolFault, "engine", why)
-    if m.state == states.OPENING:
-        m.failure = why
+        one.retry_at += backoff(s.restart_backoff, one.losses - 1, pool.random.random(), s.restart_backoff_max)
+    pool.agenda.add(one.retry_at, "revive")
+    pool.emit(events.PoolFault, "engine", why)
+    if pool.state == states.OPENING:
+        pool.failure = why
 
 
-def workers_lost(m: Records, workers: Iterable[Worker], why: str, now: float) -> None:
+def workers_lost(pool: Records, workers: Iterable[Worker], why: str, now: float) -> None:
     """These died with their warden, or are about to: nothing is sent to them, and their deaths will be told."""
-    for worker in sorted(workers, key=lambda worker: worker.id not in m.standing_by):  # spares need not step in
-        fleet.kill(m, worker, why, CRASHED, now)
+    for worker in sorted(workers, key=lambda worker: worker.id not in pool.standing_by):  # spares need not step in
+        fleet.kill(pool, worker, why, CRASHED, now)
 
 
-def revive(m: Records, now: float) -> None:
+def revive(pool: Records, now: float) -> None:
     """The pause is over: try to have the engine again."""
-    one = m.engine
-    if one.state == LOST and now >= one.retry_at and m.state in states.STAFFED:
+    one = pool.engine
+    if one.state == LOST and now >= one.retry_at and pool.state in states.STAFFED:
         move(one, RECOVERING, ENGINE_TRANSITIONS)
-        m.outbox.append(Revive())
+        pool.outbox.append(Revive())
 
 
-def engine_back(m: Records, now: float) -> None:
+def engine_back(pool: Records, now: float) -> None:
     """Workers can be made again."""
-    one = m.engine
+    one = pool.engine
     if one.state == AVAILABLE:
         return
     move(one, AVAILABLE, ENGINE_TRANSITIONS)
     one.back_at, one.why = now, ""
-    if m.state == states.SERVING and not m.sizing.fails:
-        m.emit(events.PoolRestored, now - one.lost_at)
-    m.unsettled.is_staffed = False
+    if pool.state == states.SERVING and not pool.sizing.fails:
+        pool.emit(events.PoolRestored, now - one.lost_at)
+    pool.unsettled.is_staffed = False

@@ -25,87 +25,87 @@ WEIGH_S = 2.0  # seconds between looks at the workers' memory
 HEALTH_AGAIN_S = 0.05  # seconds until another look at a worker whose ping was not due for a standstill
 
 
-def start_is_late(m: Records, worker: Worker, now: float) -> None:
+def start_is_late(pool: Records, worker: Worker, now: float) -> None:
     """`start_timeout` has passed since the worker was started."""
     if worker.state in (STARTING, WARMING) and not worker.greeted_at:
-        fleet.kill(m, worker, fleet.START_TIMEOUT, START_FAILED, now)
+        fleet.kill(pool, worker, fleet.START_TIMEOUT, START_FAILED, now)
 
 
-def proved(m: Records, worker: Worker, now: float) -> None:
+def proved(pool: Records, worker: Worker, now: float) -> None:
     """The worker lived for long enough to show that starts do not fail any more."""
-    if m.sizing.fails and worker.state in (SPARE, READY) and worker.warm_at > m.failed_at:
-        fleet.proved_well(m, now)
+    if pool.sizing.fails and worker.state in (SPARE, READY) and worker.warm_at > pool.failed_at:
+        fleet.proved_well(pool, now)
 
 
-def retire(m: Records, worker: Worker, now: float) -> None:
+def retire(pool: Records, worker: Worker, now: float) -> None:
     """The worker has reached `max_lifetime`."""
-    staffing.replace(m, worker, staffing.MAX_LIFETIME, now)
+    staffing.replace(pool, worker, staffing.MAX_LIFETIME, now)
 
 
-def look_at_work(m: Records, now: float) -> None:
+def look_at_work(pool: Records, now: float) -> None:
     """While calls are in flight: sample the breakers' windows and ask silent workers what they hold."""
-    m.watched.discard("work")
+    pool.watched.discard("work")
     is_doubted = False
-    for operation in itertools.chain(m.operations.values(), m.functions.values()):
+    for operation in itertools.chain(pool.operations.values(), pool.functions.values()):
         operation.breaker.sample(now, operation.ended)
-        m.longest_s = max(m.longest_s, operation.service.mean_s)
+        pool.longest_s = max(pool.longest_s, operation.service.mean_s)
         if operation.service.doubted is not None:
-            overload.look_back(m, operation, now)
+            overload.look_back(pool, operation, now)
             is_doubted = True
     is_at_work = False
-    for worker in m.workers.values():
+    for worker in pool.workers.values():
         if worker.load:
             is_at_work = True
-            _maybe_ask(m, worker, now)
+            _maybe_ask(pool, worker, now)
     if is_at_work or is_doubted:
-        m.watch("work", now + LOOK_S)
+        pool.watch("work", now + LOOK_S)
 
 
-def _maybe_ask(m: Records, worker: Worker, now: float) -> None:
+def _maybe_ask(pool: Records, worker: Worker, now: float) -> None:
     """Ask a worker what it holds: its silence means that it works, but its answer may be that it does not."""
     is_silent = now - max(worker.last_progress, worker.pinged_at) >= ASK_AFTER_S
     if is_silent and not worker.is_asked and worker.state != KILLED:
         worker.is_asked = True
         worker.pinged_at = now
-        m.outbox.append(Ping(worker))
+        pool.outbox.append(Ping(worker))
 
 
-def look_at_health(m: Records, now: float) -> None:
+def look_at_health(pool: Records, now: float) -> None:
     """Ping the workers that were idle for `health_interval`, and look again when the next is due."""
-    m.watched.discard("health")
-    interval_s = m.settings.health_interval
+    pool.watched.discard("health")
+    interval_s = pool.settings.health_interval
     next_at = now + interval_s
-    there = [worker for worker in m.workers.values() if worker.state in (SPARE, READY)]
+    there = [worker for worker in pool.workers.values() if worker.state in (SPARE, READY)]
     for worker in there:
         if worker.load:
             worker.pings_missed = 0
             continue
         since = max(worker.pinged_at, worker.idle_since)
-        due_at = since + interval_s + m.stood_still(since, now)
+        due_at = since + interval_s + pool.stood_still(since, now)
         if now >= due_at:
-            _ping(m, worker, now)
+            _ping(pool, worker, now)
         else:
             next_at = min(next_at, max(due_at, now + HEALTH_AGAIN_S))
     if there:
-        m.watch("health", next_at)
+        pool.watch("health", next_at)
 
 
-def _ping(m: Records, worker: Worker, now: float) -> None:
+def _ping(pool: Records, worker: Worker, now: float) -> None:
     if worker.pings_missed:
         silent_s = now - worker.pinged_at
-        m.emit(events.WorkerHealth, worker.id, worker.pid, "missed", worker.pings_missed, silent_s)
+        pool.emit(events.WorkerHealth, worker.id, worker.pid, "missed", worker.pings_missed, silent_s)
     if worker.pings_missed >= PINGS:
-        fleet.kill(m, worker, f"missed {PINGS} pings", UNRESPONSIVE, now)
+        fleet.kill(pool, worker, f"missed {PINGS} pings", UNRESPONSIVE, now)
         return
     worker.pings_missed += 1  # until it answers
     worker.is_asked = True
     worker.pinged_at = now
-    m.outbox.append(Ping(worker))
+    pool.outbox.append(Ping(worker))
 
 
-def look_at_memory(m: Records, now: float) -> None:
+def look_at_memory(pool: Records, now: float) -> None:
     """With `max_memory`: have the workers weighed."""
-    m.watched.discard("memory")
-    if m.settings.max_memory is not None:
-        m.outbox += [Weigh(worker) for worker in m.workers.values() if worker.state in (SPARE, READY)]
-        m.watch("memory", now + WEIGH_S)
+    pool.watched.discard("memory")
+    if pool.settings.max_memory is not None:
+        pool.outbox += [Weigh(worker) for worker in pool.workers.values() if worker.state in (SPARE, READY)]
+        pool.watch("memory", now + WEIGH_S)

@@ -79,7 +79,7 @@ class Run:
         return f"<Run of {len(self.steps)} of {len(self.commands)} commands on {self.worker!r}>"
 
 
-def begin(m: Records, worker: Worker, commands: Sequence[Command], ticket: Any, now: float) -> Run:
+def begin(pool: Records, worker: Worker, commands: Sequence[Command], ticket: Any, now: float) -> Run:
     """Run the commands on a worker: at once if it is warming or stands by, else as its places become free.
 
     A worker that goes ends its run, too.
@@ -87,32 +87,32 @@ def begin(m: Records, worker: Worker, commands: Sequence[Command], ticket: Any, 
     run = Run(worker, commands, ticket, now)
     if worker.run is None and worker.state in (WARMING, SPARE, READY):
         worker.run = run
-        go_on(m, run, now)
+        go_on(pool, run, now)
     else:
         run.failure = "it is being warmed already" if worker.run is not None else f"it is {worker.shown_state}"
-        _emit_end(m, run)
+        _emit_end(pool, run)
     return run
 
 
-def go_on(m: Records, run: Run, now: float) -> None:
+def go_on(pool: Records, run: Run, now: float) -> None:
     """Give the worker its next command, if it is free for it; or the run is through, or has failed."""
     worker = run.worker
     # On the agenda after each command, not called by its ending: that may be in the midst of a death or a drain, after
     # which the worker is in no state to be given the next one.
     if run.is_over or run.call is not None:
         return
-    if worker.state in LEAVING or worker.state == GONE or m.state not in states.STAFFED:
-        run.failure = run.failure or f"it is {worker.shown_state}, the pool {m.state}"
-        _over(m, run)
+    if worker.state in LEAVING or worker.state == GONE or pool.state not in states.STAFFED:
+        run.failure = run.failure or f"it is {worker.shown_state}, the pool {pool.state}"
+        _over(pool, run)
     elif run.failure:
-        _failed(m, run, now)
+        _failed(pool, run, now)
     elif len(run.steps) == len(run.commands):
-        _through(m, run, now)
+        _through(pool, run, now)
     else:
-        _give_next(m, run, now)
+        _give_next(pool, run, now)
 
 
-def give_up(m: Records, run: Run, now: float) -> None:
+def give_up(pool: Records, run: Run, now: float) -> None:
     """Nobody wants the run any more: no other command is given, and the one at work is interrupted as a call is.
 
     A worker that had to be warm before it serves is replaced; one that serves goes on.
@@ -122,27 +122,27 @@ def give_up(m: Records, run: Run, now: float) -> None:
     run.is_given_up = True
     run.failure = run.failure or GIVEN_UP
     if run.call is not None:
-        cancellation.cancel(m, run.call, "cancelled", now)
+        cancellation.cancel(pool, run.call, "cancelled", now)
     else:
-        go_on(m, run, now)
+        go_on(pool, run, now)
 
 
-def _give_next(m: Records, run: Run, now: float) -> None:
+def _give_next(pool: Records, run: Run, now: float) -> None:
     worker, command = run.worker, run.commands[len(run.steps)]
     if worker.state != READY and worker.load:  # it has yet to pass over the command before
-        m.agenda.add(now + LOOK_AGAIN_S, "warm", run)
+        pool.agenda.add(now + LOOK_AGAIN_S, "warm", run)
         return
-    call = Call(next(m.call_ids), command.op, command.payload, math.inf, run, continuation=ended)
+    call = Call(next(pool.call_ids), command.op, command.payload, math.inf, run, continuation=ended)
     call.submitted_at = call.key = now
     run.call = call
     if worker.state == READY:
         worker.queue.push(call)
-        dispatch.fill(m, worker, now)
+        dispatch.fill(pool, worker, now)
     else:
-        dispatch.send(m, worker, call, now)
+        dispatch.send(pool, worker, call, now)
 
 
-def ended(m: Records, call: Call, ending: Ending, value: Any, now: float) -> None:
+def ended(pool: Records, call: Call, ending: Ending, value: Any, now: float) -> None:
     """A command came to its end, in whatever way; the next is given when this step is over."""
     run: Run = call.ticket
     command = run.commands[len(run.steps)]
@@ -156,16 +156,16 @@ def ended(m: Records, call: Call, ending: Ending, value: Any, now: float) -> Non
     run.call = None
     run.steps.append(step)
     if error is not None and not run.is_given_up:
-        _note_failure(m, run, step)
+        _note_failure(pool, run, step)
     done, of = len(run.steps), len(run.commands)
-    m.emit(events.WarmingCommand, run.worker.id, command.name, outcome, done, of, step.seconds)
-    m.outbox.append(WarmStep(run, step))
-    m.agenda.add(now, "warm", run)
+    pool.emit(events.WarmingCommand, run.worker.id, command.name, outcome, done, of, step.seconds)
+    pool.outbox.append(WarmStep(run, step))
+    pool.agenda.add(now, "warm", run)
 
 
-def _note_failure(m: Records, run: Run, step: Step) -> None:
+def _note_failure(pool: Records, run: Run, step: Step) -> None:
     name = step.command.name
-    m.warm_failures[name] = m.warm_failures.get(name, 0) + 1
+    pool.warm_failures[name] = pool.warm_failures.get(name, 0) + 1
     if step.command.is_required:
         run.failure = f"{name!r} {step.outcome}: {_text(step.error)}"
     elif name not in run.worker.cold:
@@ -176,59 +176,59 @@ def _text(error: object) -> str:
     return str(error) if is_pool_error(error) else text_of(error)
 
 
-def _through(m: Records, run: Run, now: float) -> None:
+def _through(pool: Records, run: Run, now: float) -> None:
     """Every command was given. What failed before and is well now is forgotten."""
     worker = run.worker
     well = {step.command.name for step in run.steps if step.outcome == "ok"}
     worker.cold = tuple(name for name in worker.cold if name not in well)
-    _over(m, run)
+    _over(pool, run)
     if worker.state == WARMING:
-        fleet.warmed(m, worker, now - run.began_at, now)
+        fleet.warmed(pool, worker, now - run.began_at, now)
 
 
-def _failed(m: Records, run: Run, now: float) -> None:
+def _failed(pool: Records, run: Run, now: float) -> None:
     """A required command failed. Who serves already goes only while starts do not fail: somebody has to serve."""
     worker, why = run.worker, f"the warm-up of worker {run.worker.id} failed: {run.failure}"
-    _over(m, run)
+    _over(pool, run)
     if worker.state == WARMING:
-        _give_up(m, worker, why, now)
-    elif not (m.sizing.fails or run.is_given_up):
-        fleet.note_failed_start(m, why, now)
-        fleet.drain(m, worker, FAILED, now)
+        _give_up(pool, worker, why, now)
+    elif not (pool.sizing.fails or run.is_given_up):
+        fleet.note_failed_start(pool, why, now)
+        fleet.drain(pool, worker, FAILED, now)
 
 
-def refuse(m: Records, worker: Worker, why: str, now: float) -> None:
+def refuse(pool: Records, worker: Worker, why: str, now: float) -> None:
     """Nobody will warm this worker: it is replaced, as one whose start failed."""
     if worker.state == WARMING and worker.run is None:
-        _give_up(m, worker, f"worker {worker.id} was not warmed: {why}", now)
+        _give_up(pool, worker, f"worker {worker.id} was not warmed: {why}", now)
 
 
-def _give_up(m: Records, worker: Worker, why: str, now: float) -> None:
-    fleet.start_failed(m, worker, why)
-    fleet.kill(m, worker, FAILED, START_FAILED, now)
+def _give_up(pool: Records, worker: Worker, why: str, now: float) -> None:
+    fleet.start_failed(pool, worker, why)
+    fleet.kill(pool, worker, FAILED, START_FAILED, now)
 
 
-def lost(m: Records, call: Call, death: Death, now: float) -> None:
+def lost(pool: Records, call: Call, death: Death, now: float) -> None:
     """The worker died, perhaps of its command."""
-    endings.finish(m, call, "lost", CLASSES["worker_died"](f"the worker ended with {death}"), now)
+    endings.finish(pool, call, "lost", CLASSES["worker_died"](f"the worker ended with {death}"), now)
 
 
-def worker_gone(m: Records, worker: Worker, death: Death, now: float) -> None:
+def worker_gone(pool: Records, worker: Worker, death: Death, now: float) -> None:
     """What waits in a dead worker's line can be run nowhere else."""
     run = worker.run
     if run is not None:
         if run.call is not None and run.call.state == QUEUED:
             error = CLASSES["worker_died"](f"the worker ended with {death}", outcome="not_started")
-            endings.end_queued(m, run.call, "lost", error, now)
+            endings.end_queued(pool, run.call, "lost", error, now)
         run.failure = run.failure or f"it ended with {death}"
-        _over(m, run)
+        _over(pool, run)
 
 
-def _over(m: Records, run: Run) -> None:
+def _over(pool: Records, run: Run) -> None:
     run.worker.run = None
-    _emit_end(m, run)
+    _emit_end(pool, run)
 
 
-def _emit_end(m: Records, run: Run) -> None:
+def _emit_end(pool: Records, run: Run) -> None:
     run.is_over = True
-    m.outbox.append(WarmEnd(run))
+    pool.outbox.append(WarmEnd(run))

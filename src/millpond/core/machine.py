@@ -451,7 +451,7 @@ class Machine:
         """Go on with other settings, of which only live ones differ; new bounds are acted upon."""
         pool = self._records
         pool.settings = pool.sizing.settings = settings
-        staffing.bounds_changed(pool, reason, now)
+        staffing.bounds_changed(pool, reason)
         pool.watch("memory", now)
         settle(pool, now)
 

@@ -127,10 +127,10 @@ def recalled(
     elif record is None or record.age < (session.generation, session.lease, session.version):
         loss.lose_stored(pool, session, "the session store does not have its state any more", now)
     else:
-        _awake(pool, session, record, now)
+        _awake(pool, session, record)
 
 
-def _awake(pool: Records, session: Session, record: SessionRecord, now: float) -> None:
+def _awake(pool: Records, session: Session, record: SessionRecord) -> None:
     pool.relocate(session, IN_HAND)
     session.snapshot = record.state
     session.lease, session.version = record.lease, record.version

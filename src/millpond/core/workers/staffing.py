@@ -57,7 +57,7 @@ def keep(pool: Records, worker: Worker, now: float) -> None:
             replace(pool, worker, MAX_LIFETIME, now)
 
 
-def resize(pool: Records, workers: int, reason: str, now: float) -> None:
+def resize(pool: Records, workers: int, reason: str) -> None:
     """Want another number of workers (within bounds), and act on it."""
     before = pool.sizing.wanted
     if pool.sizing.want(workers) != before:
@@ -65,9 +65,9 @@ def resize(pool: Records, workers: int, reason: str, now: float) -> None:
     pool.unsettled.is_staffed = False
 
 
-def bounds_changed(pool: Records, reason: str, now: float) -> None:
+def bounds_changed(pool: Records, reason: str) -> None:
     """The settings may have new bounds: bring the wanted number within them, and act on it."""
-    resize(pool, pool.sizing.wanted, reason, now)
+    resize(pool, pool.sizing.wanted, reason)
 
 
 def try_at_once(pool: Records, now: float) -> None:
@@ -89,7 +89,7 @@ def reconcile(pool: Records, now: float) -> None:
         return
     promote(pool, now)
     if pool.outgoing:
-        _let_go_of_outgoing(pool, now)
+        _let_go_of_outgoing(pool)
     _start_or_dismiss(pool, now)
     _retire_idle(pool, now)
     if pool.losses and not pool.sizing.short(pool.ready_count):
@@ -110,7 +110,7 @@ def promote(pool: Records, now: float) -> None:
             fleet.enter_service(pool, worker, now)
 
 
-def _let_go_of_outgoing(pool: Records, now: float) -> None:
+def _let_go_of_outgoing(pool: Records) -> None:
     """One after another: whoever serves goes when enough serve without it, whoever does not when all are there."""
     has_gone = False
     while (worker := fleet.next_to_go(pool)) is not None:
@@ -218,7 +218,7 @@ def look_at_backlog(pool: Records, now: float) -> None:
         why = f"{len(pool.queue) + len(pool.unbound)} calls wait"
         if pool.turned_away.calls:
             why += f" and {pool.turned_away.calls} were refused"
-        resize(pool, max(pool.sizing.wanted, staff(pool) + more), why, now)
+        resize(pool, max(pool.sizing.wanted, staff(pool) + more), why)
         pool.turned_away.clear()
     pool.watch("backlog", now + GROW_AGAIN_S)
 
@@ -272,6 +272,6 @@ def look_for_idle(pool: Records, now: float) -> None:
         else:  # one that is kept by its sessions has another look
             next_at = min(next_at, max(worker.idle_since + timeout_s, now + IDLE_AGAIN_S))
     if unused:
-        resize(pool, pool.sizing.wanted - unused, "idle_timeout", now)
+        resize(pool, pool.sizing.wanted - unused, "idle_timeout")
     elif staff(pool) > pool.sizing.low:
         pool.watch("idle", next_at)

@@ -104,11 +104,11 @@ def test_a_stranger_gets_nothing(pipe):
     lease = Lease()
     handle = lease.take(pipe[0])
     with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.connect(handle._address)
+        stranger.connect(handle.address)
         stranger.sendall(bytes(16))
         assert stranger.recv(1) == b""
     with socket.socket(socket.AF_UNIX) as silent:
-        silent.connect(handle._address)
+        silent.connect(handle.address)
         closing(travelled(handle).detach())
 
 

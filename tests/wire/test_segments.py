@@ -101,7 +101,7 @@ def test_only_what_is_above_the_threshold_takes_a_slot(ends: Ends):
 def test_the_table_is_laid_out_as_both_ends_expect(ends: Ends):
     """Count, rows of 24 bytes, inline bytes in order."""
     body = body_of(Encoded(b"stream", [b"x" * 2000, memoryview(b"y" * 3000), b"small"]), ends.writer)
-    rows = [(0, 0, 0, 6), (5, 0, 0, 2000), (3, 1, 2048, 3000), (4, 0, 0, 5)]
+    rows = [(0, 0, 0, 6), (6, 0, 0, 2000), (3, 1, 2048, 3000), (4, 0, 0, 5)]
     assert body == forged(*rows, inline=b"streamsmall")
 
 
@@ -169,7 +169,7 @@ def test_release_frees_the_slots_unread(ends: Ends):
         forged((0, 0, 0, 5), inline=b"1234"),
         forged((0, 0, 0, 5), inline=b"123456"),
         forged((0, 0, 0, 2**64 - 1), inline=b""),
-        forged(STREAM, (6, 0, 0, 0)),
+        forged(STREAM, (5, 0, 0, 0)),
         forged(STREAM, (255, 0, 0, 0)),
         forged(STREAM, (3, 9, 0, 10)),
         forged(STREAM, (3, 256, 0, 10)),
@@ -177,7 +177,7 @@ def test_release_frees_the_slots_unread(ends: Ends):
         forged(STREAM, (3, 0, 2**64 - 1, 2)),
         forged(STREAM, (3, 0, 0, ROOM + 1)),
         forged(STREAM, (3, 0, 0, 10), (3, 0, 0, 10)),
-        forged(STREAM, (2, 0, 0, ROOM), (3, 1, 0, 1)),
+        forged((2, 0, 0, ROOM), (3, 1, 0, 1)),
         forged(STREAM, *((3, index, 0, 0) for index in range(300))),
         forged(),
         forged(STREAM, STREAM),

@@ -7,9 +7,11 @@ a value. Part of the vocabulary.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from types import TracebackType
 
-_traceback_of = BaseException.__dict__["__traceback__"].__get__
+# Where an exception was raised, whatever its class makes of that attribute.
+traceback_of: Callable[[BaseException], TracebackType | None] = BaseException.__dict__["__traceback__"].__get__
 PLACES = 3  # of a traceback that are told, the innermost first
 
 
@@ -30,12 +32,6 @@ def brief_of(error: BaseException) -> str:
     except BaseException:  # its metaclass says so
         name = "an exception without a readable name"
     return escaped(" < ".join([f"{name} in " + next(places, "code without a place"), *places]))
-
-
-def traceback_of(error: BaseException) -> TracebackType | None:
-    """Where it was raised, whatever its class makes of that attribute."""
-    trace: TracebackType | None = _traceback_of(error)
-    return trace
 
 
 def _places(trace: TracebackType | None) -> list[str]:

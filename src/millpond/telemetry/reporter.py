@@ -10,7 +10,6 @@ import asyncio
 import atexit
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -67,7 +66,7 @@ class Reporter:
             raise ValueError(f"interval must be seconds from 0 up, not {interval}")
         self.name = name
         self.limit = limit
-        self._deliver = _deliverer(target)
+        self._deliver, self._is_queue = _call_of(target)
         self._thread = QueueThread(
             f"millpond-{name}", self._work, limit=limit, batch=batch, interval_s=interval, starts_by_itself=False
         )
@@ -143,15 +142,19 @@ class Reporter:
     # On its own
 
     def _work(self, events: list[Event]) -> None:
-        batch, why = deque(events), "its queue is full"
+        taken, why = 0, "its queue is full"
         try:
-            self._deliver(batch)
+            for one in events if self._is_queue else [events]:
+                self._deliver(one)
+                taken += 1
         except BaseException as error:  # whatever it is, the next batch may do better
-            why = f"its target raised {type(error).__qualname__}"
-            self._note_failure(error)
+            if not (self._is_queue and isinstance(error, queue.Full)):
+                why = f"its target raised {type(error).__qualname__}"
+                self._note_failure(error)
+        delivered = taken if self._is_queue else taken * len(events)
         with self._counting:
-            self._delivered += len(events) - len(batch)
-        self._drop(len(batch), why)
+            self._delivered += delivered
+        self._drop(len(events) - delivered, why)
 
     def _note_failure(self, error: BaseException) -> None:
         with self._counting:
@@ -161,27 +164,13 @@ class Reporter:
             log.raised(error, "the target of reporter %r raised", self.name)
 
 
-def _deliverer(target: Target) -> Callable[[deque[Event]], None]:
-    """What hands a batch on, taking out of it what was accepted. Raises `TypeError` for what is no target."""
+def _call_of(target: Target) -> tuple[Callable[[Any], object], bool]:
+    """What takes events, and whether one by one, as a queue does. Raises `TypeError` for what is no target."""
     if isinstance(target, asyncio.Queue):
         raise TypeError("an asyncio queue is not safe to use from a thread; attach its put_nowait to the pool instead")
     put = getattr(target, "put_nowait", None)
     if put is not None:
-        return lambda batch: _put_all(put, batch)
+        return put, True
     if not callable(target):
         raise TypeError(f"a reporter's target is a callable or a queue, not {target!r}")
-    return lambda batch: _call(target, batch)
-
-
-def _call(target: Callable[[list[Event]], object], batch: deque[Event]) -> None:
-    target(list(batch))
-    batch.clear()
-
-
-def _put_all(put: Callable[[Event], object], batch: deque[Event]) -> None:
-    try:
-        while batch:
-            put(batch[0])
-            batch.popleft()
-    except queue.Full:
-        pass
+    return target, False

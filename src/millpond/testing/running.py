@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.testing.direct_answers import DirectAnswers, decode_arguments
 from millpond.wire.codec import Codec
 from millpond.wire.logbook import Logbook
+from millpond.worker import parallel
 from millpond.worker.runner import Runner
-from millpond.worker.running_call import Running
-from millpond.worker.steps import HandlerStep, perform
 from millpond.worker.tracing import traced
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from millpond.worker.handler import BoundOperation
     from millpond.worker.handler_session import SessionSlot
     from millpond.worker.replies import Replies
+    from millpond.worker.running_call import Running
     from millpond.worker.saving import Saver
-    from millpond.worker.steps import Outcome, Plan
 
 
 class _NoChannel:
@@ -64,35 +64,12 @@ class MemoryRunner(Runner):
         return decode_arguments(self._decoder, body)
 
 
-async def carry_out(steps: Plan, running: Running) -> None:
-    """What `millpond.worker.parallel` does with a plan, in the test's loop."""
-    outcome: Outcome | None = None
-    while True:
-        try:
-            step = next(steps) if outcome is None else steps.send(outcome)
-        except StopIteration:
-            return
-        if step is None:
-            await _credit(running)
-            outcome = (None, None)
-        elif step.is_async:
-            outcome = await _perform_async(running, step)
-        else:
-            outcome = perform(running.fields, step)
-
-
 async def _credit(running: Running) -> None:
+    """Until the call's stream may go on; unlike a worker's task, one of a fake worker may be cancelled meanwhile."""
     running.bell = bell = asyncio.Event()
     while not running.may_go_on():
         bell.clear()
         await bell.wait()
 
 
-async def _perform_async(running: Running, step: HandlerStep) -> Outcome:
-    running.task = asyncio.current_task()
-    try:
-        return await step.function(*step.args, **step.kwargs), None
-    except BaseException as error:
-        return None, error
-    finally:
-        running.task = None
+carry_out = partial(parallel.carry_out, wait=_credit)

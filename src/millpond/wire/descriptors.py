@@ -14,8 +14,7 @@ import socket
 import struct
 import threading
 import weakref
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 OF_ITS_PROCESS = "has something in it that processes share, which nothing holds open while it is away"
 
@@ -28,17 +27,11 @@ _PEER = struct.Struct("3i")  # pid, uid, gid
 _CLOSED_ON_EXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
-class Handle:
+class Handle(NamedTuple):
     """Stands for a descriptor in a pickle; `detach` is what multiprocessing's functions call where it arrives."""
 
-    __slots__ = ("_address", "_token")
-
-    def __init__(self, address: bytes, token: bytes) -> None:
-        self._address = address
-        self._token = token
-
-    def __reduce__(self) -> tuple[Callable[..., Handle], tuple[bytes, bytes]]:
-        return Handle, (self._address, self._token)
+    address: bytes
+    token: bytes
 
     def detach(self) -> int:
         """The descriptor, which is the caller's from now on; `OSError` if it was fetched before, or its sender ended.
@@ -48,8 +41,8 @@ class Handle:
         try:
             with socket.socket(socket.AF_UNIX) as link:
                 link.settimeout(FETCH_S)
-                link.connect(self._address)
-                link.sendall(self._token)
+                link.connect(self.address)
+                link.sendall(self.token)
                 _, ancillary, _, _ = link.recvmsg(1, socket.CMSG_SPACE(_INT.size), _CLOSED_ON_EXEC)
         except OSError as error:
             raise OSError(f"a file descriptor could not be fetched from the process that sent it: {error}") from error
@@ -78,8 +71,8 @@ class Lease:
         """A handle of a copy of the descriptor."""
         if not self._tokens:
             weakref.finalize(self, _keeper.release, self._tokens).atexit = False
-        handle, token = _keeper.keep(descriptor)
-        self._tokens.append(token)
+        handle = _keeper.keep(descriptor)
+        self._tokens.append(handle.token)
         return handle
 
     def hold(self, value: Any) -> None:
@@ -104,7 +97,7 @@ class _Keeper:
         self._reused: set[bytes] = set()
         self._listener: socket.socket | None = None  # while something is kept
 
-    def keep(self, descriptor: int) -> tuple[Handle, bytes]:
+    def keep(self, descriptor: int) -> Handle:
         copy, token = os.dup(descriptor), secrets.token_bytes(_TOKEN_BYTES)
         # Kept before its address is known to anybody: the value with the handle may be read as soon as it is sent.
         with self._lock:
@@ -114,7 +107,7 @@ class _Keeper:
             except BaseException:
                 self.release([token])
                 raise
-            return Handle(listener.getsockname(), token), token
+            return Handle(listener.getsockname(), token)
 
     def reuse(self, tokens: list[bytes]) -> None:
         with self._lock:

@@ -15,13 +15,13 @@ from millpond.wire.codec import Encoded
 from millpond.wire.frames import ProtocolError
 from millpond.wire.pickling import Part
 
-STREAM_INLINE, BUFFER_INLINE, STREAM_IN_SLOT, BUFFER_IN_SLOT, BYTES_INLINE, BYTES_IN_SLOT = range(6)
+# The place of a segment: what it is, and whether it lies in a slot. The numbers stand in stored sessions.
+STREAM, BUFFER, BYTES = 0, 1, 4
+IN_SLOT = 2
 
 _COUNT = struct.Struct("<I")
 _ROW = struct.Struct("<BxxxIQQ")  # place, slot index, offset, length
-_IN_SLOT = frozenset((STREAM_IN_SLOT, BUFFER_IN_SLOT, BYTES_IN_SLOT))
-_STREAM = frozenset((STREAM_INLINE, STREAM_IN_SLOT))
-_SLOT_OF = {STREAM_INLINE: STREAM_IN_SLOT, BUFFER_INLINE: BUFFER_IN_SLOT, BYTES_INLINE: BYTES_IN_SLOT}
+_PLACES = frozenset(kind | flag for kind in (STREAM, BUFFER, BYTES) for flag in (0, IN_SLOT))
 
 
 class Parts(bytes):
@@ -41,7 +41,7 @@ def pack(encoded: Encoded, writer: SlotWriter | None, threshold: int) -> list[by
         length = len(part)
         slot = writer.put(part) if writer is not None and length > threshold else None
         if slot is not None:
-            rows.append(_ROW.pack(_SLOT_OF[place], *slot))
+            rows.append(_ROW.pack(place | IN_SLOT, *slot))
         else:
             rows.append(_ROW.pack(place, 0, 0, length))
             inline.append(memoryview(part) if isinstance(part, bytearray) else part)
@@ -63,11 +63,13 @@ def unpack(body: bytes | memoryview, reader: SlotReader | None) -> tuple[Part, l
     parts: list[Part] = []
     try:
         for place, index, offset, length in rows:
-            if place in _IN_SLOT:
+            kind = bytes if place & ~IN_SLOT == BYTES else bytearray
+            if place & IN_SLOT:
                 assert reader is not None
-                parts.append(reader.take(index, offset, length, bytes if place == BYTES_IN_SLOT else bytearray))
+                parts.append(reader.take(index, offset, length, kind))
             else:
-                parts.append(_private(place, whole[at : at + length]))
+                view = whole[at : at + length]
+                parts.append(view if place == STREAM else kind(view))
                 at += length
     except MemoryError:  # the slots would stay in use for as long as the worker lives
         _drop(rows[len(parts) :], reader)
@@ -83,14 +85,14 @@ def release(body: bytes | memoryview, reader: SlotReader | None) -> None:
 
 def _drop(rows: Iterable[tuple[int, int, int, int]], reader: SlotReader | None) -> None:
     for place, index, _, _ in rows:
-        if place in _IN_SLOT:
+        if place & IN_SLOT:
             assert reader is not None
             reader.drop(index)
 
 
 def _places(encoded: Encoded) -> list[tuple[int, Part]]:
-    buffers = [(BYTES_INLINE if type(buffer) is bytes else BUFFER_INLINE, buffer) for buffer in encoded.buffers]
-    return [(STREAM_INLINE, encoded.stream), *buffers]
+    buffers = [(BYTES if type(buffer) is bytes else BUFFER, buffer) for buffer in encoded.buffers]
+    return [(STREAM, encoded.stream), *buffers]
 
 
 def _merged(parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
@@ -118,13 +120,13 @@ def _rows(body: bytes | memoryview, reader: SlotReader | None) -> tuple[list[tup
     if count < 0 or start > size:
         raise ProtocolError(f"a segment table of {count} rows does not fit in {size} bytes")
     rows: list[tuple[int, int, int, int]] = list(_ROW.iter_unpack(memoryview(body)[_COUNT.size : start]))
-    if any(row[0] > BYTES_IN_SLOT for row in rows):
+    if any(row[0] not in _PLACES for row in rows):
         raise ProtocolError("a segment lies in no known place")
-    if [number for number, row in enumerate(rows) if row[0] in _STREAM] != [0]:
+    if [number for number, row in enumerate(rows) if row[0] & ~IN_SLOT == STREAM] != [0]:
         raise ProtocolError("a body in segments begins with its stream, and has one")
-    if sum(row[3] for row in rows if row[0] not in _IN_SLOT) != size - start:
+    if sum(row[3] for row in rows if not row[0] & IN_SLOT) != size - start:
         raise ProtocolError("the inline segments do not fill the body")
-    slots = [row for row in rows if row[0] in _IN_SLOT]
+    slots = [row for row in rows if row[0] & IN_SLOT]
     if slots:
         _check_slots(slots, reader)
     return rows, start
@@ -136,9 +138,3 @@ def _check_slots(slots: list[tuple[int, int, int, int]], reader: SlotReader | No
         raise ProtocolError("a segment lies in a slot, but there is no arena")
     if sum(row[3] for row in slots) > reader.nbytes:
         raise ProtocolError(f"the slots of one body come to more than {reader.nbytes} bytes")
-
-
-def _private(place: int, view: memoryview) -> Part:
-    if place == STREAM_INLINE:
-        return view
-    return bytes(view) if place == BYTES_INLINE else bytearray(view)

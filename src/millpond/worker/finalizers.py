@@ -3,6 +3,9 @@
 
 In a forked worker only what was registered in the worker itself: the rest is the image's, and would take from the other
 workers what all share (a folder that `preload()` made). Comes after `teardown`; bounded.
+
+A child that an operation forks (`os.fork`, multiprocessing) and that returns from it into the worker's code leaves the
+process there: the call is its parent's to answer, once.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ import os
 import sys
 import threading
 import time
+import traceback
 import weakref
-from typing import Any
+from typing import Any, NoReturn
 
 TIME_S = 1.0  # of the two seconds that the pool gives a worker to go
 
@@ -44,3 +48,18 @@ def _end_in_time(code: int) -> None:
         sys.stderr.write(f"the worker's finalizers took more than {TIME_S:g} s and were left\n")
     finally:
         os._exit(code)
+
+
+def leave_forked_child(error: BaseException | None) -> NoReturn:
+    """End the child as a program would that came to its end, or raised `error`."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+        code = 1
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code & 0xFF)

@@ -13,6 +13,7 @@ import socket
 import threading
 from collections import deque
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from millpond.wire import mainglobals
@@ -22,10 +23,9 @@ from millpond.worker.overlap import OverlappedNamespace
 from millpond.worker.running_call import Running
 from millpond.worker.stack import TASK_CALL
 from millpond.worker.steps import drive, perform, plan
-from millpond.worker.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from millpond.wire.frames import Body, Fields
     from millpond.worker.channel import FrameChannel
@@ -189,27 +189,11 @@ class ParallelLoop:
             else:
                 started = started or self._runner.admit(running.fields, body)
                 if started is not None:
-                    await self._carry_out(plan(self._runner, running, body, started), running)
+                    in_thread = None if self._threads is None else self._perform_in_thread
+                    await carry_out(plan(self._runner, running, body, started), running, _wait_in_task, in_thread)
             self._finished(running)
         except BaseException as error:
             self._fail(error)
-
-    async def _carry_out(self, steps: Plan, running: Running) -> None:
-        outcome: Outcome | None = None
-        while True:
-            try:
-                step = next(steps) if outcome is None else steps.send(outcome)
-            except StopIteration:
-                return
-            if step is None:
-                await _wait_in_task(running)
-                outcome = (None, None)
-            elif step.is_async:
-                outcome = await _perform_async(running, step)
-            elif self._threads is None:
-                outcome = perform(running.fields, step)
-            else:
-                outcome = await self._perform_in_thread(running, step)
 
     async def _perform_in_thread(self, running: Running, step: HandlerStep) -> Outcome:
         future: asyncio.Future[Outcome] = self._loop.create_future()
@@ -253,6 +237,30 @@ def _wait_in_thread(running: Running) -> None:
         bell.wait()
 
 
+async def carry_out(
+    steps: Plan,
+    running: Running,
+    wait: Callable[[Running], Awaitable[None]],
+    in_thread: Callable[[Running, HandlerStep], Awaitable[Outcome]] | None = None,
+) -> None:
+    """Carry out a plan in this task; `wait` until the call's stream may go on, plain code runs here or `in_thread`."""
+    outcome: Outcome | None = None
+    while True:
+        try:
+            step = next(steps) if outcome is None else steps.send(outcome)
+        except StopIteration:
+            return
+        if step is None:
+            await wait(running)
+            outcome = (None, None)
+        elif step.is_async:
+            outcome = await _perform_async(running, step)
+        elif in_thread is None:
+            outcome = perform(running.fields, step)
+        else:
+            outcome = await in_thread(running, step)
+
+
 async def _wait_in_task(running: Running) -> None:
     bell = running.bell
     assert isinstance(bell, asyncio.Event)
@@ -276,3 +284,25 @@ async def _perform_async(running: Running, step: HandlerStep) -> Outcome:
         return None, error
     finally:
         running.task = None
+
+
+class Threads:
+    """As many threads as jobs were ever under way at once; jobs see to their own errors. No thread delays the exit."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._idle = threading.Semaphore(0)  # counts threads that wait for a job nobody has claimed
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run `job` in an idle thread, or in a new one."""
+        # The semaphore counts threads that wait, less the jobs put for them. Any of them may take the job, also one
+        # that has just finished another and has not been counted: then its count stands for the thread that got
+        # nothing.
+        self._jobs.put(job)
+        if not self._idle.acquire(blocking=False):
+            threading.Thread(target=self._work, name="millpond-call", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            self._jobs.get()()
+            self._idle.release()

@@ -17,7 +17,7 @@ from millpond.wire.frames import EXPIRED, INTERRUPTED, OK, SEGMENTED, SESSION_FA
 from millpond.wire.functions import decode_function
 from millpond.wire.logbook import INTERRUPT
 from millpond.wire.wording import error_text, type_name
-from millpond.worker.forks import leave_forked_child
+from millpond.worker.finalizers import leave_forked_child
 from millpond.worker.handler_session import NO_SLOT
 from millpond.worker.replies import Fault, Unsendable
 from millpond.worker.stack import invoke
@@ -196,13 +196,6 @@ class Runner:
         """The operation ended, and the caller learns why its result cannot come."""
         fault = Fault(error.code, str(error), error.__cause__, "completed")
         self.answers.fault(fields, started, ended, fault, ahead=ahead)
-
-    def operation(self, number: int) -> BoundOperation:
-        """The operation of that number; raises `LookupError` for one that newer code has no more."""
-        try:
-            return self.operations[number]
-        except IndexError:
-            raise LookupError("this worker's code has no such operation") from None
 
     def unreadable(self, fields: Fields, started: float, error: BaseException) -> None:
         """The payload could not be decoded. A session that was not opened yet is forgotten: its parent has it still."""

@@ -82,7 +82,9 @@ def perform(fields: Fields, step: HandlerStep) -> Outcome:
 def _operation(runner: Runner, running: Running, slot: SessionSlot, body: Body) -> Plan:
     fields = running.fields
     try:
-        operation = runner.operation(fields[4])
+        if fields[4] >= len(runner.operations):
+            raise LookupError("this worker's code has no such operation")
+        operation = runner.operations[fields[4]]
         function, args, kwargs = runner.decode(operation, fields, body, slot)
     except BaseException as reason:
         runner.unreadable(fields, running.started, reason)

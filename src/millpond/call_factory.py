@@ -344,5 +344,7 @@ class CallFactory:
         if not is_label(name):
             return BadArgument(f"an operation's name is 1 to {LONGEST_BYTES} bytes of UTF-8, not {name[:40]!r}...")
         near = difflib.get_close_matches(name, self._operations, n=1)
-        told = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(self._operations) or 'no operations'}"
-        return BadArgument(f"{self._handler_name} has no operation {name!r}{told}")
+        message = (
+            f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(self._operations) or 'no operations'}"
+        )
+        return BadArgument(f"{self._handler_name} has no operation {name!r}{message}")

@@ -237,7 +237,7 @@ class World:
     def fail_to_start(self, process: Process) -> None:
         self.machine.start_failed(process.record, "no module named model")
         self.settle()
-        self.bury(process, Death(None, 1))
+        self.reap(process, Death(None, 1))
 
     def claim(self, process: Process) -> None:
         """Let a process look at its next frame."""
@@ -272,7 +272,7 @@ class World:
         """The process is dead; the parent will be told."""
         process.die()
 
-    def bury(self, process: Process, death: Death = KILLED) -> None:
+    def reap(self, process: Process, death: Death = KILLED) -> None:
         """The parent is told of the death, after everything the process had said."""
         while process.answers:
             self.deliver(process)
@@ -464,7 +464,7 @@ class World:
     def serve(self, process: Process) -> bool:
         """Let one process get on with one thing; false if there is nothing for it to do."""
         if process.is_killed or not process.is_alive:
-            self.bury(process)
+            self.reap(process)
         elif process.is_frozen:
             self.freeze(process, False)
         elif not process.is_ready:
@@ -483,7 +483,7 @@ class World:
             process.pings = 0
             self.machine.ponged(process.record, process.ping(), self.now)
         elif process.is_done:
-            self.bury(process, EXITED)
+            self.reap(process, EXITED)
         else:
             return False
         return True

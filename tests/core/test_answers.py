@@ -69,7 +69,7 @@ def test_a_call_claimed_and_withdrawn_at_once_is_served_elsewhere():
         is_proven = world.processes[order.worker.id].withdraw(order.call.id, is_claimed=True)
         world.machine.withdrawn(order.worker, order.call, is_proven, world.now)
     world.settle()
-    world.bury(other)
+    world.reap(other)
     world.serve_all()
     assert all(call.ending == "ok" for call in calls)
     assert {call.attempts for call in calls} == {1}

@@ -194,7 +194,7 @@ def test_a_deadline_that_passes_while_waiting_for_a_retry_leaves_the_outcome_unk
     call = world.submit(idempotent=True, deadline=2.0)
     (process,) = world.all
     world.claim(process)
-    world.bury(process)
+    world.reap(process)
     assert call.id in world.records.delayed
     world.advance(3.0)
     assert (call.ending, told(world, call).outcome) == ("expired", "unknown")

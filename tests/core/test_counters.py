@@ -95,7 +95,7 @@ def test_a_wait_ends_with_the_first_attempt():
     made.answer(made.all[0])
     process = made.processes[call.worker.id]
     made.claim(process)
-    made.bury(process)
+    made.reap(process)
     made.run_out()
     assert (call.ending, call.attempts) == ("ok", 2)
     _, _, waits, services, latencies, _ = call.op.samples.take(made.now)
@@ -183,7 +183,7 @@ def test_samples_agree_with_the_ledger(steps, seed):
         elif step == "cancel" and calls:
             made.cancel(calls[made.random.randrange(len(calls))])
         elif step == "kill" and made.all:
-            made.bury(made.all[0])
+            made.reap(made.all[0])
         else:
             made.advance(0.1)
         made.serve_all() if made.random.random() < 0.3 else None
@@ -218,7 +218,7 @@ def test_a_worker_is_busy_while_it_holds_a_call():
     made.submit("tokens")
     made.claim(process)
     made.advance(0.25)
-    made.bury(process)
+    made.reap(process)
     assert round(made.records.counters.busy_s, 6) == 2.75
     assert round(made.records.counters.available_s, 6) == 6.75
 
@@ -227,7 +227,7 @@ def test_deaths_are_counted_by_their_cause():
     """What the pool wanted, what it had to do, and what happened to it."""
     made = world(max_workers=4, restart_backoff=0.01, cancel_grace=0.5)
     made.advance(2.0)
-    made.bury(made.all[0])
+    made.reap(made.all[0])
     made.serve_all()
     made.drain(made.all[0])
     made.serve_all()
@@ -236,7 +236,7 @@ def test_deaths_are_counted_by_their_cause():
     made.advance(1.0)
     killed = made.processes[call.worker.id]
     assert killed.is_killed
-    made.bury(killed)
+    made.reap(killed)
     made.fail_to_start(next(process for process in made.all if not process.is_ready))
     made.run_out()
     made.close(0.0)

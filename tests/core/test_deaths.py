@@ -31,7 +31,7 @@ def test_one_death_costs_one_call():
     victim, _ = world.all
     world.claim(victim)
     (begun,) = victim.running.values()
-    world.bury(victim, Death(9, None, "last words"))
+    world.reap(victim, Death(9, None, "last words"))
     error = told(world, begun.call)
     assert (error.code, error.outcome, error.signal, error.attempts) == ("worker_died", "unknown", 9, 1)
     assert error.stderr_tail == "last words"
@@ -57,7 +57,7 @@ def test_how_a_worker_died_is_said_in_the_error(death, said):
     world = pool(1)
     call = world.submit()
     world.claim(world.all[0])
-    world.bury(world.all[0], death)
+    world.reap(world.all[0], death)
     text = str(told(world, call))
     assert all(part in text for part in said), text
     assert "bye" not in text
@@ -73,7 +73,7 @@ def test_a_worker_that_the_pool_killed_is_no_victim_of_the_kernel():
     world.drain(world.all[0])
     world.close(0.0)
     world.advance(0.1)
-    world.bury(world.all[0], Death(9, None, "", "the kernel killed"))
+    world.reap(world.all[0], Death(9, None, "", "the kernel killed"))
     assert not any("the kernel" in str(told(world, one)) for one in (call, other))
 
 
@@ -88,7 +88,7 @@ def test_what_a_worker_ran_when_it_broke_the_protocol_is_to_blame():
             if call.state == "running":
                 world.claim(process)
                 world.break_protocol(process)
-                world.bury(process)
+                world.reap(process)
             else:
                 world.serve(process) or world.advance(0.1)
         error = told(world, call)
@@ -105,7 +105,7 @@ def test_an_error_of_a_broken_protocol_says_so():
     (process,) = world.all
     world.claim(process)
     world.break_protocol(process)
-    world.bury(process, Death(9, None))
+    world.reap(process, Death(9, None))
     assert "broke the protocol while it ran 'work'" in str(told(world, call))
     assert "half a frame" in str(told(world, call))
     assert "idempotent" not in str(told(world, call))
@@ -118,7 +118,7 @@ def test_answers_that_were_given_before_the_death_count():
     process = world.processes[call.worker.id]
     world.claim(process)
     world.complete(process, process.running[call.id])
-    world.bury(process)
+    world.reap(process)
     assert call.ending == "ok"
 
 
@@ -127,7 +127,7 @@ def test_a_call_that_had_not_begun_costs_no_attempt():
     world = pool(1)
     call = world.submit()
     (process,) = world.all
-    world.bury(process)
+    world.reap(process)
     assert (call.state, call.attempts) == ("queued", 0)
     world.run_out()
     assert (call.ending, call.attempts) == ("ok", 1)
@@ -139,7 +139,7 @@ def test_an_idempotent_call_is_tried_again():
     call = world.submit(idempotent=True)
     process = world.processes[call.worker.id]
     world.claim(process)
-    world.bury(process)
+    world.reap(process)
     assert call.state == "queued"
     world.run_out()
     assert (call.ending, call.attempts, world.records.retries) == ("ok", 2, 1)
@@ -154,7 +154,7 @@ def test_a_call_that_kills_every_worker_is_poison():
             world.advance(0.05)
         process = world.processes[call.worker.id]
         world.claim(process)
-        world.bury(process)
+        world.reap(process)
     assert (call.ending, told(world, call).code, told(world, call).attempts) == ("lost", "poison_call", 2)
 
 
@@ -165,7 +165,7 @@ def test_what_may_not_be_tried_again_is_lost(options):
     call = world.submit(**options)
     process = world.processes[call.worker.id]
     world.claim(process)
-    world.bury(process)
+    world.reap(process)
     assert told(world, call).code == "worker_died"
 
 
@@ -176,7 +176,7 @@ def test_streams_and_session_calls_are_never_tried_again():
     in_session = world.submit("say", idempotent=True, session=world.open_session("a"))
     for process in world.all:
         world.claim(process)
-        world.bury(process)
+        world.reap(process)
     assert [told(world, call).code for call in (stream, in_session)] == ["worker_died"] * 2
 
 
@@ -194,7 +194,7 @@ def test_attempts_are_bounded_also_when_no_death_is_the_calls_fault():
             world.claim(process)
         world.advance(0.3)
         assert process.is_killed
-        world.bury(process)
+        world.reap(process)
         assert hog.ending == "expired"
     assert (call.ending, told(world, call).code, call.attempts, call.deaths) == ("lost", "worker_died", 3, 0)
 
@@ -207,7 +207,7 @@ def test_a_neighbour_is_not_to_blame():
     world.claim(process)
     world.claim(process)
     world.advance(0.3)
-    world.bury(process)
+    world.reap(process)
     assert hog.ending == "expired"
     assert told(world, neighbour).code == "worker_died"
     assert world.operation("work").breaker.state == "closed"
@@ -221,7 +221,7 @@ def test_a_call_nobody_waits_for_dies_with_its_worker():
     process = world.processes[call.worker.id]
     world.claim(process)
     world.cancel(call)
-    world.bury(process)
+    world.reap(process)
     assert call.ending == "cancelled"
 
 
@@ -232,6 +232,6 @@ def test_put_back_calls_keep_their_order():
     (process,) = world.all
     held = len(process.waiting)
     assert 0 < held < 60
-    world.bury(process)
+    world.reap(process)
     assert [call.id for call in sorted(world.records.queue, key=lambda c: (c.key, c.id))] == [c.id for c in calls]
     assert world.records.queue.head() is calls[0]

@@ -228,7 +228,7 @@ def test_what_was_withdrawn_may_go_to_the_same_worker_again():
     stuck, other = world.all
     world.claim(stuck)
     world.advance(3 * STALL_S)
-    world.bury(other)
+    world.reap(other)
     while stuck.waiting:
         world.serve(stuck)
     world.serve_all()

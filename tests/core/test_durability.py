@@ -37,7 +37,7 @@ def test_a_death_is_told_once_and_the_session_goes_on():
     """From the state of the last acknowledged answer."""
     world = pool()
     session = begun(world)
-    world.bury(home(world, session))
+    world.reap(home(world, session))
     assert (session.state, session.generation) == ("open", 1)
     assert "signal 9" in session.restored_because
     assert world.submit("say", session=session).code == "session_restored"
@@ -52,7 +52,7 @@ def test_the_first_that_waits_is_told_and_the_others_go_on_in_order():
     session = begun(world)
     calls = [world.submit("say", session=session) for _ in range(4)]
     world.claim(home(world, session))
-    world.bury(home(world, session))
+    world.reap(home(world, session))
     world.serve_all()
     assert [told(world, call).code for call in calls[:2]] == ["worker_died", "session_restored"]
     assert [call.ending for call in calls[2:]] == ["ok", "ok"]
@@ -80,7 +80,7 @@ def test_an_answer_without_its_state_is_not_restored_from():
     world.complete(process, frame, "unsaved")
     world.deliver(process)
     assert "lock" in session.pinned_because
-    world.bury(process)
+    world.reap(process)
     assert session.state == "lost"
 
 
@@ -142,7 +142,7 @@ def test_with_disk_a_state_that_cannot_be_saved_is_no_answer():
     world.complete(process, frame, "unsaved")
     world.deliver(process)
     assert (told(world, call).code, session.snapshot) == ("store_failed", kept)
-    world.bury(process)
+    world.reap(process)
     assert (session.state, session.location) == ("open", "in_hand")
 
 

@@ -19,7 +19,7 @@ def kill_with(world: World, name: str = "work", **options) -> None:
     process = world.processes[call.worker.id]
     world.claim(process)
     world.advance(1.1)
-    world.bury(process)
+    world.reap(process)
     world.serve_all()
 
 

@@ -27,7 +27,7 @@ def test_a_dead_worker_is_replaced():
     process = world.processes[call.worker.id]
     world.claim(process)
     world.advance(2.0)
-    world.bury(process, Death(11, None))
+    world.reap(process, Death(11, None))
     (gone,) = world.events(events.WorkerGone)
     assert (gone.signal, gone.exit_code, gone.lost, gone.reason) == (11, None, 1, "died")
     assert len(world.processes) == 2
@@ -106,13 +106,13 @@ def test_failing_starts_back_off(says_so):
     world.serve_all()
     world.advance(5.0)
     survivor, victim = world.all
-    world.bury(victim)
+    world.reap(victim)
     starts, began = [], world.now
     while world.now < began + 30.0:
         for process in world.all:
             if process is not survivor:
                 starts.append(world.now - began)
-                world.fail_to_start(process) if says_so else world.bury(process)
+                world.fail_to_start(process) if says_so else world.reap(process)
         world.advance(0.05)
     assert 4 <= len(starts) <= 6
     gaps = [later - sooner for sooner, later in itertools.pairwise(starts)]
@@ -141,13 +141,13 @@ def test_a_start_that_hung_is_followed_after_a_pause():
     """Nobody is started in its place while it is being killed; the pause counts from its death."""
     world = World(min_workers=2, max_workers=4, start_timeout=4.0, restart_backoff=10.0).begin()
     world.advance(5.0)
-    world.bury(world.all[1])
+    world.reap(world.all[1])
     hung = world.all[1]
     world.advance(4.6)
     assert hung.is_killed
     world.advance(3.0)
     assert world.all[1:] == [hung]
-    world.bury(hung)
+    world.reap(hung)
     world.advance(7.0)
     assert len(world.all) == 1
     world.advance(5.5)
@@ -159,7 +159,7 @@ def test_starting_recovers_by_itself():
     world = World(min_workers=3, max_workers=3, restart_backoff=1.0).begin()
     world.advance(5.0)
     for process in world.all:
-        world.bury(process)
+        world.reap(process)
     for process in world.all:
         world.fail_to_start(process)
     assert (len(world.processes), world.records.failure != "") == (0, True)
@@ -178,7 +178,7 @@ def test_an_old_workers_answer_proves_nothing_about_new_ones():
     """Only a worker that was started after the last failure ends the caution."""
     world = World(min_workers=2, max_workers=2, restart_backoff=10.0).begin()
     world.advance(5.0)
-    world.bury(world.all[1])
+    world.reap(world.all[1])
     world.fail_to_start(world.all[1])
     assert world.submit().worker.id == 1
     world.serve_all()
@@ -190,11 +190,11 @@ def test_a_death_after_an_answer_is_no_failed_start():
     world = World(min_workers=1, max_workers=1).begin()
     world.submit()
     world.serve_all()
-    world.bury(world.all[0])
+    world.reap(world.all[0])
     assert world.records.sizing.fails == 0
     world.get_ready(world.all[0])
     world.advance(0.5)
-    world.bury(world.all[0])
+    world.reap(world.all[0])
     assert world.records.sizing.fails == 1
 
 

@@ -67,7 +67,7 @@ def test_loss_is_loud():
     calls = [world.submit("say", session=session) for _ in range(3)]
     process = home(world, session)
     world.claim(process)
-    world.bury(process)
+    world.reap(process)
     assert told(world, calls[0]).code == "worker_died"
     assert {(told(world, c).code, told(world, c).outcome) for c in calls[1:]} == {("session_lost", "not_started")}
     assert world.submit("say", session=session).code == "session_lost"
@@ -86,7 +86,7 @@ def test_a_session_that_never_ran_survives_its_worker():
     session = world.open_session("a")
     calls = [world.submit("say", session=session) for _ in range(2)]
     process = home(world, session)
-    world.bury(process)
+    world.reap(process)
     world.serve_all()
     assert [call.ending for call in calls] == ["ok", "ok"]
     assert session.worker.id != process.record.id
@@ -176,5 +176,5 @@ def test_a_call_that_did_not_run_leaves_nothing_in_the_worker(kind):
     world.claim(process)
     world.deliver(process)
     assert not session.is_in_worker
-    world.bury(process)
+    world.reap(process)
     assert session.state == "open"

@@ -88,7 +88,7 @@ def test_a_closing_session_lost_with_its_worker_is_told_as_ended():
     world.close_session(session)
     process = home(world, session)
     world.claim(process)
-    world.bury(process)
+    world.reap(process)
     assert (session.state, world.told_closed) == ("lost", [session])
     assert isinstance(world.open_session("a"), Session)
 

@@ -75,7 +75,7 @@ def test_a_call_that_waits_for_its_retry_is_not_called_unstarted():
     world = World(min_workers=1, max_workers=1, retry_backoff=5.0).begin()
     call = world.submit(idempotent=True)
     world.claim(world.all[0])
-    world.bury(world.all[0])
+    world.reap(world.all[0])
     world.close(1.0)
     assert (call.ending, told(world, call).outcome) == ("rejected", "unknown")
 
@@ -128,7 +128,7 @@ def test_a_dead_worker_is_replaced_while_the_pool_drains():
     world = busy_pool()
     world.machine.drain_pool(world.now)
     for process in world.all:
-        world.bury(process)
+        world.reap(process)
     world.run_out()
 
 
@@ -157,7 +157,7 @@ def test_a_pool_is_degraded_while_starts_fail():
     """It says so, and why, and goes on serving with what it has."""
     world = World(min_workers=2, max_workers=2, restart_backoff=10.0).begin()
     world.advance(5.0)
-    world.bury(world.all[0])
+    world.reap(world.all[0])
     world.fail_to_start(world.all[1])
     state, reason = world.machine.view.health()
     assert (state, "no module named model" in reason) == ("degraded", True)

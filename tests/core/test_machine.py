@@ -56,7 +56,7 @@ def test_an_event_nobody_hears_is_not_made():
     world.machine.listen(lambda name: name == "worker.gone")
     world.said.clear()
     world.begin()
-    world.bury(world.all[0])
+    world.reap(world.all[0])
     assert [type(event) for event in world.said] == [events.WorkerGone]
 
 

@@ -232,8 +232,8 @@ class Pool(RuleBasedStateMachine):
 
     @precondition(lambda self: self._processes())
     @rule(pick=PICK)
-    def bury(self, pick: int) -> None:
-        self.world.bury(self._some(pick, self._processes()))
+    def reap(self, pick: int) -> None:
+        self.world.reap(self._some(pick, self._processes()))
 
     @precondition(lambda self: self._processes())
     @rule(pick=PICK)

@@ -21,7 +21,7 @@ def lost_again(world: World) -> float:
     """Lose the engine, let its workers be buried, and say how long it takes to be tried again."""
     world.lose_engine()
     for process in world.all:
-        world.bury(process)
+        world.reap(process)
     before = world.now
     while not world.is_reviving:
         world.advance(0.05)

@@ -162,7 +162,7 @@ def test_one_that_began_before_is_not_dropped():
     world.advance(9.5)
     busy_one = world.submit()
     world.submit()
-    world.bury(process)
+    world.reap(process)
     world.advance(0.1)
     assert call.ending is None
     assert busy_one.ending is None

@@ -117,7 +117,7 @@ def test_death_while_moving_takes_the_session_along():
     session, process = busy_at_home(world)
     calls = [world.submit("say", session=session) for _ in range(2)]
     process.export(world.now, world.ledger)
-    world.bury(process)
+    world.reap(process)
     assert session.state == "lost"
     assert {world.promises[call.id].told[0].code for call in calls} == {"session_lost"}
 
@@ -128,7 +128,7 @@ def test_death_while_moving_is_survived_with_durability():
     session, process = busy_at_home(world)
     call = world.submit("say", session=session)
     assert (call.state, call.worker is process.record) == ("running", False)
-    world.bury(process)
+    world.reap(process)
     world.serve_all()
     assert call.ending == "ok"
 

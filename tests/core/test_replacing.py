@@ -63,7 +63,7 @@ def test_a_worker_that_dies_meanwhile_is_followed_by_the_one_on_its_way():
     world = World(min_workers=1, max_workers=1).begin()
     world.advance(2.0)
     world.replace(world.processes[1])
-    world.bury(world.processes[1])
+    world.reap(world.processes[1])
     assert [process.record.state for process in world.all] == [STARTING]
     world.serve_all()
     assert ready(world) == [2]
@@ -74,7 +74,7 @@ def test_a_death_beside_a_replacement_is_made_up_for():
     world = World(min_workers=2, max_workers=2).begin()
     world.advance(2.0)
     world.replace(world.processes[1])
-    world.bury(world.processes[2])
+    world.reap(world.processes[2])
     assert sorted(world.processes) == [1, 3, 4]
     world.get_ready(world.processes[3])
     assert ready(world) == [1, 3]
@@ -107,7 +107,7 @@ def test_a_spare_that_is_to_go_stands_by_until_another_does():
     world.advance(2.0)
     world.replace(world.processes[2])
     assert world.processes[2].record.state == SPARE
-    world.bury(world.processes[1])
+    world.reap(world.processes[1])
     assert ready(world) == [2]
     world.serve_all()
     assert sorted(world.processes) == [3, 4]

@@ -196,7 +196,7 @@ class Sessions(RuleBasedStateMachine):
     def die(self, pick: int, is_told: bool) -> None:
         process = self._some(pick)
         if process is not None and is_told:
-            self.world.bury(process)
+            self.world.reap(process)
         elif process is not None:
             self.world.crash(process)
 

@@ -46,7 +46,7 @@ def test_a_spare_takes_a_dead_workers_place_in_the_step_that_tells_of_the_death(
     waiting = world.submit()
     world.claim(victim)
     world.advance(2.0)
-    world.bury(victim)
+    world.reap(victim)
     assert waiting.worker is spare.record
     (recovered,) = world.events(events.PoolRecovered)
     assert (recovered.worker, recovered.seconds) == (spare.record.id, 0.0)
@@ -126,7 +126,7 @@ def test_a_dead_spare_is_replaced():
     world = World(min_workers=1, max_workers=1, spare_workers=1).begin()
     (spare,) = in_state(world, SPARE)
     world.advance(2.0)
-    world.bury(spare)
+    world.reap(spare)
     world.serve_all()
     assert states(world) == [READY, SPARE]
     assert not world.events(events.WorkerPromoted)

@@ -57,7 +57,7 @@ def test_growing_does_not_shrink():
     world = World(min_workers=3, max_workers=4, restart_backoff=5.0).begin()
     world.advance(5.0)
     for process in world.all:
-        world.bury(process)
+        world.reap(process)
     for process in world.all:
         world.fail_to_start(process)
     for _ in range(20):
@@ -75,7 +75,7 @@ def test_a_backlog_is_not_forgotten_when_the_pool_shrinks():
     waiting = world.submit()
     world.resize(0, 1)
     world.records.sizing.want(0)
-    world.bury(process)
+    world.reap(process)
     world.run_out()
     assert waiting.ending == "ok"
 

@@ -16,7 +16,7 @@ def test_a_start_that_takes_too_long_is_ended():
     assert not process.is_killed
     world.advance(0.8)
     assert process.is_killed
-    world.bury(process)
+    world.reap(process)
     assert world.records.sizing.fails == 1
 
 
@@ -63,7 +63,7 @@ def test_a_worker_that_holds_less_than_it_was_given_is_out_of_step():
     world.settle()
     (killed,) = world.events(events.WorkerKilled)
     assert (killed.reason, process.is_killed) == ("protocol", True)
-    world.bury(process)
+    world.reap(process)
     (error,) = world.promises[call.id].told
     assert (error.code, error.outcome) == ("worker_died", "unknown")
 

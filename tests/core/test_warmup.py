@@ -63,7 +63,7 @@ def test_a_worker_whose_required_command_fails_is_replaced_within_the_budget():
     world.tick()
     assert process.is_killed
     assert "'r1' failed" in world.records.failure
-    world.bury(process)
+    world.reap(process)
     assert not world.processes
     assert (run.is_over, world.records.sizing.fails, world.records.warm_failures) == (True, 1, {"r1": 1})
     world.advance(3.0)
@@ -111,7 +111,7 @@ def test_a_command_that_cannot_be_stopped_costs_its_worker():
     world.claim(process)
     world.advance(2.5)
     assert process.is_killed
-    world.bury(process)
+    world.reap(process)
     assert [step.outcome for step in run.steps] == ["expired"]
     assert world.records.sizing.fails == 1
 
@@ -124,7 +124,7 @@ def test_a_worker_that_dies_of_its_warm_up_counts_as_a_failed_start(begun):
     run = world.warm(process.record)
     if begun:
         world.claim(process)
-    world.bury(process, Death(11, None))
+    world.reap(process, Death(11, None))
     assert [step.outcome for step in run.steps] == ["lost"]
     assert run.is_over
     assert "ended with signal 11" in run.failure
@@ -229,7 +229,7 @@ def test_a_closing_pool_waits_for_no_warm_up():
     world.claim(process)
     world.close(10.0)
     assert process.is_killed
-    world.bury(process)
+    world.reap(process)
     assert run.is_over
 
 

@@ -168,8 +168,8 @@ class Driver:
         has_failed = is_starting or worker.cause == worker_states.START_FAILED
         if has_failed and worker.id not in self._explained:
             why = f" because it {worker.reason}" if worker.reason else ""
-            told = "worker %d ended with %s%s before it was ready; `statistics().reason` has what it wrote"
-            log.warning(told, worker.id, death, why)
+            message = "worker %d ended with %s%s before it was ready; `statistics().reason` has what it wrote"
+            log.warning(message, worker.id, death, why)
         self._explained.discard(worker.id)
         self.machine.worker_gone(worker, death, set(started), self.now())
         self.carry_out()

@@ -76,8 +76,8 @@ class _Renewal:
 
         await self._driver.until(lambda: holds() or has_failed() or not view.is_staffed)
         if has_failed():
-            told = "a worker with the new code did not start, the code before serves on"
-            raise StartFailed(f"{told}: {view.engine_failure or view.failure}")
+            message = "a worker with the new code did not start, the code before serves on"
+            raise StartFailed(f"{message}: {view.engine_failure or view.failure}")
         if not view.is_staffed:
             raise refusals.closed(view.state)
 

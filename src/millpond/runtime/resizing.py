@@ -34,5 +34,5 @@ async def resize(driver: Driver, settings: Settings) -> None:
     if not view.is_staffed:
         raise refusals.closed(view.state)
     if not is_reached():
-        told = f"{view.ready_count} of {low} workers are ready; the new bounds stay, and the pool goes on trying"
-        raise StartFailed(f"{told}: {view.engine_failure or view.failure}")
+        message = f"{view.ready_count} of {low} workers are ready; the new bounds stay, and the pool goes on trying"
+        raise StartFailed(f"{message}: {view.engine_failure or view.failure}")

@@ -109,7 +109,7 @@ class StoreClient:
                 opened.set_result(None) if error is None else opened.set_exception(error)
 
         self._ended = ended = loop.create_future()
-        self._writer = StoreWriter(self._store, lambda told: self._post(self._notify, told))
+        self._writer = StoreWriter(self._store, lambda message: self._post(self._notify, message))
         self._writer.start(
             self._prepare, lambda error: self._post(settle, error), lambda: self._post(ended.set_result, None)
         )
@@ -124,11 +124,11 @@ class StoreClient:
         await asyncio.wait([self._ended], timeout=CLOSE_S)
         writer.join(JOIN_S if self._ended.done() else 0.0)
 
-    def _post(self, callback: Callable[[Any], None], told: Any) -> None:
+    def _post(self, callback: Callable[[Any], None], message: Any) -> None:
         """Have the loop call back; one that is closed waits for nothing any more."""
         assert self._loop is not None
         try:
-            self._loop.call_soon_threadsafe(callback, told)
+            self._loop.call_soon_threadsafe(callback, message)
         except RuntimeError:
             pass
 
@@ -200,9 +200,9 @@ class StoreClient:
             return as_failure(error)
         return None
 
-    def _notify(self, told: list[Told]) -> None:
+    def _notify(self, message: list[Told]) -> None:
         """Tell who waits; orders that were told before, when the pool closed, are told no more."""
-        for number, record, failure in told:
+        for number, record, failure in message:
             done = self._waiting.pop(number, None)
             if done is None:
                 continue
@@ -228,8 +228,8 @@ class StoreClient:
         try:
             codec, mark, _ = record.kind.partition(PARTS)
             if codec != self._codec:
-                told = f"the session was stored under codec={codec!r}, and the pool has {self._codec!r}"
-                return None, StoreFailed(told)
+                message = f"the session was stored under codec={codec!r}, and the pool has {self._codec!r}"
+                return None, StoreFailed(message)
             state = _checked(record.state) if mark else record.state
             return replace(record, state=state), None
         except Exception as error:  # whatever a store takes for a record

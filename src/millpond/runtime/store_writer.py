@@ -132,10 +132,10 @@ class StoreWriter:
 
     def _serve(self) -> None:
         while self._has_more():
-            if told := self._read_all():
-                self._notify(told)
-            if told := self._commit(self._next_batch()):
-                self._notify(told)
+            if message := self._read_all():
+                self._notify(message)
+            if message := self._commit(self._next_batch()):
+                self._notify(message)
         self._commit({})
 
     def _has_more(self) -> bool:

@@ -158,8 +158,8 @@ class LoggingListener:
 
         def emit(level: int, event: Event) -> None:
             said = {**self._about, **facts(event, self._show_text)}
-            told = {escaped(key): _escaped(value) for key, value in said.items()}
-            deliver(partial(logger.log, level, event.name, **told), RECORD_BYTES)
+            message = {escaped(key): _escaped(value) for key, value in said.items()}
+            deliver(partial(logger.log, level, event.name, **message), RECORD_BYTES)
 
         return emit
 

@@ -49,8 +49,8 @@ class DirectAnswers:
         except CodecError as error:
             raise Unsendable("result_not_serializable", str(error)) from error
         if len(body) > self._limit:
-            told = f"the result is {len(body)} bytes large, max_payload is {self._limit}"
-            raise Unsendable("payload_too_large", told)
+            message = f"the result is {len(body)} bytes large, max_payload is {self._limit}"
+            raise Unsendable("payload_too_large", message)
         if fields[4] in EXPORTS and isinstance(body, Encoded) and body.lease is not None:
             raise Unsendable("result_not_serializable", f"the session's state {OF_ITS_PROCESS}")
         self.nbytes = len(body)

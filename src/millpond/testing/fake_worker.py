@@ -317,8 +317,8 @@ class FakeWorker:
         self._say(self._emitted, call_id, name, measurements, metadata, suppressed)
         return True
 
-    def _emitted(self, *told: Any) -> None:
-        self._engine.events.emitted(self.record, *told)
+    def _emitted(self, *message: Any) -> None:
+        self._engine.events.emitted(self.record, *message)
         self._engine.events.batch_end()
 
     def _saved(self, fields: Fields, saved: Saved) -> None:

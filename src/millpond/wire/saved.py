@@ -37,8 +37,8 @@ def difference(before: bytes, after: bytes, like: bytes = b"") -> bytes | None:
 
     States change where they changed last: the place of the difference before, `like`, is looked at first.
     """
-    if like and (told := _there_again(before, after, *_KEPT.unpack_from(like))):
-        return told
+    if like and (message := _there_again(before, after, *_KEPT.unpack_from(like))):
+        return message
     old, new = len(before), len(after)
     start = _common(min(old, new), lambda low, high: before[low:high] == after[low:high])
     room = min(old, new) - start
@@ -57,9 +57,9 @@ def _there_again(before: bytes, after: bytes, start: int, end: int) -> bytes | N
     return _KEPT.pack(start, end) + after[start:stop]
 
 
-def touched(after: bytes, told: bytes) -> bytes:
+def touched(after: bytes, message: bytes) -> bytes:
     """What differs in `after` as `difference` told it, and as much around it as a name that begins or ends outside."""
-    start, end = _KEPT.unpack_from(told)
+    start, end = _KEPT.unpack_from(message)
     return after[max(0, start - _AROUND) : len(after) - max(0, end - _AROUND)]
 
 

@@ -93,5 +93,5 @@ def emit(name: str, measurements: Mapping[str, Any] | None = None, /, **metadata
     emitter = HERE.get() or (_process[0] if _process else None)
     if emitter is None:
         return False
-    told = check_name(name), measured(measurements or {}), described(metadata)
-    return emitter.emit(call_id_of(sys._getframe()), *told)
+    message = check_name(name), measured(measurements or {}), described(metadata)
+    return emitter.emit(call_id_of(sys._getframe()), *message)

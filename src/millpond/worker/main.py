@@ -168,8 +168,8 @@ class Worker:
         except BaseException as error:
             logging.getLogger(__name__).error("teardown failed", exc_info=error)
 
-    def _notify(self, kind: int, told: dict[str, Any]) -> None:
-        self._send(kind, msgspec.msgpack.encode(told))
+    def _notify(self, kind: int, message: dict[str, Any]) -> None:
+        self._send(kind, msgspec.msgpack.encode(message))
 
     def _send(self, kind: int, body: bytes) -> None:
         header = pack(len(body), kind, 0, 0, 0, 0, self._config["incarnation"], 0, 0, 0.0, 0.0)

@@ -103,12 +103,12 @@ class Replies:
     ) -> None:
         """Send a failure of the pool's own."""
         code, message, error, outcome = fault
-        told: dict[str, Any] = {"code": code, "outcome": outcome, "message": message}
+        text: dict[str, Any] = {"code": code, "outcome": outcome, "message": message}
         if error is not None:
-            told |= told_of(error)
+            text |= told_of(error)
             if code == "result_not_serializable" and error.__cause__ is not None:
-                told |= carry(error.__cause__, self._codec.name)
-        self.send(FAULT, fields, started, ended, msgspec.msgpack.encode(told), flags, ahead)
+                text |= carry(error.__cause__, self._codec.name)
+        self.send(FAULT, fields, started, ended, msgspec.msgpack.encode(text), flags, ahead)
 
     def send(
         self,

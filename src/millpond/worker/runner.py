@@ -251,7 +251,7 @@ def unreadable_fault(what: str, error: BaseException, code: str, remedy: str = "
 
     `code` says whose it is, unless there was no memory: then it is nobody's who made the call.
     """
-    told = f"{what} cannot be read in the worker: {type_name(type(error))}: {error_text(error)}"
+    message = f"{what} cannot be read in the worker: {type_name(type(error))}: {error_text(error)}"
     if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
         code, remedy = "out_of_memory", _WITHOUT_MEMORY
-    return Fault(code, told + remedy, error)
+    return Fault(code, message + remedy, error)

@@ -44,8 +44,8 @@ class Saver:
         state, error = exported
         if error is not None:
             return self._unsaved(slot, f"export_session raised {type_name(type(error))}: {error_text(error)}")
-        told = self._in_one_piece(slot, state) if self._is_pickle else None
-        return self._in_any_way(slot, state) if told is None else told
+        message = self._in_one_piece(slot, state) if self._is_pickle else None
+        return self._in_any_way(slot, state) if message is None else message
 
     def _in_one_piece(self, slot: SessionSlot, state: Any) -> Saved | None:
         """What to send of a state that plain pickling carries; `None` if it does not.

@@ -110,8 +110,8 @@ def expire_queued(pool: Records, call: Call, now: float) -> None:
 def refuse_closing(pool: Records, call: Call, now: float, failure: str = "") -> None:
     """End a call that waits because the pool closes; `failure` is why it could not be opened."""
     if call.state == QUEUED:
-        told = f"the pool could not be opened: {failure}"
-        error = CLASSES["start_failed"](told) if failure else refusals.closed(pool.state)
+        message = f"the pool could not be opened: {failure}"
+        error = CLASSES["start_failed"](message) if failure else refusals.closed(pool.state)
         error.outcome = refusals.not_begun(call.attempts)
         end_queued(pool, call, "rejected", error, now)
 

@@ -150,8 +150,8 @@ def committed(pool: Records, session: Session, record: SessionRecord, error: Poo
 
 
 def _refuse(pool: Records, call: Call, why: str, now: float, code: str = "store_failed") -> None:
-    told = f"{call.op.name!r} ran, but the state it left could not be stored, and its answer is withheld: {why}"
-    endings.finish(pool, call, "failed", CLASSES[code](told, outcome="completed"), now)
+    message = f"{call.op.name!r} ran, but the state it left could not be stored, and its answer is withheld: {why}"
+    endings.finish(pool, call, "failed", CLASSES[code](message, outcome="completed"), now)
 
 
 # Rest

@@ -144,8 +144,8 @@ def _awake(pool: Records, session: Session, record: SessionRecord) -> None:
 def _back_to_sleep(pool: Records, session: Session, error: PoolError, now: float) -> None:
     pool.relocate(session, ASLEEP)
     for call in list((session.waiting or {}).values()):
-        told = f"session {session.number} is asleep, and its store cannot be read: {error}"
-        endings.end_queued(pool, call, "failed", CLASSES[error.code](told, outcome="not_started"), now)
+        message = f"session {session.number} is asleep, and its store cannot be read: {error}"
+        endings.end_queued(pool, call, "failed", CLASSES[error.code](message, outcome="not_started"), now)
     if session.is_idle and session.state == CLOSING:
         loss.dismiss(pool, session, now)
 

@@ -83,8 +83,8 @@ def _judge(
 
 def _judge_started(pool: Records, worker: Worker, call: Call, death: Death, is_to_blame: bool, now: float) -> None:
     if call.deaths >= POISON:
-        told = f"{call.deaths} workers died of this call, the last ({worker.id}) with {death}; it is not tried again"
-        endings.finish(pool, call, "lost", CLASSES["poison_call"](told), now)
+        message = f"{call.deaths} workers died of this call, the last ({worker.id}) with {death}; it is not tried again"
+        endings.finish(pool, call, "lost", CLASSES["poison_call"](message), now)
     elif pool.state == states.CLOSING or not _retry(pool, call, now):
         endings.finish(pool, call, "lost", _death_error(worker, call, death, is_to_blame), now)
 

@@ -257,10 +257,10 @@ def remove(pool: Records, worker: Worker, death: Death, lost: int, now: float) -
 def _start_failed(pool: Records, worker: Worker, death: Death, now: float) -> None:
     reason = f"broke the protocol ({worker.breach})" if worker.breach else worker.reason
     why = f" because it {reason}" if reason else ""
-    told = f"worker {worker.id} ended with {death}{why} before it answered anything. {death.stderr_tail[-2000:]}"
+    message = f"worker {worker.id} ended with {death}{why} before it answered anything. {death.stderr_tail[-2000:]}"
     pool.failed_start = max(pool.failed_start, worker.id)
     # Those asked for before the last failure was known fail for the same cause: together they are one failure.
-    note_failed_start(pool, pool.failure or told, now, worker.started_at > pool.failed_at)
+    note_failed_start(pool, pool.failure or message, now, worker.started_at > pool.failed_at)
 
 
 def note_failed_start(pool: Records, why: str, now: float, is_one_more: bool = True) -> None:

@@ -251,7 +251,7 @@ def _breakers(pool: Records) -> Iterator[str]:
 def _orders(pool: Records) -> Iterator[str]:
     """Orders are for those who are there, what was asked back is being asked back, and nothing is unsettled."""
     left = pool.unsettled
-    if left:
+    if left.sessions or left.evacuated or left.has_free_slots or not left.is_staffed:
         yield f"a stimulus was not settled: {list(left.sessions.values())}, {list(left.evacuated.values())}"
     withdrawn = {order.call.id for order in pool.outbox if isinstance(order, orders.Withdraw)}
     for order in pool.outbox:

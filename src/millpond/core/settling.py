@@ -27,7 +27,7 @@ def serve_sessions(pool: Records, now: float) -> None:
 def settle(pool: Records, now: float) -> None:
     """Do what is left to be done."""
     left = pool.unsettled
-    while left:
+    while left.sessions or left.evacuated or left.has_free_slots or not left.is_staffed:
         if left.sessions:
             serve_sessions(pool, now)
         elif left.evacuated:

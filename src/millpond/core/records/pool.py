@@ -56,9 +56,6 @@ class Unsettled:
     has_free_slots: bool = False  # whether waiting calls may find a worker
     is_staffed: bool = True  # whether as many workers are there, or on their way, as are wanted
 
-    def __bool__(self) -> bool:
-        return bool(self.sessions or self.evacuated or self.has_free_slots or not self.is_staffed)
-
 
 @dataclass(slots=True, eq=False, repr=False)
 class Records:

@@ -73,7 +73,8 @@ def may_export_beside(pool: Records, session: Session) -> bool:
     worker = session.worker
     if worker is None or not pool.may_export_concurrently(session):
         return False
-    return len(worker.exports) + sum(_exports_made(pool, worker)) < MOST_EXPORTS
+    left = MOST_EXPORTS - len(worker.exports)
+    return len(pool.unsettled.sessions) < left or sum(_exports_made(pool, worker)) < left
 
 
 def _exports_made(pool: Records, worker: Worker) -> Iterator[bool]:

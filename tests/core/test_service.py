@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from millpond.core.records.service import WAY_S, ServiceTimes
+from millpond.core.records.operation import WAY_S, ServiceTimes
 
 
 def told(*seconds: float) -> ServiceTimes:

@@ -11,7 +11,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from millpond.core.records.service import ServiceTimes
+from millpond.core.records.operation import ServiceTimes
 from millpond.errors import Overloaded
 
 if TYPE_CHECKING:

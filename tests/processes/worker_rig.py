@@ -61,7 +61,8 @@ class RealWorker:
             "sys_path": sys.path,
             **config,
         }
-        fds = {"data": theirs.fileno(), "logbook": self.logbook.fd}
+        self.side, their_side = socket.socketpair()
+        fds = {"data": theirs.fileno(), "side": their_side.fileno(), "logbook": self.logbook.fd}
         boot = msgspec.msgpack.encode([told, fds]).hex()
         self.process = subprocess.Popen(
             [sys.executable, "-c", BOOT, boot],
@@ -72,6 +73,7 @@ class RealWorker:
             start_new_session=True,
         )
         theirs.close()
+        their_side.close()
         self.facts: dict[str, Any] = {}
         self._reader = FrameReader(2**31, 1)
         self._frames: list[tuple[frames.Fields, Any]] = []
@@ -159,4 +161,5 @@ class RealWorker:
             assert stream is not None
             stream.close()
         self.socket.close()
+        self.side.close()
         self.logbook.close()

@@ -66,8 +66,10 @@ class Parent:
         self.inbound, self.outbound = Arena.create(BUFFER_BYTES), Arena.create(BUFFER_BYTES)
         self._writer, self._reader = SlotWriter(self.inbound), SlotReader(self.outbound)
         self.socket, theirs = socket.socketpair()
+        self.side, their_side = socket.socketpair()
         fds = {
             "data": theirs.detach(),
+            "side": their_side.detach(),
             "logbook": os.dup(self.logbook.fd),
             "inbound": os.dup(self.inbound.fd),
             "outbound": os.dup(self.outbound.fd),
@@ -236,8 +238,8 @@ class Parent:
 
     def close(self) -> None:
         """Give back what the test holds."""
-        self.socket.close()
-        self.worker.channel.socket.close()
+        for end in (self.socket, self.side, self.worker.channel.socket, self.worker.control.side):
+            end.close()
         getattr(self.loop, "close", lambda: None)()
         for memory in (self.logbook, self.inbound, self.outbound):
             memory.close()

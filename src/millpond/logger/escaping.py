@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from traceback import walk_tb
 from types import TracebackType
 
 # Where an exception was raised, whatever its class makes of that attribute.
@@ -26,19 +27,10 @@ def escaped(text: str) -> str:
 
 def brief_of(error: BaseException) -> str:
     """An exception's type and where it was raised, without its text: that is somebody else's and may hold anything."""
-    places = reversed(_places(traceback_of(error))[-PLACES:])
+    walked = list(walk_tb(traceback_of(error)))[-PLACES:]
+    places = (f"{one.f_code.co_name} ({one.f_code.co_filename}:{line})" for one, line in reversed(walked))
     try:
         name = str(type(error).__qualname__)
     except BaseException:  # its metaclass says so
         name = "an exception without a readable name"
     return escaped(" < ".join([f"{name} in " + next(places, "code without a place"), *places]))
-
-
-def _places(trace: TracebackType | None) -> list[str]:
-    """Function, file and line of each call, the outermost first."""
-    found: list[str] = []
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        found.append(f"{code.co_name} ({code.co_filename}:{trace.tb_lineno})")
-        trace = trace.tb_next
-    return found

@@ -105,7 +105,7 @@ def _keep(kept: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
 
 def _encode(function: Any) -> bytes:
     seen: list[Seen] = []
-    stream = _pickled_by_name(function)
+    stream = pickled_by_name(function)
     if stream is not None:
         kind = _NAMED if stream.endswith(_ONLY_A_NAME) else _PLAIN
     else:
@@ -119,11 +119,11 @@ def _encode(function: Any) -> bytes:
     return blob
 
 
-def _pickled_by_name(function: Any) -> bytes | None:
-    """A plain pickle, if the other end can load it."""
+def pickled_by_name(value: Any) -> bytes | None:
+    """A plain pickle, if there is one and the other end can load it; cloudpickle says what it cannot carry either."""
     try:
-        stream = sharing.dumps(function)
-    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError):
+        stream = sharing.dumps(value)
+    except Exception:
         return None
     return stream if is_importable(stream) else None
 

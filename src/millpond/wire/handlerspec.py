@@ -14,7 +14,8 @@ from operator import attrgetter
 from typing import Any
 
 from millpond.wire import sharing
-from millpond.wire.importable import can_import, is_importable
+from millpond.wire.functions import pickled_by_name
+from millpond.wire.importable import can_import
 
 HandlerSpec = dict[str, Any] | None  # {"name": "module:qualname"}, {"pickle": bytes}, or None for functions only
 
@@ -44,11 +45,8 @@ def encode_handler(handler: Any) -> HandlerSpec:
 
 def encode_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
     """The constructor's arguments, to be loaded in each worker anew."""
-    try:
-        plain = sharing.dumps((args, kwargs))
-    except Exception:
-        plain = b""  # a lambda, a local class: cloudpickle says what it cannot carry either
-    if plain and is_importable(plain):
+    plain = pickled_by_name((args, kwargs))
+    if plain is not None:
         return plain
     from millpond.wire import byvalue
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from itertools import groupby
 
 from millpond.wire.buffers import SlotReader, SlotWriter
 from millpond.wire.codec import Encoded
@@ -18,6 +19,8 @@ from millpond.wire.pickling import Part
 # The place of a segment: what it is, and whether it lies in a slot. The numbers stand in stored sessions.
 STREAM, BUFFER, BYTES = 0, 1, 4
 IN_SLOT = 2
+
+_SMALL_BYTES = 4096
 
 _COUNT = struct.Struct("<I")
 _ROW = struct.Struct("<BxxxIQQ")  # place, slot index, offset, length
@@ -98,17 +101,11 @@ def _places(encoded: Encoded) -> list[tuple[int, Part]]:
 def _merged(parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
     """Small neighbours joined, so that the table and a short stream make one write."""
     merged: list[bytes | memoryview] = []
-    small: list[bytes | memoryview] = []
-    for part in parts:
-        if len(part) <= 4096:
-            small.append(part)
-            continue
-        if small:
-            merged.append(b"".join(small))
-            small = []
-        merged.append(part)
-    if small:
-        merged.append(b"".join(small))
+    for is_small, run in groupby(parts, lambda part: len(part) <= _SMALL_BYTES):
+        if is_small:
+            merged.append(b"".join(run))
+        else:
+            merged += run
     return merged
 
 

@@ -59,13 +59,9 @@ def is_from_signal(interrupt: KeyboardInterrupt) -> bool:
     handler: Any = signal.getsignal(signal.SIGINT)
     while isinstance(handler, partial):
         handler = handler.func
-    trace, code, last = interrupt.__traceback__, getattr(handler, "__code__", None), ""
-    while trace is not None:
-        if trace.tb_frame.f_code is code:
-            return True
-        last = trace.tb_frame.f_code.co_filename
-        trace = trace.tb_next
-    return last.startswith(_OURS)
+    code = getattr(handler, "__code__", None)
+    passed = [frame.f_code for frame, _ in traceback.walk_tb(interrupt.__traceback__)]
+    return any(one is code for one in passed) or (bool(passed) and passed[-1].co_filename.startswith(_OURS))
 
 
 def _frames_only(error: BaseException) -> str:

@@ -33,18 +33,17 @@ _LONGEST_FRAME = 64 * 1024  # an internal call has no body
 
 
 class ControlThread:
-    """`side` is the socket that internal calls come on; without one there are none."""
+    """`side` is the socket that internal calls come on."""
 
-    def __init__(self, logbook: Logbook, side: socket.socket | None, incarnation: int) -> None:
+    def __init__(self, logbook: Logbook, side: socket.socket, incarnation: int) -> None:
         self._logbook = logbook
-        self._side = side
+        self.side = side
         self._reader = FrameReader(_LONGEST_FRAME, incarnation)
         self._runner: Runner | None = None
         self._poll = select.poll()
-        if side is not None:
-            side.setblocking(False)
-            self._poll.register(side, select.POLLIN)
-            os.register_at_fork(after_in_child=side.close)
+        side.setblocking(False)
+        self._poll.register(side, select.POLLIN)
+        os.register_at_fork(after_in_child=side.close)
 
     def start(self, duties: Sequence[Callable[[], None]] = ()) -> None:
         """Beat twice a second from now on, and do the duties, which do not raise."""
@@ -71,9 +70,8 @@ class ControlThread:
                     self._hang_up()
 
     def _read(self) -> None:
-        assert self._side is not None
         try:
-            data = self._side.recv(_READ_BYTES)
+            data = self.side.recv(_READ_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -95,8 +93,7 @@ class ControlThread:
 
     def _hang_up(self) -> None:
         """No more internal calls; the beat goes on."""
-        assert self._side is not None
-        self._poll.unregister(self._side)
+        self._poll.unregister(self.side)
 
 
 def _never(running: Running) -> None:

@@ -7,7 +7,7 @@ Decides from the stack (`stack.interruptible_call`); the loops catch what is rai
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from millpond.errors import Interrupted
 from millpond.wire.logbook import INTERRUPT
@@ -66,8 +66,4 @@ class Interrupts:
 
     def _interrupt_by_hand(self, _signum: int, frame: FrameType | None) -> None:
         if interruptible_call(frame) is not None:
-            _raise_keyboard_interrupt()
-
-
-def _raise_keyboard_interrupt() -> NoReturn:
-    raise KeyboardInterrupt
+            raise KeyboardInterrupt

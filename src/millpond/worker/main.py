@@ -105,10 +105,7 @@ class Worker:
         self.logbook.close_fd()
         limit, incarnation = config["max_payload"] + FRAME_ROOM_BYTES, config["incarnation"]
         self.channel = FrameChannel(socket.socket(fileno=fds["data"]), limit, incarnation)
-        side = fds.get("side")
-        self.control = ControlThread(
-            self.logbook, socket.socket(fileno=side) if side is not None else None, incarnation
-        )
+        self.control = ControlThread(self.logbook, socket.socket(fileno=fds["side"]), incarnation)
         self.interrupts = Interrupts(self.logbook)
         threshold = config["buffer_threshold"]
         self._codec = make_codec(config["codec"], threshold)

@@ -233,7 +233,7 @@ def test_what_a_session_left_behind_is_erased_with_the_next_of_its_id():
         orders.WarmStep(None, None),
         orders.WarmEnd(None),
     ],
-    ids=orders.verb_of,
+    ids=lambda order: order.verb,
 )
 def test_what_nobody_waits_for_changes_nothing(order):
     """It is given again by time, or whoever it was for was told."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import get_args
 
 import pytest
 
 import millpond
 from millpond.call_factory import DEFAULT
 from millpond.core import orders
-from millpond.core.stimuli.failures import FAILED
 from millpond.testing import FakeEngine
 
 
@@ -36,13 +34,6 @@ class Raising(FakeEngine):
         if self.raises:
             raise self.raises.pop()
         super().send(worker, call)
-
-
-def test_every_order_says_what_its_failure_means():
-    """The two tables have the same rows: all the orders there are."""
-    pool = millpond.Pool(Echo, engine=FakeEngine())
-    assert set(pool.driver.carriers.table) == FAILED.keys() == set(get_args(orders.Order))
-    pool.close_unopened()
 
 
 def run(body, **settings) -> None:

@@ -82,7 +82,7 @@ class Carriers:
 
     def failed(self, order: orders.Order, error: BaseException) -> None:
         """An order raised: note it, and have the core end what it was about. Raises nothing."""
-        name, was_sent = orders.verb_of(order), False
+        name, was_sent = order.verb, False
         self.faults.note(f"the order {name!r}", error, "it ends what it was about at most")
         try:
             if type(order) is orders.Start:

@@ -1,9 +1,9 @@
 """An operation as the core knows it: how long it takes, how its runs end, and its breaker.
 
 One record an operation of the handler, one for each function given to `run` (at most 64, then one for the rest), and
-one for each kind of internal call on sessions. Its service times are a mean and two high quantiles over its last hundred
-runs or so (more of short ones): told of each run, asked before a call waits, before a waiting call is sent, and before a
-deadline is held against the operation's breaker. Decides nothing.
+one for each kind of internal call on sessions. Its service times are a mean and two high quantiles over its last
+hundred runs or so (more of short ones), asked for before a call waits, before a waiting call is sent, and before
+a deadline is held against the operation's breaker. Decides nothing.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ CODE = "internal_error"
 
 def order_failed(pool: Records, order: orders.Order, error: BaseException, was_sent: bool, now: float) -> None:
     """An order raised `error`: end what it was about. `was_sent`: the worker was given the call of a `Send`."""
-    message = f"the pool's order to {orders.verb_of(order)} could not be carried out: {text_of(error)}"
+    message = f"the pool's order to {order.verb} could not be carried out: {text_of(error)}"
     failed: Callable[[Records, Any, PoolError, float], None] = _sent if was_sent else FAILED[type(order)]
     failed(pool, order, CLASSES[CODE](message), now)
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.machine import facts
 from millpond.core import Call, Machine, Session, Worker, orders
-from millpond.core.machine import DUE
+from millpond.core.machine import LOOKS
 from millpond.seams import EXPORTS, Death, HandlerFacts, OperationFacts, SessionRecord
 from millpond.settings import Settings
 from millpond.simulator.simulated_worker import LATE, RUNNING, WITHDRAWN, HeldCall, SimulatedWorker
@@ -228,7 +228,7 @@ class Day:
 def looks() -> Iterator[Counter[str]]:
     """Count how often each verb of the agenda is looked at meanwhile."""
     counted: Counter[str] = Counter()
-    before = dict(DUE)
+    before = dict(LOOKS)
 
     def counting(verb: str, look: Callable[..., None]) -> Callable[..., None]:
         def counted_look(*details: Any) -> None:
@@ -237,11 +237,11 @@ def looks() -> Iterator[Counter[str]]:
 
         return counted_look
 
-    DUE.update({verb: counting(verb, look) for verb, look in before.items()})
+    LOOKS.update({verb: counting(verb, look) for verb, look in before.items()})
     try:
         yield counted
     finally:
-        DUE.update(before)
+        LOOKS.update(before)
 
 
 def measure(seconds: float, sessions: int) -> str:

@@ -68,18 +68,24 @@ class Settings:
         high=1024,
         live=True,
     )
-    spare_workers: int = _setting(0, "workers kept warm beyond those that serve", low=0, high=1024)
+    spare_workers: int = _setting(0, "workers kept warm beyond those that serve", low=0, high=1024, live=True)
     concurrency: int = _setting(
         1, "calls one worker runs at a time: threads for plain operations, tasks for async ones", low=1, high=256
     )
-    idle_timeout: float = _setting(60.0, "idle time after which a worker above `min_workers` goes", "s", 0.05)
+    idle_timeout: float = _setting(
+        60.0, "idle time after which a worker above `min_workers` goes", "s", 0.05, live=True
+    )
 
     # Calls
     deadline: float | None = _setting(
         60.0, "default deadline of a call, queueing included; None for none", "s", 0.0, LONGEST_DEADLINE_S
     )
-    max_queued: int | None = _setting(20_000, "calls waiting beyond workers x concurrency; None for no bound", low=0)
-    max_queued_bytes: int | None = _setting(256 * MiB, "bytes of waiting arguments; None for no bound", "bytes", 0)
+    max_queued: int | None = _setting(
+        20_000, "calls waiting beyond workers x concurrency; None for no bound", low=0, live=True
+    )
+    max_queued_bytes: int | None = _setting(
+        256 * MiB, "bytes of waiting arguments; None for no bound", "bytes", 0, live=True
+    )
     overload_control: bool = _setting(
         True, "whether calls that cannot be answered within their deadline are refused, rather than begun", live=True
     )
@@ -88,7 +94,7 @@ class Settings:
     )
     codec: CodecName = _setting("pickle", "how arguments and results travel")
     cancel_grace: float = _setting(
-        1.0, "time an interrupted call has to come back before its worker is killed", "s", 0.0
+        1.0, "time an interrupted call has to come back before its worker is killed", "s", 0.0, live=True
     )
     on_interrupt: OnInterrupt = _setting("keep", "whether a worker that came back from an interrupt is trusted")
     priority_age: float = _setting(1.0, "waiting time that outweighs one step of priority", "s", 0.001, 1e8)
@@ -130,7 +136,7 @@ class Settings:
     max_memory: int | None = _setting(None, "private memory above which a worker is replaced", "bytes", MiB)
     restart_backoff: float = _setting(1.0, "pause after a failed start; doubles, with jitter", "s", 0.01)
     restart_backoff_max: float = _setting(30.0, "longest pause between failing starts", "s", 0.01)
-    health_interval: float = _setting(30.0, "time between pings of an idle worker", "s", 0.05)
+    health_interval: float = _setting(30.0, "time between pings of an idle worker", "s", 0.05, live=True)
     stopped_timeout: float = _setting(2.0, "time after which a stopped (SIGSTOP) worker is replaced", "s", 0.05)
     drain: float = _setting(10.0, "time running calls have when the pool closes", "s", 0.0)
     handle_signals: bool = _setting(False, "whether SIGINT and SIGTERM close the pool")

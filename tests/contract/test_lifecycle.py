@@ -166,8 +166,8 @@ async def test_only_live_settings_change_and_the_pool_says_which(site):
         assert await pool.configure(overload_control=False, max_workers=2) == {"overload_control": False}
         assert await pool.configure(min_workers=2) == {"min_workers": 2}
         assert pool.statistics().workers["ready"] == 2
-        with pytest.raises(ValueError, match="max_queued cannot change while the pool runs"):
-            await pool.configure(overload_control=True, max_queued=1)
+        with pytest.raises(ValueError, match="max_payload cannot change while the pool runs"):
+            await pool.configure(overload_control=True, max_payload=1)
         with pytest.raises(TypeError, match="did you mean 'overload_control'"):
             await pool.configure(overload_controls=True)
         assert not pool.settings.overload_control

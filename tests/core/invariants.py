@@ -215,8 +215,8 @@ def _ranks(pool: Records) -> Iterator[str]:
         if noted != found:
             yield f"{name} are noted as {noted}, and are {found}"
     unseen = {w.id for w in there if w.load > pool.concurrency and w.id not in pool.stalled} - set(pool.ahead)
-    if unseen or (pool.ahead and "stalls" not in pool.watched):
-        yield f"{unseen} hold calls ahead of their time, and whether anybody looks: {'stalls' in pool.watched}"
+    if unseen or (pool.ahead and "stalls" not in pool.looks):
+        yield f"{unseen} hold calls ahead of their time, and whether anybody looks: {'stalls' in pool.looks}"
     for worker in there:
         level = worker.load if worker.id in pool.free.idle and pool.concurrency > 1 else UNRANKED
         if worker.level != level:
@@ -282,10 +282,10 @@ def _looks(pool: Records) -> Iterator[str]:
         "expiry": bool(pool.expiring),
     }
     for verb, is_needed in needed.items():
-        if is_needed and verb not in pool.watched:
+        if is_needed and verb not in pool.looks:
             yield f"nobody looks, and there is something to be seen: {verb}"
-    for verb in pool.watched:
-        if (verb, None) not in pool.agenda:
+    for verb in pool.looks:
+        if (verb, pool.looks[verb]) not in pool.agenda:
             yield f"a look {verb!r} is noted, and nobody looks"
     is_paused = pool.sizing.fails and (pool.starting or ("reconcile", None) in pool.agenda)
     if is_staffed and pool.engine.state == states.AVAILABLE and not is_paused and _missing(pool) > 0:

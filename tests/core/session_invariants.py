@@ -51,8 +51,8 @@ def _counts(pool: Records) -> Iterator[str]:
         yield f"sessions are noted as pinned {set(pool.pinned)}, and are {pinned}"
     noted = {number for _, number, _ in pool.expiring}
     unseen = {s.number for s in pool.sessions if s.state == OPEN} - noted
-    if pool.settings.session_ttl is not None and (unseen or (pool.expiring and "expiry" not in pool.watched)):
-        yield f"sessions {unseen} never expire, and whether anybody looks: {'expiry' in pool.watched}"
+    if pool.settings.session_ttl is not None and (unseen or (pool.expiring and "expiry" not in pool.looks)):
+        yield f"sessions {unseen} never expire, and whether anybody looks: {'expiry' in pool.looks}"
 
 
 def sessions_of(pool: Records) -> Iterable[Session]:
@@ -111,7 +111,7 @@ def _locations(pool: Records) -> Iterator[str]:
             yield f"{session!r} is {where} and is being put to sleep"
         if where in (BOUND, IN_HAND) and _may_sleep(pool, session) and session.number not in pool.by_use:
             yield f"{session!r} rests, and will never sleep"
-    if pool.by_use and "sleep" not in pool.watched:
+    if pool.by_use and "sleep" not in pool.looks:
         yield f"{len(pool.by_use)} sessions may sleep, and nobody looks"
 
 

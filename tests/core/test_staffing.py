@@ -1,6 +1,8 @@
-"""Growing for a backlog."""
+"""How many workers there are: growing for a backlog, and letting go of what is idle."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from tests.core.model import World
 
@@ -100,3 +102,29 @@ def test_a_pool_that_lets_nothing_wait_grows_for_what_it_refuses():
         assert world.submit().code == "queue_full"
         world.advance(0.1)
     assert len(world.processes) == 2
+
+
+def test_a_look_that_is_far_away_is_brought_forward_by_new_settings():
+    """An idle worker goes by the `idle_timeout` there is now, not by the one its look was planned for."""
+    world = World(min_workers=1, max_workers=2, idle_timeout=3600.0).begin()
+    world.resize(2, 2)
+    world.serve_all()
+    world.resize(1, 2)
+    world.advance(1.0)
+    settings = replace(world.records.settings, idle_timeout=2.0)
+    world.machine.configure(settings, "asked for", world.now)
+    world.settle()
+    world.advance(3.0)
+    world.serve_all()
+    assert len(world.records.workers) == 1
+
+
+def test_a_look_is_made_once_however_often_it_is_brought_forward():
+    """What it was planned for before is passed over."""
+    world = World(min_workers=1, max_workers=1, health_interval=30.0).begin()
+    for _ in range(20):
+        world.machine.configure(world.records.settings, "asked for", world.now)
+        world.advance(0.1)
+    ticks = world.records.agenda
+    world.advance(60.0)
+    assert sum(verb == "health" for _, _, verb, _, _ in ticks._entries) == 1

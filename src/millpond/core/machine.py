@@ -40,20 +40,25 @@ if TYPE_CHECKING:
 FUNCTIONS = 64  # functions with a breaker of their own; the rest share one
 OTHERS = "(other functions)"
 
-# What time alone can cause: the verbs of the agenda. Each checks for itself that it still matters.
+# What time alone can cause: looks, each on the agenda once while it can find anything, and what is due of one subject.
+# Each of the latter checks for itself that it still matters.
+LOOKS: dict[str, Callable[[Records, float], None]] = {
+    "work": upkeep.look_at_work,
+    "health": upkeep.look_at_health,
+    "memory": upkeep.look_at_memory,
+    "stalls": dispatch.look_for_stalls,
+    "rebalance": rebalancing.look,
+    "backlog": staffing.look_at_backlog,
+    "idle": staffing.look_for_idle,
+    "surplus": staffing.look_at_surplus,
+    "sleep": sleeping.look_for_sleepers,
+    "expiry": sleeping.look_for_expired,
+}
 DUE: dict[str, Callable[[Records, Any, float], None]] = {
     "interrupt": cancellation.interrupt,
     "overdue": cancellation.stop,
     "grace": fleet.end_grace,
     "retry": deaths.retry_now,
-    "stalls": lambda pool, _, now: dispatch.look_for_stalls(pool, now),
-    "rebalance": lambda pool, _, now: rebalancing.look(pool, now),
-    "backlog": lambda pool, _, now: staffing.look_at_backlog(pool, now),
-    "work": lambda pool, _, now: upkeep.look_at_work(pool, now),
-    "health": lambda pool, _, now: upkeep.look_at_health(pool, now),
-    "memory": lambda pool, _, now: upkeep.look_at_memory(pool, now),
-    "idle": lambda pool, _, now: staffing.look_for_idle(pool, now),
-    "surplus": lambda pool, _, now: staffing.look_at_surplus(pool),
     "start_timeout": upkeep.start_is_late,
     "proved": upkeep.proved,
     "retire": upkeep.retire,
@@ -64,8 +69,6 @@ DUE: dict[str, Callable[[Records, Any, float], None]] = {
     "stopped": fleet.look_if_stopped,
     "kill_again": failures.kill_again,
     "erase_again": failures.erase_again,
-    "sleep": lambda pool, _, now: sleeping.look_for_sleepers(pool, now),
-    "expiry": lambda pool, _, now: sleeping.look_for_expired(pool, now),
     "evacuate": lifecycle.evacuate,
     "close": lambda pool, _, now: lifetime.end_drain(pool, now),
 }
@@ -452,7 +455,8 @@ class Machine:
         pool = self._records
         pool.settings = pool.sizing.settings = settings
         staffing.bounds_changed(pool, reason)
-        pool.watch("memory", now)
+        for look in list(pool.looks):  # each by the new settings
+            pool.look_at(look, now)
         settle(pool, now)
 
     def raise_floor(self, reason: str, now: float) -> None:
@@ -519,6 +523,10 @@ class Machine:
             cancellation.cancel(pool, call, "deadline_exceeded", now)
         settle(pool, now)
         for verb, subject in pool.agenda.due(now):
-            DUE[verb](pool, subject, now)
+            if verb in DUE:
+                DUE[verb](pool, subject, now)
+            elif pool.looks.get(verb) == subject:
+                del pool.looks[verb]
+                LOOKS[verb](pool, now)
             settle(pool, now)
         pool.alarm.at = min(pool.wheel.next_at(), pool.agenda.next_at())

@@ -115,8 +115,8 @@ def send(pool: Records, worker: Worker, call: Call, now: float) -> None:
     if not inflight:
         worker.expected_s = 0.0
         worker.last_progress = worker.busy_since = now
-        if "work" not in pool.watched:
-            pool.watch("work", now + LOOK_S)
+        if "work" not in pool.looks:
+            pool.look_at("work", now + LOOK_S)
     inflight[call.id] = call
     worker.expected_s += call.expected
     load = len(inflight) + worker.skips
@@ -253,13 +253,12 @@ def unstall(pool: Records, worker: Worker, now: float) -> None:
 def sent_ahead(pool: Records, worker: Worker, now: float) -> None:
     """The worker holds more than it runs at a time: it is looked at until it does no more."""
     pool.ahead[worker.id] = worker
-    if "stalls" not in pool.watched:
-        pool.watch("stalls", now + STALL_S)
+    if "stalls" not in pool.looks:
+        pool.look_at("stalls", now + STALL_S)
 
 
 def look_for_stalls(pool: Records, now: float) -> None:
     """Take back what was sent ahead to workers that have not answered for `STALL_S`; look again while any may stall."""
-    pool.watched.discard("stalls")
     for worker in list(pool.ahead.values()):
         if worker.load > pool.concurrency and now < worker.last_progress + STALL_S:
             continue
@@ -270,7 +269,7 @@ def look_for_stalls(pool: Records, now: float) -> None:
         pool.open_windows.pop(worker.id, None)
         take_back(pool, worker)
     if pool.ahead:
-        pool.watch("stalls", now + STALL_S)
+        pool.look_at("stalls", now + STALL_S)
 
 
 def take_back(pool: Records, worker: Worker) -> None:
@@ -323,4 +322,4 @@ def wait_for_worker(pool: Records, worker: Worker, call: Call, now: float) -> No
     assert session is not None
     if session.affinity == "hint" and call.continuation is None and pool.is_candidate(session):
         pool.candidates[call.id] = call
-        pool.watch("rebalance", now + STALL_S)
+        pool.look_at("rebalance", now + STALL_S)

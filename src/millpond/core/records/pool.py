@@ -7,6 +7,7 @@ several records at once are methods; none changes anything but the outbox and th
 from __future__ import annotations
 
 import itertools
+import math
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,7 @@ class Records:
     failed_start: int = 0  # the newest worker that could not start
     # Worker id -> why another is to take its place; the first has its turn
     outgoing: dict[int, str] = field(default_factory=dict)
-    watched: set[str] = field(default_factory=set)  # verbs of the agenda that are on it once at most, and are now
+    looks: dict[str, float] = field(default_factory=dict)  # look that is on the agenda -> when it is due
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -166,16 +167,19 @@ class Records:
         if self.has_listener(kind.name):
             self.outbox.append(orders.Emit(kind(*facts)))
 
-    def watch(self, verb: str, at: float) -> None:
-        """Put a look on the agenda, unless it is there: whoever looks begins with `watched.discard(verb)`."""
-        if verb not in self.watched:
-            self.watched.add(verb)
-            self.agenda.add(at, verb)
+    def look_at(self, look: str, at: float) -> None:
+        """Have a look made at that time, or sooner if it is to be made sooner already; then it is off the agenda.
+
+        One that is brought forward leaves its old entry, which is passed over as it is not due at `looks[look]`.
+        """
+        if at < self.looks.get(look, math.inf):
+            self.looks[look] = at
+            self.agenda.add(at, look, at)
 
     def backlog_seen(self, now: float) -> None:
         """A call has to wait: consider growing, if there is room and it still waits in a moment."""
-        if "backlog" not in self.watched and (self.is_private or self.sizing.wanted < self.sizing.high):
-            self.watch("backlog", now + (GROW_AFTER if self.ready_count else 0.0))
+        if "backlog" not in self.looks and (self.is_private or self.sizing.wanted < self.sizing.high):
+            self.look_at("backlog", now + (GROW_AFTER if self.ready_count else 0.0))
 
     def relocate(self, session: Session, location: str) -> None:
         """The session's state is elsewhere from now on; raises `IllegalTransition` if that cannot be."""

@@ -173,7 +173,7 @@ def sleep_later(pool: Records, session: Session, now: float) -> None:
     if after is not None:
         pool.by_use[session.number] = session
         pool.by_use.move_to_end(session.number)
-        pool.watch("sleep", max(session.last_used + after, now))
+        pool.look_at("sleep", max(session.last_used + after, now))
 
 
 def put_away(pool: Records, session: Session) -> None:

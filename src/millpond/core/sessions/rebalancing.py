@@ -58,10 +58,9 @@ def go_elsewhere(pool: Records, session: Session, call: Call, now: float) -> Non
 
 def look(pool: Records, now: float) -> None:
     """Rebalance, and look again while any call waits behind a busy worker that another may serve."""
-    pool.watched.discard("rebalance")
     rebalance(pool, now)
     if pool.candidates:
-        pool.watch("rebalance", now + STALL_S)
+        pool.look_at("rebalance", now + STALL_S)
 
 
 def rebalance(pool: Records, now: float) -> None:

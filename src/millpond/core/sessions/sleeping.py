@@ -41,7 +41,6 @@ def look_for_sleepers(pool: Records, now: float) -> None:
     A worker that is busy, and has enough exports to make, is asked no more: its sessions have another look, soon if
     this one was of use.
     """
-    pool.watched.discard("sleep")
     after = pool.settings.sleep_after
     if after is None or pool.state == states.CLOSING:
         return
@@ -62,7 +61,7 @@ def look_for_sleepers(pool: Records, now: float) -> None:
     if pool.by_use:
         is_short = left and (postponed or left == LEAVING_AT_ONCE)
         pause = SHORTEST_LOOK_S if is_short else min(max(after / LOOKS, SHORTEST_LOOK_S), LONGEST_LOOK_S)
-        pool.watch("sleep", max(next(iter(pool.by_use.values())).last_used + after, now + pause))
+        pool.look_at("sleep", max(next(iter(pool.by_use.values())).last_used + after, now + pause))
 
 
 def _leave(pool: Records, session: Session, now: float) -> None:
@@ -158,12 +157,11 @@ def watch_expiry(pool: Records, session: Session, now: float) -> None:
     ttl = pool.settings.session_ttl
     if ttl is not None:
         _note_expiry(pool, session, session.last_used + ttl)
-        pool.watch("expiry", now + _pause(ttl))
+        pool.look_at("expiry", now + _pause(ttl))
 
 
 def look_for_expired(pool: Records, now: float) -> None:
     """End the sessions nobody used for `session_ttl`; a session in use is never touched."""
-    pool.watched.discard("expiry")
     ttl = pool.settings.session_ttl
     if ttl is None:
         return
@@ -181,7 +179,7 @@ def look_for_expired(pool: Records, now: float) -> None:
         else:
             loss.expire(pool, session, f"it was idle longer than session_ttl ({ttl} s)", now)
     if pool.expiring:
-        pool.watch("expiry", now + _pause(ttl) if looks else now)
+        pool.look_at("expiry", now + _pause(ttl) if looks else now)
 
 
 def next_expiry_at(pool: Records) -> float:

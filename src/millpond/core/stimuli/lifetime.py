@@ -44,7 +44,7 @@ def open_pool(pool: Records, now: float) -> None:
 def start_workers(pool: Records, now: float) -> None:
     """The engine is there: start the wanted workers."""
     pool.unsettled.is_staffed = False
-    pool.watch("memory", now)
+    pool.look_at("memory", now)
 
 
 def serve(pool: Records, now: float) -> None:

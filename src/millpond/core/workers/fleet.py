@@ -82,7 +82,7 @@ def warmed(pool: Records, worker: Worker, seconds: float, now: float) -> None:
     if pool.sizing.fails:
         pool.agenda.add(now + EARLY, "proved", worker)
         pool.unsettled.is_staffed = False  # one start at a time while they fail: it is the next one's turn
-    pool.watch("health", now + pool.settings.health_interval)
+    pool.look_at("health", now + pool.settings.health_interval)
     pool.emit(events.WorkerReady, worker.id, worker.pid, now - worker.started_at)
     if pool.sizing.spares and not short(pool):
         _turn(pool, worker, SPARE)

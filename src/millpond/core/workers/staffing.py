@@ -97,7 +97,7 @@ def reconcile(pool: Records, now: float) -> None:
     if pool.queue or pool.unbound:
         pool.backlog_seen(now)
     if staff(pool) > pool.sizing.low:
-        pool.watch("idle", now + IDLE_AGAIN_S)
+        pool.look_at("idle", now + IDLE_AGAIN_S)
 
 
 def promote(pool: Records, now: float) -> None:
@@ -158,12 +158,11 @@ def _retire_idle(pool: Records, now: float) -> None:
         for worker in list(itertools.islice(free_to_go, surplus)):
             fleet.retire(pool, worker, "not wanted", RETIRED)
         if pool.ready_count > pool.sizing.wanted:  # the others are at work, or kept by their sessions
-            pool.watch("surplus", now + SURPLUS_AGAIN_S)
+            pool.look_at("surplus", now + SURPLUS_AGAIN_S)
 
 
-def look_at_surplus(pool: Records) -> None:
+def look_at_surplus(pool: Records, _now: float) -> None:
     """More workers serve than are wanted: those that are free to go by now go."""
-    pool.watched.discard("surplus")
     pool.unsettled.is_staffed = False
 
 
@@ -202,7 +201,6 @@ def note_turned_away(pool: Records, error: PoolError, now: float) -> None:
 
 def look_at_backlog(pool: Records, now: float) -> None:
     """Grow for what waits, if that is worth it; look again while anything does."""
-    pool.watched.discard("backlog")
     pool.turned_away.forget_old(now)
     if not (pool.queue or pool.unbound or pool.turned_away.calls) or pool.state not in (
         states.SERVING,
@@ -220,7 +218,7 @@ def look_at_backlog(pool: Records, now: float) -> None:
             why += f" and {pool.turned_away.calls} were refused"
         resize(pool, max(pool.sizing.wanted, staff(pool) + more), why)
         pool.turned_away.clear()
-    pool.watch("backlog", now + GROW_AGAIN_S)
+    pool.look_at("backlog", now + GROW_AGAIN_S)
 
 
 def _worth_starting(pool: Records, queues: list[CallQueue], now: float) -> int:
@@ -260,7 +258,6 @@ def _make_fresh(pool: Records, now: float) -> None:
 
 def look_for_idle(pool: Records, now: float) -> None:
     """Let go of workers that were idle for `idle_timeout`, as far as the floor allows; look again when the next is."""
-    pool.watched.discard("idle")
     timeout_s = pool.settings.idle_timeout
     unused, next_at = 0, now + timeout_s
     for worker in pool.workers.values():
@@ -274,4 +271,4 @@ def look_for_idle(pool: Records, now: float) -> None:
     if unused:
         resize(pool, pool.sizing.wanted - unused, "idle_timeout")
     elif staff(pool) > pool.sizing.low:
-        pool.watch("idle", next_at)
+        pool.look_at("idle", next_at)

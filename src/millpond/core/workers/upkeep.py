@@ -44,7 +44,6 @@ def retire(pool: Records, worker: Worker, now: float) -> None:
 
 def look_at_work(pool: Records, now: float) -> None:
     """While calls are in flight: sample the breakers' windows and ask silent workers what they hold."""
-    pool.watched.discard("work")
     is_doubted = False
     for operation in itertools.chain(pool.operations.values(), pool.functions.values()):
         operation.breaker.sample(now, operation.ended)
@@ -58,7 +57,7 @@ def look_at_work(pool: Records, now: float) -> None:
             is_at_work = True
             _maybe_ask(pool, worker, now)
     if is_at_work or is_doubted:
-        pool.watch("work", now + LOOK_S)
+        pool.look_at("work", now + LOOK_S)
 
 
 def _maybe_ask(pool: Records, worker: Worker, now: float) -> None:
@@ -72,7 +71,6 @@ def _maybe_ask(pool: Records, worker: Worker, now: float) -> None:
 
 def look_at_health(pool: Records, now: float) -> None:
     """Ping the workers that were idle for `health_interval`, and look again when the next is due."""
-    pool.watched.discard("health")
     interval_s = pool.settings.health_interval
     next_at = now + interval_s
     there = [worker for worker in pool.workers.values() if worker.state in (SPARE, READY)]
@@ -87,7 +85,7 @@ def look_at_health(pool: Records, now: float) -> None:
         else:
             next_at = min(next_at, max(due_at, now + HEALTH_AGAIN_S))
     if there:
-        pool.watch("health", next_at)
+        pool.look_at("health", next_at)
 
 
 def _ping(pool: Records, worker: Worker, now: float) -> None:
@@ -105,7 +103,6 @@ def _ping(pool: Records, worker: Worker, now: float) -> None:
 
 def look_at_memory(pool: Records, now: float) -> None:
     """With `max_memory`: have the workers weighed."""
-    pool.watched.discard("memory")
     if pool.settings.max_memory is not None:
         pool.outbox += [Weigh(worker) for worker in pool.workers.values() if worker.state in (SPARE, READY)]
-        pool.watch("memory", now + WEIGH_S)
+        pool.look_at("memory", now + WEIGH_S)

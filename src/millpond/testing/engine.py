@@ -14,7 +14,7 @@ from typing import Any
 from millpond.clock import MonotonicClock
 from millpond.errors import StartFailed
 from millpond.seams import Clock, EngineEvents, EngineSpec, HandlerFacts
-from millpond.testing.direct_answers import decode_arguments, private
+from millpond.testing.direct_answers import parts_of, private
 from millpond.testing.fake_worker import FakeWorker
 from millpond.testing.holding import Held, Holding
 from millpond.wire.codec import Codec, Encoded, make_codec
@@ -38,7 +38,7 @@ class Sent:
         """What travelled: `(args, kwargs)`, the first of a function's being its encoded form; empty for an errand."""
         if not len(self._payload):
             return ()
-        args, kwargs = decode_arguments(self._codec, self._payload)
+        args, kwargs = self._codec.decode_arguments(*parts_of(self._payload))
         return tuple(args), kwargs
 
     def __repr__(self) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from millpond.worker.channel import FrameChannel
     from millpond.worker.replies import Ahead
 
-Tell = Callable[["Fields", "AnswerKind", Any, int], None]
+Tell = Callable[["Fields", "AnswerKind", Any, int, int], None]  # the last is the size of the value, in bytes
 TellItem = Callable[["Fields", Any], None]
 TellSaved = Callable[["Fields", "Saved"], None]
 _WITHOUT_VALUE: dict[int, AnswerKind] = {INTERRUPTED: "interrupted", EXPIRED: "expired", SKIPPED: "skipped"}
@@ -40,7 +40,6 @@ class DirectAnswers(Replies):
         self._notify = tell
         self._tell_item = tell_item
         self._tell_saved = tell_saved
-        self.nbytes = 0  # of the value that was told last
 
     def value(self, kind: int, fields: Fields, started: float, ended: float, value: Any, ahead: Ahead = None) -> None:
         """Tell a result or an item, or raise `Unsendable`."""
@@ -53,22 +52,20 @@ class DirectAnswers(Replies):
             raise Unsendable("payload_too_large", message)
         if fields[4] in EXPORTS and isinstance(body, Encoded) and body.lease is not None:
             raise Unsendable("result_not_serializable", f"the session's state {OF_ITS_PROCESS}")
-        self.nbytes = len(body)
         self._say_ahead(fields, ahead)
         if fields[4] in EXPORTS:
-            self._notify(fields, "ok", joined(body) if isinstance(body, Encoded) else body, 0)
+            self._notify(fields, "ok", joined(body) if isinstance(body, Encoded) else body, 0, len(body))
             return
         try:
             arrived = self._codec.decode(*parts_of(private(body)))
         except CodecError as error:
-            self._notify(
-                fields, "failed", ResultNotSerializable(f"the result came, but {error}", outcome="completed"), 0
-            )
+            failure = ResultNotSerializable(f"the result came, but {error}", outcome="completed")
+            self._notify(fields, "failed", failure, 0, len(body))
             return
         if kind == ITEM:
             self._tell_item(fields, arrived)
         else:
-            self._notify(fields, "ok", arrived, 0)
+            self._notify(fields, "ok", arrived, 0, len(body))
 
     def send(
         self,
@@ -83,13 +80,13 @@ class DirectAnswers(Replies):
         """Tell a failure, an answer without a value, or a session's state that was never unpacked here."""
         self._say_ahead(fields, ahead)
         if kind == OK:
-            self._notify(fields, "ok", Parts(body) if flags & SEGMENTED else body, 0)
+            self._notify(fields, "ok", Parts(body) if flags & SEGMENTED else body, 0, len(body))
         elif kind == RAISED:
-            self._notify(fields, "failed", restore(body, self._codec.name), flags)
+            self._notify(fields, "failed", restore(body, self._codec.name), flags, 0)
         elif kind == FAULT:
-            self._notify(fields, "failed", fault_of(body, self._codec.name), flags)
+            self._notify(fields, "failed", fault_of(body, self._codec.name), flags, 0)
         else:
-            self._notify(fields, _WITHOUT_VALUE[kind], None, flags)
+            self._notify(fields, _WITHOUT_VALUE[kind], None, flags, 0)
 
     def _say_ahead(self, fields: Fields, ahead: Ahead) -> None:
         if ahead is not None:

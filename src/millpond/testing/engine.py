@@ -186,12 +186,12 @@ class FakeEngine:
     def holds(self, worker: Any, call: Any) -> bool:
         """Whether the worker was given the call and has not answered it."""
         there = self.workers.get(worker.id)
-        return there is not None and there.holds(call)
+        return there is not None and call.id in there.model.held
 
     def withdraw(self, worker: Any, call: Any) -> bool:
         """Take back a call. True: it did not start, and will not."""
         there = self.workers.get(worker.id)
-        return there is not None and there.withdraw(call)
+        return there is not None and there.model.withdraw(call.id)
 
     def interrupt(self, worker: Any, call: Any) -> None:
         """Ask the operation to stop."""

@@ -64,7 +64,6 @@ def test_history_outlives_the_pool_and_tells_its_runs_apart(make):
     second = make(boot="second", wall=lambda: WALL + 100)
     second.put(60, at(WALL + 100))
     assert second.settle()
-    assert [one.boot for one in second.boots()] == ["first", "second"]
     assert [one.boot for one in read(second)] == ["first", "second"]
 
 
@@ -223,7 +222,6 @@ def test_reading_a_file_that_is_gone_is_no_error(make, tmp_path):
     for path in Path(tmp_path).iterdir():
         path.unlink()
     assert read(store) == []
-    assert store.boots() == []
     assert not list(tmp_path.iterdir())
 
 
@@ -251,12 +249,6 @@ def test_what_a_reader_met_is_over_with_the_next_slot(make, monkeypatch):
     assert store.settle()
     assert store.error == ""
     assert len(read(store)) == 2
-
-
-def test_a_bound_that_holds_nothing_is_refused(tmp_path):
-    """At once, with the least there may be."""
-    with pytest.raises(ValueError):
-        HistoryStore(tmp_path / "history.db", Boot("a", "b", 0.0), Time(), most_bytes=1000)
 
 
 def test_only_its_owner_may_read_it(make, tmp_path, monkeypatch):

@@ -18,15 +18,9 @@ Counts = Mapping[str, int]
 NO_COUNTS: Counts = MappingProxyType({})
 WORKER_STATES = ("starting", "warming", "spare", "ready", "busy", "draining")
 ENDINGS = ("ok", "failed", "cancelled", "expired", "rejected", "lost")
-# Why a worker is gone, a closed set. The first two were the pool's own wish.
-RETIRED, RECYCLED = "retired", "recycled"  # not wanted any more; replaced for its age, calls, memory or session
-CRASHED = "crashed"  # ended by itself, or was ended from outside
-START_FAILED = "start_failed"  # never became ready
-UNRESPONSIVE = "unresponsive"  # killed: missed its pings or was stopped
-OVERRAN = "overran"  # killed: an interrupted call did not come back within its grace
-PROTOCOL = "protocol"  # killed: it broke the protocol between worker and program
-CAUSES = (RETIRED, RECYCLED, CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN, PROTOCOL)
-UNPLANNED = frozenset({CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN, PROTOCOL})
+# Why a worker is gone, a closed set; what each means is in the core. The first two were the pool's own wish.
+UNPLANNED = ("crashed", "start_failed", "unresponsive", "overran", "protocol")
+CAUSES = ("retired", "recycled", *UNPLANNED)
 STILL = ("loop", "program")  # what may stand still
 STALL_SHOWN_S = 300.0  # for which a stall is shown
 

@@ -88,7 +88,7 @@ class Lines:
         self.note(
             f"         {record.rate:,.0f} calls/s, {latency(record.p50_s, record.p99_s)}, {count(at_work, 'worker')}, "
             f"{record.queued:,} queued, {record.tally.answered:,} answers, {record.tally.mistakes:,} wrong"
-            + (f", health {record.minute.health:.0f}" if record.minute else "")
+            + (f", health {record.minute.health.score:.0f}" if record.minute else "")
         )
 
 
@@ -177,17 +177,18 @@ def health(minute: Any) -> Text:
     """What the pool's metrics make of it, and what cost it points."""
     if minute is None:
         return Text("-")
-    style = "bold green" if minute.state == "healthy" else "bold yellow"
-    why = f": {minute.reason}" if minute.reason else ""
-    return Text.assemble((f"{minute.health:.0f} of 100", style), f", {minute.state}{why}")
+    found = minute.health
+    style = "bold green" if found.state == "healthy" else "bold yellow"
+    why = f": {found.reason}" if found.reason else ""
+    return Text.assemble((f"{found.score:.0f} of 100", style), f", {found.state}{why}")
 
 
 def in_the_pool(minute: Any) -> str:
     """The collector's percentiles, which the callers' own should be near."""
-    if minute is None or not minute.p50 > 0:
+    if minute is None or not (times := minute.windows[60].distributions["latency"]).p50 > 0:
         return "-"
-    p50, p95, p99 = (milliseconds(value) for value in (minute.p50, minute.p95, minute.p99))
-    return f"p50 {p50}, p95 {p95}, p99 {p99}, workers {minute.utilization:.0%} busy"
+    p50, p95, p99 = (milliseconds(value) for value in (times.p50, times.p95, times.p99))
+    return f"p50 {p50}, p95 {p95}, p99 {p99}, workers {minute.windows[60].derived['utilization']:.0%} busy"
 
 
 def latency(p50_s: float, p99_s: float) -> str:
@@ -262,8 +263,9 @@ def summary(record: Record) -> Iterator[tuple[str, str, str]]:
     yield "p50", milliseconds(p50), "as the callers saw it"
     yield "p99", milliseconds(p99), ""
     if (minute := record.minute) is not None:
-        seen = f"{minute.state}; {latency(minute.p50, minute.p99)} by the pool's own metrics"
-        yield "health", f"{minute.health:.0f} of 100", seen
+        times = minute.windows[60].distributions["latency"]
+        seen = f"{minute.health.state}; {latency(times.p50, times.p99)} by the pool's own metrics"
+        yield "health", f"{minute.health.score:.0f} of 100", seen
     yield from losses(record)
     yield "wrong answers", f"{tally.wrong:,}", f"of {tally.answered:,}, held against a second copy of the model"
     yield "wrong scores", f"{tally.miscounted:,}", "of sessions, held against their players' own"

@@ -234,7 +234,7 @@ class Record:
     p50_s: float = 0.0
     p99_s: float = 0.0
     is_serving: bool = False  # or was
-    minute: Any = None  # what the pool's own metrics say of its last minute: its `Summary`
+    minute: Any = None  # what the pool's own metrics say of its last minute: its `Snapshot`
     opened_s: float | None = None  # from nothing to all workers ready
     cold: ColdStart | None = None
     served_s: float = 0.0
@@ -335,7 +335,7 @@ class Story:
                 self._kill_a_worker()
             await self._reaches(self._options.seconds)
             # What players in mid-call still get is counted, but in no rate.
-            record.served_s, record.minute = self._since(record.began), self._pool.metrics.summary()
+            record.served_s, record.minute = self._since(record.began), self._pool.metrics.snapshot()
             record.calls_per_s = tally.answered / record.served_s
             self._venue.is_over = True
             self._enter("going home")
@@ -384,7 +384,7 @@ class Story:
         record.p50_s, record.p99_s = tally.percentiles(tally.since(now - LATENCY_OVER_S))
         tally.close_bins(now)
         if record.is_serving and not self._venue.is_over:
-            record.minute = self._pool.metrics.summary()
+            record.minute = self._pool.metrics.snapshot()
 
     def _enter(self, phase: str, length_s: float | None = None) -> None:
         record = self.record

@@ -59,25 +59,9 @@ class Pool(Calls):
     """A pool of warm, stateful worker processes for one handler, on the running asyncio loop.
 
     `handler` is a class, a `"module:Class"` string, or `None` for functions only; `args` and `kwargs` are its
-    constructor's. Nothing starts here: use `async with`, or `await open()` and `await close()`. Unknown settings raise
-    `TypeError`, values out of range `ValueError`.
+    constructor's. Nothing starts here: use `async with`, or `await open()` and `await close()`. Listeners attach to
+    `telemetry`. Unknown settings raise `TypeError`, values out of range `ValueError`.
     """
-
-    __slots__ = (
-        "__weakref__",
-        "_bus",
-        "_door",
-        "_loop",
-        "_monitors",
-        "_signals",
-        "_spec",
-        "call_factory",
-        "driver",
-        "map_window",
-        "name",
-        "run_id",
-        "warmer",
-    )  # fmt: skip
 
     def __init__(
         self,
@@ -111,14 +95,14 @@ class Pool(Calls):
             definitions,
         )
         clock = clock or MonotonicClock()
-        self._bus = Bus()
-        LoggingListener(pool=name).attach(self._bus)
+        self.telemetry = Bus()
+        LoggingListener(pool=name).attach(self.telemetry)
         if isinstance(engine, str):
             from millpond.engine.local import make_engine  # only here: a pool with another engine needs none of it
 
             engine = make_engine(engine, settings.start_method)
         store_client = make_store_client(settings, name)
-        self.driver = Driver(settings, engine, clock, random or Random(), self._bus, store_client)
+        self.driver = Driver(settings, engine, clock, random or Random(), self.telemetry, store_client)
         codec = make_codec(settings.codec, settings.buffer_threshold, definitions)
         self._monitors = Monitors(self.driver, clock, name, self.run_id)
         self.call_factory = CallFactory(self.driver, settings, codec, definitions, name)
@@ -258,11 +242,6 @@ class Pool(Calls):
     # Asking it
 
     @property
-    def telemetry(self) -> Bus:
-        """Where listeners attach."""
-        return self._bus
-
-    @property
     def metrics(self) -> MetricsCollector:
         """What the pool adds up, once a second. Raises `RuntimeError` with `metrics=False`."""
         return self._monitors.metrics
@@ -322,10 +301,6 @@ class Pool(Calls):
         self.factory_on_loop()
         await self._door.entered()
         self.check_open()
-
-    def mark_futures(self) -> None:
-        """Tell `concurrent.futures` tickets when their call is given to a worker; before opening."""
-        self.driver.carriers.mark_futures()
 
     def disown(self) -> None:
         """In a forked child: this pool is the parent's, and every verb raises `PoolClosed`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from millpond.core import states, worker_states
 from millpond.logger.escaping import escaped
+from millpond.metrics.source import WORKER_STATES
 
 if TYPE_CHECKING:
     from millpond.core import Call, Worker
@@ -94,18 +95,7 @@ def collect(driver: Driver, name: str, run_id: str, percentiles: Percentiles = N
         is_ready=m.state == states.SERVING and m.ready_count > 0,
         is_live=m.state not in (states.NEW, states.CLOSED),
         workers=MappingProxyType(
-            {
-                state: workers[state]
-                for state in (
-                    worker_states.STARTING,
-                    worker_states.WARMING,
-                    worker_states.SPARE,
-                    worker_states.READY,
-                    worker_states.BUSY,
-                    worker_states.DRAINING,
-                )
-            }
-            | {worker_states.GONE: m.starts - len(m.workers)}
+            {state: workers[state] for state in WORKER_STATES} | {worker_states.GONE: m.starts - len(m.workers)}
         ),
         wanted=m.wanted,
         asked_for=len(m.workers),

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.call_factory import DEFAULT, Options
+from millpond.calls import Calls
 from millpond.core import states
 from millpond.errors import PoolClosed, PoolError
 from millpond.following import SyncWarmer
@@ -27,22 +28,19 @@ from millpond.warming.strategies import Strategy
 
 if TYPE_CHECKING:
     from millpond.alerts.alerts import Alerts
-    from millpond.calls import Calls
     from millpond.core import Call
     from millpond.handles import SessionHandle
     from millpond.metrics.collector import MetricsCollector
     from millpond.seams import TraceSource
-    from millpond.streaming import Stream
     from millpond.telemetry.bus import Bus
 
 
 class SyncCalls:
     """A pool's operations under certain options, blocking."""
 
-    def __init__(self, owner: SyncPool, options: Options, calls: Callable[[], Calls]) -> None:
+    def __init__(self, owner: SyncPool, options: Options) -> None:
         self._owner = owner
         self._options = options
-        self._calls = calls
 
     def call(self, operation: str, /, *args: Any, **kwargs: Any) -> Any:
         """Run one operation and wait for its result.
@@ -74,7 +72,7 @@ class SyncCalls:
         """Run a generator operation and iterate over its items; closing the iterator ends it in the worker."""
         owner = self._owner
         owner.check_thread()
-        stream: Stream = self._calls().stream(operation, *args, **kwargs)
+        stream = Calls(owner.pool, self._options).stream(operation, *args, **kwargs)
         try:
             while True:
                 try:
@@ -88,8 +86,7 @@ class SyncCalls:
 
     def options(self, **changes: Any) -> SyncCalls:
         """The same operations under other options: deadline, session, idempotent, priority, on_cancel."""
-        changed = self._options.changed(changes)
-        return SyncCalls(self._owner, changed, lambda: self._calls().options(**changes))
+        return SyncCalls(self._owner, self._options.changed(changes))
 
     def _begin(self, make: str, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Future[Any], Call]:
         owner = self._owner
@@ -126,7 +123,7 @@ class SyncSession(SyncCalls):
     """One session, blocking; see `SessionHandle`."""
 
     def __init__(self, owner: SyncPool, handle: SessionHandle) -> None:
-        super().__init__(owner, handle.chosen, lambda: handle)
+        super().__init__(owner, handle.chosen)
         self._handle = handle
 
     def __enter__(self) -> SyncSession:
@@ -166,7 +163,7 @@ class SyncPool(SyncCalls):
         self.pool.call_factory.checks_wait_first = False
         self.thread = LoopThread(f"millpond-{self.pool.name}", self.pool.driver.carry_out)
         self._lock = threading.RLock()  # held while the thread is started, and while it is ended
-        super().__init__(self, DEFAULT, lambda: self.pool)
+        super().__init__(self, DEFAULT)
 
     def open(self) -> SyncPool:
         """Start the pool and wait until `min_workers` are ready; returns itself. Raises as `Pool.open`."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from millpond.alerts.alerts import Alerts
 from millpond.alerts.defaults import DEFAULT_GROUPS
-from millpond.alerts.measures import Labels
 from millpond.alerts.rules import Group
 from millpond.alerts.states import WatchedRule
 from millpond.metrics.catalogue import Family, families
+from millpond.metrics.readers import Labels
 from millpond.testing import ManualClock
 from tests.metrics.export_snapshots import operation, snapshot
 

@@ -48,11 +48,7 @@ INNER = {
         "chosen",
         "close_unopened",
         "run_async",
-        "call_factory",
-        "driver",
         "disown",
-        "map_window",
-        "mark_futures",
     ),
     *("execute", "has_listener"),
 }

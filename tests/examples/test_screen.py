@@ -17,14 +17,10 @@ from examples.demo.story import Record, Row, Tally
 from millpond.events import WorkerGone
 
 NOTES = [f"{second:5.1f} s  something happened that takes a long sentence to tell, {second}" for second in range(9)]
+TIMES = SimpleNamespace(p50=0.00086, p95=0.0042, p99=0.0121)
 MINUTE: Any = SimpleNamespace(
-    health=95.4,
-    state="slow",
-    reason="12 % of the calls missed their deadline",
-    p50=0.00086,
-    p95=0.0042,
-    p99=0.0121,
-    utilization=0.62,
+    health=SimpleNamespace(score=95.4, state="slow", reason="12 % of the calls missed their deadline"),
+    windows={60: SimpleNamespace(distributions={"latency": TIMES}, derived={"utilization": 0.62})},
 )
 ROWS = (Row(1, 101, "gone", "SIGKILL"), Row(2, 102, "ready"), Row(3, 103, "ready"))
 

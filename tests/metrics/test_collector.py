@@ -295,12 +295,10 @@ def test_a_broken_file_is_noted_and_nothing_else(tmp_path):
 
 def test_a_summary_is_one_line(watched):
     """For people and logs; what is not known is a dash, and before the first second that is all."""
-    assert str(watched.collector.summary()) == "default: nothing was counted yet, the first second is not over"
-    assert "p50 -" in str(watched.seconds() and watched.collector.summary())
+    assert watched.collector.summary() == "default: nothing was counted yet, the first second is not over"
+    assert "p50 -" in (watched.seconds() and watched.collector.summary())
     watched.seconds(60, lambda pond, _: pond.call(service=0.02, wait=0.0, n=10))
-    summary = watched.collector.summary()
-    assert summary.throughput == 10.0
-    assert str(summary) == (
+    assert watched.collector.summary() == (
         "default: healthy, health 100; 10.0 calls/s, p50 20 ms, p95 20 ms, p99 20 ms; "
         "2 workers - busy, 0 calls wait, 0 run, 0 sessions"
     )

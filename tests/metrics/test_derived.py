@@ -5,8 +5,10 @@ import math
 import pytest
 
 from millpond.errors import TABLE
-from millpond.metrics.derived import BLAME, DERIVED, NAMES, interval_of
+from millpond.metrics.derived import BLAME, DERIVED, Interval
 from tests.metrics.pond import Pond, Time, Watched
+
+NAMES = [one.name for one in DERIVED]
 
 
 def minute(seconds=60, each=None, **facts):
@@ -104,7 +106,8 @@ def test_a_slot_of_history_has_the_same_derived_values():
     """One definition, whatever the span."""
     watched = Watched()
     watched.seconds(60, lambda pond, _: pond.call(wait=0.1, service=0.4, n=10))
-    span = interval_of(watched.collector.history(3_600, 60)[-1])
+    slot = watched.collector.history(3_600, 60)[-1]
+    span = Interval(slot.seconds, slot.counters, {kind: one.describe() for kind, one in slot.histograms.items()})
     told = {one.name: one.compute(span) for one in DERIVED}
     assert told["throughput"] == 10.0
     assert told["wait_share"] == pytest.approx(0.2)

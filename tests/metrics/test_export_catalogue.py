@@ -103,7 +103,7 @@ def test_one_state_is_1_and_all_others_are_0():
 
 def test_utilization_is_a_derived_value_of_the_last_minute():
     """The name that is asked for is one that windows have."""
-    assert "utilization" in derived.NAMES
+    assert "utilization" in [one.name for one in derived.DERIVED]
     assert math.isnan(value(series(families(Watched().collector.snapshot())), "millpond_utilization_ratio"))
 
 

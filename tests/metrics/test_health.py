@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.metrics.health import STATES, WEIGHTS
+from millpond.metrics.health import PARTS, STATES
 from tests.metrics.pond import Pond, Time, Watched
+
+WEIGHTS = {name: part.weight for name, part in PARTS.items()}
 
 
 def health(each, seconds=30, **facts):

@@ -8,32 +8,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from millpond.alerts.samples import SampleStore, Times, Values
+from millpond.metrics.readers import Labels
 
-Labels = tuple[tuple[str, str], ...]
 Figures = dict[Labels, float]  # by the labels that are kept
-Times = NDArray[np.int64]
-Values = NDArray[np.float64]
 How = Literal["last", "mean", "growth", "rate", "change", "predicted", "quantile"]
 
 LOOKBACK_MS = 5 * 60 * 1000  # how old the value of "some time ago" may be; Prometheus's own
-
-
-class Source(Protocol):
-    """Where samples come from."""
-
-    def series(self, name: str) -> Iterable[tuple[Labels, int]]:
-        """The series of this name: labels, and the row of its samples."""
-        ...
-
-    def window(self, row: int, start_ms: int, end_ms: int) -> tuple[Times, Values]:
-        """The samples of a row from start to end, both included."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +45,7 @@ class Measure:
         """The labels that are added up when these are kept."""
         return [label for label in self.labels if label not in by]
 
-    def figures(self, source: Source, ms: int, by: Collection[str]) -> Figures:
+    def figures(self, source: SampleStore, ms: int, by: Collection[str]) -> Figures:
         """The figure at a moment, for each value of the labels in `by`."""
         left_out = self.left_out(by)
         buckets: defaultdict[Labels, list[tuple[float, float]]] = defaultdict(list)
@@ -80,7 +65,7 @@ class Measure:
                 sums[key] = sums.get(key, 0.0) + value
         return sums | {key: quantile(self.q, sorted(found)) for key, found in buckets.items()}
 
-    def _value(self, source: Source, row: int, ms: int) -> float | None:
+    def _value(self, source: SampleStore, row: int, ms: int) -> float | None:
         """The figure of one series, or nothing if it has no samples then."""
         end = ms - round(self.ago_s * 1000)
         start = end - round(self.over_s * 1000)
@@ -102,7 +87,7 @@ class Measure:
                 return float(values[-1] - values[0])
 
 
-def _newest(source: Source, row: int, ms: int, lookback_ms: int) -> float | None:
+def _newest(source: SampleStore, row: int, ms: int, lookback_ms: int) -> float | None:
     values = source.window(row, ms - lookback_ms, ms)[1]
     return float(values[-1]) if len(values) else None
 
@@ -151,7 +136,7 @@ class Comparison:
         """All that it reads."""
         return [one for one in (self.left, self.per, self.right, self.right_per) if one is not None]
 
-    def holding(self, source: Source, ms: int, by: Collection[str]) -> Figures:
+    def holding(self, source: SampleStore, ms: int, by: Collection[str]) -> Figures:
         """For which labels it holds, and what its left side is there."""
         found = _ratio(self.left, self.per, source, ms, by)
         if self.op == "absent":
@@ -167,7 +152,7 @@ class Comparison:
         return value > bound if self.op == ">" else value < bound
 
 
-def _ratio(one: Measure, other: Measure | None, source: Source, ms: int, by: Collection[str]) -> Figures:
+def _ratio(one: Measure, other: Measure | None, source: SampleStore, ms: int, by: Collection[str]) -> Figures:
     found = one.figures(source, ms, by)
     if other is None:
         return found

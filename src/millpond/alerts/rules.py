@@ -19,7 +19,7 @@ from millpond.metrics.catalogue import CATALOGUE, Metric
 from millpond.metrics.readers import QUANTILES
 
 PREFIX = "millpond_"
-METRICS: dict[str, Metric[Any]] = {row.name.removeprefix(PREFIX): row for row in CATALOGUE}
+METRICS: dict[str, Metric] = {row.name.removeprefix(PREFIX): row for row in CATALOGUE}
 METRICS |= {row.distribution: row for row in CATALOGUE if row.distribution}  # "latency" and the like
 PERCENTILES = {name: text for text, name in QUANTILES}
 # Kind of metric and what comes after its name -> suffix of its series, and how they are read; `None` as a gauge is.
@@ -165,7 +165,7 @@ def measure(of: str, where: Where, over_s: float = 0.0, ago_s: float = 0.0) -> M
     return Measure(row.name + suffix, labels, kind, asked, over_s, ago_s, q=float(percentile))
 
 
-def _metric(of: str) -> tuple[Metric[Any], str]:
+def _metric(of: str) -> tuple[Metric, str]:
     """The metric of a name, and what comes after its point."""
     name, _, part = of.removeprefix(PREFIX).partition(".")
     if name not in METRICS:

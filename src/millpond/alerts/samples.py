@@ -10,9 +10,13 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from millpond.alerts.measures import Labels, Times, Values
 from millpond.metrics.catalogue import Family
+from millpond.metrics.readers import Labels
+
+Times = NDArray[np.int64]
+Values = NDArray[np.float64]
 
 NEAR_S = 70 * 60  # an hour, and the lookback twice
 FAR_S = 26 * 3600  # a day, an hour before it, and more than the lookback

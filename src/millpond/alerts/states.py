@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from types import MappingProxyType
 
-from millpond.alerts.measures import Figures, Labels, Source
+from millpond.alerts.measures import Figures
 from millpond.alerts.rules import Rule, RuleError
+from millpond.alerts.samples import SampleStore
 from millpond.core import Table, move
 from millpond.logger.pool_logger import PoolLogger
+from millpond.metrics.readers import Labels
 
 log = PoolLogger("millpond.alerts")
 MOST_CASES = 200  # of one rule: one that gives more has the wrong labels
@@ -137,7 +139,7 @@ class WatchedRule:
         states = {case.state for case in self.cases.values()}
         return next((state for state in (FIRING, PENDING) if state in states), INACTIVE)
 
-    def evaluate(self, source: Source, ms: int, wall: float, changes: Changes) -> None:
+    def evaluate(self, source: SampleStore, ms: int, wall: float, changes: Changes) -> None:
         """Look once; never raises."""
         try:
             holding = self._holding(source, ms)
@@ -166,7 +168,7 @@ class WatchedRule:
                 yield case.seen()
         self.cases.clear()
 
-    def _holding(self, source: Source, ms: int) -> dict[Labels, tuple[Labels, float]]:
+    def _holding(self, source: SampleStore, ms: int) -> dict[Labels, tuple[Labels, float]]:
         """For whom the rule holds: the labels of the alert, those of its figure, and the figure."""
         found = self._figures(source, ms)
         if len(found) > MOST_CASES:
@@ -179,7 +181,7 @@ class WatchedRule:
             holding[labels] = own, value
         return holding
 
-    def _figures(self, source: Source, ms: int) -> Figures:
+    def _figures(self, source: SampleStore, ms: int) -> Figures:
         rule, (first, *others) = self.rule, self.rule.comparisons
         found = first.holding(source, ms, rule.by_labels)
         for other in others:

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from millpond.errors import CLASSES, HandlerError, PoolError
-from millpond.seams import HandlerFacts
 from millpond.wire.emitted import Number, Plain
 from millpond.wire.exceptions import Carried, RemoteTraceback, restored
 from millpond.wire.frames import Body, ProtocolError
@@ -40,11 +39,6 @@ class StartFailure(msgspec.Struct):
     text: str
     traceback: str
     brief: str
-
-
-def decode_facts(body: bytes) -> HandlerFacts | None:
-    """The facts as the warden reports them; it too runs foreign code. Empty: a worker will report them."""
-    return decoded(body, HandlerFacts) if body else None
 
 
 def decoded(body: Body, kind: type[T]) -> T:

@@ -34,7 +34,7 @@ _WITHOUT_VALUE: dict[int, AnswerKind] = {
 
 
 class FrameHandlers:
-    """Decodes values and emits events. `strays` counts answers that nobody waited for; `facts` are a worker's report.
+    """Decodes values and emits events; `facts` are a worker's report.
 
     `distrust` is given a link that broke the protocol in a frame that was handled later than it was read.
     """
@@ -46,7 +46,6 @@ class FrameHandlers:
         numbers: OperationNumbers,
         distrust: Callable[[Link, ProtocolError], None],
     ) -> None:
-        self.strays = 0
         self.facts: HandlerFacts | None = None
         self._codec = codec
         self._events = events
@@ -207,7 +206,6 @@ class FrameHandlers:
         _, _, flags, position, _, _, _, call_id, _, lease, _ = fields
         held = link.calls[position] if position < POSITIONS else None
         if held is None or abs(held) != call_id:
-            self.strays += 1
             return
         link.saves[call_id] = (int(lease) if lease.is_integer() else 0, flags, bytes(body))
         link.is_plain = False
@@ -268,10 +266,7 @@ class FrameHandlers:
             link.when_read()
 
     def _drop_stray(self, link: Link, flags: int, body: Body) -> None:
-        self.strays += 1
-        self._events.answered(
-            link.worker, 0, "ok", None, 0.0, 0.0, 0, monotonic()
-        )  # the answer of no call: counted there as well
+        self._events.answered(link.worker, 0, "ok", None, 0.0, 0.0, 0, monotonic())  # counted in the core
         if flags & frames.SEGMENTED:
             segments.release(body, link.replies)
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from typing import TYPE_CHECKING
 
-from millpond.engine.bodies import decode_facts
+from millpond.engine.bodies import decoded
 from millpond.engine.endpoints import OutputRing
-from millpond.engine.supervisor import Supervisor, SupervisorOwner
+from millpond.engine.supervisor import Supervisor
 from millpond.errors import StartFailed
 from millpond.seams import NO_OPERATION, EngineSpec, HandlerFacts, OperationFacts
+
+if TYPE_CHECKING:
+    from millpond.engine.local import LocalEngine
 
 
 class ImageSet:
     """All images of one engine; nothing runs before `make`. `present` is what workers are made from."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, spec: EngineSpec, program: str, owner: SupervisorOwner) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, spec: EngineSpec, program: str, owner: LocalEngine) -> None:
         self.present: Supervisor | None = None
         self._before: Supervisor | None = None  # until it is settled which of the two stays
         self._all: list[Supervisor] = []  # those whose image, or whose workers, are there
@@ -117,7 +121,7 @@ class ImageSet:
             facts, failure = b"", str(error)
         if failure:
             raise StartFailed(f"no worker can be started: {failure}")
-        return decode_facts(facts)
+        return decoded(facts, HandlerFacts) if facts else None  # empty: a worker will report them
 
 
 class OperationNumbers:

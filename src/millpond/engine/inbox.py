@@ -10,6 +10,7 @@ import asyncio
 import os
 import select
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from millpond.engine import kernel
 from millpond.engine.link import Link
@@ -24,23 +25,17 @@ _STILL_LOOKS = 4
 _LAST_OUTPUT_BYTES = 1024 * 1024  # of a dead worker's pipe, into which somebody else may still be writing
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Inbox:
     """Watches the descriptors of links.
 
     `handle` is given frames, `ended` a link whose socket is at its end, `distrust` one that broke the protocol.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        handle: Callable[[Link, list[tuple[Fields, Body]]], None],
-        ended: Callable[[Link], None],
-        distrust: Callable[[Link, ProtocolError], None],
-    ) -> None:
-        self._loop = loop
-        self._handle = handle
-        self._ended = ended
-        self._distrust = distrust
+    _loop: asyncio.AbstractEventLoop
+    _handle: Callable[[Link, list[tuple[Fields, Body]]], None]
+    _ended: Callable[[Link], None]
+    _distrust: Callable[[Link, ProtocolError], None]
 
     def watch(self, link: Link) -> None:
         """Read whatever comes from now on."""

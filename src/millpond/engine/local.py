@@ -47,17 +47,17 @@ class LocalEngine:
         self._links: dict[int, Link] = {}  # worker id -> link, until its death is reported
         self._lost: list[Link] = []  # those whose warden died, until they are known to be dead
         self._past: dict[int, OutputRing] = {}  # worker id -> what it wrote, of the last that died
-        self._images: ImageSet | None = None
+        self._images: ImageSet  # made by `open`
+        self._is_opened = False
         self._numbers = OperationNumbers()
         self._notes: set[str] = set()  # those that were logged
         self._ending: asyncio.Task[None] | None = None
         self._is_closed = False
         self._facts: HandlerFacts | None = None
-        self.protocol_errors = 0
 
     async def open(self, spec: EngineSpec, events: EngineEvents) -> HandlerFacts | None:
         """Start the warden and wait for its image; `StartFailed` ends with the user's traceback."""
-        if self._is_closed or self._images is not None:
+        if self._is_closed or self._is_opened:
             raise RuntimeError("an engine is opened once; make another")
         check_not_run_again()
         self._loop = asyncio.get_running_loop()
@@ -67,8 +67,9 @@ class LocalEngine:
         self._oom = OomCounters()
         self._handlers = FrameHandlers(codec, events, self._numbers, self._distrust)
         self._inbox = Inbox(self._loop, self._handlers.handle, self._socket_ended, self._distrust)
+        self._images = ImageSet(self._loop, spec, self._program, self)
+        self._is_opened = True
         try:
-            self._images = ImageSet(self._loop, spec, self._program, self)
             self._facts = self._lasting(await self._images.make())
         except BaseException:
             self._end_now()
@@ -78,7 +79,7 @@ class LocalEngine:
     async def close(self) -> None:
         """End every process and free every descriptor; a second close waits for the first."""
         self._is_closed = True
-        if self._images is None:
+        if not self._is_opened:
             return
         if self._ending is None:
             self._ending = self._loop.create_task(self._images.quit())
@@ -88,7 +89,7 @@ class LocalEngine:
 
     async def renew(self) -> HandlerFacts | None:
         """Make another image and wait for it; the present one keeps its workers till they go."""
-        if self._is_closed or self._images is None or self._images.is_unsettled:
+        if self._is_closed or not self._is_opened or self._images.is_unsettled:
             raise RuntimeError("an engine is renewed while it is open, once at a time")
         facts = self._lasting(await self._images.make())
         if facts is None:
@@ -99,7 +100,7 @@ class LocalEngine:
 
     def settle(self, is_kept: bool) -> None:
         """Let the image go that is not to be started from any more."""
-        if self._images is None or self._is_closed:
+        if self._is_closed:
             return
         self._images.settle(is_kept)
         present = self._images.present
@@ -110,21 +111,15 @@ class LocalEngine:
 
     def revive(self) -> None:
         """Try to have a warden again."""
-        if self._images is not None and self._images.present is not None:
+        if self._images.present is not None:
             self._images.present.revive()
 
     def facts(self) -> HandlerFacts | None:
         """The handler's facts, from the image or from the first worker that was ready."""
         return self._facts or self._handlers.facts
 
-    @property
-    def strays(self) -> int:
-        """Answers that came for no call."""
-        return self._handlers.strays
-
     def start(self, worker: Any) -> None:
         """Begin to make a worker."""
-        assert self._images is not None
         supervisor = self._images.present
         assert supervisor is not None
         limit = self._spec.settings.max_payload + _FRAME_EXTRA
@@ -172,7 +167,7 @@ class LocalEngine:
         # another go on.
         if link.holds(call.id):
             link.request_interrupt(call.id)
-            self._order(protocol.SIGNAL, link, signal.SIGURG)
+            link.supervisor.order(protocol.SIGNAL, link.id, signal.SIGURG)
 
     def credit(self, worker: Any, call_id: int, items: int) -> None:
         """Let a stream go on by so many items."""
@@ -196,7 +191,7 @@ class LocalEngine:
         """End a worker and everything it started."""
         link = self._links.get(worker.id)
         if link is not None:
-            self._order(protocol.KILL, link)
+            link.supervisor.order(protocol.SIGNAL, link.id, signal.SIGKILL)
             self._allow(_PATIENCE_S, self._insist, link)
 
     def check(self) -> None:
@@ -218,8 +213,7 @@ class LocalEngine:
 
     def catch_up(self) -> None:
         """Read what every worker and the wardens have sent until now."""
-        if self._images is not None:
-            self._images.catch_up()
+        self._images.catch_up()
         for link in list(self._links.values()):
             if not link.is_gone:
                 self._inbox.catch_up(link)
@@ -234,7 +228,7 @@ class LocalEngine:
         rings = self._past | {link.id: link.ring for link in self._links.values()}
         if worker is not None:
             return rings[worker.id].text() if worker.id in rings else ""
-        image = self._images.outputs if self._images is not None else []
+        image = self._images.outputs if self._is_opened else []
         return "".join(ring.text() for ring in (*image, *rings.values()))
 
     def _lasting(self, facts: HandlerFacts | None) -> HandlerFacts | None:
@@ -243,12 +237,11 @@ class LocalEngine:
     def _end_now(self) -> None:
         """What is left of a closing when there is no time: kill, reap, free. Does not wait for the loop."""
         self._is_closed = True
-        if self._images is not None:
-            self._images.end_now()
+        self._images.end_now()
         for link in list(self._links.values()):
             self._report_death(link, -signal.SIGKILL)
 
-    # `millpond.engine.supervisor.SupervisorOwner`
+    # What supervisors tell
 
     def reported(self, record: protocol.Record) -> None:
         """Take note of what the warden reports of a worker."""
@@ -275,7 +268,7 @@ class LocalEngine:
 
     def warden_back(self, supervisor: Supervisor) -> None:
         """Workers can be started again, if this is the image they are made from."""
-        if self._images is not None and supervisor is self._images.present:
+        if supervisor is self._images.present:
             self._events.engine_back()
 
     def warden_lost(self, supervisor: Supervisor) -> None:
@@ -285,7 +278,7 @@ class LocalEngine:
         # the sweep, when none is left (`warden_swept`).
         lost = [link for link in self._links.values() if link.supervisor is supervisor and link not in self._lost]
         self._lost += lost
-        if self._images is not None and supervisor is self._images.present:
+        if supervisor is self._images.present:
             self._events.engine_lost(supervisor.lost_because)
         else:
             supervisor.clear()
@@ -331,8 +324,7 @@ class LocalEngine:
         self._past[link.id] = link.ring
         if len(self._past) > _PAST_LOGS:
             del self._past[next(iter(self._past))]
-        if self._images is not None:
-            self._images.maybe_dismiss(link.supervisor)
+        self._images.maybe_dismiss(link.supervisor)
         hint = self._oom.hint() if status == -signal.SIGKILL else ""
         self._events.gone(link.worker, _death(status, link.stderr.tail(), hint), started)
 
@@ -367,7 +359,7 @@ class LocalEngine:
         """The worker should be dead by now: kill it without the warden's help as well."""
         if link.is_gone or link.when_read is not None:
             return
-        self._order(protocol.KILL, link)
+        link.supervisor.order(protocol.SIGNAL, link.id, signal.SIGKILL)
         # The warden may be stopped, or busy. The pid may be another process's by now, if the warden has reaped the
         # worker and its report is on the way: only a process that carries the run id is killed.
         if link.pid:
@@ -383,12 +375,8 @@ class LocalEngine:
     def _distrust(self, link: Link, error: Exception) -> None:
         """Nothing more is read of a worker that broke the protocol."""
         link.is_distrusted = True
-        self.protocol_errors += 1
         log.error("worker %d (pid %d) broke the protocol and is killed: %s", link.id, link.pid, error)
         self._events.distrusted(link.worker, str(error))
-
-    def _order(self, kind: int, link: Link, number: int = 0) -> None:
-        link.supervisor.order(kind, link.id, number)
 
     def _write(self, worker: Any, kind: int, call_id: int = 0, amount: int = 0) -> None:
         link = self._links.get(worker.id)

@@ -37,14 +37,12 @@ class Reaper:
         self._pids[worker_id] = pid
 
     def signal(self, worker_id: int, signo: int) -> None:
-        """Send a signal to a worker, unless it is dead: its pid stays its own until it is reaped here."""
+        """Send a signal to a worker, unless it is dead: its pid stays its own until it is reaped here.
+
+        What a killed one started dies when its end is seen.
+        """
         if worker_id in self._pids:
             kernel.kill(self._pids[worker_id], signo)
-
-    def kill(self, worker_id: int) -> None:
-        """Kill a worker; what it started dies when its end is seen."""
-        if worker_id in self._pids:
-            kernel.kill(self._pids[worker_id])
 
     def changes(self) -> Iterator[Report]:
         """Reap what died, and report what became of the workers."""

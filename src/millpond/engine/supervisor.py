@@ -11,7 +11,7 @@ import contextlib
 import os
 import time
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from millpond.engine import kernel
 from millpond.engine import warden_protocol as protocol
@@ -21,36 +21,20 @@ from millpond.environment import image_mark
 from millpond.seams import EngineSpec
 from millpond.wire.definitions import Entries
 
+if TYPE_CHECKING:
+    from millpond.engine.local import LocalEngine
+
 _PAUSE_S = 0.005  # between rounds of killing
 _QUIT_S = 2.5  # the warden itself gives up after 2 s on what cannot die
 _RETRY_S = 0.5  # between looks for what a warden left, while there is no descriptor to look with
 _TAIL = 2000  # characters of what a lost warden wrote
 
 
-class SupervisorOwner(Protocol):
-    """Who is notified of what becomes of a warden: the engine."""
-
-    def reported(self, record: protocol.Record) -> None:
-        """The warden reported something of a worker."""
-
-    def warden_lost(self, supervisor: Supervisor) -> None:
-        """The warden is dead, and so all its workers are lost."""
-
-    def warden_swept(self, supervisor: Supervisor) -> None:
-        """Nothing lives any more of what a lost warden started."""
-
-    def warden_back(self, supervisor: Supervisor) -> None:
-        """The next warden runs, and its image is made."""
-
-    def has_workers(self, supervisor: Supervisor) -> bool:
-        """Whether a worker of this image lives."""
-
-
 class Supervisor:
     """The present warden and how to start the next; nothing runs before `begin`."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, spec: EngineSpec, program: str, owner: SupervisorOwner, image: int = 1
+        self, loop: asyncio.AbstractEventLoop, spec: EngineSpec, program: str, owner: LocalEngine, image: int = 1
     ) -> None:
         self._loop = loop
         self._image_id = f"{spec.run_id}.{image}"
@@ -121,7 +105,7 @@ class Supervisor:
         if self._recovery is not None:
             self._recovery.cancel()
         if self._warden is not None:
-            self._warden.finish_now()
+            self._warden.finish()
         if self._plan_fd >= 0:
             os.close(self._plan_fd)
             self._plan_fd = -1

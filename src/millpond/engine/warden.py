@@ -122,8 +122,6 @@ class Warden:
             self._start(worker_id, fds, is_cut)
         elif kind == protocol.SIGNAL:
             self._reaper.signal(worker_id, number)
-        elif kind == protocol.KILL:
-            self._reaper.kill(worker_id)
         elif kind == protocol.QUIT:
             self._is_leaving = True
 

@@ -46,7 +46,7 @@ class WardenProcess:
         self._lost = lost
         self._orders: deque[tuple[bytes, Endpoints | None]] = deque()
         self._retry: asyncio.TimerHandle | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes]
         self.ended = asyncio.Event()
         with contextlib.ExitStack() as made:
             self._socket, theirs = socket.socketpair(socket.AF_UNIX, kernel.CONTROL_KIND)
@@ -67,21 +67,34 @@ class WardenProcess:
     @property
     def pid(self) -> int:
         """The warden's process."""
-        return self._process.pid if self._process is not None else 0
+        return self._process.pid
 
     def kill(self) -> None:
         """Kill the process; its end is noticed as any other."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
+        self._process.send_signal(signal.SIGKILL)
 
     def catch_up(self) -> None:
         """Take what it has reported until now."""
         if not self.ended.is_set():
             self._read()
 
-    def finish_now(self) -> None:
+    def finish(self) -> None:
         """Kill the process, take its last reports, and free everything, without the loop. Idempotent."""
-        self._finish()
+        if self.ended.is_set():
+            return
+        # It is reaped before its last reports are read: until it is dead it could still send some, and what lies in the
+        # socket outlives it. Deaths it reported keep their status; the other workers are reported as lost with it.
+        self.ended.set()
+        self._reap()
+        with contextlib.suppress(BlockingIOError):
+            while packet := self._receive():
+                self._report(protocol.unpack(packet))
+        self._read_output()
+        for fd in (self._socket.fileno(), self._pipe, self._watch):
+            if fd is not None:
+                self._loop.remove_reader(fd)
+        self._closing.close()
+        self._lost(self._how())
 
     def _launch(
         self, made: contextlib.ExitStack, theirs: socket.socket, plan_fd: int, path: list[str], env: dict[str, str]
@@ -89,7 +102,6 @@ class WardenProcess:
         flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         ours, output = os.pipe()
         made.callback(os.close, ours)
-        made.callback(self._reap)
         with theirs, open(output, "wb") as written:
             self._process = subprocess.Popen(
                 protocol.command("warden", flags, path, theirs.fileno(), plan_fd),
@@ -100,6 +112,7 @@ class WardenProcess:
                 start_new_session=True,
                 env=env,
             )
+        made.callback(self._reap)
         return ours
 
     def _listen(self) -> None:
@@ -108,7 +121,7 @@ class WardenProcess:
         self._loop.add_reader(self._socket.fileno(), self._read)
         self._loop.add_reader(self._pipe, self._read_output)
         if self._watch is not None:
-            self._loop.add_reader(self._watch, self._finish)
+            self._loop.add_reader(self._watch, self.finish)
 
     def _write(self) -> None:
         """Write what was ordered, in order; what is not taken now is tried again."""
@@ -134,7 +147,7 @@ class WardenProcess:
             self._loop.remove_reader(self._socket.fileno())
             self.kill()  # it is ending, or it broke: what counts is the end of the process
             if self._watch is None:
-                self._finish()
+                self.finish()
 
     def _receive(self) -> bytes:
         try:
@@ -148,30 +161,11 @@ class WardenProcess:
                 self._output(output)
             self._loop.remove_reader(self._pipe)
 
-    def _finish(self) -> None:
-        """The process is dead or dying: reap it, pass on its last words, free everything."""
-        if self.ended.is_set():
-            return
-        # It is reaped before its last reports are read: until it is dead it could still send some, and what lies in the
-        # socket outlives it. Deaths it reported keep their status; the other workers are reported as lost with it.
-        self.ended.set()
-        self._reap()
-        with contextlib.suppress(BlockingIOError):
-            while packet := self._receive():
-                self._report(protocol.unpack(packet))
-        self._read_output()
-        for fd in (self._socket.fileno(), self._pipe, self._watch):
-            if fd is not None:
-                self._loop.remove_reader(fd)
-        self._closing.close()
-        self._lost(self._how())
-
     def _reap(self) -> None:
         self.kill()
-        if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_PATIENCE_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_PATIENCE_S)
 
     def _how(self) -> str:
-        code = self._process.returncode if self._process is not None else None
+        code = self._process.returncode
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"

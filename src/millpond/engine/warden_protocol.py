@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from millpond.seams import EngineSpec
 
 # Orders, parent -> warden.
-START, SIGNAL, KILL, QUIT = 1, 2, 3, 4
+START, SIGNAL, QUIT = 1, 2, 3
 # Reports, warden -> parent.
 IMAGE_READY, IMAGE_FAILED, STARTED, START_FAILED, GONE, STOPPED, CONTINUED, NOTE = 32, 33, 34, 35, 36, 37, 38, 39
 

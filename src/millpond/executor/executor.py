@@ -249,7 +249,7 @@ class Executor(futures.Executor):
         """Begin to open the pool; what is submitted meanwhile is held back."""
         thread = self._thread = LoopThread("millpond-executor", self._pool.driver.carry_out)
         self._withdraw = partial(withdraw_soon, self._pool, thread)
-        self._pool.mark_futures()
+        self._pool.driver.carriers.mark_futures()
         thread.hold()
         thread.start()
         _USED.add(self)

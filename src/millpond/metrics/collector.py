@@ -22,10 +22,10 @@ from millpond.metrics.derived import BLAME, counted
 from millpond.metrics.history import Slot
 from millpond.metrics.operations import NAMED
 from millpond.metrics.recent import Recent
-from millpond.metrics.resources import ResourceWatch, Seen
+from millpond.metrics.resources import ProcessWatch, Seen
 from millpond.metrics.snapshot import Alerting, ErrorCount, OperationFigures, Snapshot, Watch, WorkerFigures
 from millpond.metrics.store import Boot, HistoryStore
-from millpond.metrics.summary import Summary, summarize
+from millpond.metrics.summary import summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +89,7 @@ class MetricsCollector:
         boot: str = "",
         wall_clock: Clock = time.time,
         cpu_clock: Clock = time.thread_time,
-        resources: ResourceWatch | None = None,
+        resources: ProcessWatch | None = None,
         history_path: str | Path | None = None,
         interval_s: float = 1.0,
     ) -> None:
@@ -243,9 +243,9 @@ class MetricsCollector:
                 self._cached = self._aggregation.snapshot(self.pool, self._seen, self._watch, self.alerting())
             return self._cached
 
-    def summary(self) -> Summary:
+    def summary(self) -> str:
         """The last minute in one line."""
-        return summarize(self.snapshot())
+        return summary(self.snapshot())
 
     def operation(self, name: str) -> OperationFigures:
         """One operation's figures. Raises `LookupError` for one that is not among the first 64 that were called."""

@@ -7,51 +7,20 @@ may change between versions.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from millpond.errors import TABLE
-from millpond.metrics.source import CAUSES, ENDINGS, WORKER_STATES, Counts, Reading
+from millpond.metrics.source import CAUSES, ENDINGS, WORKER_STATES, Counted, Counts, Gauges, Reading
 
 Row = npt.NDArray[np.float64]
 
 OTHER_CODE = "other"  # error codes that are none of ours
-PLAIN_COUNTERS = (
-    "submitted",
-    "sessions_opened",
-    "sessions_closed",
-    "sessions_lost",
-    "sessions_moved",
-    "affinity_hits",
-    "affinity_misses",
-    "cold_calls",
-    "starts",
-    "start_failures",
-    "retries",
-    "late_answers",
-    "interrupts",
-    "busy_s",
-    "available_s",
-    "listeners_removed",
-    "faults",
-    "log_records_dropped",
-)
-PLAIN_GAUGES = (
-    "wanted",
-    "asked_for",
-    "places",
-    "min_workers",
-    "max_workers",
-    "not_warm",
-    "queued",
-    "queued_bytes",
-    "running",
-    "oldest_wait_s",
-    "sessions_open",
-    "sessions_asleep",
-)
+PLAIN_GAUGES = tuple(one.name for one in fields(Gauges))
+PLAIN_COUNTERS = tuple(one.name for one in fields(Counted) if one.name not in PLAIN_GAUGES)
 FAMILIES: dict[str, tuple[str, ...]] = {  # counters with a label: prefix -> its values
     "endings": ENDINGS,
     "deaths": CAUSES,

@@ -187,7 +187,6 @@ DERIVED: tuple[Derived, ...] = (
         lambda span: rate(span.unplanned(), span, 60.0),
     ),
 )
-NAMES = tuple(one.name for one in DERIVED)
 
 
 def derive(span: Interval) -> Mapping[str, float]:
@@ -199,8 +198,3 @@ def counted(slots: Sequence[Slot]) -> Interval:
     """What slots of history counted together; nothing that was measured."""
     counters = np.sum([np.zeros(len(COUNTERS)), *(slot.counters for slot in slots)], axis=0)
     return Interval(sum(slot.seconds for slot in slots), counters, {})
-
-
-def interval_of(slot: Slot) -> Interval:
-    """A slot of history as a span."""
-    return Interval(slot.seconds, slot.counters, {kind: one.describe() for kind, one in slot.histograms.items()})

@@ -60,7 +60,6 @@ PARTS: dict[str, Part] = {
         10.0, (Measure("calls the queue gained within a minute, over the calls that can run at a time", 0.0, 2.0),)
     ),
 }
-WEIGHTS = {name: part.weight for name, part in PARTS.items()}
 
 LATE_SHARE, LATE_CALLS = 0.01, 2  # share of calls past their deadline that is slow, and how many at least
 SLOWER, SLOWER_CALLS, SLOWER_S = 3.0, 100, 0.01  # p50 or p95 of a minute over those of a quarter of an hour

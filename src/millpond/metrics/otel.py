@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
-from typing import Any
 
 try:
     from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation, get_meter_provider
 except ImportError as error:
     raise ImportError("exporting to OpenTelemetry needs: pip install 'millpond[opentelemetry]'") from error
 
-from millpond.metrics.catalogue import CATALOGUE, Family, Labels, Metered, Metric, Metrics, metrics_of, read_all
+from millpond.metrics.catalogue import CATALOGUE, Family, Metered, Metric, Metrics, metrics_of, read_all
 from millpond.metrics.otel_names import ATTRIBUTES, SEMANTIC, Instrument
+from millpond.metrics.readers import Labels
 
 SCOPE = "millpond"
 WHOLE = "{"  # units like {call} count things, and so does By
@@ -62,7 +62,7 @@ def attributes(labels: Labels) -> dict[str, str | float]:
     return {ATTRIBUTES[label]: float(value) if label == "quantile" else value for label, value in labels}
 
 
-def _instruments(row: Metric[Any]) -> Iterator[tuple[str, Instrument, str, str]]:
+def _instruments(row: Metric) -> Iterator[tuple[str, Instrument, str, str]]:
     """Name, kind, unit and suffix of the samples for each instrument that a metric becomes."""
     semantic = SEMANTIC[row.name]
     if row.kind != "histogram":

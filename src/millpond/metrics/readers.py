@@ -1,14 +1,16 @@
 """How the samples of an exported metric are read from a snapshot: one small reader a shape.
 
-Each gives suffix, labels and value; which metric has which reader is in `catalogue`. Labels come from closed sets given
-here by the caller, and whatever is not in them shares the label "(other)".
+Each gives suffix, labels and value; which metric has which reader is in `catalogue`. A `place` is where in the snapshot
+(or the figures of the alerting) something stands, such as "reading.queued". Labels come from closed sets given here by
+the caller, and whatever is not in them shares the label "(other)".
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from operator import attrgetter
+from typing import Any
 
 from millpond.metrics.histogram import Histogram
 from millpond.metrics.snapshot import OTHER, Alerting, ChannelFigures, OperationFigures, Snapshot
@@ -16,8 +18,7 @@ from millpond.metrics.source import ENDINGS
 
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[str, Labels, float]  # suffix, labels, value; the series is called by the family's name + suffix
-Reader = Callable[[Snapshot], Iterable[Sample]]
-Measured = TypeVar("Measured")  # a snapshot, or the figures of the alerting
+Reader = Callable[[Any], Iterable[Sample]]  # of a snapshot, or of the figures of the alerting
 
 OUTCOMES = ("sent", "failed", "dropped")  # of a notification: fields of `ChannelFigures`
 MOST_CHANNELS = 20  # with a label of their own; a program may add any number
@@ -37,14 +38,15 @@ def bound_text(bound: float) -> str:
     return "+Inf" if bound == math.inf else repr(bound)
 
 
-def one(get: Callable[[Measured], float]) -> Callable[[Measured], Iterable[Sample]]:
+def one(get: Callable[[Any], float]) -> Reader:
     """A plain figure."""
     return lambda measured: [("", (), float(get(measured)))]
 
 
-def known(get: Callable[[Snapshot], float]) -> Reader:
-    """A figure that the system may refuse, given as -1: then there is no sample."""
-    return lambda snapshot: [("", (), float(value))] if (value := get(snapshot)) >= 0 else []
+def known(place: str) -> Reader:
+    """A figure that there may be none of: the system may refuse it, which is given as -1. Then there is no sample."""
+    get = attrgetter(place)
+    return lambda measured: [] if (value := get(measured)) in (None, -1) else [("", (), float(value))]
 
 
 def derived(name: str, window: int) -> Reader:
@@ -52,16 +54,21 @@ def derived(name: str, window: int) -> Reader:
     return one(lambda snapshot: snapshot.windows[window].derived.get(name, math.nan))
 
 
-def state(label: str, states: tuple[str, ...], get: Callable[[Snapshot], str]) -> Reader:
+def state(label: str, states: tuple[str, ...], place: str) -> Reader:
     """One sample a state, 1 for the one it is in."""
-    return lambda snapshot: [("", ((label, name),), float(get(snapshot) == name)) for name in states]
+    get = attrgetter(place)
+    return lambda measured: [("", ((label, name),), float(get(measured) == name)) for name in states]
 
 
-def counts(
-    label: str, names: Iterable[str], get: Callable[[Measured], Mapping[str, int]]
-) -> Callable[[Measured], Iterable[Sample]]:
+def several(label: str, **places: str) -> Reader:
+    """One sample a value of the label, each from its own place."""
+    found = {value: attrgetter(place) for value, place in places.items()}
+    return lambda measured: [("", ((label, value),), float(get(measured))) for value, get in found.items()]
+
+
+def counts(label: str, names: Iterable[str], place: str) -> Reader:
     """One sample a name of a closed set, 0 included, so that a first increase is seen; strangers share one."""
-    closed = tuple(names)
+    closed, get = tuple(names), attrgetter(place)
     return lambda measured: _counted(label, closed, get(measured))
 
 

@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 
@@ -28,19 +27,6 @@ LEAST_GROWTH = 1024 * 1024  # bytes a worker has to have grown by before its tre
 UNKNOWN = -1
 
 Pids = Mapping[int, int]  # worker -> pid
-
-
-class ResourceWatch(Protocol):
-    """Whoever looks at processes."""
-
-    @property
-    def seen(self) -> Seen:
-        """What was seen last; may be read from any thread."""
-        ...
-
-    def look(self, now: float, workers: Pids) -> None:
-        """Look again; called on one thread at a time."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +80,7 @@ class WatchedProcess:
 
 
 class ProcessWatch:
-    """Looks at this process and at the workers'."""
+    """Looks at this process and at the workers'. `seen` is what was seen last; it may be read from any thread."""
 
     def __init__(self) -> None:
         self._parent = WatchedProcess(os.getpid())
@@ -105,7 +91,7 @@ class ProcessWatch:
         self.seen = Seen()
 
     def look(self, now: float, workers: Pids) -> None:
-        """Look at the parent and at some of the workers; one that is gone is forgotten."""
+        """Look at the parent and at some of the workers; one that is gone is forgotten. On one thread at a time."""
         self._meet(workers)
         self._look_at_parent(now)
         for worker in list(itertools.islice(self._turn, AT_ONCE)):

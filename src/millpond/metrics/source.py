@@ -18,15 +18,9 @@ Counts = Mapping[str, int]
 NO_COUNTS: Counts = MappingProxyType({})
 WORKER_STATES = ("starting", "warming", "spare", "ready", "busy", "draining")
 ENDINGS = ("ok", "failed", "cancelled", "expired", "rejected", "lost")
-# Why a worker is gone, a closed set. The first two were the pool's own wish.
-RETIRED, RECYCLED = "retired", "recycled"  # not wanted any more; replaced for its age, calls, memory or session
-CRASHED = "crashed"  # ended by itself, or was ended from outside
-START_FAILED = "start_failed"  # never became ready
-UNRESPONSIVE = "unresponsive"  # killed: missed its pings or was stopped
-OVERRAN = "overran"  # killed: an interrupted call did not come back within its grace
-PROTOCOL = "protocol"  # killed: it broke the protocol between worker and program
-CAUSES = (RETIRED, RECYCLED, CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN, PROTOCOL)
-UNPLANNED = frozenset({CRASHED, START_FAILED, UNRESPONSIVE, OVERRAN, PROTOCOL})
+# Why a worker is gone, a closed set; what each means is in the core. The first two were the pool's own wish.
+UNPLANNED = ("crashed", "start_failed", "unresponsive", "overran", "protocol")
+CAUSES = ("retired", "recycled", *UNPLANNED)
 STILL = ("loop", "program")  # what may stand still
 STALL_SHOWN_S = 300.0  # for which a stall is shown
 
@@ -82,21 +76,10 @@ class WorkerReading:
     in_flight: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A pool at one moment (`at`, monotonic seconds).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauges:
+    """What is so of a pool now; each has a column in history."""
 
-    Gauges are as of now, counters since the pool opened, `start_seconds` and the operations' samples since the last
-    reading. `operations` need hold only those that something happened to since then. `workers` are those that are
-    there, in no order; `states` counts them by `WORKER_STATES`. `busy_s` and `available_s` are the sums over all
-    workers there ever were: seconds holding at least one call, and seconds since being ready.
-    """
-
-    at: float
-    state: str = "ready"
-    reason: str = ""
-    states: Counts = field(default_factory=no_counts)
-    workers: tuple[WorkerReading, ...] = ()
     wanted: int = 0
     asked_for: int = 0
     places: int = 0  # calls that ready workers run at a time
@@ -105,14 +88,21 @@ class Reading:
     not_warm: int = 0  # workers in service of which a warm-up command failed
     queued: int = 0
     queued_bytes: int = 0
-    max_queued: int | None = None
     running: int = 0
     oldest_wait_s: float = 0.0  # of the calls that wait now; 0 if none does
-    submitted: int = 0
-    endings: Counts = field(default_factory=no_counts)  # ending -> calls
-    codes: Counts = field(default_factory=no_counts)  # error code -> calls
     sessions_open: int = 0
     sessions_asleep: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted(Gauges):
+    """What was counted since the pool opened; each has a column in history too.
+
+    `busy_s` and `available_s` are the sums over all workers there ever were: seconds holding at least one call, and
+    seconds since being ready.
+    """
+
+    submitted: int = 0
     sessions_opened: int = 0
     sessions_closed: int = 0
     sessions_lost: int = 0
@@ -122,17 +112,36 @@ class Reading:
     cold_calls: int = 0  # calls that waited for a worker which was being started
     starts: int = 0
     start_failures: int = 0
-    deaths: Counts = field(default_factory=no_counts)  # cause (`CAUSES`) -> workers
-    start_seconds: Samples = field(default_factory=no_samples)
     retries: int = 0
     late_answers: int = 0
     interrupts: int = 0
-    breakers_open: tuple[str, ...] = ()
     busy_s: float = 0.0
     available_s: float = 0.0
     listeners_removed: int = 0
-    log_records_dropped: int = 0  # of workers: the program's log handlers were too slow for them
     faults: int = 0  # what raised that should not have, in the pool itself or in code of the program that it called
+    log_records_dropped: int = 0  # of workers: the program's log handlers were too slow for them
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Counted):
+    """A pool at one moment (`at`, monotonic seconds).
+
+    Counts by ending, code and cause are since the pool opened, `start_seconds` and the operations' samples since the
+    last reading. `operations` need hold only those that something happened to since then. `workers` are those that are
+    there, in no order; `states` counts them by `WORKER_STATES`.
+    """
+
+    at: float
+    state: str = "ready"
+    reason: str = ""
+    states: Counts = field(default_factory=no_counts)
+    workers: tuple[WorkerReading, ...] = ()
+    max_queued: int | None = None
+    endings: Counts = field(default_factory=no_counts)  # ending -> calls
+    codes: Counts = field(default_factory=no_counts)  # error code -> calls
+    deaths: Counts = field(default_factory=no_counts)  # cause (`CAUSES`) -> workers
+    start_seconds: Samples = field(default_factory=no_samples)
+    breakers_open: tuple[str, ...] = ()
     stalls: Counts = field(default_factory=no_counts)  # what stood still (`STILL`) -> times
     last_stall: tuple[float, float, str] | None = None  # when it ended, its seconds, what stood still
     operations: tuple[OperationReading, ...] = ()

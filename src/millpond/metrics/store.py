@@ -29,7 +29,6 @@ log = PoolLogger("millpond.metrics")
 
 KEEP_S = {10: 7_200.0, 60: 30 * 86_400.0}  # resolution -> how long its slots stay
 MOST_BYTES = 256 * 1024 * 1024  # of the file, its journal aside
-LEAST_BYTES = 1024 * 1024
 WAITING = 1_000  # slots for the writer at most
 TRY_AGAIN_S = 30.0  # after a failure
 PRUNE_EVERY = 60  # slots written between two looks for what is too old
@@ -65,8 +64,6 @@ class HistoryStore:
     def __init__(
         self, path: str | Path, boot: Boot, wall_clock: Callable[[], float], most_bytes: int = MOST_BYTES
     ) -> None:
-        if most_bytes < LEAST_BYTES:
-            raise ValueError(f"a file of {most_bytes} bytes holds no history: at least {LEAST_BYTES}")
         self.path = Path(path).absolute()
         self.boot = boot
         self._wall_clock = wall_clock
@@ -104,18 +101,6 @@ class HistoryStore:
             with closing(self._connect("rw")) as connection:
                 return list(_read(connection, self.boot.pool, step, since, until))
         except (sqlite3.Error, OSError, ValueError) as error:
-            self._failed(error)
-            return []
-
-    def boots(self) -> list[Boot]:
-        """The runs of this pool that the file knows, the oldest first."""
-        try:
-            with closing(self._connect("rw")) as connection:
-                found = connection.execute(
-                    "SELECT boot, pool, opened FROM boots WHERE pool = ? ORDER BY opened", (self.boot.pool,)
-                )
-                return [Boot(*row) for row in found]
-        except (sqlite3.Error, OSError) as error:
             self._failed(error)
             return []
 

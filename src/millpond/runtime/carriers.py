@@ -19,7 +19,6 @@ from millpond.runtime.faults import Faults
 if TYPE_CHECKING:
     from millpond.core import Machine, Session, Worker
     from millpond.runtime.store_client import StoreClient
-    from millpond.runtime.tickets import Ticket
     from millpond.seams import Engine
     from millpond.telemetry.bus import Bus
 
@@ -151,7 +150,7 @@ class Carriers:
 def finish(order: orders.Finish) -> None:
     """Give a call's result, or its error, to whoever waits for it, and then tell whoever traces it."""
     call, value = order.call, order.value
-    ticket: Ticket | None = call.ticket
+    ticket = call.ticket
     # An executor's future names its call: without this the two would be left to the garbage collector, which costs
     # an eighth of the rate.
     call.payload = call.ticket = None

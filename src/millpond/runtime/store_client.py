@@ -56,7 +56,7 @@ class StoreClient:
         self.batch_end: Callable[[], None] = _nothing  # called after answers were told, once for all that came together
         self._store = store
         self._codec = codec
-        self._is_lasting = is_lasting and store.survives
+        self.remembers = is_lasting and store.survives  # whether there may be sessions of an earlier program
         self._session_ttl = session_ttl
         self._wall_clock = wall_clock
         self._numbers = itertools.count(1)
@@ -66,11 +66,6 @@ class StoreClient:
         self._writer: StoreWriter | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Future[None]  # the thread did all it had to; there once it was started
-
-    @property
-    def remembers(self) -> bool:
-        """Whether there may be sessions of an earlier program."""
-        return self._is_lasting
 
     # The pool's life
 
@@ -134,7 +129,7 @@ class StoreClient:
 
     def _prepare(self) -> None:
         """Let go of what nobody will come back for: sessions too old, or all if they were only asleep."""
-        if not self._is_lasting:
+        if not self.remembers:
             self._store.forget_before(math.inf)
         elif self._session_ttl is not None:
             self._store.forget_before(self._wall_clock() - self._session_ttl - LEFTOVER_S)
@@ -160,13 +155,12 @@ class StoreClient:
         if self._writer is not None:
             self._writer.read(number, session_id)
             return
-        found: list[SessionRecord | None] = [None]
-
-        def read() -> None:
-            found[0] = self._store.get(session_id)
-
-        failure = self._attempt(read)
-        self._notify([(number, found[0], failure)])
+        record, failure = None, None
+        try:
+            record = self._store.get(session_id)
+        except Exception as error:
+            failure = as_failure(error)
+        self._notify([(number, record, failure)])
 
     def erase(self, session_id: str, generation: int) -> None:
         """Forget a record; a failure is tried again before the next commit, and told to nobody."""

@@ -14,7 +14,7 @@ from typing import Any
 from millpond.clock import MonotonicClock
 from millpond.errors import StartFailed
 from millpond.seams import Clock, EngineEvents, EngineSpec, HandlerFacts
-from millpond.testing.direct_answers import decode_arguments, private
+from millpond.testing.direct_answers import parts_of, private
 from millpond.testing.fake_worker import FakeWorker
 from millpond.testing.holding import Held, Holding
 from millpond.wire.codec import Codec, Encoded, make_codec
@@ -38,7 +38,7 @@ class Sent:
         """What travelled: `(args, kwargs)`, the first of a function's being its encoded form; empty for an errand."""
         if not len(self._payload):
             return ()
-        args, kwargs = decode_arguments(self._codec, self._payload)
+        args, kwargs = self._codec.decode_arguments(*parts_of(self._payload))
         return tuple(args), kwargs
 
     def __repr__(self) -> str:
@@ -186,12 +186,12 @@ class FakeEngine:
     def holds(self, worker: Any, call: Any) -> bool:
         """Whether the worker was given the call and has not answered it."""
         there = self.workers.get(worker.id)
-        return there is not None and there.holds(call)
+        return there is not None and call.id in there.model.held
 
     def withdraw(self, worker: Any, call: Any) -> bool:
         """Take back a call. True: it did not start, and will not."""
         there = self.workers.get(worker.id)
-        return there is not None and there.withdraw(call)
+        return there is not None and there.model.withdraw(call.id)
 
     def interrupt(self, worker: Any, call: Any) -> None:
         """Ask the operation to stop."""

@@ -48,7 +48,7 @@ class FakeWorker:
     """One worker of a `FakeEngine`; its methods are for the pool's loop.
 
     `handler` is the handler's instance once it was made; `memory_bytes` and `answers_pings` are what the pool finds
-    when it looks after the worker, to be set by the test.
+    when it looks after the worker, to be set by the test. `model` says what it holds of its pool.
     """
 
     def __init__(self, engine: FakeEngine, record: Any) -> None:
@@ -60,8 +60,7 @@ class FakeWorker:
         self._engine = engine
         self.record = record
         self._runner: MemoryRunner | None = None
-        self._answers: DirectAnswers | None = None
-        self._model = SimulatedWorker(engine.settings.concurrency)
+        self.model = SimulatedWorker(engine.settings.concurrency)
         self._logbook = Logbook.create()
         self._logbook.close_fd()
         self._free = list(range(POSITIONS - 1, -1, -1))  # positions of the logbook
@@ -88,7 +87,7 @@ class FakeWorker:
             return
         if signal is None and exit_code is None:
             signal = 9
-        begun = self._model.die()
+        begun = self.model.die()
         for task in self._tasks:
             task.cancel()
         self._logbook.close()
@@ -99,21 +98,21 @@ class FakeWorker:
     @property
     def is_alive(self) -> bool:
         """Whether it lives."""
-        return self._model.is_alive
+        return self.model.is_alive
 
     @property
     def is_frozen(self) -> bool:
         """Whether it was frozen, and not thawed since."""
-        return self._model.is_frozen
+        return self.model.is_frozen
 
     def freeze(self) -> None:
         """Stop it like SIGSTOP: nothing more is begun or said until `thaw`."""
-        self._model.is_frozen = True
+        self.model.is_frozen = True
         self._engine.events.stopped(self.record, True)
 
     def thaw(self) -> None:
         """Let it go on like SIGCONT, beginning with what it could not say."""
-        self._model.is_frozen = False
+        self.model.is_frozen = False
         self._engine.events.stopped(self.record, False)
         withheld, self._withheld = self._withheld, []
         for fact, details in withheld:
@@ -122,7 +121,7 @@ class FakeWorker:
 
     def __repr__(self) -> str:
         state = "dead" if not self.is_alive else "frozen" if self.is_frozen else "alive"
-        return f"<FakeWorker {self.id} {state}, {len(self._model.running)} running, {len(self._model.waiting)} unread>"
+        return f"<FakeWorker {self.id} {state}, {len(self.model.running)} running, {len(self.model.waiting)} unread>"
 
     # The engine's side
 
@@ -132,22 +131,14 @@ class FakeWorker:
 
     def take(self, call: Any) -> None:
         """Receive a call."""
-        if call.session is not None and not self._model.knows(call.session):
+        if call.session is not None and not self.model.knows(call.session):
             self._introduce(call.session)
-        self._model.take(call).note = private(call.payload)
+        self.model.take(call).note = private(call.payload)
         self._wake()
-
-    def holds(self, call: Any) -> bool:
-        """Whether it was given the call and has not answered it."""
-        return call.id in self._model.held
-
-    def withdraw(self, call: Any) -> bool:
-        """Give a call back, if it was not begun."""
-        return self._model.withdraw(call.id)
 
     def interrupt(self, call: Any) -> None:
         """Ask a call to stop."""
-        held = self._model.interrupt(call.id)
+        held = self.model.interrupt(call.id)
         if held is not None and held.state == RUNNING:
             running: Running = held.note
             self._logbook.request_interrupt(running.fields[3])
@@ -155,24 +146,24 @@ class FakeWorker:
 
     def credit(self, call_id: int, items: int) -> None:
         """Let a stream go on."""
-        held = self._model.running.get(call_id)
+        held = self.model.running.get(call_id)
         if held is not None:
             held.note.grant(items)
 
     def forget(self, number: int) -> None:
         """Drop a session."""
-        self._model.forget_session(number)
+        self.model.forget_session(number)
         if self._runner is not None:
             self._runner.session_slots.pop(number, None)
 
     def pong(self) -> None:
         """Answer a ping, if it does."""
         if self.answers_pings:
-            self._say(self._engine.events.ponged, self.record, self._model.ping())
+            self._say(self._engine.events.ponged, self.record, self.model.ping())
 
     def leave(self) -> None:
         """Say goodbye when everything is done."""
-        self._model.stop()
+        self.model.stop()
         self._wake()
 
     # Its life
@@ -192,7 +183,7 @@ class FakeWorker:
             self._say(self.die, None, 1)
             return
         self._runner = self._make_runner()
-        self._model.is_ready = True
+        self.model.is_ready = True
         self._say(events.ready, self.record, self.pid)
         self._wake()
 
@@ -200,7 +191,7 @@ class FakeWorker:
         engine = self._engine
         codec = make_codec(engine.settings.codec, engine.settings.buffer_threshold)
         limit = engine.settings.max_payload
-        answers = self._answers = DirectAnswers(codec, limit, self._answer, self._item, self._saved)
+        answers = DirectAnswers(codec, limit, self._answer, self._item, self._saved)
         operations = operations_of(self.handler, engine.handler_facts)
         hooks = {name: getattr(self.handler, name) for name in engine.handler_facts.hooks}
         saver = Saver(codec, limit, hooks) if engine.settings.durability != "none" else None
@@ -228,7 +219,7 @@ class FakeWorker:
     def _turn(self) -> None:
         """Begin one export and one call, as far as there are any and it is free for them."""
         self._is_awake = False
-        model, now = self._model, self._engine.clock.now()
+        model, now = self.model, self._engine.clock.now()
         if model.can_begin_export:
             self._begin_or_pass_over(model.begin_export(now), now)
         if model.can_begin:
@@ -292,15 +283,14 @@ class FakeWorker:
 
     # What it says
 
-    def _answer(self, fields: Fields, kind: AnswerKind, value: Any, flags: int) -> None:
+    def _answer(self, fields: Fields, kind: AnswerKind, value: Any, flags: int, nbytes: int) -> None:
         held, began = self._begun[fields[3]]
-        nbytes = self._answers.nbytes if self._answers is not None else 0
         self._say(self._tell, held, kind, value, began, self._engine.clock.now(), flags, nbytes)
 
     def _tell(
         self, held: HeldCall, kind: AnswerKind, value: Any, started: float, ended: float, flags: int, nbytes: int
     ) -> None:
-        model, events = self._model, self._engine.events
+        model, events = self.model, self._engine.events
         if held.state == RUNNING:
             model.end(held, kind)
             position = held.note.fields[3]

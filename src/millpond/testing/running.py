@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from millpond.testing.direct_answers import DirectAnswers, decode_arguments
+from millpond.testing.direct_answers import DirectAnswers, parts_of
 from millpond.wire.codec import Codec
 from millpond.wire.logbook import Logbook
 from millpond.worker import parallel
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from millpond.worker.channel import FrameChannel
     from millpond.worker.handler import BoundOperation
     from millpond.worker.handler_session import SessionSlot
-    from millpond.worker.replies import Replies
     from millpond.worker.running_call import Running
     from millpond.worker.saving import Saver
 
@@ -48,7 +47,7 @@ class MemoryRunner(Runner):
         self._decoder = codec
         self.headers: dict[int, bytes] = {}  # call id -> its trace header, while it runs
         channel = cast("FrameChannel", _NoChannel())
-        super().__init__(channel, logbook, codec, None, cast("Replies", answers), operations, hooks, saver)
+        super().__init__(channel, logbook, codec, None, answers, operations, hooks, saver)
         self.interruptions += (asyncio.CancelledError,)
 
     def decode(
@@ -61,7 +60,7 @@ class MemoryRunner(Runner):
 
     def decode_arguments(self, body: Any, flags: int) -> Any:
         """The arguments in a payload."""
-        return decode_arguments(self._decoder, body)
+        return self._decoder.decode_arguments(*parts_of(body))
 
 
 async def _credit(running: Running) -> None:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 def serve_sessions(pool: Records, now: float) -> None:
     """Give the next call of each unsettled session its turn."""
-    sessions = pool.unsettled.sessions
-    while sessions:
-        lifecycle.serve(pool, sessions.pop(next(iter(sessions))), now)
+    left = pool.unsettled
+    while left.sessions:
+        lifecycle.serve(pool, left.sessions.pop(next(iter(left.sessions))), now)
+    left.exports.clear()  # they are sent, or wait in a queue
 
 
 def settle(pool: Records, now: float) -> None:

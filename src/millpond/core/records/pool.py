@@ -53,6 +53,7 @@ class Unsettled:
     """What a stimulus leaves to be done at its end, by `core.settling`: in this order, until nothing is left."""
 
     sessions: dict[int, Session] = field(default_factory=dict)  # number -> session whose next call may have its turn
+    exports: dict[int, int] = field(default_factory=dict)  # worker id -> exports of its sessions among these, not sent
     evacuated: dict[int, Worker] = field(default_factory=dict)  # id -> worker that drains, whose sessions are to leave
     has_free_slots: bool = False  # whether waiting calls may find a worker
     is_staffed: bool = True  # whether as many workers are there, or on their way, as are wanted

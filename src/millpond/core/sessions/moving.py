@@ -31,8 +31,6 @@ from millpond.seams import CLOSE_SESSION, EXPORT_CONCURRENT, EXPORT_SESSION, EXP
 from millpond.texts import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from millpond.core.records.call import Continuation
     from millpond.core.records.pool import Records
     from millpond.core.records.session import Session
@@ -65,7 +63,7 @@ def can_leave_now(pool: Records, session: Session) -> bool:
 
 def is_free(pool: Records, worker: Worker) -> bool:
     """Whether an internal call would be begun at once."""
-    return worker.load < worker.slots and not worker.queue.size and not any(_exports_made(pool, worker))
+    return worker.load < worker.slots and not worker.queue.size and worker.id not in pool.unsettled.exports
 
 
 def may_export_beside(pool: Records, session: Session) -> bool:
@@ -73,13 +71,7 @@ def may_export_beside(pool: Records, session: Session) -> bool:
     worker = session.worker
     if worker is None or not pool.may_export_concurrently(session):
         return False
-    left = MOST_EXPORTS - len(worker.exports)
-    return len(pool.unsettled.sessions) < left or sum(_exports_made(pool, worker)) < left
-
-
-def _exports_made(pool: Records, worker: Worker) -> Iterator[bool]:
-    """Which unsettled sessions are the worker's and to be exported: this stimulus asked, it is sent when settled."""
-    return (one.worker is worker and one.location == LEAVING for one in pool.unsettled.sessions.values())
+    return len(worker.exports) + pool.unsettled.exports.get(worker.id, 0) < MOST_EXPORTS
 
 
 def take_out(pool: Records, session: Session, now: float) -> bool:
@@ -96,6 +88,8 @@ def take_out(pool: Records, session: Session, now: float) -> bool:
     pool.relocate(session, LEAVING)
     is_concurrent = not is_free(pool, worker) and may_export_beside(pool, session)
     internal_call(pool, session, EXPORT_CONCURRENT if is_concurrent else EXPORT_SESSION, exported, now)
+    made = pool.unsettled.exports
+    made[worker.id] = made.get(worker.id, 0) + 1
     return True
 
 

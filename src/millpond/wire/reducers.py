@@ -16,6 +16,7 @@ import typing
 import uuid
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from cloudpickle import cloudpickle
@@ -80,18 +81,15 @@ def _named(value: Any) -> Any:
 def _reduce_variable(variable: contextvars.ContextVar[Any]) -> Any:
     if named := _named(variable):
         return named
-    default: tuple[Any, ...] = ()
-    try:
-        default = (contextvars.Context().run(variable.get),)
-    except LookupError:
-        pass
+    default: dict[str, Any] = {}
+    with suppress(LookupError):
+        default["default"] = contextvars.Context().run(variable.get)
     return the_variable, (token_of(variable), variable.name, default)
 
 
-def the_variable(token: str, name: str, default: tuple[Any, ...]) -> Any:
+def the_variable(token: str, name: str, default: dict[str, Any]) -> Any:
     """The context variable that stands here for one of another process."""
-    made = contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
-    return known_or_made(token, made)
+    return known_or_made(token, contextvars.ContextVar(name, **default))
 
 
 def token_of(value: Any) -> str:

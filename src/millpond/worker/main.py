@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -187,13 +188,11 @@ def _run_hook(loop: BlockingLoop | ParallelLoop, runner: Runner, name: str) -> N
 
 
 def _leave(code: int, is_forked_child: bool, last: Callable[[], None] | None) -> NoReturn:
-    try:
+    with suppress(BaseException):  # closed, replaced, or full: there is nobody left to tell
         if not is_forked_child:
             run_finalizers(code)
         sys.stdout.flush()
         sys.stderr.flush()
-    except BaseException:
-        pass  # closed, replaced, or full: there is nobody left to tell
     try:
         if last is not None and not is_forked_child:
             last()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from millpond.wire.frames import CALL, FrameReader, ProtocolError
 from millpond.worker.channel import Disconnected
-from millpond.worker.running_call import Running
+from millpond.worker.loop import Running
 from millpond.worker.steps import drive, plan
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ class CallFactory:
     """Makes the calls of one pool; safe to use from any thread, except for `refuse`."""
 
     def __init__(
-        self, driver: Driver, settings: Settings, codec: Codec, definitions: Definitions, pool_name: str = "default"
+        self, driver: Driver, settings: Settings, codec: Codec, definitions: Definitions, pool_name: str
     ) -> None:
         self.driver = driver
         # Whether bounds are checked before the arguments are encoded: not where calls may precede their pool, as those

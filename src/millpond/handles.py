@@ -26,7 +26,7 @@ class SessionHandle(Calls):
     __slots__ = ("_affinity", "_id", "_on_restore", "_reopen", "_session")
 
     def __init__(
-        self, pool: Pool, session_id: str, affinity: Affinity | None, reopen: bool, on_restore: OnRestore | None = None
+        self, pool: Pool, session_id: str, affinity: Affinity | None, reopen: bool, on_restore: OnRestore | None
     ) -> None:
         super().__init__(pool, Options())
         self._id = session_id

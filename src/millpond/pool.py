@@ -29,7 +29,7 @@ from millpond.runtime.forwarding import settled
 from millpond.runtime.renewal import replace_workers
 from millpond.runtime.resizing import resize
 from millpond.runtime.signals import ClosingOnSignals
-from millpond.runtime.store_client import make_store_client
+from millpond.runtime.store_client import StoreClient
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource
 from millpond.settings import BOUNDS, Affinity, OnRestore, Settings, check_choice, make_settings
 from millpond.statistics import Statistics, collect
@@ -59,8 +59,8 @@ class Pool(Calls):
     """A pool of warm, stateful worker processes for one handler, on the running asyncio loop.
 
     `handler` is a class, a `"module:Class"` string, or `None` for functions only; `args` and `kwargs` are its
-    constructor's. Nothing starts here: use `async with`, or `await open()` and `await close()`. Listeners attach to
-    `telemetry`. Unknown settings raise `TypeError`, values out of range `ValueError`.
+    constructor's. Nothing starts here: use `async with`, or `await open()` and `await close()`. Unknown settings raise
+    `TypeError`, values out of range `ValueError`.
     """
 
     def __init__(
@@ -95,14 +95,14 @@ class Pool(Calls):
             definitions,
         )
         clock = clock or MonotonicClock()
-        self.telemetry = Bus()
-        LoggingListener(pool=name).attach(self.telemetry)
+        self._bus = Bus()
+        LoggingListener(pool=name).attach(self._bus)
         if isinstance(engine, str):
             from millpond.engine.local import make_engine  # only here: a pool with another engine needs none of it
 
             engine = make_engine(engine, settings.start_method)
-        store_client = make_store_client(settings, name)
-        self.driver = Driver(settings, engine, clock, random or Random(), self.telemetry, store_client)
+        store_client = StoreClient(settings, name)
+        self.driver = Driver(settings, engine, clock, random or Random(), self._bus, store_client)
         codec = make_codec(settings.codec, settings.buffer_threshold, definitions)
         self._monitors = Monitors(self.driver, clock, name, self.run_id)
         self.call_factory = CallFactory(self.driver, settings, codec, definitions, name)
@@ -240,6 +240,11 @@ class Pool(Calls):
         self.call_factory.set_operations(await replace_workers(self.driver))
 
     # Asking it
+
+    @property
+    def telemetry(self) -> Bus:
+        """Where listeners attach."""
+        return self._bus
 
     @property
     def metrics(self) -> MetricsCollector:

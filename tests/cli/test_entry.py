@@ -8,27 +8,17 @@ import sys
 import pytest
 
 from millpond import __version__
+from millpond.cli import entry
 from millpond.cli.app import app
-from millpond.cli.entry import demand, missing_of
 
 
-def test_missing_libraries_are_named_as_they_are_installed():
-    """The name to install is said, not the one to import."""
-    assert missing_of({"sys": "the-interpreter", "no_such_module": "some-package"}) == ["some-package"]
-
-
-def test_a_missing_extra_ends_with_the_command_that_installs_it(capsys):
-    """Exit code 2 and one line, no traceback."""
+def test_a_missing_extra_ends_with_the_command_that_installs_it(monkeypatch, capsys):
+    """Exit code 2 and one line that names what is missing alone, no traceback."""
+    monkeypatch.setattr(entry, "NEEDS", ("sys", "no_such_module"))
     with pytest.raises(SystemExit) as ended:
-        demand({"no_such_module": "some-package"}, "cli")
+        entry.main()
     assert ended.value.code == 2
-    assert capsys.readouterr().err == "millpond: this needs some-package: pip install 'millpond[cli]'\n"
-
-
-def test_nothing_missing_goes_on(capsys):
-    """Where all is there, nothing is said."""
-    demand({"sys": "the-interpreter"}, "cli")
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "millpond: this needs no_such_module: pip install 'millpond[cli]'\n"
 
 
 def test_version_is_the_packages(capsys):

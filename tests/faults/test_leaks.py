@@ -22,8 +22,8 @@ import pytest
 import millpond
 from millpond.alerts.channels.email import EmailChannel
 from millpond.alerts.channels.jsonlines import JsonLinesChannel
+from millpond.alerts.channels.webhook import webhook
 from millpond.alerts.notify import Notification, Route
-from millpond.alerts.payload import webhook
 from millpond.alerts.rules import Group, Rule
 from millpond.events import UserEvent
 from millpond.metrics.prometheus import render

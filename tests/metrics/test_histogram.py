@@ -87,15 +87,14 @@ def test_percentiles_hold_on_distributions_as_pools_have_them(found):
 def test_zeros_take_their_part_of_the_percentiles():
     """Half of the calls not waiting at all makes a median of 0."""
     histogram = Histogram.of([0.0] * 6 + [1.0] * 4)
-    assert histogram.percentile(0.5) == 0.0
-    assert histogram.percentile(0.9) == pytest.approx(1.0, rel=0.012)
-    assert Histogram.of([0.0]).percentile(1.0) == 0.0
+    assert histogram.percentiles((0.5, 0.9)) == [0.0, pytest.approx(1.0, rel=0.012)]
+    assert Histogram.of([0.0]).percentiles((1.0,)) == [0.0]
 
 
 @given(values, values)
 def test_a_sum_is_the_histogram_of_all_values(some, others):
     """Merging loses nothing and invents nothing."""
-    together, alone = Histogram.of(some) + Histogram.of(others), Histogram.of(some + others)
+    together, alone = merged((Histogram.of(some), Histogram.of(others))), Histogram.of(some + others)
     assert (together.low, together.zeros, together.count) == (alone.low, alone.zeros, alone.count)
     assert together.counts.tolist() == alone.counts.tolist()
     assert together.total == pytest.approx(alone.total)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from millpond.errors import StoreFailed
 from millpond.logger.delivery import DELIVERY
 from millpond.runtime import store_client, store_writer
-from millpond.runtime.store_client import StoreClient, make_store_client
+from millpond.runtime.store_client import StoreClient
 from millpond.seams import SessionRecord
 from millpond.sessions.memory import MemoryStore
 from millpond.sessions.sqlite import SqliteStore
@@ -34,7 +34,8 @@ class Rig:
 
     def __init__(self, store, **options) -> None:
         self.store = store
-        self.client = StoreClient(store, wall_clock=lambda: NOW, **options)
+        settings = Settings(session_store=store, session_ttl=None, **options)
+        self.client = StoreClient(settings, "pool", lambda: NOW)
         self.told: list[tuple[str, object, str]] = []
 
     async def __aenter__(self) -> Rig:
@@ -369,7 +370,7 @@ async def test_a_store_that_cannot_be_opened_fails_the_opening(tmp_path):
     """With outcome not_started; nothing is left running, and closing is no error."""
     (tmp_path / "file").write_text("no database, this; " * 100)
     before = Leftovers()
-    client = StoreClient(SqliteStore(tmp_path / "file"))
+    client = StoreClient(Settings(session_store=SqliteStore(tmp_path / "file")), "pool")
     with pytest.raises(StoreFailed, match="cannot be opened") as raised:
         await client.open()
     assert raised.value.outcome == "not_started"
@@ -410,7 +411,7 @@ async def test_a_state_of_another_codec_is_not_orderedto_a_worker():
     store.put_many(
         [SessionRecord("a", 1, 1, 1, b"x", "pickle", NOW), SessionRecord("b", 1, 1, 1, b"x", "msgpack+parts")]
     )
-    async with Rig(store, codec="msgpack", is_lasting=True) as rig:
+    async with Rig(store, codec="msgpack", durability="disk") as rig:
         with pytest.raises(StoreFailed, match="codec='pickle', and the pool has 'msgpack'"):
             await rig.client.find("a")
         with pytest.raises(StoreFailed, match="damaged"):
@@ -431,7 +432,7 @@ async def test_only_disk_durability_finds_what_the_program_before_left(tmp_path,
     path = str(tmp_path / "sessions.db")
 
     async def program(kind: str) -> SessionRecord | None:
-        client = make_store_client(Settings(session_store=path, durability=kind), "pool", lambda: NOW)
+        client = StoreClient(Settings(session_store=path, durability=kind), "pool", lambda: NOW)
         await client.open()
         left = await client.find("a")
         client.store(record(), lambda *_: None)
@@ -450,7 +451,7 @@ async def test_what_nobody_came_back_for_is_forgotten(tmp_path):
     chosen = {"session_store": path, "durability": "disk"}
 
     async def program(ttl: float | None) -> bool:
-        client = make_store_client(Settings(**chosen, session_ttl=ttl), "pool", lambda: wall[0])
+        client = StoreClient(Settings(**chosen, session_ttl=ttl), "pool", lambda: wall[0])
         await client.open()
         was_there = await client.find("a") is not None
         if not was_there:

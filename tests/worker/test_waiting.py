@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from millpond.worker import waiting
-from millpond.worker.waiting import Waiting
+from millpond.worker import loop
+from millpond.worker.loop import Waiting
 
 BUSY_POLL_S = 0.02
 POLL_S = BUSY_POLL_S / 8  # what one look costs here
@@ -32,8 +32,8 @@ class ScriptedChannel:
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
     """And a clock on which nothing takes time but what the channel says."""
-    monkeypatch.setattr(waiting, "cores", lambda: 2)
-    monkeypatch.setattr(waiting, "monotonic", lambda: now)
+    monkeypatch.setattr(loop, "cores", lambda: 2)
+    monkeypatch.setattr(loop, "monotonic", lambda: now)
 
 
 def test_the_first_request_is_waited_for_asleep():
@@ -93,7 +93,7 @@ def test_nothing_is_polled_where_it_is_switched_off():
 
 def test_nothing_is_polled_on_a_single_core(monkeypatch):
     """There the one that would send the request could not run meanwhile."""
-    monkeypatch.setattr(waiting, "cores", lambda: 1)
+    monkeypatch.setattr(loop, "cores", lambda: 1)
     channel = ScriptedChannel(["a"], ["b"])
     waits = Waiting(channel, BUSY_POLL_S)
     waits.receive()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import InitVar, dataclass, field, fields
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from millpond.alerts.measures import Figures
@@ -247,3 +248,8 @@ def fingerprint(labels: Labels) -> str:
             for byte in part.encode() + b"\xff":
                 state = ((state ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
     return f"{state:016x}"
+
+
+def timestamp(wall: float) -> str:
+    """Unix seconds as RFC 3339, in UTC."""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

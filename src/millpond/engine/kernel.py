@@ -233,15 +233,15 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def sweep(value: str, name: str = RUN_ID) -> Iterator[None]:
-    """Kill what carries the mark, round after round until none is left; pause briefly at each step.
+def sweep(image_id: str) -> Iterator[None]:
+    """Kill what carries the image's mark, round after round until none is left; pause briefly at each step.
 
     Resource trackers come last: with the others dead they have a while to do their work. Gives up on what cannot be
     killed, such as a program that became another user's.
     """
     begin = time.monotonic()
-    while (found := carriers(value, name)) and (passed := time.monotonic() - begin) < _SWEEP_S:
+    while (found := carriers(image_id, IMAGE_ID)) and (passed := time.monotonic() - begin) < _SWEEP_S:
         for pid in found:
             if passed >= TRACKER_GRACE_S or not is_tracker(pid):
-                kill_carrier(pid, value, name)
+                kill_carrier(pid, image_id, IMAGE_ID)
         yield

@@ -34,7 +34,7 @@ class Supervisor:
     """The present warden and how to start the next; nothing runs before `begin`."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, spec: EngineSpec, program: str, owner: LocalEngine, image: int = 1
+        self, loop: asyncio.AbstractEventLoop, spec: EngineSpec, program: str, owner: LocalEngine, image: int
     ) -> None:
         self._loop = loop
         self._image_id = f"{spec.run_id}.{image}"
@@ -110,7 +110,7 @@ class Supervisor:
             os.close(self._plan_fd)
             self._plan_fd = -1
             self._leases.clear()
-        for _ in kernel.sweep(self._image_id, kernel.IMAGE_ID):
+        for _ in kernel.sweep(self._image_id):
             time.sleep(_PAUSE_S)
 
     def _launch(self) -> None:
@@ -181,6 +181,6 @@ class Supervisor:
                 return
 
     async def _sweep(self) -> None:
-        for _ in kernel.sweep(self._image_id, kernel.IMAGE_ID):
+        for _ in kernel.sweep(self._image_id):
             await asyncio.sleep(_PAUSE_S)
         self._owner.warden_swept(self)

@@ -64,7 +64,7 @@ def deliver(job: Job, nbytes: int, spare: int = 0) -> bool:
 
     `spare`: for how many more there must be room then.
     """
-    if _is_on_loop():
+    if asyncio._get_running_loop() is not None:
         return DELIVERY.put(job, nbytes, spare)
     try:
         job()
@@ -89,11 +89,3 @@ def _filled(message: str, args: tuple[object, ...]) -> str:
         return message % args
     except Exception:  # the `__repr__` of something of the program's
         return message
-
-
-def _is_on_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -97,7 +97,7 @@ class MetricsCollector:
         self._clock, self._wall_clock, self._cpu_clock = clock, wall_clock, cpu_clock
         self.pool = pool
         self.interval_s = interval_s
-        self.alerting: Callable[[], Alerting | None] = _nobody  # the figures of the alerting; called on any thread
+        self.alerting: Callable[[], Alerting | None] = lambda: None  # the figures of the alerting; called on any thread
         self._history_path = history_path
         self._store: HistoryStore | None = None
         self._lock = threading.Lock()  # around the aggregation; held for about a millisecond
@@ -143,7 +143,7 @@ class MetricsCollector:
         """Take in what happened since the last time; meant to be called every `interval_s` seconds."""
         now, begun = self._clock(), self._cpu_clock()
         reading = self._source.read()
-        moment = self._moment(now, reading)
+        moment = Moment(now, self._wall_clock(), self._seen.resources, self._noted(reading))
         lag_s = max(0.0, now - self._folded_at - self.interval_s)
         elapsed_s, self._folded_at = now - self._folded_at, now
         if self._folder.waiting > BEHIND:
@@ -159,9 +159,6 @@ class MetricsCollector:
     def settle(self, timeout: float = CLOSE_S) -> bool:
         """Wait for what is being folded on the thread and written to the file; whether it was in time."""
         return self._folder.settle(timeout) and (self._store is None or self._store.settle(timeout))
-
-    def _moment(self, now: float, reading: Reading) -> Moment:
-        return Moment(now, self._wall_clock(), self._seen.resources, self._noted(reading))
 
     @property
     def _seen(self) -> Seen:
@@ -301,7 +298,3 @@ class MetricsCollector:
 def _stall_note(reading: Reading) -> str:
     at, seconds, what = reading.last_stall or (0.0, 0.0, "")
     return f"the {what} stood still for {seconds:.1f} s, {reading.at - at:.0f} s ago"
-
-
-def _nobody() -> Alerting | None:
-    return None

@@ -111,9 +111,6 @@ class Histogram:
         """The histogram of some values."""
         return histograms_of([(values, ())])[0]
 
-    def __add__(self, other: Histogram) -> Histogram:
-        return merged((self, other))
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Histogram):
             return NotImplemented
@@ -123,7 +120,8 @@ class Histogram:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"<Histogram of {self.count}, p50 {self.percentile(0.5):.3g}, p99 {self.percentile(0.99):.3g}>"
+        found = self.describe()
+        return f"<Histogram of {found.count}, p50 {found.p50:.3g}, p99 {found.p99:.3g}>"
 
     def __bool__(self) -> bool:
         return bool(len(self.counts) or self.zeros)
@@ -154,10 +152,6 @@ class Histogram:
         ranks = [max(math.ceil(share * count), 1) - self.zeros for share in shares]
         found: list[float] = _MIDDLES[upto.searchsorted(ranks) + (self.low - LOWEST)].tolist()
         return [value if rank > 0 else 0.0 for value, rank in zip(found, ranks, strict=True)]
-
-    def percentile(self, share: float) -> float:
-        """As `percentiles`, of one share."""
-        return self.percentiles((share,))[0]
 
     def at_most(self, bound: float) -> int:
         """How many values lie at or below `bound`; exact if that is a power of 2**(1/32)."""

@@ -42,22 +42,15 @@ PARTS = "+parts"  # marks the kind of a state that came in parts
 
 
 class StoreClient:
-    """One pool's store and its orders. `is_lasting`: the next program is to find what this one leaves."""
+    """One pool's store, as its settings ask for it, and the orders to it. Nothing is opened yet."""
 
-    def __init__(
-        self,
-        store: SessionStore,
-        *,
-        codec: str = "pickle",
-        is_lasting: bool = False,
-        session_ttl: float | None = None,
-        wall_clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, settings: Settings, pool_name: str, wall_clock: Callable[[], float] = time.time) -> None:
+        is_lasting = settings.durability == "disk"
         self.batch_end: Callable[[], None] = _nothing  # called after answers were told, once for all that came together
-        self._store = store
-        self._codec = codec
-        self.remembers = is_lasting and store.survives  # whether there may be sessions of an earlier program
-        self._session_ttl = session_ttl
+        self._store = make_store(settings.session_store, pool_name, is_lasting)
+        self._codec: str = settings.codec
+        self.remembers = is_lasting and self._store.survives  # whether there may be sessions of an earlier program
+        self._session_ttl = settings.session_ttl
         self._wall_clock = wall_clock
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Done] = {}  # number of an order -> who is told
@@ -228,18 +221,6 @@ class StoreClient:
             return replace(record, state=state), None
         except Exception as error:  # whatever a store takes for a record
             return None, StoreFailed(f"the session's record in the store is damaged: {text_of(error)}")
-
-
-def make_store_client(settings: Settings, pool_name: str, wall_clock: Callable[[], float] = time.time) -> StoreClient:
-    """The store client that a pool's settings ask for. Nothing is opened yet."""
-    is_lasting = settings.durability == "disk"
-    return StoreClient(
-        make_store(settings.session_store, pool_name, is_lasting),
-        codec=settings.codec,
-        is_lasting=is_lasting,
-        session_ttl=settings.session_ttl,
-        wall_clock=wall_clock,
-    )
 
 
 def make_store(chosen: Any, pool_name: str, is_lasting: bool) -> SessionStore:

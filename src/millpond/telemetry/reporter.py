@@ -116,8 +116,8 @@ class Reporter:
     def facts(self) -> ReporterFacts:
         """What became of the events so far."""
         with self._counting:
-            counts = (self._thread.queued, self._delivered, self._dropped, self._failures)
-            return ReporterFacts(*counts, self._last_failure)
+            waiting = self._thread.queued
+            return ReporterFacts(waiting, self._delivered, self._dropped, self._failures, self._last_failure)
 
     def __enter__(self) -> Reporter:
         return self.open()

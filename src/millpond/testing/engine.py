@@ -55,9 +55,9 @@ class FakeEngine:
         self.clock: Clock = MonotonicClock()
         self.handler: type | None = None
         self.arguments = b""
-        self.handler_facts = HandlerFacts("functions", (), ())
+        self.handler_facts: HandlerFacts
+        self._facts: HandlerFacts | None = None  # the same, once they are known
         self.new_handler: type | None = None  # what `replace_workers` is to find in place of the handler
-        self._facts: HandlerFacts | None = None
         self._handler_before: type | None = None
         self._start_failures: deque[str] = deque()
         self._revivals_to_fail = 0
@@ -129,29 +129,17 @@ class FakeEngine:
         self.clock = spec.clock or MonotonicClock()
         self._codec = make_codec(spec.settings.codec, spec.settings.buffer_threshold)
         self._spec = spec
-        try:
-            self.handler = self._image(spec)
-            self.arguments = encode_arguments(spec.args, spec.kwargs)
-        except Exception as error:
-            raise StartFailed(f"no worker can be started: {traceback_text(error).rstrip()}") from error
-        self._facts = self.handler_facts = facts_of(self.handler)
-        return self._facts
+        return self._use(self._load())
 
     async def renew(self) -> HandlerFacts | None:
         """Look at the handler again, or at `new_handler`, which must have the same operations."""
         self._handler_before = self.handler
-        try:
-            self.handler = self.new_handler or self._image(self._spec)
-        except Exception as error:
-            raise StartFailed(f"no worker can be started: {traceback_text(error).rstrip()}") from error
-        self._facts = self.handler_facts = facts_of(self.handler)
-        return self._facts
+        return self._use(self.new_handler or self._load())
 
     def settle(self, is_kept: bool) -> None:
         """Keep the handler, or make workers of the one before again."""
         if not is_kept:
-            self.handler = self._handler_before
-            self._facts = self.handler_facts = facts_of(self.handler)
+            self._use(self._handler_before)
 
     async def close(self) -> None:
         """End every worker."""
@@ -254,11 +242,21 @@ class FakeEngine:
         """Nothing: what handlers print goes where the test's own output goes."""
         return ""
 
-    @staticmethod
-    def _image(spec: EngineSpec) -> type | None:
-        for name in spec.settings.preload:
-            importlib.import_module(name)
-        handler = spec.handler if isinstance(spec.handler, type) else load_handler(encode_handler(spec.handler))
-        if handler is not None and hasattr(handler, "preload"):
-            handler.preload()
+    def _load(self) -> type | None:
+        spec = self._spec
+        try:
+            for name in spec.settings.preload:
+                importlib.import_module(name)
+            handler = spec.handler if isinstance(spec.handler, type) else load_handler(encode_handler(spec.handler))
+            if handler is not None and hasattr(handler, "preload"):
+                handler.preload()
+            self.arguments = encode_arguments(spec.args, spec.kwargs)
+        except Exception as error:
+            raise StartFailed(f"no worker can be started: {traceback_text(error).rstrip()}") from error
         return handler
+
+    def _use(self, handler: type | None) -> HandlerFacts:
+        """Make workers of this handler from now on."""
+        self.handler, self.handler_facts = handler, facts_of(handler)
+        self._facts = self.handler_facts
+        return self.handler_facts

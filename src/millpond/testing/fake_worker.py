@@ -28,8 +28,8 @@ from millpond.wire.wording import error_text, traceback_text, type_name
 from millpond.worker import emitting
 from millpond.worker.handler import operations_of
 from millpond.worker.handler_session import Session, SessionSlot
+from millpond.worker.loop import Running
 from millpond.worker.replies import without_our_frames
-from millpond.worker.running_call import Running
 from millpond.worker.saving import Saver
 from millpond.worker.stack import TASK_CALL
 from millpond.worker.steps import plan

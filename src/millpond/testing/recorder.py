@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +23,7 @@ class EventRecorder:
         self.events: list[Event] = []
         self._bus = pool.telemetry
         self._id = f"event-recorder-{next(_numbers)}"
-        self._waiting: set[_Watch] = set()
+        self._waiting: set[Callable[[], object]] = set()  # wake one task each, from whichever thread an event comes
         self._bus.attach(self._id, events, self._hear)
 
     def names(self) -> list[str]:
@@ -38,19 +40,21 @@ class EventRecorder:
         Raises `TimeoutError` after `timeout` seconds (of the machine's clock), naming what was said instead. Works for
         a `SyncPool` too, from any loop.
         """
-        watch = _Watch()
-        self._waiting.add(watch)
+        bell = asyncio.Event()
+        wake = partial(asyncio.get_running_loop().call_soon_threadsafe, bell.set)
+        self._waiting.add(wake)
         try:
             async with asyncio.timeout(timeout):
                 while len(found := self.of(name, **fields)) < count:
-                    await watch.something()
+                    await bell.wait()
+                    bell.clear()
                 return found
         except TimeoutError:
             wanted = f"{count} x {name} {fields or ''}".rstrip()
             said = ", ".join(self.names()) or "nothing"
             raise TimeoutError(f"not within {timeout} s: {wanted}; said was {said}") from None
         finally:
-            self._waiting.discard(watch)
+            self._waiting.discard(wake)
 
     def close(self) -> None:
         """Record no more. Idempotent."""
@@ -66,26 +70,9 @@ class EventRecorder:
 
     def _hear(self, event: Event) -> None:
         self.events.append(event)
-        for watch in list(self._waiting):
-            watch.wake()
-
-
-class _Watch:
-    """Wakes one waiting task, from whichever thread the event came."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._bell = asyncio.Event()
-
-    async def something(self) -> None:
-        """Wait for one more event."""
-        await self._bell.wait()
-        self._bell.clear()
-
-    def wake(self) -> None:
-        """One more was recorded."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._bell.set)
+        for wake in list(self._waiting):
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                wake()
 
 
 def _has(event: Event, fields: dict[str, Any]) -> bool:

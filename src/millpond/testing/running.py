@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from millpond.worker.channel import FrameChannel
     from millpond.worker.handler import BoundOperation
     from millpond.worker.handler_session import SessionSlot
-    from millpond.worker.running_call import Running
+    from millpond.worker.loop import Running
     from millpond.worker.saving import Saver
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import cloudpickle
 from cloudpickle.cloudpickle import _dynamic_class_reduce
 
-from millpond.wire import aliases, mainglobals, sharing
+from millpond.wire import mainglobals, sharing
 from millpond.wire.classes import by_value
 from millpond.wire.descriptors import Lease
 from millpond.wire.functions import Seen, see
@@ -35,7 +35,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     has_locks = False  # in what was pickled so far
     _submitted: Any = None  # if it is a function, it is no method, wherever it was defined
-    dispatch_table = ChainMap(REDUCERS, aliases.REDUCERS, *cloudpickle.Pickler.dispatch_table.maps)
+    dispatch_table = ChainMap(REDUCERS, *cloudpickle.Pickler.dispatch_table.maps)
 
     def __init__(self, file: Any, *, lease: Lease, **given: Any) -> None:
         super().__init__(file, **given)

@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from millpond.errors import BadArgument, HandlerError, Interrupted, OutOfMemory, PoolError
-from millpond.logger.escaping import brief_of
 from millpond.wire import sharing
 from millpond.wire.codec import CodecError
 from millpond.wire.frames import ProtocolError
@@ -82,11 +81,6 @@ def told_of(error: BaseException) -> dict[str, Any]:
 def describe(error: BaseException, codec_name: str) -> bytes:
     """The body of a RAISED frame. Never fails, whatever the exception's own methods do."""
     return _encode(told_of(error) | carry(error, codec_name))
-
-
-def describe_start(error: BaseException) -> bytes:
-    """The body of a START_FAILED frame; `brief` is what may be logged of it. Never fails."""
-    return _encode(told_of(error) | {"brief": brief_of(error)})
 
 
 def restore(body: bytes | memoryview, codec_name: str) -> BaseException:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -110,12 +111,10 @@ class _Encoder:
 
     def _item(self, value: Any) -> msgspec.Raw | str:
         """An argument or attribute, or its `repr` if it is no plain data, or too large."""
-        try:
+        with suppress(Exception):
             packed = _pack(self._value(value))
             if len(packed) <= self._largest:
                 return msgspec.Raw(packed)
-        except Exception:
-            pass
         self.is_whole = False
         try:
             return plain_text(repr(value), _REPR)

@@ -1,4 +1,4 @@
-"""How objects travel of which each process has its own: locks, caches of functions, context variables, weak containers.
+"""How objects travel of which each process has its own: locks, caches, context variables, weak containers, aliases.
 
 The other end gets a fresh one, and the same one again when it comes again, as long as it is there: a lock of the script
 guards what it guards in all calls that run in a worker, and a cache stays filled. Used by `byvalue`.
@@ -16,6 +16,7 @@ import typing
 import uuid
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from cloudpickle import cloudpickle
@@ -23,12 +24,14 @@ from cloudpickle import cloudpickle
 from millpond.wire.importable import can_import, has_no_place
 
 LOCKS = _LOCK, _RLOCK = type(threading.Lock()), type(threading.RLock())
+_STARS = {"TypeVarTuple": "*", "ParamSpec": "**"}  # how a `type` statement writes its parameters
 _FILENAME = 10  # where a code object's arguments have the name of its file
 
 _callees: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # of caches that came: what each calls
 # What cannot be referred to weakly, and is never freed in practice: context variables, type aliases. By id, by token.
 _ids: dict[int, tuple[Any, str]] = {}
 _by_token: dict[str, Any] = {}
+_values: dict[Any, _LateValue] = {}  # of aliases whose values are still to come
 
 # What has a lock among its attributes, but is more than its attributes.
 MORE_THAN_DATA = (
@@ -80,18 +83,15 @@ def _named(value: Any) -> Any:
 def _reduce_variable(variable: contextvars.ContextVar[Any]) -> Any:
     if named := _named(variable):
         return named
-    default: tuple[Any, ...] = ()
-    try:
-        default = (contextvars.Context().run(variable.get),)
-    except LookupError:
-        pass
+    default: dict[str, Any] = {}
+    with suppress(LookupError):
+        default["default"] = contextvars.Context().run(variable.get)
     return the_variable, (token_of(variable), variable.name, default)
 
 
-def the_variable(token: str, name: str, default: tuple[Any, ...]) -> Any:
+def the_variable(token: str, name: str, default: dict[str, Any]) -> Any:
     """The context variable that stands here for one of another process."""
-    made = contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
-    return known_or_made(token, made)
+    return known_or_made(token, contextvars.ContextVar(name, **default))
 
 
 def token_of(value: Any) -> str:
@@ -99,11 +99,6 @@ def token_of(value: Any) -> str:
     _, token = _ids.setdefault(id(value), (value, uuid.uuid4().hex))
     _by_token.setdefault(token, value)
     return token
-
-
-def known(token: str) -> Any:
-    """What this process has under the token, or `None`."""
-    return _by_token.get(token)
 
 
 def known_or_made(token: str, made: Any) -> Any:
@@ -173,6 +168,48 @@ def _reduce_module(module: types.ModuleType) -> Any:
     return types.ModuleType, (module.__name__,), contents
 
 
+def _reduce_alias(alias: Any) -> Any:
+    """What a `type` statement of Python 3.12 made: its value may refer to it, and is asked for late."""
+    if cloudpickle._lookup_module_and_qualname(alias, alias.__name__) and not has_no_place(alias):
+        return alias.__name__  # by name
+    parameters = [
+        (_STARS.get(type(made).__name__, "") + made.__name__, cloudpickle._get_or_create_tracker_id(made))
+        for made in alias.__type_params__
+    ]
+    made_of = token_of(alias), alias.__module__, alias.__name__, parameters
+    return the_alias, made_of, alias.__value__, None, None, set_value
+
+
+def the_alias(token: str, module: str, name: str, parameters: list[tuple[str, str]]) -> Any:
+    """The alias that stands here for one of another process; its parameters are known before its value comes."""
+    there = _by_token.get(token)
+    if there is not None:
+        return there
+    scope: dict[str, Any] = {"__name__": module, "__value__": (value := _LateValue())}
+    listed = f"[{', '.join(parameter for parameter, _ in parameters)}]" if parameters else ""
+    exec(f"type {name}{listed} = __value__()", scope)
+    alias = known_or_made(token, scope[name])
+    _values[alias] = value
+    for made, (_, tracker_id) in zip(alias.__type_params__, parameters, strict=True):
+        cloudpickle._lookup_class_or_track(tracker_id, made)
+    return alias
+
+
+def set_value(alias: Any, value: Any) -> None:
+    """Give an alias that was made here its value."""
+    if alias in _values:
+        _values.pop(alias).value = value
+
+
+class _LateValue:
+    """What an alias is to mean, as soon as it is known."""
+
+    value: Any
+
+    def __call__(self) -> Any:
+        return self.value
+
+
 _OF_THE_LOADER = ("__builtins__", "__loader__", "__spec__")
 
 REDUCERS: dict[type, Callable[[Any], Any]] = {
@@ -187,3 +224,5 @@ REDUCERS: dict[type, Callable[[Any], Any]] = {
     types.CodeType: _reduce_code,
     types.ModuleType: _reduce_module,
 }
+if hasattr(typing, "TypeAliasType"):  # since Python 3.12
+    REDUCERS[typing.TypeAliasType] = _reduce_alias

@@ -19,7 +19,8 @@ def create_memory(label: str, nbytes: int) -> int:
     fd = _open_nameless(label)
     try:
         os.ftruncate(fd, nbytes)
-        _seal(fd)
+        if hasattr(os, "memfd_create"):
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     except BaseException:
         os.close(fd)
         raise
@@ -58,8 +59,3 @@ def _open_nameless(label: str) -> int:
     fd, path = tempfile.mkstemp(prefix=f"millpond-{label}-")
     os.unlink(path)
     return fd
-
-
-def _seal(fd: int) -> None:
-    if hasattr(os, "memfd_create"):
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)

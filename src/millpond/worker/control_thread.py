@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from millpond.wire.frames import CALL, FrameReader, ProtocolError
 from millpond.worker.channel import Disconnected
-from millpond.worker.running_call import Running
+from millpond.worker.loop import Running
 from millpond.worker.steps import drive, plan
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ControlThread:
         self._logbook = logbook
         self.side = side
         self._reader = FrameReader(_LONGEST_FRAME, incarnation)
-        self._runner: Runner | None = None
+        self.runner: Runner | None = None  # of the internal calls, once they are to be run
         self._poll = select.poll()
         side.setblocking(False)
         self._poll.register(side, select.POLLIN)
@@ -49,10 +49,6 @@ class ControlThread:
         """Beat twice a second from now on, and do the duties, which do not raise."""
         self._logbook.beat(monotonic())
         threading.Thread(target=self._live, args=(duties,), name="millpond-control", daemon=True).start()
-
-    def serve(self, runner: Runner) -> None:
-        """Run internal calls from now on."""
-        self._runner = runner
 
     def _live(self, duties: Sequence[Callable[[], None]]) -> None:
         while True:
@@ -84,12 +80,12 @@ class ControlThread:
         # state while it is encoded; that raises at worst, and then the parent knows that this state cannot be taken out
         # so. What the main thread adds to and removes from the table of slots are single steps of a dictionary.
         for fields, body in self._reader.feed(data):
-            if fields[1] != CALL or self._runner is None:
+            if fields[1] != CALL or self.runner is None:
                 raise ProtocolError(f"no frame of kind {fields[1]} is an internal call")
-            started = self._runner.run(fields, body)
+            started = self.runner.run(fields, body)
             if started is not None:
                 running = Running(fields, 0)
-                drive(plan(self._runner, running, body, started), running, _never)
+                drive(plan(self.runner, running, body, started), running, _never)
 
     def _hang_up(self) -> None:
         """No more internal calls; the beat goes on."""

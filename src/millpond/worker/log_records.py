@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -60,10 +60,8 @@ class Forwarder(logging.Handler):
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Say on stderr what is wrong, if even that can be said."""
-        try:
+        with suppress(BaseException):  # its arguments may refuse to be shown, too
             super().handleError(record)
-        except BaseException:
-            pass  # its arguments refuse to be shown, too
 
 
 def forward_logging(channel: FrameChannel, incarnation: int, level: int | str | None) -> None:

@@ -1,23 +1,29 @@
 """The blocking loop: one call after the other in the main thread, for handlers without async code.
 
 Reads, runs each call in order, and each answer is on its way before the next operation starts. Frames that come while
-a stream waits for its reader are kept in order. `parallel` is the loop for everything else.
+a stream waits for its reader are kept in order. `parallel` is the loop for everything else, which hears frames in the
+same way.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 from collections import deque
+from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from millpond.cores import cores
 from millpond.wire import frames
 from millpond.wire.frames import BYE, CALL, CANCEL, CREDIT, ProtocolError
 from millpond.wire.mainmodule import define
 from millpond.worker.handler_session import slot_of
-from millpond.worker.running_call import Running
 from millpond.worker.steps import drive, plan
-from millpond.worker.waiting import Waiting
 
 if TYPE_CHECKING:
+    import asyncio
+    import threading
     from collections.abc import Callable
 
     from millpond.wire.frames import Body, Fields
@@ -74,6 +80,46 @@ class BlockingLoop:
             inbox.extend(self._channel.receive())
 
 
+@dataclass(slots=True, eq=False, repr=False)
+class Running:
+    """One call beyond the fast path, as the frames that arrive meanwhile see it.
+
+    `granted` items may be sent in all, `sent` were; `bell` wakes who waits for more. `task` is the asyncio task while
+    it waits for the handler's own code, so that only that is cancelled. The loop that reads the socket grants and
+    stops; whoever runs the call counts what was sent and waits. Each number has one writer: threads need no lock.
+    """
+
+    fields: Fields
+    granted: int
+    sent: int = 0
+    started: float = 0.0  # when it was claimed
+    is_stopped: bool = False
+    bell: asyncio.Event | threading.Event | None = None
+    task: Any = None
+
+    def grant(self, items: int) -> None:
+        """The reader took so many items."""
+        self.granted += items
+        self._ring()
+
+    def stop(self) -> None:
+        """The caller gave the call up. Said again it changes nothing: a clean-up is not to be cancelled as well."""
+        # `task` is set only while the task waits for the handler's own code, and read on the same thread: our own code
+        # is never cancelled. `is_stopped` comes before the bell, so that who is woken sees it.
+        if self.task is not None and not self.is_stopped:
+            self.task.cancel()
+        self.is_stopped = True
+        self._ring()
+
+    def may_go_on(self) -> bool:
+        """Whether there is no need to wait: for another item, or to stop."""
+        return self.sent < self.granted or self.is_stopped
+
+    def _ring(self) -> None:
+        if self.bell is not None:
+            self.bell.set()
+
+
 def hear(running: Running, fields: Fields) -> bool:
     """Act upon a frame that is for a running call; whether it was."""
     if fields[1] not in (CREDIT, CANCEL) or fields[7] != running.fields[7]:
@@ -103,3 +149,39 @@ def note(runner: Runner, fields: Fields, body: Body, held: int = 0) -> None:
         runner.answers.send(frames.PONG, fields, float(held))
     elif kind not in (CREDIT, CANCEL):
         raise ProtocolError(f"no frame of kind {kind} comes from a parent")
+
+
+class Waiting:
+    """How a worker that serves in its main thread waits for a request; `busy_poll` in seconds, 0 to always sleep.
+
+    To wake a process costs more than a small call does: with one caller at a time it was half of the round trip. So a
+    worker whose last request came alone, and within `busy_poll` of the answer before it, looks for the next one that
+    long before it sleeps. A worker that is rarely asked, or always has work, never polls; a burst costs one poll in
+    vain.
+    """
+
+    __slots__ = ("_busy_poll_s", "_channel", "_is_close")
+
+    def __init__(self, channel: FrameChannel, busy_poll: float) -> None:
+        self._channel = channel
+        # On a single core the request can only come while this process does not run.
+        self._busy_poll_s = busy_poll if cores() > 1 else 0.0
+        self._is_close = False  # whether the last request came alone and soon
+
+    def receive(self) -> list[tuple[Fields, Body]]:
+        """The frames that come next, perhaps none that is complete."""
+        since = monotonic()
+        frames = self._poll(since + self._busy_poll_s) if self._is_close else []
+        if not frames:
+            frames = self._channel.receive()
+        self._is_close = len(frames) == 1 and monotonic() - since < self._busy_poll_s
+        return frames
+
+    def _poll(self, until: float) -> list[tuple[Fields, Body]]:
+        receive = self._channel.receive
+        while monotonic() < until:
+            frames = receive(socket.MSG_DONTWAIT)
+            if frames:
+                return frames
+            os.sched_yield()  # whoever else has work on this core goes first
+        return []

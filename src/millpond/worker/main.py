@@ -11,14 +11,16 @@ import os
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from millpond.logger.escaping import brief_of
 from millpond.wire.buffers import Arena, SlotReader, SlotWriter
 from millpond.wire.codec import make_codec
-from millpond.wire.exceptions import describe_start
+from millpond.wire.exceptions import told_of
 from millpond.wire.frames import READY, START_FAILED, WARMING, pack
 from millpond.wire.handlerspec import load_arguments, load_handler
 from millpond.wire.logbook import Logbook
@@ -130,9 +132,10 @@ class Worker:
             _run_hook(loop, runner, "warmup")
             self._notify(READY, {**msgspec.to_builtins(facts), "pid": os.getpid()})
         except BaseException as error:
-            self._send(START_FAILED, describe_start(without_our_frames(error)))
+            failure = without_our_frames(error)
+            self._notify(START_FAILED, told_of(failure) | {"brief": brief_of(failure)})  # what may be logged of it
             return NO_START
-        self.control.serve(runner)
+        self.control.runner = runner
         loop.serve(runner)
         self._say_goodbye(loop, runner)
         return GOODBYE
@@ -166,9 +169,7 @@ class Worker:
             logging.getLogger(__name__).error("teardown failed", exc_info=error)
 
     def _notify(self, kind: int, message: dict[str, Any]) -> None:
-        self._send(kind, msgspec.msgpack.encode(message))
-
-    def _send(self, kind: int, body: bytes) -> None:
+        body = msgspec.msgpack.encode(message)
         header = pack(len(body), kind, 0, 0, 0, 0, self._config["incarnation"], 0, 0, 0.0, 0.0)
         self.channel.send(header + body)
 
@@ -187,13 +188,11 @@ def _run_hook(loop: BlockingLoop | ParallelLoop, runner: Runner, name: str) -> N
 
 
 def _leave(code: int, is_forked_child: bool, last: Callable[[], None] | None) -> NoReturn:
-    try:
+    with suppress(BaseException):  # closed, replaced, or full: there is nobody left to tell
         if not is_forked_child:
             run_finalizers(code)
         sys.stdout.flush()
         sys.stderr.flush()
-    except BaseException:
-        pass  # closed, replaced, or full: there is nobody left to tell
     try:
         if last is not None and not is_forked_child:
             last()

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.wire import mainglobals
 from millpond.wire.frames import BYE, CALL, CANCEL
-from millpond.worker.loop import hear, note
+from millpond.worker.loop import Running, hear, note
 from millpond.worker.overlap import OverlappedNamespace
-from millpond.worker.running_call import Running
 from millpond.worker.stack import TASK_CALL
 from millpond.worker.steps import drive, perform, plan
 

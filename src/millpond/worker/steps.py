@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from millpond.wire.frames import Body, Fields
     from millpond.worker.handler_session import SessionSlot
+    from millpond.worker.loop import Running
     from millpond.worker.runner import Runner
-    from millpond.worker.running_call import Running
 
     Outcome = tuple[Any, BaseException | None]
     Plan = Generator["HandlerStep | None", Outcome, None]

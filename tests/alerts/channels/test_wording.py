@@ -15,9 +15,8 @@ from hypothesis import given
 from millpond.alerts.channels.email import SUBJECT_LIMIT, EmailChannel
 from millpond.alerts.channels.jsonlines import JsonLinesChannel
 from millpond.alerts.channels.log_channel import LogChannel, line
-from millpond.alerts.channels.webhook import WebhookChannel
+from millpond.alerts.channels.webhook import WebhookChannel, common, webhook
 from millpond.alerts.notify import Notification
-from millpond.alerts.payload import common, webhook
 from tests.alerts.made import alert
 
 NASTY = 'two\nlines \x1b[31m\u202e \U0001f600 "quoted"'

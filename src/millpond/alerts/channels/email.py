@@ -10,9 +10,8 @@ from email.utils import formatdate, make_msgid
 from typing import Literal
 
 from millpond.alerts.notify import Notification
-from millpond.alerts.payload import timestamp
 from millpond.alerts.sender import Undeliverable
-from millpond.alerts.states import FIRING, Alert
+from millpond.alerts.states import FIRING, Alert, timestamp
 from millpond.logger.escaping import escaped
 
 SUBJECT_LIMIT = 200

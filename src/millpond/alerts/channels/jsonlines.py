@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from millpond.alerts.notify import Notification
-from millpond.alerts.payload import timestamp
-from millpond.alerts.states import Alert
+from millpond.alerts.states import Alert, timestamp
 from millpond.telemetry.lines import as_json, plain
 
 

@@ -1,19 +1,21 @@
-"""Posts alerts to a URL, in the form of Alertmanager's webhook."""
+"""Posts alerts to a URL, as Alertmanager's webhook of version 4 does: what receivers everywhere understand."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from millpond.alerts.notify import Notification
-from millpond.alerts.payload import webhook
 from millpond.alerts.sender import Undeliverable
+from millpond.alerts.states import Alert, text_of, timestamp
 
 _ANSWER_BYTES = 64 * 1024  # as much of an answer is read as a decent receiver sends
 _TRY_AGAIN = (408, 425, 429)
+NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, for what has not ended
 
 
 class WebhookChannel:
@@ -69,3 +71,38 @@ class WebhookChannel:
     def _target(self) -> str:
         query = f"?{self._parts.query}" if self._parts.query else ""
         return f"{self._parts.path or '/'}{query}"
+
+
+def webhook(notification: Notification, external_url: str = "") -> dict[str, Any]:
+    """The body of the request, as values that JSON knows."""
+    labels = dict(notification.group)
+    return {
+        "version": "4",
+        "groupKey": f"{{}}:{text_of(notification.group)}",
+        "truncatedAlerts": 0,
+        "status": notification.status,
+        "receiver": notification.receiver,
+        "groupLabels": labels,
+        "commonLabels": common(alert.labels for alert in notification.alerts),
+        "commonAnnotations": common(alert.annotations for alert in notification.alerts),
+        "externalURL": external_url,
+        "alerts": [_alert(alert, external_url) for alert in notification.alerts],
+    }
+
+
+def _alert(alert: Alert, external_url: str) -> dict[str, Any]:
+    return {
+        "status": alert.state,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "startsAt": timestamp(alert.fired_at),
+        "endsAt": timestamp(alert.resolved_at) if alert.resolved_at else NEVER,
+        "generatorURL": external_url,
+        "fingerprint": alert.fingerprint,
+    }
+
+
+def common(texts: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """What all of these say alike."""
+    first, *others = (set(mapping.items()) for mapping in texts)
+    return dict(sorted(first.intersection(*others)))

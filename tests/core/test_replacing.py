@@ -183,3 +183,15 @@ def test_a_spare_steps_in_for_the_next_as_soon_as_it_has_its_turn():
     assert ready(world) == [1]
     world.get_ready(world.processes[4])
     assert ready(world) == [3]
+
+
+def test_spares_step_in_one_after_another_when_all_are_to_go():
+    """One that steps in and is to go itself has its turn at once: the next one stands in for it."""
+    world = World(min_workers=0, max_workers=1, spare_workers=2).begin()
+    for process in world.all:
+        world.replace(process)
+    for _ in range(20):
+        world.submit()
+    world.advance(1.0)
+    assert ready(world) == [2]
+    assert world.records.workers[1].state == "draining"

@@ -102,12 +102,13 @@ def reconcile(pool: Records, now: float) -> None:
 
 def promote(pool: Records, now: float) -> None:
     """While fewer serve than are wanted, the spare that stood by longest steps in."""
-    if pool.state in states.STAFFED and pool.standing_by:
-        for _ in range(min(fleet.short(pool), len(pool.standing_by))):
-            spares = pool.standing_by.values()
-            worker = next((one for one in spares if one.id not in pool.outgoing), None) or next(iter(spares))
-            pool.emit(events.WorkerPromoted, worker.id, worker.pid, now - worker.warm_at)
-            fleet.enter_service(pool, worker, now)
+    if pool.state not in states.STAFFED:
+        return
+    while pool.standing_by and fleet.short(pool):  # asked anew: one that is to go itself may have stepped in
+        spares = pool.standing_by.values()
+        worker = next((one for one in spares if one.id not in pool.outgoing), None) or next(iter(spares))
+        pool.emit(events.WorkerPromoted, worker.id, worker.pid, now - worker.warm_at)
+        fleet.enter_service(pool, worker, now)
 
 
 def _let_go_of_outgoing(pool: Records) -> None:

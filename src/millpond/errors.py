@@ -94,15 +94,6 @@ class PoolError(Exception):
         self.attempts = attempts
         self.retry_after = retry_after
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.args, self.__dict__.copy()))
-
-
-def _rebuild(kind: type[PoolError], args: tuple[Any, ...], state: dict[str, Any]) -> PoolError:
-    error = kind(*args)
-    error.__dict__.update(state)
-    return error
-
 
 class WorkerDied(PoolError, BrokenExecutor):
     """The worker died while it ran the call.

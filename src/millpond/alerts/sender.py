@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,18 +69,11 @@ class SenderFacts:
 class Sender(QueueThread[Notification]):
     """One channel, its queue and its thread. The thread begins with the first notification."""
 
-    def __init__(
-        self,
-        channel: Channel,
-        retry_policy: RetryPolicy | None = None,
-        chance: Chance | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, channel: Channel, retry_policy: RetryPolicy | None = None, chance: Chance | None = None) -> None:
         super().__init__(f"millpond-{channel.name}", self._send)
         self.channel = channel
         self._retry_policy = retry_policy or RetryPolicy()
         self._chance = chance or random.Random()
-        self._clock = clock
         self._sent = self._failed = self._dropped = self._retries = 0  # under the lock of the queue, as the next
         self._last_error = ""
         self._hurry = threading.Event()  # set when nothing is worth waiting for any more
@@ -130,10 +122,10 @@ class Sender(QueueThread[Notification]):
 
     def _delivered(self, notification: Notification) -> str:
         """Send it, with the retries of the policy; why it was given up, or nothing."""
-        until, pause = self._clock() + self._retry_policy.give_up_s, self._retry_policy.first_s
+        until, pause = time.monotonic() + self._retry_policy.give_up_s, self._retry_policy.first_s
         while True:
             error, is_final = self._attempt(notification)
-            if not error or is_final or self._clock() >= until:
+            if not error or is_final or time.monotonic() >= until:
                 return error
             if self._hurry.wait(pause * (0.8 + 0.4 * self._chance.random())):
                 return error

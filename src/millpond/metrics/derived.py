@@ -96,9 +96,19 @@ def share(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def rate(count: float, span: Interval, per_s: float = 1.0) -> float:
-    """How often something happened in `per_s` seconds; NaN of a span without length."""
-    return share(count * per_s, span.seconds)
+def rate(count: float, span: Interval) -> float:
+    """How often something happened a second; NaN of a span without length."""
+    return share(count, span.seconds)
+
+
+def _errors(whom: Blame, whose: str, more: str = "") -> Derived:
+    """How many of the calls ended by somebody's fault."""
+    definition = f"Calls that ended with an error of {whose}, over all that ended.{more}"
+    return Derived(f"errors_{whom}", "ratio", definition, lambda span: share(span.blamed(whom), span.ended))
+
+
+def _a_minute(name: str, what: str, count: Callable[[Interval], float]) -> Derived:
+    return Derived(name, "1/min", f"{what}, a minute.", lambda span: rate(60.0 * count(span), span))
 
 
 DERIVED: tuple[Derived, ...] = (
@@ -125,24 +135,9 @@ DERIVED: tuple[Derived, ...] = (
         "Deadline attainment: the calls that did not end `expired`, over all that ended.",
         lambda span: 1.0 - share(span["endings.expired"], span.ended),
     ),
-    Derived(
-        "errors_ours",
-        "ratio",
-        "Calls that ended with an error of the pool's own, over all that ended. Which error is whose, see below.",
-        lambda span: share(span.blamed("ours"), span.ended),
-    ),
-    Derived(
-        "errors_handler",
-        "ratio",
-        "Calls that ended with an error of the handler's, over all that ended.",
-        lambda span: share(span.blamed("handler"), span.ended),
-    ),
-    Derived(
-        "errors_caller",
-        "ratio",
-        "Calls that ended with an error of the caller's, over all that ended.",
-        lambda span: share(span.blamed("caller"), span.ended),
-    ),
+    _errors("ours", "the pool's own", " Which error is whose, see below."),
+    _errors("handler", "the handler's"),
+    _errors("caller", "the caller's"),
     Derived(
         "wait_share",
         "ratio",
@@ -156,18 +151,12 @@ DERIVED: tuple[Derived, ...] = (
         "Sessions' calls that ran where their session lived, over all calls of sessions that ran.",
         lambda span: share(span["affinity_hits"], span["affinity_hits"] + span["affinity_misses"]),
     ),
-    Derived(
+    _a_minute(
         "sessions_moved",
-        "1/min",
-        "Sessions that went on in another worker with their state, a minute.",
-        lambda span: rate(span["sessions_moved"], span, 60.0),
+        "Sessions that went on in another worker with their state",
+        lambda span: span["sessions_moved"],
     ),
-    Derived(
-        "sessions_lost",
-        "1/min",
-        "Sessions whose state was lost, a minute.",
-        lambda span: rate(span["sessions_lost"], span, 60.0),
-    ),
+    _a_minute("sessions_lost", "Sessions whose state was lost", lambda span: span["sessions_lost"]),
     Derived(
         "cold_share",
         "ratio",
@@ -180,11 +169,10 @@ DERIVED: tuple[Derived, ...] = (
         "Retries over calls submitted; a call that is retried twice counts twice.",
         lambda span: share(span["retries"], span["submitted"]),
     ),
-    Derived(
+    _a_minute(
         "unplanned_deaths",
-        "1/min",
-        "Workers that crashed, failed to start, stopped answering or outran an interrupt, a minute.",
-        lambda span: rate(span.unplanned(), span, 60.0),
+        "Workers that crashed, failed to start, stopped answering or outran an interrupt",
+        Interval.unplanned,
     ),
 )
 

@@ -48,7 +48,7 @@ class PoolWarmer:
         encode: Callable[[Warmup], Command],
     ) -> None:
         self.report: WarmReport | None = None
-        self._driver = driver
+        self.driver = driver
         self._machine = driver.machine
         self._commands = check_commands(commands)
         self._strategy = strategy or warm_parallel
@@ -63,7 +63,7 @@ class PoolWarmer:
 
     async def warm(self, strategy: Strategy | None = None, commands: Sequence[Warmup] | None = None) -> WarmReport:
         """Warm the workers that serve or stand by, each when it has a free slot; see `Pool.warm`."""
-        encoded = self._own() if commands is None else [self._encode(one) for one in check_commands(commands)]
+        encoded = self.own() if commands is None else [self._encode(one) for one in check_commands(commands)]
         workers = [
             one
             for one in self._machine.view.workers.values()
@@ -104,7 +104,7 @@ class PoolWarmer:
         finally:
             self._readers.discard(queue)
 
-    def _own(self) -> list[Command]:
+    def own(self) -> list[Command]:
         """The pool's commands, encoded when the handler is known; raises `BadArgument` for what does not fit it."""
         if self._encoded is None:
             self._encoded = [self._encode(command) for command in self._commands]
@@ -144,7 +144,7 @@ class PoolWarmer:
 
     def _emit(self, kind: type[events.Event], *facts: Any) -> None:
         self._machine.emit(kind, *facts)
-        self._driver.carry_out()
+        self.driver.carry_out()
 
     def notify(self, step: Progress | None) -> None:
         """Tell those who follow; `None`: the round is over."""
@@ -155,17 +155,8 @@ class PoolWarmer:
         """Nobody warms this worker: one that has to be warm before it serves is replaced."""
         if worker.state == worker_states.STARTING:
             self._left_out[worker.id] = why
-        self._machine.refuse_warmup(worker, why, self._driver.now())
-        self._driver.carry_out()
-
-    def commands_of(self, one: _Round) -> list[Command]:
-        """The commands of a round."""
-        return self._own() if one.given is None else one.given
-
-    @property
-    def driver(self) -> DriverLike:
-        """What carries orders out."""
-        return self._driver
+        self._machine.refuse_warmup(worker, why, self.driver.now())
+        self.driver.carry_out()
 
 
 class _Round:
@@ -194,7 +185,7 @@ class _Round:
         if worker.state in (*worker_states.LEAVING, worker_states.GONE):
             return self._ended(worker_id, (), turn_at, f"it is {worker.shown_state} ({worker.reason or 'died'})")
         try:
-            commands = self._warmer.commands_of(self)
+            commands = self._warmer.own() if self.given is None else self.given
         except Exception as error:
             why = f"{type(error).__name__}: {error}"
             self._warmer.refuse(worker, why)

@@ -137,8 +137,13 @@ async def test_durable_sessions_sleep_and_move_too(site):
         assert await ann.call("say", "b") == ["a", "b"]
         await pool.replace_workers()
         assert await ann.call("say", "c") == ["a", "b", "c"]
-        await killed(site, pool)
+        gate = site.gate(pool, "stay_and_say")
+        running = asyncio.create_task(ann.call("stay_and_say", gate.path, "x"))  # so that it is awake
+        await gate.entered()
+        site.kill(pool)
+        check(await failure(running), "worker_died", "unknown")
         check(await failure(ann.call("say", "told")), "session_restored", "not_started")
+        gate.open()
         assert await ann.call("say", "d") == ["a", "b", "c", "d"]
 
 

@@ -26,8 +26,7 @@ from millpond.monitors import Monitors
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
 from millpond.runtime.forwarding import settled
-from millpond.runtime.renewal import replace_workers
-from millpond.runtime.resizing import resize
+from millpond.runtime.renewal import replace_workers, resize
 from millpond.runtime.signals import ClosingOnSignals
 from millpond.runtime.store_client import StoreClient
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource

@@ -212,8 +212,9 @@ class LocalEngine:
         return link is not None and bool(link.pid) and kernel.is_stopped(link.pid)
 
     def catch_up(self) -> None:
-        """Read what every worker and the wardens have sent until now."""
-        self._images.catch_up()
+        """Read what every worker and the wardens have sent until now; before `open` nobody has."""
+        if self._is_opened:
+            self._images.catch_up()
         for link in list(self._links.values()):
             if not link.is_gone:
                 self._inbox.catch_up(link)

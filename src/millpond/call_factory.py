@@ -316,10 +316,8 @@ class CallFactory:
     def submit_or_fail(self, call: Call) -> None:
         """Hand a call over, to be carried out with the others of its batch; a refusal is told by its ticket."""
         try:
-            if (
-                type(call) is EarlyCall and self._view.state != states.OPENING
-            ):  # the pool opened while it was on its way
-                call.settle()
+            if type(call) is EarlyCall and self._view.state != states.OPENING:
+                call.settle()  # the pool opened while it was on its way
             self._machine.submit(call, self.driver.now())
         except PoolError as error:
             traces.end(call, "rejected", error)

@@ -7,7 +7,6 @@ not even close. Leaving `async with` releases the handle and keeps the session.
 from __future__ import annotations
 
 from collections.abc import Generator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from millpond.call_factory import Options
@@ -57,9 +56,7 @@ class SessionHandle(Calls):
     async def __aenter__(self) -> SessionHandle:
         return await self.open()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Release the handle; the session stays."""
 
     async def close(self) -> None:

@@ -11,7 +11,6 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from random import Random
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from millpond.call_factory import DEFAULT, CallFactory
@@ -26,8 +25,7 @@ from millpond.monitors import Monitors
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
 from millpond.runtime.forwarding import settled
-from millpond.runtime.renewal import replace_workers
-from millpond.runtime.resizing import resize
+from millpond.runtime.renewal import replace_workers, resize
 from millpond.runtime.signals import ClosingOnSignals
 from millpond.runtime.store_client import StoreClient
 from millpond.seams import Clock, Engine, EngineSpec, TraceSource
@@ -90,7 +88,6 @@ class Pool(Calls):
             dict(kwargs or {}),
             settings,
             self.run_id,
-            name,
             clock,
             definitions,
         )
@@ -170,9 +167,7 @@ class Pool(Calls):
     async def __aenter__(self) -> Pool:
         return await self.open()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     # Running it

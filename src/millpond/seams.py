@@ -134,7 +134,6 @@ class EngineSpec:
     kwargs: dict[str, Any]
     settings: Any
     run_id: str
-    pool_name: str
     clock: Clock | None = None
     definitions: Any = None
 
@@ -356,9 +355,6 @@ class Engine(Protocol):
 
     def logs(self, worker: Any | None = None) -> str:
         """What workers wrote (the kept end of it), of one or of all."""
-
-
-EngineFactory = Callable[[], Engine]
 
 
 @dataclass(slots=True)  # a frozen one takes ten times as long to make, and each session that sleeps makes one

@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.call_factory import DEFAULT, Options
@@ -129,9 +128,7 @@ class SyncSession(SyncCalls):
     def __enter__(self) -> SyncSession:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Release the handle; the session stays."""
 
     def close(self) -> None:
@@ -197,9 +194,7 @@ class SyncPool(SyncCalls):
     def __enter__(self) -> SyncPool:
         return self.open()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def session(

@@ -96,7 +96,7 @@ def snapshot(*operations: OperationFigures, other: OperationFigures | None = Non
         health=Health(
             96.0, "healthy", "", (Component("errors", 30, 26, "2 of 14 calls failed"), Component("queue", 70, 70))
         ),
-        watch=Watch(folds=90, fold_s=0.001, fold_total_s=0.1, memory_bytes=10**6),
+        watch=Watch(folds=90, fold_total_s=0.1, memory_bytes=10**6),
         alerting=Alerting(1, 2, 3, 0.001, 18, 60, 0, (ChannelFigures("log", 5, 1, 0), ChannelFigures("mail"))),
     )
     return replace(whole, **kept)

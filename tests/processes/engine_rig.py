@@ -189,7 +189,7 @@ class Rig:
 def make_spec(handler: Any, *args: Any, run_id: str = "", **settings: Any) -> EngineSpec:
     """A spec with small settings."""
     chosen = Settings(**{"max_workers": 4, "buffer_bytes": 1 << 20} | settings)
-    return EngineSpec(handler, args, {}, chosen, run_id or f"test-{os.getpid()}-{next(_ids)}", "test")
+    return EngineSpec(handler, args, {}, chosen, run_id or f"test-{os.getpid()}-{next(_ids)}")
 
 
 @contextlib.asynccontextmanager

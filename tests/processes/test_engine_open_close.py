@@ -51,6 +51,11 @@ async def test_an_image_that_cannot_be_made_is_reported_at_opening(refusal: str)
     await engine.close()
 
 
+def test_before_it_is_opened_an_engine_has_nothing_to_read() -> None:
+    """The pool asks whenever it stood still, also while its session store is being opened."""
+    LocalEngine(STANDIN).catch_up()
+
+
 @on_a_loop
 async def test_arguments_that_cannot_be_sent_are_reported_at_opening() -> None:
     """Nothing is started for them."""

@@ -81,7 +81,6 @@ class Grouping:
     def __init__(self, receiver: str, route: Route, now_s: float) -> None:
         self.receiver = receiver
         self.route = route
-        self.held_back = 0  # looks at which a notification had to wait for the rate's sake
         self._matchers = parse_matchers(route.matchers)
         self._groups: dict[GroupKey, _Group] = {}
         self._tokens, self._filled_s = route.per_minute, now_s
@@ -102,10 +101,7 @@ class Grouping:
         self._gather(firing, resolved, now_s)
         found = []
         for key, group in sorted(self._groups.items(), key=lambda item: item[1].due_s(self.route)):
-            if group.due_s(self.route) > now_s:
-                break
-            if not self._may_send(now_s):
-                self.held_back += 1
+            if group.due_s(self.route) > now_s or not self._may_send(now_s):
                 break
             found.append(self._notify(key, group, now_s))
         self._groups = {

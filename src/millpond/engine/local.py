@@ -212,8 +212,9 @@ class LocalEngine:
         return link is not None and bool(link.pid) and kernel.is_stopped(link.pid)
 
     def catch_up(self) -> None:
-        """Read what every worker and the wardens have sent until now."""
-        self._images.catch_up()
+        """Read what every worker and the wardens have sent until now; before `open` nobody has."""
+        if self._is_opened:
+            self._images.catch_up()
         for link in list(self._links.values()):
             if not link.is_gone:
                 self._inbox.catch_up(link)
@@ -298,7 +299,7 @@ class LocalEngine:
             log.warning("%s", text)
 
     def _drop(self, link: Link) -> None:
-        """Free a link whose order to start was never given; that the order failed is reported by its caller."""
+        """Free a link; what became of its worker is reported by the caller."""
         link.is_gone = True
         self._inbox.unwatch(link)
         link.close()
@@ -317,10 +318,7 @@ class LocalEngine:
             link.when_read = partial(self._report_death, link, status)
             return
         started = link.started_calls()
-        link.is_gone = True
-        self._inbox.unwatch(link)
-        link.close()
-        del self._links[link.id]
+        self._drop(link)
         self._past[link.id] = link.ring
         if len(self._past) > _PAST_LOGS:
             del self._past[next(iter(self._past))]

@@ -96,7 +96,6 @@ def make_plan(spec: EngineSpec, program: str) -> Plan:
 def _config(spec: EngineSpec) -> dict[str, Any]:
     settings = spec.settings
     return {name: getattr(settings, name) for name in _SAME} | {
-        "pool": spec.pool_name,
         "authkey": authentication_key(),
         "parent": (os.getpid(), process_name()),
         "saves": settings.durability != "none",  # whether each answer of a session brings its state along

@@ -190,7 +190,6 @@ class MetricsCollector:
         before, store = self._watch, self._store
         return Watch(
             folds=before.folds + 1,
-            fold_s=fold_s,
             fold_total_s=before.fold_total_s + fold_s,
             lag_s=lag_s,
             dropped=self._aggregation.dropped + self._let_go,

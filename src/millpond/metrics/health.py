@@ -18,7 +18,7 @@ SERVING = frozenset({"ready", "degraded"})  # states of a pool that ought to hav
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class Scale:
     """Where points begin to go (`first`) and where all are gone (`last`)."""
 
     what: str
@@ -35,29 +35,29 @@ class Part:
     """A component of the score; several measures share its points evenly."""
 
     weight: float
-    measures: tuple[Measure, ...]
+    measures: tuple[Scale, ...]
 
 
 PARTS: dict[str, Part] = {
-    "attainment": Part(30.0, (Measure("share of the last minute's calls that missed their deadline", 0.0, 0.1),)),
+    "attainment": Part(30.0, (Scale("share of the last minute's calls that missed their deadline", 0.0, 0.1),)),
     "errors": Part(
         25.0,
         (
-            Measure(
-                "share of the last minute's calls that failed by our or the handler's fault, deadlines aside", 0, 0.1
+            Scale(
+                "share of the last minute's calls that failed by our or the handler's fault, deadlines aside", 0.0, 0.1
             ),
         ),
     ),
     "saturation": Part(
         20.0,
         (
-            Measure("utilization of the last 10 seconds, while calls wait", 0.9, 1.0),
-            Measure("seconds it takes to work the queue off, or that its oldest call waited", 0.5, 10.0),
+            Scale("utilization of the last 10 seconds, while calls wait", 0.9, 1.0),
+            Scale("seconds it takes to work the queue off, or that its oldest call waited", 0.5, 10.0),
         ),
     ),
-    "stability": Part(15.0, (Measure("workers lost unplanned within five minutes", 0.0, 3.0),)),
+    "stability": Part(15.0, (Scale("workers lost unplanned within five minutes", 0.0, 3.0),)),
     "queue_trend": Part(
-        10.0, (Measure("calls the queue gained within a minute, over the calls that can run at a time", 0.0, 2.0),)
+        10.0, (Scale("calls the queue gained within a minute, over the calls that can run at a time", 0.0, 2.0),)
     ),
 }
 

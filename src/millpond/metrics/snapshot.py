@@ -139,13 +139,12 @@ class Health:
 class Watch:
     """The collector's own figures.
 
-    `fold_s` is the processor's time of the last fold, `lag_s` how late it came, `dropped` the samples that found no
-    room, `detail` what it still does: "full" or "counters only". `history_error` is the reason why history is
+    `fold_total_s` is the processor's time of all folds, `lag_s` how late the last came, `dropped` the samples that
+    found no room, `detail` what it still does: "full" or "counters only". `history_error` is the reason why history is
     not stored, if it should be.
     """
 
     folds: int = 0
-    fold_s: float = 0.0
     fold_total_s: float = 0.0
     lag_s: float = 0.0
     dropped: int = 0

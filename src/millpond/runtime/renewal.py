@@ -1,7 +1,9 @@
-"""Replacing all workers by new ones with new code, one after another, and going back if that does not work.
+"""Other workers for a pool that runs: all of them replaced by new ones with new code, or another number of them.
 
-The engine loads the code before any worker goes, and none goes before a new one serves in its place. Whether the code
-stays is settled when all are replaced. Spares and starting workers come first, so that no old one steps in.
+Replacing: the engine loads the code before any worker goes, and none goes before a new one serves in its place. Spares
+and starting workers come first, so that no old one steps in. Whether the code stays is settled when all are replaced;
+if it does not work, the code before serves on. Another number: the bounds stay whatever comes of them, and how many are
+started when is the core's to say.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from millpond.core import View, Worker
     from millpond.runtime.driver import Driver
     from millpond.seams import HandlerFacts
+    from millpond.settings import Settings
 
 
 async def replace_workers(driver: Driver) -> HandlerFacts | None:
@@ -49,6 +52,29 @@ async def replace_workers(driver: Driver) -> HandlerFacts | None:
         if facts is not None:
             driver.machine.learn(facts)
         return facts
+
+
+async def resize(driver: Driver, settings: Settings) -> None:
+    """Go on with settings of other bounds, and wait until `min_workers` are ready, or fewer if fewer are asked for.
+
+    Raises `StartFailed` when a worker could not start, `PoolClosed` when the pool closes.
+    """
+    view, low = driver.view, settings.min_workers
+    failures = view.counters.start_failures
+    driver.configure(settings, "resize()")
+
+    def is_reached() -> bool:
+        return view.ready_count >= min(low, view.low)
+
+    def has_failed() -> bool:
+        return view.is_engine_retried or view.counters.start_failures > failures
+
+    await driver.until(lambda: is_reached() or has_failed() or not view.is_staffed)
+    if not view.is_staffed:
+        raise refusals.closed(view.state)
+    if not is_reached():
+        message = f"{view.ready_count} of {low} workers are ready; the new bounds stay, and the pool goes on trying"
+        raise StartFailed(f"{message}: {view.engine_failure or view.failure}")
 
 
 class _Renewal:

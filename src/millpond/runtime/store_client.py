@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -57,8 +58,7 @@ class StoreClient:
         self._is_failing = False
         self._is_open = False
         self._writer: StoreWriter | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended: asyncio.Future[None]  # the thread did all it had to; there once it was started
+        self._loop: asyncio.AbstractEventLoop  # there once the thread was started
 
     # The pool's life
 
@@ -89,36 +89,24 @@ class StoreClient:
             close(self._store)
 
     async def _start(self) -> None:
-        self._loop = loop = asyncio.get_running_loop()
-        opened: asyncio.Future[None] = loop.create_future()
-
-        def settle(error: BaseException | None) -> None:
-            if not opened.done():
-                opened.set_result(None) if error is None else opened.set_exception(error)
-
-        self._ended = ended = loop.create_future()
-        self._writer = StoreWriter(self._store, lambda message: self._post(self._notify, message))
-        self._writer.start(
-            self._prepare, lambda error: self._post(settle, error), lambda: self._post(ended.set_result, None)
-        )
+        self._loop = asyncio.get_running_loop()
+        self._writer = StoreWriter(self._store, self._post)
+        self._writer.start(self._prepare)
         try:
-            await opened
+            await asyncio.shield(asyncio.wrap_future(self._writer.opened))
         except BaseException:
             await self._finish(self._writer)
             raise
 
     async def _finish(self, writer: StoreWriter) -> None:
         writer.finish()
-        await asyncio.wait([self._ended], timeout=CLOSE_S)
-        writer.join(JOIN_S if self._ended.done() else 0.0)
+        await asyncio.wait([asyncio.wrap_future(writer.ended)], timeout=CLOSE_S)
+        writer.join(JOIN_S if writer.ended.done() else 0.0)
 
-    def _post(self, callback: Callable[[Any], None], message: Any) -> None:
-        """Have the loop call back; one that is closed waits for nothing any more."""
-        assert self._loop is not None
-        try:
-            self._loop.call_soon_threadsafe(callback, message)
-        except RuntimeError:
-            pass
+    def _post(self, told: list[Told]) -> None:
+        """From the thread: tell who waits; a loop that is closed waits for nothing any more."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._notify, told)
 
     def _prepare(self) -> None:
         """Let go of what nobody will come back for: sessions too old, or all if they were only asleep."""

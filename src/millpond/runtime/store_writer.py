@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from concurrent.futures import Future
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,8 @@ class _Write:
 class StoreWriter:
     """Works for one store, from a thread of its own; every method may be called from another.
 
-    `tell` is called on that thread with what came of orders, in the order in which it came.
+    `tell` is called on that thread with what came of orders, in the order in which it came. `opened` is done when the
+    store is, or could not be; `ended` when the thread did all it had to.
     """
 
     def __init__(self, store: SessionStore, tell: Callable[[list[Told]], None]) -> None:
@@ -69,13 +71,12 @@ class StoreWriter:
         self._wakes = threading.Condition()
         self._is_closing = False
         self._thread: threading.Thread | None = None
+        self.opened: Future[None] = Future()
+        self.ended: Future[None] = Future()
 
-    def start(
-        self, prepare: Callable[[], None], started: Callable[[Exception | None], None], ended: Callable[[], None]
-    ) -> None:
-        """Open the store on the thread and `prepare` it; what came of that is `started`, the end of all is `ended`."""
-        job = (prepare, started, ended)
-        self._thread = threading.Thread(target=self._work, args=job, name="millpond-sessions", daemon=True)
+    def start(self, prepare: Callable[[], None]) -> None:
+        """Open the store on the thread and `prepare` it."""
+        self._thread = threading.Thread(target=self._work, args=(prepare,), name="millpond-sessions", daemon=True)
         self._thread.start()
 
     def put(self, order: int, record: SessionRecord) -> None:
@@ -115,20 +116,18 @@ class StoreWriter:
 
     # On the thread
 
-    def _work(
-        self, prepare: Callable[[], None], started: Callable[[Exception | None], None], ended: Callable[[], None]
-    ) -> None:
+    def _work(self, prepare: Callable[[], None]) -> None:
         try:
             self._store.open()
             prepare()
         except BaseException as error:  # nobody interrupts this thread: whatever it is, it is the store's
-            started(as_failure(error))
+            self.opened.set_exception(as_failure(error))
         else:
-            started(None)
+            self.opened.set_result(None)
             self._serve()
         finally:
             close(self._store)
-            ended()
+            self.ended.set_result(None)
 
     def _serve(self) -> None:
         while self._has_more():

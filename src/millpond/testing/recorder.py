@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 from millpond.events import Event
@@ -63,9 +62,7 @@ class EventRecorder:
     def __enter__(self) -> EventRecorder:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _hear(self, event: Event) -> None:

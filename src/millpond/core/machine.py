@@ -260,7 +260,8 @@ class Machine:
             rebalancing.rebalance(pool, now)
         if pool.sizing.fails or worker.state != READY or pool.state != SERVING:
             fleet.after_answer(pool, worker, now)
-        if left.sessions or left.evacuated or left.has_free_slots or not left.is_staffed:
+            settle(pool, now)
+        elif left.sessions:  # nothing else is left by an answer of a worker that goes on serving
             settle(pool, now)
 
     def progressed(self, worker: Worker, now: float) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 TURNS = 30
 
 
-class Alarm:
+class ManualTimer:
     """A timer of a manual clock."""
 
     __slots__ = ("_callback", "_loop", "is_cancelled")
@@ -45,7 +45,7 @@ class ManualClock:
 
     def __init__(self, start: float = 1000.0) -> None:
         self._now = float(start)
-        self._alarms: list[tuple[float, int, Alarm]] = []  # a heap
+        self._alarms: list[tuple[float, int, ManualTimer]] = []  # a heap
         self._order = itertools.count()
         self._lock = threading.Lock()  # held while time or the heap changes: a jump may come from another thread
 
@@ -53,9 +53,9 @@ class ManualClock:
         """The time, in seconds."""
         return self._now
 
-    def call_at(self, loop: asyncio.AbstractEventLoop, at: float, callback: Callable[[], None]) -> Alarm:
+    def call_at(self, loop: asyncio.AbstractEventLoop, at: float, callback: Callable[[], None]) -> ManualTimer:
         """Call back on the loop when the clock was moved to `at` or beyond."""
-        alarm = Alarm(loop, callback)
+        alarm = ManualTimer(loop, callback)
         with self._lock:
             if at > self._now:
                 heapq.heappush(self._alarms, (at, next(self._order), alarm))
@@ -95,7 +95,7 @@ class ManualClock:
         for _ in range(TURNS):
             await asyncio.sleep(0)
 
-    def _move_to(self, at: float) -> list[Alarm]:
+    def _move_to(self, at: float) -> list[ManualTimer]:
         """Set the time and take out what is due, in order."""
         due = []
         with self._lock:

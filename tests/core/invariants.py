@@ -273,6 +273,8 @@ def _looks(pool: Records) -> Iterator[str]:
     needed = {
         "work": any(worker.load for worker in workers),
         "health": any(worker.state in (SPARE, READY) for worker in workers),
+        "age": any(worker.state in (SPARE, READY) and math.isfinite(worker.retire_at) for worker in workers)
+        and any(worker.id not in pool.outgoing for worker in workers if worker.state in (SPARE, READY)),
         "idle": is_staffed and staffing.staff(pool) > pool.sizing.low,
         "surplus": is_staffed and pool.ready_count > pool.sizing.wanted,
         "backlog": pool.state == states.SERVING
@@ -285,7 +287,7 @@ def _looks(pool: Records) -> Iterator[str]:
         if is_needed and verb not in pool.looks:
             yield f"nobody looks, and there is something to be seen: {verb}"
     for verb in pool.looks:
-        if (verb, pool.looks[verb]) not in pool.agenda:
+        if (verb, None) not in pool.agenda:
             yield f"a look {verb!r} is noted, and nobody looks"
     is_paused = pool.sizing.fails and (pool.starting or ("reconcile", None) in pool.agenda)
     if is_staffed and pool.engine.state == states.AVAILABLE and not is_paused and _missing(pool) > 0:

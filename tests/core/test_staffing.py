@@ -120,11 +120,9 @@ def test_a_look_that_is_far_away_is_brought_forward_by_new_settings():
 
 
 def test_a_look_is_made_once_however_often_it_is_brought_forward():
-    """What it was planned for before is passed over."""
-    world = World(min_workers=1, max_workers=1, health_interval=30.0).begin()
+    """What it was planned for before is forgotten: it may be days off."""
+    world = World(min_workers=1, max_workers=1, health_interval=1e5).begin()
     for _ in range(20):
         world.machine.configure(world.records.settings, "asked for", world.now)
         world.advance(0.1)
-    ticks = world.records.agenda
-    world.advance(60.0)
-    assert sum(verb == "health" for _, _, verb, _, _ in ticks._entries) == 1
+    assert sum(verb == "health" for _, _, verb, _, _ in world.records.agenda._entries) == 1

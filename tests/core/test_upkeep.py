@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from millpond import events
 from millpond.core.records.call import Call
+from millpond.core.records.worker import Worker
 from tests.core.model import World
 from tests.core.process import Process
 
@@ -153,6 +154,18 @@ def test_a_worker_is_recycled_by_age():
     assert set(outgoing) == {0, 1, 2, 3}
     world.serve_all()
     assert {process.record.id for process in world.all} == {4, 5, 6}
+
+
+def test_a_worker_that_is_gone_is_not_kept_until_it_would_be_too_old():
+    """A pool that replaces workers all the time would keep as many as it starts in a `max_lifetime`."""
+    world = World(min_workers=1, max_workers=1, max_lifetime=1e6, restart_backoff=0.01).begin()
+    for _ in range(20):
+        world.advance(2.0)
+        world.reap(world.all[0])
+        world.serve_all()
+    world.advance(100.0)
+    subjects = [subject for _, _, _, subject, _ in world.records.agenda._entries]
+    assert not [worker for worker in subjects if isinstance(worker, Worker) and worker.state == "gone"]
 
 
 def test_a_worker_that_outgrew_its_memory_is_drained():

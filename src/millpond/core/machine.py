@@ -46,6 +46,7 @@ LOOKS: dict[str, Callable[[Records, float], None]] = {
     "work": upkeep.look_at_work,
     "health": upkeep.look_at_health,
     "memory": upkeep.look_at_memory,
+    "age": upkeep.look_at_age,
     "stalls": dispatch.look_for_stalls,
     "rebalance": rebalancing.look,
     "backlog": staffing.look_at_backlog,
@@ -61,7 +62,6 @@ DUE: dict[str, Callable[[Records, Any, float], None]] = {
     "retry": deaths.retry_now,
     "start_timeout": upkeep.start_is_late,
     "proved": upkeep.proved,
-    "retire": upkeep.retire,
     "warm": warmup.go_on,
     "revive": lambda pool, _, now: outage.revive(pool, now),
     "reconcile": lambda pool, _, now: staffing.reconcile(pool, now),
@@ -526,7 +526,7 @@ class Machine:
         for verb, subject in pool.agenda.due(now):
             if verb in DUE:
                 DUE[verb](pool, subject, now)
-            elif pool.looks.get(verb) == subject:
+            else:
                 del pool.looks[verb]
                 LOOKS[verb](pool, now)
             settle(pool, now)

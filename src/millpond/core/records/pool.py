@@ -169,13 +169,13 @@ class Records:
             self.outbox.append(orders.Emit(kind(*facts)))
 
     def look_at(self, look: str, at: float) -> None:
-        """Have a look made at that time, or sooner if it is to be made sooner already; then it is off the agenda.
-
-        One that is brought forward leaves its old entry, which is passed over as it is not due at `looks[look]`.
-        """
-        if at < self.looks.get(look, math.inf):
+        """Have a look made at that time, or sooner if it is to be made sooner already; then it is off the agenda."""
+        planned_at = self.looks.get(look, math.inf)
+        if at < planned_at:
+            if planned_at < math.inf:  # rarely; what is far off would be kept until then, once for each time
+                self.agenda.drop(look)
             self.looks[look] = at
-            self.agenda.add(at, look, at)
+            self.agenda.add(at, look)
 
     def backlog_seen(self, now: float) -> None:
         """A call has to wait: consider growing, if there is room and it still waits in a moment."""

@@ -163,6 +163,11 @@ class Agenda:
         heapq.heappush(self._entries, (at, next(self._order), verb, subject, since))
         self._alarm.set(at)
 
+    def drop(self, verb: str) -> None:
+        """Forget every entry of a verb; walks over all."""
+        self._entries = [entry for entry in self._entries if entry[2] != verb]
+        heapq.heapify(self._entries)
+
     def __contains__(self, what: tuple[str, Any]) -> bool:
         return any((verb, subject) == what for _, _, verb, subject, _ in self._entries)
 

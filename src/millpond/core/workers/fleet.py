@@ -78,7 +78,7 @@ def warmed(pool: Records, worker: Worker, seconds: float, now: float) -> None:
     longest = pool.settings.max_lifetime
     if longest is not None:
         worker.retire_at = now + longest * (1 + LIFETIME_JITTER * (2 * pool.random.random() - 1))
-        pool.agenda.add(worker.retire_at, "retire", worker)
+        pool.look_at("age", worker.retire_at)
     if pool.sizing.fails:
         pool.agenda.add(now + EARLY, "proved", worker)
         pool.unsettled.is_staffed = False  # one start at a time while they fail: it is the next one's turn

@@ -7,6 +7,7 @@ lets `fleet` end what has to go. Only time in which the pool ran is counted agai
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 from millpond import events
@@ -35,11 +36,6 @@ def proved(pool: Records, worker: Worker, now: float) -> None:
     """The worker lived for long enough to show that starts do not fail any more."""
     if pool.sizing.fails and worker.state in (SPARE, READY) and worker.warm_at > pool.failed_at:
         fleet.proved_well(pool, now)
-
-
-def retire(pool: Records, worker: Worker, now: float) -> None:
-    """The worker has reached `max_lifetime`."""
-    staffing.replace(pool, worker, staffing.MAX_LIFETIME, now)
 
 
 def look_at_work(pool: Records, now: float) -> None:
@@ -106,3 +102,14 @@ def look_at_memory(pool: Records, now: float) -> None:
     if pool.settings.max_memory is not None:
         pool.outbox += [Weigh(worker) for worker in pool.workers.values() if worker.state in (SPARE, READY)]
         pool.look_at("memory", now + WEIGH_S)
+
+
+def look_at_age(pool: Records, now: float) -> None:
+    """With `max_lifetime`: have those replaced that have reached it, and look again when the next does."""
+    next_at = math.inf
+    for worker in pool.workers.values():
+        if worker.retire_at <= now:
+            staffing.replace(pool, worker, staffing.MAX_LIFETIME, now)
+        elif worker.state in (SPARE, READY):
+            next_at = min(next_at, worker.retire_at)
+    pool.look_at("age", next_at)

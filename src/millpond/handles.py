@@ -66,7 +66,7 @@ class SessionHandle(Calls):
         before or meanwhile: its state is gone, and `close_session` did not run.
         """
         session, driver = self._opened(), self._pool.driver
-        if session.state == session_states.OPEN:
+        if session.state == session_states.OPEN and driver.view.state != states.CLOSED:
             await driver.close_session(session)
         if session.state == session_states.LOST and driver.view.state not in (states.CLOSING, states.CLOSED):
             raise refusals.of_session(session)

@@ -119,13 +119,14 @@ async def use_old_handle(ann):
 async def test_a_closed_session_is_closed_again_in_silence(site):
     """Its end was wished for; only using the handle again is refused. So is what a closed pool ended."""
     async with site.pool() as pool:
-        ann, bob = await pool.session("ann"), await pool.session("bob")
+        ann, bob, unused = [await pool.session(name) for name in ("ann", "bob", "unused")]
         await ann.call("say", "a")
         await ann.close()
         await ann.close()
         check(await failure(ann.open()), "session_lost", "not_started")
         await bob.call("say", "b")
     await bob.close()
+    await unused.close()  # nothing of it was in a worker that went
 
 
 async def test_a_session_lost_while_it_closes_says_so(site):

@@ -492,11 +492,11 @@ class Machine:
     def listen(self, has_listener: Callable[[str], bool]) -> None:
         """Look anew which events anybody wants: nobody listens to most, and a call has no time to ask for each."""
         pool = self._records
-        pool.has_listener = has_listener
-        pool.emits_starts = has_listener(events.CallStarted.name)
-        pool.emits_checkouts = has_listener(events.WorkerCheckout.name)
-        pool.emits_checkins = has_listener(events.WorkerCheckin.name)
-        pool.emits_ends = has_listener(events.CallStopped.name) or has_listener(events.CallFailed.name)
+        pool.listened = frozenset(name for name in events.EVENTS if has_listener(name))
+        pool.emits_starts = events.CallStarted.name in pool.listened
+        pool.emits_checkouts = events.WorkerCheckout.name in pool.listened
+        pool.emits_checkins = events.WorkerCheckin.name in pool.listened
+        pool.emits_ends = not pool.listened.isdisjoint((events.CallStopped.name, events.CallFailed.name))
 
     def emit(self, kind: type[events.Event], *facts: Any) -> None:
         """Emit an event in the order of those of the core, if anybody listens."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WINDOW_S = 1e-3  # seconds of expected work that may be in flight to one worker beyond its free slots
 WINDOW_CALLS = 100  # calls in flight to one worker at most; the logbook has 256 positions
 STALL_S = 0.01  # seconds without an answer after which calls sent ahead are taken back
-LOOK_S = 0.5  # seconds between looks at what the workers hold, while they hold anything
+LOOK_S = 1.0  # seconds between looks at what the workers hold, while they hold anything
 INTERNAL_S = 5.0  # seconds an internal call of a session may take, from when it is sent
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # dropped later where service times vary much; so, 9. It costs no throughput: the queue is shorter, and not empty.
 CAUTION = 1.0
 LOOKED_AT = 8  # workers, and calls of each, whose remaining time is looked at; the others are taken to be like them
+LOOK_BACK_S = 0.5  # seconds between looks back at a refusal
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 0.05, 30.0
 
 
@@ -49,6 +50,8 @@ def refusal(
     if wait_s <= room_s:
         return None
     if session is None:
+        if op.service.doubted is None:
+            pool.look_at("work", now + LOOK_BACK_S)
         op.service.doubted = (now, (now + deadline) / 2)
     return _error(pool, op, wait_s, deadline - now)
 

@@ -28,7 +28,7 @@ from millpond.core.records.worker import KILLED, Worker
 from millpond.seams import CLOSE_SESSION, EXPORT_CONCURRENT, EXPORT_SESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from millpond.core.records.orders import Order
     from millpond.core.records.session import Session
@@ -42,10 +42,6 @@ INTERNAL = (
 )
 FIRST_MOVE_S = 0.002  # seconds a move is expected to take before one was seen
 LOSSES = 64  # dead workers whose replacement is awaited; beyond, the oldest are forgotten
-
-
-def _has_no_listener(_name: str) -> bool:
-    return False
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -68,7 +64,7 @@ class Records:
     outbox: list[Order] = field(default_factory=list)
     alarm: Alarm = field(default_factory=Alarm)
     unsettled: Unsettled = field(default_factory=Unsettled)
-    has_listener: Callable[[str], bool] = _has_no_listener  # whether anybody listens to an event's name
+    listened: frozenset[str] = frozenset()  # names of events that anybody listens to
     state: str = states.NEW
     concurrency: int = field(init=False)
     is_private: bool = field(init=False)
@@ -165,7 +161,7 @@ class Records:
 
     def emit(self, kind: type[events.Event], *facts: Any) -> None:
         """Order an event to be emitted, if anybody listens."""
-        if self.has_listener(kind.name):
+        if kind.name in self.listened:
             self.outbox.append(orders.Emit(kind(*facts)))
 
     def look_at(self, look: str, at: float) -> None:

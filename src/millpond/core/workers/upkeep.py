@@ -40,29 +40,32 @@ def proved(pool: Records, worker: Worker, now: float) -> None:
 
 def look_at_work(pool: Records, now: float) -> None:
     """While calls are in flight: sample the breakers' windows and ask silent workers what they hold."""
-    is_doubted = False
+    next_at = math.inf
     for operation in itertools.chain(pool.operations.values(), pool.functions.values()):
         operation.breaker.sample(now, operation.ended)
         pool.longest_s = max(pool.longest_s, operation.service.mean_s)
         if operation.service.doubted is not None:
             overload.look_back(pool, operation, now)
-            is_doubted = True
-    is_at_work = False
+            next_at = now + overload.LOOK_BACK_S
     for worker in pool.workers.values():
         if worker.load:
-            is_at_work = True
-            _maybe_ask(pool, worker, now)
-    if is_at_work or is_doubted:
-        pool.look_at("work", now + LOOK_S)
+            next_at = min(next_at, now + LOOK_S, _maybe_ask(pool, worker, now))
+    pool.look_at("work", next_at)
 
 
-def _maybe_ask(pool: Records, worker: Worker, now: float) -> None:
-    """Ask a worker what it holds: its silence means that it works, but its answer may be that it does not."""
-    is_silent = now - max(worker.last_progress, worker.pinged_at) >= ASK_AFTER_S
-    if is_silent and not worker.is_asked and worker.state != KILLED:
+def _maybe_ask(pool: Records, worker: Worker, now: float) -> float:
+    """Ask a worker what it holds: its silence means that it works, but its answer may be that it does not.
+
+    Returns when it is to be asked, if it is not silent for long enough.
+    """
+    ask_at = max(worker.last_progress, worker.pinged_at) + ASK_AFTER_S
+    if now < ask_at:
+        return ask_at
+    if not worker.is_asked and worker.state != KILLED:
         worker.is_asked = True
         worker.pinged_at = now
         pool.outbox.append(Ping(worker))
+    return math.inf
 
 
 def look_at_health(pool: Records, now: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from millpond import events
@@ -77,7 +78,7 @@ DUE: dict[str, Callable[[Records, Any, float], None]] = {
 class Machine:
     """One pool. `outbox` is emptied by whoever carries the orders out, who calls `tick` when `alarm` says so."""
 
-    __slots__ = ("_records", "alarm", "call_ids", "outbox", "view")
+    __slots__ = ("_records", "alarm", "call_ids", "outbox", "refusal", "view")
 
     def __init__(self, settings: Settings, random: Chance) -> None:
         self._records = Records(settings, random)
@@ -85,6 +86,9 @@ class Machine:
         self.alarm = self._records.alarm
         self.call_ids = self._records.call_ids
         self.view = View(self._records)
+        # Why a call would be refused now, whatever its arguments; any thread may ask. Each call does, and is spared a
+        # method of its own.
+        self.refusal = partial(admission.refusal, self._records)
 
     # Calls come in
 
@@ -106,12 +110,6 @@ class Machine:
         """The record of an operation that is not among those the core keeps: a warm-up command, or not known yet."""
         return Operation(name, number, None, self._records.new_breaker())
 
-    def refusal(
-        self, op: Operation, session: Session | None, now: float, deadline: float = math.inf, priority: int = 0
-    ) -> PoolError | None:
-        """Why a call would be refused now, whatever its arguments, or `None`; any thread may ask."""
-        return admission.refusal(self._records, op, session, now, 0, deadline, priority)
-
     def reject(self, error: PoolError, now: float) -> PoolError:
         """Count a call that was refused before it was admitted, and give the error back to be raised."""
         pool = self._records
@@ -132,7 +130,7 @@ class Machine:
             self._enter_function(call)
         refused = None
         if not was_asked:
-            refused = admission.refusal(pool, call.op, session, now, call.nbytes, call.deadline, call.priority)
+            refused = admission.refusal(pool, call.op, session, now, call.deadline, call.priority, call.nbytes)
         elif pool.queued:
             refused = admission.too_many_bytes(pool, call.op, call.nbytes)
         if refused is None and session is not None and session.restored_because and session.is_idle:
@@ -223,6 +221,7 @@ class Machine:
             dispatch.unstall(pool, worker, now)
         if call is None:
             answers.unmatched(pool, worker, call_id, kind, value, now)
+            serve_sessions(pool, now)
         else:
             if not inflight:
                 worker.busy_s += now - worker.busy_since
@@ -244,14 +243,13 @@ class Machine:
                 answers.did_not_begin(pool, call, kind, now)
             elif session is None or not durability.defers(pool, call, kind, value, ended, now):
                 endings.answer(pool, call, kind, value, ended, now)
-            if session is not None and (call.state == ENDED or call.id in pool.committing):
-                endings.leave_session(pool, call, now)
-        left = pool.unsettled
-        # First the session's next call takes its place in line, then the slot is filled with the oldest call there is.
-        # The other way round a newer call would pass it. The order in which the slot was given back and the call ended
-        # does not matter: both happened before anybody looks.
-        if left.sessions:
-            serve_sessions(pool, now)
+            if session is not None:
+                if call.state == ENDED or call.id in pool.committing:
+                    endings.leave_session(pool, call, now)
+                # First the session's next call takes its place in line, then the slot is filled with the oldest call
+                # there is. The other way round a newer call would pass it. The order in which the slot was given back
+                # and the call ended does not matter: both happened before anybody looks.
+                serve_sessions(pool, now)
         if len(inflight) < worker.slots or worker.id not in pool.open_windows:
             dispatch.note_free(pool, worker, now)
         if worker.queue.size or pool.queue.size or pool.unbound.size:
@@ -261,7 +259,7 @@ class Machine:
         if pool.sizing.fails or worker.state != READY or pool.state != SERVING:
             fleet.after_answer(pool, worker, now)
             settle(pool, now)
-        elif left.sessions:  # nothing else is left by an answer of a worker that goes on serving
+        elif pool.unsettled.sessions:  # nothing else is left by an answer of a worker that goes on serving
             settle(pool, now)
 
     def progressed(self, worker: Worker, now: float) -> None:

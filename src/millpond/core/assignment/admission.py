@@ -28,9 +28,9 @@ def refusal(
     op: Operation,
     session: Session | None,
     now: float,
-    nbytes: int,
     deadline: float = math.inf,
     priority: int = 0,
+    nbytes: int = 0,
 ) -> PoolError | None:
     """Why a call would be refused now, or `None`."""
     if pool.state != states.SERVING and pool.state != states.OPENING:

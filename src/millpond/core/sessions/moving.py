@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 WEIGHT = 0.2  # of the newest in the moving average
 AFTER_EXPORT_S = 0.001  # of a move: what comes after the export
+KEPT = -1  # a way out: this process has the very state, and the worker is only told to forget it
 MOST_EXPORTS = 16  # concurrent exports of one worker at a time; the logbook has 256 positions for all it holds
 
 
@@ -53,17 +54,19 @@ def internal_call(pool: Records, session: Session, number: int, continuation: Co
     pool.unsettled.sessions[session.number] = session
 
 
-def can_leave_now(pool: Records, session: Session) -> bool:
-    """Whether taking it out takes no slot from anybody who waits."""
+def way_out(pool: Records, session: Session) -> int:
+    """How its state can leave its worker now without taking a slot from anybody who waits: `KEPT`, or by which export.
+
+    0 if it cannot.
+    """
     worker = session.worker
-    assert worker is not None
-    may_be_asked = pool.is_kept(session) or is_free(pool, worker) or may_export_beside(pool, session)
-    return pool.may_move(session) and may_be_asked
-
-
-def is_free(pool: Records, worker: Worker) -> bool:
-    """Whether an internal call would be begun at once."""
-    return worker.load < worker.slots and not worker.queue.size and worker.id not in pool.unsettled.exports
+    if worker is None or not pool.may_move(session):
+        return 0
+    if pool.is_kept(session):
+        return KEPT
+    if worker.load < worker.slots and not worker.queue.size and worker.id not in pool.unsettled.exports:
+        return EXPORT_SESSION
+    return EXPORT_CONCURRENT if may_export_beside(pool, session) else 0
 
 
 def may_export_beside(pool: Records, session: Session) -> bool:
@@ -78,16 +81,20 @@ def take_out(pool: Records, session: Session, now: float) -> bool:
     """Take an idle session's state out of its worker; whether an internal call was made for it, to be waited for."""
     if session.current is not None or not pool.may_move(session) or pool.state == states.CLOSING:
         return False
+    return leave(pool, session, way_out(pool, session) or EXPORT_SESSION, now)
+
+
+def leave(pool: Records, session: Session, way: int, now: float) -> bool:
+    """As `take_out`, by a way out that there is."""
     worker = session.worker
     assert worker is not None
-    if pool.is_kept(session):
+    if way == KEPT:
         pool.relocate(session, IN_HAND)
         dispatch.release(pool, session)
         _moved(pool, session, worker)
         return False
     pool.relocate(session, LEAVING)
-    is_concurrent = not is_free(pool, worker) and may_export_beside(pool, session)
-    internal_call(pool, session, EXPORT_CONCURRENT if is_concurrent else EXPORT_SESSION, exported, now)
+    internal_call(pool, session, way, exported, now)
     made = pool.unsettled.exports
     made[worker.id] = made.get(worker.id, 0) + 1
     return True

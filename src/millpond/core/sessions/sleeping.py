@@ -44,19 +44,19 @@ def look_for_sleepers(pool: Records, now: float) -> None:
     after = pool.settings.sleep_after
     if after is None or pool.state == states.CLOSING:
         return
-    left = postponed = 0
+    left = postponed = way = 0
     while len(pool.by_use) > postponed and postponed < POSTPONED and left < LEAVING_AT_ONCE:
         session = next(iter(pool.by_use.values()))
         if now < session.last_used + after:
             break
         if not session.is_idle or session.state != OPEN or session.mobility == PINNED:
             del pool.by_use[session.number]  # it is noted again when it next rests
-        elif session.location == BOUND and not moving.can_leave_now(pool, session):
+        elif session.location == BOUND and not (way := moving.way_out(pool, session)):
             pool.by_use.move_to_end(session.number)
             postponed += 1
         else:
             del pool.by_use[session.number]
-            _leave(pool, session, now)
+            _leave(pool, session, way, now)
             left += 1
     if pool.by_use:
         is_short = left and (postponed or left == LEAVING_AT_ONCE)
@@ -64,10 +64,10 @@ def look_for_sleepers(pool: Records, now: float) -> None:
         pool.look_at("sleep", max(next(iter(pool.by_use.values())).last_used + after, now + pause))
 
 
-def _leave(pool: Records, session: Session, now: float) -> None:
+def _leave(pool: Records, session: Session, way: int, now: float) -> None:
     worker = session.worker
     if session.location == BOUND:
-        moving.take_out(pool, session, now)
+        moving.leave(pool, session, way, now)
     else:
         dispatch.release(pool, session)
     if session.location == IN_HAND:

@@ -278,7 +278,7 @@ def losses(record: Record) -> Iterator[tuple[str, str, str]]:
         replaced = "killed; no replacement was ready before the end"
     elif gone is not None and record.replaced_s is not None:
         replaced = f"killed; replaced after {record.replaced_s * 1000:.0f} ms"
-    reopened = f"{tally.told:,} told so at their next call, {tally.reopened:,} opened anew" if tally.told else ""
+    reopened = f"{tally.told:,} told so, {tally.reopened:,} opened anew" if tally.told else ""
     yield "workers lost", "0" if gone is None else "1", replaced
     yield "calls lost", f"{tally.lost:,}", "their callers were told: it may have run" if tally.lost else ""
     yield "sessions lost", f"{gone.sessions if gone else 0:,}", reopened

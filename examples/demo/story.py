@@ -149,6 +149,8 @@ class Player:
                 await self._ask()
                 await self._think()
             await self._session.close()
+        except SessionLost:  # it made no call after its worker died
+            self._venue.tally.told += 1
         except PoolError as error:
             self._venue.tally.failures[error.code] += 1
 

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -150,7 +151,8 @@ def test_a_worker_ends_what_the_pool_of_another_worker_left() -> None:
     *between, helper = (int(pid) for pid in parent.stdout.readline().split())
     with parent:
         for pid in (parent.pid, *between):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have gone with the one before
+                os.kill(pid, signal.SIGKILL)
     until_sync(lambda: not lives(helper), at_most(ORPHANS_S))
 
 

@@ -158,6 +158,38 @@ async def test_a_wake_does_not_wait_for_what_is_to_be_written():
     ]
 
 
+async def test_a_read_finds_nothing_that_was_written_after_it_was_asked_for():
+    """Also if both come while another read keeps the thread."""
+
+    class Reading(SlowStore):
+        """A store whose first read waits."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.is_read, self.goes_on = threading.Event(), threading.Event()
+
+        def get(self, session_id):
+            self.is_read.set()
+            assert self.goes_on.wait(20)
+            return super().get(session_id)
+
+    store = Reading()
+    async with Rig(store) as rig:
+        rig.recall("other", "b")
+        assert store.is_read.wait(20)
+        rig.recall("before")
+        rig.put("stored", record())
+        rig.recall("after")
+        store.goes_on.set()
+        told = await rig.hear(4)
+    assert {label: state for label, state, _ in told} == {
+        "other": None,
+        "before": None,
+        "stored": None,
+        "after": b"state",
+    }
+
+
 async def test_erasing_and_beginning_again_in_one_batch_leaves_the_new_session():
     """A session was closed and another of its id was opened: the old record's lease does not fence the new one."""
     store = SlowStore()

@@ -131,22 +131,21 @@ class StoreWriter:
 
     def _serve(self) -> None:
         while self._has_more():
-            if message := self._read_all():
-                self._notify(message)
-            if message := self._commit(self._next_batch()):
-                self._notify(message)
+            # Both in one step: a write that came after a read must not be committed before it, or the read would find
+            # what was not there yet when it was asked for.
+            with self._wakes:
+                reads, batch = list(self._reads), self._next_batch()
+                self._reads.clear()
+            if results := [self._read(*one) for one in reads]:
+                self._notify(results)
+            if results := self._commit(batch):
+                self._notify(results)
         self._commit({})
 
     def _has_more(self) -> bool:
         with self._wakes:
             self._wakes.wait_for(lambda: self._reads or self._writes or self._is_closing)
             return bool(self._reads or self._writes)
-
-    def _read_all(self) -> list[Told]:
-        with self._wakes:
-            reads = list(self._reads)
-            self._reads.clear()
-        return [self._read(*one) for one in reads]
 
     def _read(self, order: int, session_id: str, is_waiting: bool, waiting: SessionRecord | None) -> Told:
         if is_waiting:
@@ -159,19 +158,18 @@ class StoreWriter:
         return order, None if is_erased else found, None
 
     def _next_batch(self) -> dict[str, _Write]:
-        """The oldest of what waits, up to a bound in number and bytes."""
-        # Taken out under the lock, committed without it: what comes meanwhile for a session of this batch is a write of
-        # its own, in the next commit, and so behind this one.
+        """Take out the oldest of what waits, up to a bound in number and bytes; the lock is held."""
+        # Committed without the lock: what comes meanwhile for a session of this batch is a write of its own, in the
+        # next commit, and so behind this one.
         batch: dict[str, _Write] = {}
-        with self._wakes:
-            room = MOST_BYTES
-            for session_id, write in islice(self._writes.items(), MOST_RECORDS):
-                room -= write.nbytes
-                if room < 0 and batch:
-                    break
-                batch[session_id] = write
-            for session_id in batch:
-                del self._writes[session_id]
+        room = MOST_BYTES
+        for session_id, write in islice(self._writes.items(), MOST_RECORDS):
+            room -= write.nbytes
+            if room < 0 and batch:
+                break
+            batch[session_id] = write
+        for session_id in batch:
+            del self._writes[session_id]
         return batch
 
     def _commit(self, batch: dict[str, _Write]) -> list[Told]:

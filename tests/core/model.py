@@ -553,3 +553,29 @@ class World:
         assert m.submitted == len(self.promises) + self.refused == sum(m.counts.values())
         assert all(session.state in ("closed", "lost") for session in self.closing)
         assert sorted(s.number for s in self.told_closed) == sorted(s.number for s in self.closing)
+
+
+def fixed_pool(workers: int = 2, **settings: Any) -> World:
+    """A pool of fixed size that serves."""
+    return World(min_workers=workers, max_workers=workers, **settings).begin()
+
+
+def begun(world: World, name: str = "a", **options: Any) -> Session:
+    """A session that has answered once."""
+    session = world.open_session(name, **options)
+    assert isinstance(session, Session)
+    world.submit("say", session=session)
+    world.serve_all()
+    return session
+
+
+def home(world: World, session: Session) -> Process:
+    """The process a session is bound to."""
+    assert session.worker is not None
+    return world.processes[session.worker.id]
+
+
+def told(world: World, call: Call) -> Any:
+    """What a call's caller was told, once."""
+    (value,) = world.promises[call.id].told
+    return value

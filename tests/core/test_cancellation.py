@@ -6,18 +6,12 @@ import pytest
 
 from millpond.core import orders
 from millpond.core.assignment.cancellation import INTERRUPT_AGAIN_S
-from tests.core.model import World
+from tests.core.model import World, told
 
 
 def pool(workers: int = 1, **settings) -> World:
     """A pool of fixed size."""
     return World(min_workers=workers, max_workers=workers, **settings).begin()
-
-
-def told(world: World, call) -> object:
-    """What a caller was told."""
-    (value,) = world.promises[call.id].told
-    return value
 
 
 def test_a_queued_call_that_is_cancelled_never_starts():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from millpond.seams import STACK_LINES, Death
-from tests.core.model import World
+from tests.core.model import World, told
 
 FAST = 2e-5
 
@@ -16,12 +16,6 @@ def pool(workers: int = 2, **settings) -> World:
     for name in ("work", "say"):
         world.operation(name).expected = FAST
     return world
-
-
-def told(world: World, call) -> object:
-    """What a caller was told."""
-    (value,) = world.promises[call.id].told
-    return value
 
 
 def test_one_death_costs_one_call():

@@ -5,32 +5,13 @@ from __future__ import annotations
 import pytest
 
 from millpond.seams import SessionRecord
-from tests.core.model import World
+from tests.core.model import World, begun, home, told
 
 
 def pool(durability: str = "reply", workers: int = 2, **settings) -> World:
     """A pool of fixed size that keeps what its sessions answer."""
     made = World(min_workers=workers, max_workers=workers, durability=durability, session_store="a file", **settings)
     return made.begin()
-
-
-def begun(world: World, name: str = "a", **options):
-    """A session that has answered once."""
-    session = world.open_session(name, **options)
-    world.submit("say", session=session)
-    world.serve_all()
-    return session
-
-
-def home(world: World, session):
-    """The process a session is bound to."""
-    return world.processes[session.worker.id]
-
-
-def told(world: World, call):
-    """What a caller was told."""
-    (value,) = world.promises[call.id].told
-    return value
 
 
 def test_a_death_is_told_once_and_the_session_goes_on():

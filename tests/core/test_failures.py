@@ -7,13 +7,7 @@ import math
 import pytest
 
 from millpond.core import Call, Session, orders
-from tests.core.model import World
-
-
-def told(world: World, call) -> object:
-    """What the caller was told."""
-    (answer,) = world.promises[call.id].told
-    return answer
+from tests.core.model import World, told
 
 
 def world_of(**settings) -> World:

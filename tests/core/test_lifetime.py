@@ -6,13 +6,7 @@ import pytest
 
 from millpond.core.records.states import IllegalTransition
 from millpond.errors import BadArgument
-from tests.core.model import World
-
-
-def told(world: World, call) -> object:
-    """What a caller was told."""
-    (value,) = world.promises[call.id].told
-    return value
+from tests.core.model import World, told
 
 
 def busy_pool(**settings) -> World:

@@ -3,26 +3,8 @@
 from __future__ import annotations
 
 from millpond import events
-from millpond.core.records.session import Session
-from tests.core.model import World
-
-
-def pool(workers: int = 2, **settings) -> World:
-    """A pool of fixed size."""
-    return World(min_workers=workers, max_workers=workers, **settings).begin()
-
-
-def home(world: World, session: Session):
-    """The process a session is bound to."""
-    return world.processes[session.worker.id]
-
-
-def begun(world: World, name: str, **options) -> Session:
-    """A session that has answered once."""
-    session = world.open_session(name, **options)
-    world.submit("say", session=session)
-    world.serve_all()
-    return session
+from tests.core.model import begun, home
+from tests.core.model import fixed_pool as pool
 
 
 def test_a_drained_worker_gives_its_sessions_away():

@@ -8,7 +8,7 @@ import pytest
 
 from millpond import events
 from millpond.core.sessions.sleeping import EXPIRING_AT_ONCE, LEAVING_AT_ONCE, LOOKS, POSTPONED, SPARSE
-from tests.core.model import World
+from tests.core.model import World, begun, told
 
 SOON_S = 0.1
 TTL_S = 16.0
@@ -20,14 +20,6 @@ def pool(workers: int = 2, **settings) -> World:
     return World(min_workers=workers, max_workers=workers, **{"sleep_after": SOON_S, **settings}).begin()
 
 
-def begun(world: World, name: str = "a", **options):
-    """A session that has answered once."""
-    session = world.open_session(name, **options)
-    world.submit("say", session=session)
-    world.serve_all()
-    return session
-
-
 def asleep(world: World, name: str = "a", **options):
     """A session that sleeps."""
     session = begun(world, name, **options)
@@ -35,12 +27,6 @@ def asleep(world: World, name: str = "a", **options):
     world.serve_all()
     assert session.location == "asleep"
     return session
-
-
-def told(world: World, call):
-    """What a caller was told."""
-    (value,) = world.promises[call.id].told
-    return value
 
 
 def test_an_idle_session_goes_to_the_store_and_costs_its_worker_nothing():

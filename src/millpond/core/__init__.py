@@ -13,6 +13,7 @@ from millpond.core.records.call import QUEUED, Call
 from millpond.core.records.counters import ROW_BYTES, error_code
 from millpond.core.records.operation import Operation
 from millpond.core.records.session import UNKEPT, Session
+from millpond.core.records.sizing import SizingRule
 from millpond.core.records.states import Table, move
 from millpond.core.records.timing import LATE_S
 from millpond.core.records.worker import Worker
@@ -30,6 +31,7 @@ __all__ = [
     "Operation",
     "Run",
     "Session",
+    "SizingRule",
     "Step",
     "Table",
     "View",

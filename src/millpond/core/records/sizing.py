@@ -20,6 +20,43 @@ SHORTEST_START = 0.05  # seconds; a backlog that drains sooner is not worth a wo
 GROW_AFTER = 0.05  # seconds a call may wait before growth is considered
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizingRule:
+    """How many workers a load is worth: one function of numbers and its few parameters, which an optimizer chooses.
+
+    Workers start up to what is needed and the spares, or the floor if that is more. The one that was idle longest stops
+    when it was idle longer than the timeout of its level and more are ready than that.
+    """
+
+    floor: int = 0  # workers kept whatever the load
+    ceiling: int = 1024  # workers at most, whatever the load
+    spares: int = 0  # workers beyond what the load needs
+    idle_timeouts: tuple[float, ...] = (60.0,)  # seconds; [j - 1] is the j-th ready worker's, the last that of the rest
+    patience_s: float = 0.0  # how old a waiting call may grow before a worker is started for it
+    drain_s: float = 0.0  # a backlog is worth as many workers as drain it in that time; 0: one a call
+
+    def needed(self, busy: int, waiting: int, overdue: int, service_s: float) -> int:
+        """Workers that the load needs: those at work, and those worth starting for the calls that wait.
+
+        `overdue` of the waiting calls are older than `patience_s`; a call takes `service_s` seconds on average.
+        """
+        if not waiting:
+            return busy
+        wanted = busy + overdue
+        if self.drain_s:
+            wanted = min(wanted, math.ceil(waiting * service_s / self.drain_s))
+        return max(busy, wanted)
+
+    def target(self, needed: int) -> int:
+        """Workers to be there or on their way when the load needs so many."""
+        return min(max(needed + self.spares, self.floor), self.ceiling)
+
+    def timeout(self, level: int) -> float:
+        """Seconds after which an idle worker stops while so many are ready."""
+        timeouts = self.idle_timeouts
+        return timeouts[min(level, len(timeouts)) - 1]
+
+
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """What waits and who is there to serve it: all waiting work in seconds, and how long the oldest call has waited.

@@ -16,14 +16,16 @@ FACE = "pool"  # pool.py, sync.py, executor/, testing/ and the names `millpond` 
 FACE_FOLDERS = {"executor", "testing"}
 FLOORS = (
     {"cores", "environment", "files", "labels", "queue_thread"},
+    {"slo"},
     {"errors", "events", "settings", "seams", "logger"},
     {"texts"},
-    {"core", "wire", "telemetry", "metrics", "sessions"},
-    {"runtime", "optimizer", "simulator", "warming", "engine", "worker", "alerts"},
+    {"core", "wire", "telemetry", "metrics", "sessions", "report"},
+    {"runtime", "optimizer", "warming", "engine", "worker", "alerts"},
+    {"simulator"},
     {FACE},
     {"cli", "http", "dashboard"},
 )
-VOCABULARY = FLOORS[0] | FLOORS[1] | FLOORS[2]
+VOCABULARY = FLOORS[0] | FLOORS[1] | FLOORS[2] | FLOORS[3]
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 NO_IO_IN_CORE = {"asyncio", "os", "time", "random", "socket", "threading", "logging"}

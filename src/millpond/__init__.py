@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from millpond.executor import Executor as Executor
     from millpond.pool import Pool as Pool
     from millpond.settings import Settings as Settings
+    from millpond.slo import Slo as Slo
     from millpond.sync import SyncPool as SyncPool
     from millpond.warming.commands import Warmup as Warmup
     from millpond.warming.outcomes import WarmReport as WarmReport
@@ -31,6 +32,7 @@ _HOMES = {
     "SyncPool": "sync",
     "Executor": "executor",
     "Settings": "settings",
+    "Slo": "slo",
     "emit": "worker.emitting",
     "Warmup": "warming.commands",
     "PoolWarmer": "warming.warmer",

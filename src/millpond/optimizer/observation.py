@@ -1,0 +1,45 @@
+"""What an optimizer sees of a pool at one moment, and of the time since it looked last; the same live and simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from millpond.core import SizingRule
+
+NONE_ARRIVED = np.empty(0)
+NONE_ENDED = np.empty((0, 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Observation:
+    """Times are seconds of one clock that never jumps, virtual or monotonic. Whoever keeps an array copies it."""
+
+    now: float
+    busy: int  # workers at work
+    waiting: int  # calls
+    ready: int  # workers, those at work included
+    starting: int
+    in_system_s: float  # integral of (busy + waiting calls) over time since the last observation, in call-seconds
+    arrivals: NDArray[np.float64] = field(default_factory=lambda: NONE_ARRIVED)  # (n,): when they came, ascending
+    ended: NDArray[np.float64] = field(default_factory=lambda: NONE_ENDED)  # (m, 2): arrival and service seconds
+    start_s: float  # how long a cold start takes, a moving average; 0 while unknown
+    service_s: float  # mean service time of recent calls; 0 while unknown
+    rule: SizingRule  # in force
+    low: int  # the setting min_workers
+    high: int  # the setting max_workers
+
+    # What a simulation may leave out
+    stalled_s: float = 0.0  # since the last observation the program stood still for so long
+    starts_failed: int = 0  # in a row
+    start_error: str = ""  # of the last of them
+    errors: Mapping[str, int] = field(default_factory=dict)  # calls that failed since the last observation, by code
+    waits: NDArray[np.float64] = field(default_factory=lambda: NONE_ARRIVED)  # (k,): seconds, of the calls that started
+    worker_bytes: int = 0  # private memory of the largest worker; 0 while unknown
+    free_bytes: int | None = None  # memory that the machine or the control group has left
+    worker_age_s: float = 0.0  # mean, of the ready ones
+    sessions_open: int = 0
+    sessions_asleep: int = 0

@@ -1,0 +1,1 @@
+"""Who proposes the sizing rule's parameters: one policy a file."""

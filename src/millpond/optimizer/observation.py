@@ -32,14 +32,21 @@ class Observation:
     low: int  # the setting min_workers
     high: int  # the setting max_workers
 
+    # How long the calls waited that ended since, by operation; "" where it is not known. Without it no change is checked.
+    waits: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # operation -> (k,) seconds
+
     # What a simulation may leave out
+    oldest_wait_s: float = 0.0  # of the calls that wait now
     stalled_s: float = 0.0  # since the last observation the program stood still for so long
     starts_failed: int = 0  # in a row
     start_error: str = ""  # of the last of them
     errors: Mapping[str, int] = field(default_factory=dict)  # calls that failed since the last observation, by code
-    waits: NDArray[np.float64] = field(default_factory=lambda: NONE_ARRIVED)  # (k,): seconds, of the calls that started
+    deadline_s: float | None = None  # the default deadline of a call
+    max_queued: int | None = None  # calls that may wait
     worker_bytes: int = 0  # private memory of the largest worker; 0 while unknown
     free_bytes: int | None = None  # memory that the machine or the control group has left
+    worker_cores: float = 0.0  # cores' worth of time that a worker at work uses; 0 while unknown
+    cores: int = 0  # that the workers may use; 0 while unknown
     worker_age_s: float = 0.0  # mean, of the ready ones
     sessions_open: int = 0
     sessions_asleep: int = 0

@@ -32,7 +32,7 @@ class Observation:
     low: int  # the setting min_workers
     high: int  # the setting max_workers
 
-    # How long the calls waited that ended since, by operation; "" where it is not known. Without it no change is checked.
+    # How long the calls waited that ended since, by operation ("": unknown); without it no change is checked
     waits: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # operation -> (k,) seconds
 
     # What a simulation may leave out

@@ -1,7 +1,7 @@
 """How a pool is driven: one call after another, or many in flight, with every answer checked.
 
 Each way returns times; none decides what is good. Pools that hand out futures are kept busy in two ways, because each
-of them is the faster for some pool (see `peers`).
+of them is the faster for some pool (see `process_pools`).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 import millpond
 from benchmarks.driving import check
 from benchmarks.operations import Echo, Heavy
-from benchmarks.peers import FuturePool
+from benchmarks.process_pools import FuturePool
 
 OPERATION = "echo"
 

@@ -1,0 +1,48 @@
+"""What the peers share: an average of the load over a window, and the rule that keeps a size they chose."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from millpond.core import SizingRule
+from millpond.optimizer.observation import Observation
+
+NEVER = 1e9  # seconds: an idle worker stays
+
+
+class LoadWindow:
+    """The mean number of calls in the system, at work or waiting, over the last seconds."""
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._parts: deque[tuple[float, float, float]] = deque()  # from, until, call-seconds
+        self._seen = 0.0
+
+    def add(self, seen: Observation) -> None:
+        if seen.now > self._seen:
+            self._parts.append((self._seen, seen.now, seen.in_system_s))
+            self._seen = seen.now
+        while self._parts and self._parts[0][1] <= seen.now - self._longest_s:
+            self._parts.popleft()
+
+    def mean(self, window_s: float) -> float:
+        """Over the window, or as much of it as was seen; a part that began before counts by its share."""
+        first = self._seen - window_s
+        call_s = covered_s = 0.0
+        for since, until, amount in reversed(self._parts):
+            if until <= first:
+                break
+            inside_s = until - max(since, first)
+            call_s += amount * inside_s / (until - since)
+            covered_s += inside_s
+        return call_s / covered_s if covered_s else 0.0
+
+
+def kept(size: int) -> SizingRule:
+    """So many workers; what is too much goes as soon as it is idle."""
+    return SizingRule(floor=size, ceiling=size, idle_timeouts=(0.0,))
+
+
+def asleep() -> SizingRule:
+    """None, and the first call wakes one up."""
+    return SizingRule(floor=0, ceiling=1, idle_timeouts=(NEVER,))

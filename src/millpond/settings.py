@@ -72,8 +72,12 @@ class Settings:
     concurrency: int = _setting(
         1, "calls one worker runs at a time: threads for plain operations, tasks for async ones", low=1, high=256
     )
-    idle_timeout: float = _setting(
-        60.0, "idle time after which a worker above `min_workers` goes", "s", 0.05, live=True
+    idle_timeout: float | None = _setting(
+        None,
+        "idle time after which a worker above `min_workers` goes at the latest; None for what the sizing rule says",
+        "s",
+        0.05,
+        live=True,
     )
 
     # Calls

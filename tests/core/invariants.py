@@ -129,8 +129,8 @@ def _queue(queue: CallQueue, name: str, belongs: list[bool]) -> Iterator[str]:
 
 def _workers(pool: Records) -> Iterator[str]:
     """Workers hold what they may, in windows that are not too large, and are as many as wanted."""
-    if not pool.sizing.low <= pool.sizing.wanted <= pool.sizing.high:
-        yield f"{pool.sizing.wanted} workers are wanted, of {pool.sizing.low} to {pool.sizing.high}"
+    if not pool.sizing.floor <= pool.sizing.wanted <= pool.sizing.ceiling:
+        yield f"{pool.sizing.wanted} workers are wanted, of {pool.sizing.floor} to {pool.sizing.ceiling}"
     standing_by = list(pool.standing_by.values())
     if standing_by and pool.state in states.STAFFED and fleet.short(pool):
         yield f"{standing_by} stand by, and {pool.ready_count} of {pool.sizing.wanted} serve"
@@ -275,11 +275,8 @@ def _looks(pool: Records) -> Iterator[str]:
         "health": any(worker.state in (SPARE, READY) for worker in workers),
         "age": any(worker.state in (SPARE, READY) and math.isfinite(worker.retire_at) for worker in workers)
         and any(worker.id not in pool.outgoing for worker in workers if worker.state in (SPARE, READY)),
-        "idle": is_staffed and staffing.staff(pool) > pool.sizing.low,
+        "idle": is_staffed and _may_idle_out(pool),
         "surplus": is_staffed and pool.ready_count > pool.sizing.wanted,
-        "backlog": pool.state == states.SERVING
-        and bool(pool.queue or pool.unbound)
-        and pool.sizing.wanted < pool.sizing.high,
         "rebalance": bool(pool.candidates),
         "expiry": bool(pool.expiring),
     }
@@ -292,6 +289,12 @@ def _looks(pool: Records) -> Iterator[str]:
     is_paused = pool.sizing.fails and (pool.starting or ("reconcile", None) in pool.agenda)
     if is_staffed and pool.engine.state == states.AVAILABLE and not is_paused and _missing(pool) > 0:
         yield f"{_missing(pool)} workers are missing, and nobody starts one"
+
+
+def _may_idle_out(pool: Records) -> bool:
+    """Whether the timeout of an idle worker lets it go, sooner or later."""
+    is_idle = any(not worker.load for worker in pool.free.idle.values())
+    return is_idle and pool.ready_count > max(pool.sizing.floor, staffing._busy(pool) + pool.sizing.rule.spares)
 
 
 def _missing(pool: Records) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from millpond.core.assignment.dispatch import STALL_S, WINDOW_CALLS, WINDOW_S
-from millpond.core.records.sizing import GROW_AFTER
 from tests.core.model import World
 from tests.core.process import Process
 
@@ -249,11 +248,11 @@ def test_a_call_goes_to_one_of_several_free_workers_each():
     assert all(call.ending == "ok" for call in calls)
 
 
-def test_a_backlog_is_looked_at_once_it_is_seen():
-    """A call that has to wait makes the pool consider growing."""
-    world = World(min_workers=1, max_workers=2).begin()
-    for _ in range(3):
+def test_a_call_that_has_to_wait_is_worth_a_worker_in_the_same_step():
+    """Nobody waits on purpose for a worker that could be started."""
+    world = World(min_workers=1, max_workers=3).begin()
+    counts = []
+    for _ in range(4):
         world.submit()
-    assert len(world.processes) == 1
-    world.advance(GROW_AFTER)
-    assert len(world.processes) == 2
+        counts.append(len(world.processes))
+    assert counts == [1, 2, 3, 3]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import math
 
-from millpond.core.records.sizing import Backlog, Sizing
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from millpond.core.records.sizing import Load, Sizing, SizingRule
 from millpond.settings import Settings
 
 
@@ -15,39 +19,72 @@ def sizing(start_s: float = 1.0) -> Sizing:
     return made
 
 
-def backlog(calls: int, expected_s: float, waited_s: float = 0.0, serving: int = 1, starting: int = 0, slots: int = 1):
-    """What waits."""
-    return Backlog(calls, expected_s, waited_s, serving, starting, slots)
-
-
 def test_what_is_wanted_stays_within_bounds():
     """Whoever asks for more or less gets the bound."""
     made = sizing()
     assert [made.want(n) for n in (0, 5, 99)] == [1, 5, 8]
-    made.settings = Settings(min_workers=2, max_workers=4)
-    assert made.want(made.wanted) == 4
-    made.settings = Settings(min_workers=6, max_workers=9)
-    assert made.want(made.wanted) == 6
+    made.go_by(Settings(min_workers=2, max_workers=4), made.rule)
+    assert made.wanted == 4
+    made.go_by(Settings(min_workers=6, max_workers=9), made.rule)
+    assert made.wanted == 6
+    made.go_by(Settings(min_workers=1, max_workers=9), SizingRule(floor=3, ceiling=4))
+    assert [made.wanted, made.want(0), made.want(99)] == [4, 3, 4]
+    made.go_by(Settings(min_workers=5, max_workers=9), SizingRule(floor=99, ceiling=0))
+    assert [made.wanted, made.want(0)] == [9, 9]
 
 
 @pytest.mark.parametrize(
-    ("waits", "more"),
+    ("load", "workers"),
     [
-        (backlog(50, 0.1), 0),  # drains ten times before a worker could start
-        (backlog(50, 5.0), 5),  # five starts' worth of work
-        (backlog(3, 60.0), 3),  # never more workers than calls
-        (backlog(50, 5.0, serving=5), 0),
-        (backlog(50, 5.0, starting=2), 3),
-        (backlog(50, 5.0, starting=9), 0),
-        (backlog(8, 60.0, slots=4), 2),  # one worker takes four of them
-        (backlog(1, 0.001, waited_s=1.5), 1),  # whoever serves is stuck
-        (backlog(1, 0.001, waited_s=1.5, starting=1), 0),
-        (backlog(2, 0.001, serving=0), 1),
+        (Load(1, 50, 50, 0.002), 1),  # drains ten times before a worker could start
+        (Load(1, 50, 50, 0.1), 5),  # five starts' worth of work
+        (Load(1, 3, 3, 20.0), 4),  # never more workers than calls
+        (Load(5, 50, 50, 0.1), 5),
+        (Load(1, 50, 50, 60.0), 8),
+        (Load(1, 1, 1, math.inf), 2),  # whoever serves is stuck
+        (Load(0, 2, 2, 0.001), 1),
+        (Load(1, 2, 1, 60.0), 2),  # the other is not old enough
+        (Load(3, 0, 0, 0.0), 3),
     ],
 )
-def test_a_backlog_is_worth_what_a_start_costs(waits, more):
+def test_a_backlog_is_worth_what_a_start_costs(load, workers):
     """None if it drains first, and as many as the work is worth otherwise."""
-    assert sizing().grow_for(waits) == more
+    assert sizing().worth(load) == workers
+
+
+def test_what_stands_by_need_not_be_waited_for():
+    """A backlog that drains before a worker could start is worth those that stand by, if it is not over at once."""
+    assert sizing().worth(Load(1, 50, 50, 0.01), standing_by=2) == 3
+    assert sizing().worth(Load(1, 50, 50, 0.0005), standing_by=2) == 1
+
+
+@given(
+    busy=st.integers(0, 64),
+    waiting=st.integers(0, 1000),
+    share=st.floats(0, 1),
+    service_s=st.floats(0, 100),
+    start_s=st.floats(0, 100),
+    drain_s=st.none() | st.floats(0, 100),
+)
+def test_the_rule_keeps_those_at_work_and_wants_no_more_than_one_for_each_overdue_call(
+    busy, waiting, share, service_s, start_s, drain_s
+):
+    """Whatever the numbers; and without calls that wait it wants nobody but those at work."""
+    overdue = int(waiting * share)
+    needed = SizingRule(drain_s=drain_s).needed(busy, waiting, overdue, service_s, start_s)
+    assert busy <= needed <= busy + overdue
+    unbounded = SizingRule(drain_s=0.0).needed(busy, waiting, overdue, service_s, start_s)
+    assert unbounded == busy + overdue
+
+
+def test_timeouts_are_by_level():
+    """The last one is that of all beyond; the setting `idle_timeout` is the longest."""
+    rule = SizingRule(idle_timeouts=(5.0, 3.0, 1.0))
+    assert [rule.timeout(level) for level in (1, 2, 3, 4, 64)] == [5.0, 3.0, 1.0, 1.0, 1.0]
+    made = Sizing(Settings(max_workers=8, idle_timeout=4.0))
+    assert made.timeout(1) == 4.0
+    made.go_by(made.settings, rule)
+    assert [made.timeout(level) for level in (1, 2, 3)] == [4.0, 3.0, 1.0]
 
 
 def test_one_start_at_a_time_while_they_fail():

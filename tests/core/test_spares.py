@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from millpond import events
-from millpond.core.records.sizing import Backlog, Sizing
+from millpond.core.records.sizing import Load, Sizing
 from millpond.core.records.worker import READY, SPARE
 from millpond.settings import Settings
 from tests.core.model import World
@@ -180,5 +180,4 @@ def test_a_backlog_takes_no_more_spares_than_there_are():
     """Beyond the spares it has to be worth a start."""
     sizing = Sizing(Settings(min_workers=1, max_workers=8, spare_workers=2))
     sizing.start_s = 10.0
-    backlog = Backlog(calls=50, expected_s=5.0, waited_s=0.0, serving=1, starting=0, concurrency=1, spares=2)
-    assert sizing.grow_for(backlog) == 2
+    assert sizing.worth(Load(1, 50, 50, 0.1), standing_by=2) == 3

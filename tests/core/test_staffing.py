@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from millpond.core import SizingRule
 from tests.core.model import World
 
 
@@ -126,3 +128,97 @@ def test_a_look_is_made_once_however_often_it_is_brought_forward():
         world.machine.configure(world.records.settings, "asked for", world.now)
         world.advance(0.1)
     assert sum(verb == "health" for _, _, verb, _, _ in world.records.agenda._entries) == 1
+
+
+# The sizing rule
+
+
+def ruled(**rule: Any) -> World:
+    """A pool of up to eight workers that go by such a rule; a start takes a second, a call half of that."""
+    world = World(min_workers=0, max_workers=8)
+    world.machine.size_by(SizingRule(**rule), "for the test", world.now)
+    world.machine.serve(world.now)
+    world.settle()
+    world.operation("work").expected = 0.5
+    return world
+
+
+def test_a_worker_is_started_when_a_call_is_as_old_as_the_rule_has_patience():
+    """Not before, and one for each call of that age."""
+    world = ruled(patience_s=0.3)
+    world.submit()
+    world.advance(0.2)
+    world.submit()
+    assert len(world.processes) == 0
+    world.advance(0.1)
+    assert len(world.processes) == 1
+    world.advance(0.1)
+    assert len(world.processes) == 1
+    world.advance(0.1)
+    assert len(world.processes) == 2
+
+
+def test_a_call_that_found_a_worker_meanwhile_starts_none():
+    """Patience is for those who still wait."""
+    world = ruled(floor=1, patience_s=0.3)
+    world.get_ready(world.all[0])
+    world.submit()
+    world.submit()
+    world.advance(0.2)
+    world.answer(world.all[0])
+    world.advance(1.0)
+    assert len(world.processes) == 1
+
+
+def test_spares_are_kept_beyond_what_is_at_work():
+    """With each call that takes an idle worker another one is started, and no more than that is kept."""
+    world = ruled(spares=1, idle_timeouts=(0.0,))
+    world.submit()
+    assert len(world.processes) == 2
+    for process in world.all:
+        world.get_ready(process)
+    world.advance(1.0)
+    assert len(world.processes) == 2
+    world.submit()
+    assert len(world.processes) == 3
+    world.serve_all()
+    world.advance(1.0)
+    assert world.records.ready_count == 1
+
+
+def test_each_level_has_its_own_timeout():
+    """The more are ready, the sooner the one that was idle longest goes."""
+    world = ruled(floor=3, idle_timeouts=(9.0, 4.0, 1.0))
+    for process in world.all:
+        world.get_ready(process)
+    world.machine.size_by(SizingRule(idle_timeouts=(9.0, 4.0, 1.0)), "no floor", world.now)
+    world.settle()
+    ready = []
+    for _ in range(10):
+        world.advance(1.0)
+        world.serve_all()
+        ready.append(world.records.ready_count)
+    assert ready == [2, 2, 2, 1, 1, 1, 1, 1, 0, 0]
+
+
+def test_a_lower_ceiling_lets_the_idle_go_at_once_and_the_busy_when_they_have_answered():
+    """A worker at work is never ended for it."""
+    world = ruled(floor=3, ceiling=3)
+    for process in world.all:
+        world.get_ready(process)
+    calls = [world.submit(), world.submit()]
+    world.machine.size_by(SizingRule(floor=1, ceiling=1), "less to do", world.now)
+    world.settle()
+    assert world.records.ready_count == 2
+    world.answer(next(process for process in world.all if calls[0].id in process.record.inflight))
+    assert world.records.ready_count == 1
+    assert all(call.ending != "lost" for call in calls)
+
+
+def test_the_bounds_of_the_settings_stand_above_the_rule():
+    """Whatever floor and ceiling it names."""
+    world = World(min_workers=2, max_workers=4).begin()
+    for rule, wanted in ((SizingRule(floor=99), 4), (SizingRule(ceiling=0), 2), (SizingRule(floor=3, ceiling=3), 3)):
+        world.machine.size_by(rule, "for the test", world.now)
+        world.settle()
+        assert world.records.sizing.wanted == wanted

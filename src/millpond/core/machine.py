@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from millpond.core.records.orders import Order
     from millpond.core.records.session import Session
+    from millpond.core.records.sizing import SizingRule
     from millpond.core.records.worker import Worker
     from millpond.core.workers.warmup import Command, Run
     from millpond.errors import PoolError
@@ -50,7 +51,7 @@ LOOKS: dict[str, Callable[[Records, float], None]] = {
     "age": upkeep.look_at_age,
     "stalls": dispatch.look_for_stalls,
     "rebalance": rebalancing.look,
-    "backlog": staffing.look_at_backlog,
+    "load": staffing.look_at_load,
     "idle": staffing.look_for_idle,
     "surplus": staffing.look_at_surplus,
     "sleep": sleeping.look_for_sleepers,
@@ -160,6 +161,8 @@ class Machine:
             pool.delayed[call.id] = call  # until `let_in`
         elif session is None:
             dispatch.place(pool, call, now)
+            if pool.unsettled.has_more_load:
+                settle(pool, now)
         else:
             lifecycle.place(pool, session, call, now)
             if session.affinity == "fail_fast" and call.state == QUEUED and session.worker:
@@ -259,8 +262,10 @@ class Machine:
         if pool.sizing.fails or worker.state != READY or pool.state != SERVING:
             fleet.after_answer(pool, worker, now)
             settle(pool, now)
-        elif pool.unsettled.sessions:  # nothing else is left by an answer of a worker that goes on serving
-            settle(pool, now)
+        else:
+            left = pool.unsettled
+            if left.sessions or left.has_more_load or not left.is_staffed:  # nothing else is left by such an answer
+                settle(pool, now)
 
     def progressed(self, worker: Worker, now: float) -> None:
         """The worker sent an item of a stream."""
@@ -452,11 +457,16 @@ class Machine:
     def configure(self, settings: Settings, reason: str, now: float) -> None:
         """Go on with other settings, of which only live ones differ; new bounds are acted upon."""
         pool = self._records
-        pool.settings = pool.sizing.settings = settings
-        staffing.bounds_changed(pool, reason)
+        pool.settings = settings
+        staffing.size_by(pool, pool.sizing.rule, reason, now)
         for look in list(pool.looks):  # each by the new settings
             pool.look_at(look, now)
         settle(pool, now)
+
+    def size_by(self, rule: SizingRule, reason: str, now: float) -> None:
+        """Size the pool by another rule from now on."""
+        staffing.size_by(self._records, rule, reason, now)
+        settle(self._records, now)
 
     def raise_floor(self, reason: str, now: float) -> None:
         """Want as many workers as the calls there are would keep at work, and keep those that were started."""

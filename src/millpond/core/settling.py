@@ -28,7 +28,7 @@ def serve_sessions(pool: Records, now: float) -> None:
 def settle(pool: Records, now: float) -> None:
     """Do what is left to be done."""
     left = pool.unsettled
-    while left.sessions or left.evacuated or left.has_free_slots or not left.is_staffed:
+    while left.sessions or left.evacuated or left.has_free_slots or left.has_more_load or not left.is_staffed:
         if left.sessions:
             serve_sessions(pool, now)
         elif left.evacuated:
@@ -36,6 +36,9 @@ def settle(pool: Records, now: float) -> None:
         elif left.has_free_slots:
             left.has_free_slots = False
             dispatch.fill_free(pool, now)
+        elif left.has_more_load:
+            left.has_more_load = False
+            staffing.look_at_load(pool, now)
         else:
             left.is_staffed = True
             staffing.reconcile(pool, now)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from millpond.core.records.operation import Operation
     from millpond.core.records.pool import Records
     from millpond.core.records.session import Session
+    from millpond.core.records.sizing import SizingRule
     from millpond.core.records.worker import Worker
     from millpond.settings import Settings
 
@@ -141,6 +142,16 @@ class View:
     def high(self) -> int:
         """The most that may be wanted."""
         return self._records.sizing.high
+
+    @property
+    def rule(self) -> SizingRule:
+        """By which it is sized."""
+        return self._records.sizing.rule
+
+    @property
+    def start_seconds(self) -> float:
+        """How long a worker takes to start, a moving average; 0 while unknown."""
+        return self._records.sizing.start_s
 
     @property
     def starts(self) -> int:

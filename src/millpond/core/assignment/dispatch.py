@@ -38,7 +38,7 @@ def place(pool: Records, call: Call, now: float) -> None:
     worker = None if pool.queue.size else pick(pool, call)
     if worker is None:
         pool.queue.push(call)
-        pool.backlog_seen(now)
+        pool.note_waiting(now)
     else:
         send(pool, worker, call, now)
 
@@ -51,7 +51,7 @@ def place_unbound(pool: Records, session: Session, call: Call, now: float) -> No
         send(pool, worker, call, now)
     else:
         pool.unbound.push(call)
-        pool.backlog_seen(now)
+        pool.note_waiting(now)
 
 
 def is_next(pool: Records, worker: Worker) -> bool:
@@ -115,6 +115,8 @@ def send(pool: Records, worker: Worker, call: Call, now: float) -> None:
     if not inflight:
         worker.expected_s = 0.0
         worker.last_progress = worker.busy_since = now
+        if pool.sizing.rule.spares:
+            pool.unsettled.has_more_load = True
         if "work" not in pool.looks:
             pool.look_at("work", now + LOOK_S)
     inflight[call.id] = call
@@ -212,6 +214,12 @@ def note_free(pool: Records, worker: Worker, now: float) -> None:
     if load < worker.slots:
         if not load:
             worker.idle_since = now
+            sizing = pool.sizing
+            if pool.ready_count > sizing.floor:
+                if pool.ready_count > sizing.wanted:
+                    pool.unsettled.is_staffed = False
+                elif "idle" not in pool.looks:
+                    pool.look_at("idle", now + sizing.timeout(pool.ready_count))
         free = pool.free
         if worker.rank is None or free.has_ranks:
             free.add(worker)
@@ -275,7 +283,7 @@ def look_for_stalls(pool: Records, now: float) -> None:
 def take_back(pool: Records, worker: Worker) -> None:
     """Ask for the calls that wait inside a stalled worker, if any other is there or may be started to serve them."""
     others = len(pool.workers) - len(pool.standing_by) - 1
-    if not others and pool.sizing.wanted >= pool.sizing.high:
+    if not others and pool.sizing.wanted >= pool.sizing.ceiling:
         return
     # Only those behind the calls that are at work: these stand in front, as workers begin calls in the order in which
     # they were sent. One that has begun after all is not given back, and simply goes on. A call in a session goes
@@ -312,7 +320,7 @@ def put_back(pool: Records, call: Call, now: float) -> None:
     if pool.state == states.CLOSING:
         endings.refuse_closing(pool, call, now)
     else:
-        pool.backlog_seen(now)
+        pool.note_waiting(now)
 
 
 def wait_for_worker(pool: Records, worker: Worker, call: Call, now: float) -> None:

@@ -20,7 +20,7 @@ from millpond.core.records.counters import Counters
 from millpond.core.records.operation import Operation
 from millpond.core.records.queue import CallQueue
 from millpond.core.records.session import BOUND, MOVABLE, OPEN, PINNED, RESIDENCY, STORED, SessionRegistry
-from millpond.core.records.sizing import GROW_AFTER, Sizing, TurnedAway
+from millpond.core.records.sizing import Sizing, TurnedAway
 from millpond.core.records.slots import FreeSlots
 from millpond.core.records.states import EngineRecord, IllegalTransition
 from millpond.core.records.timing import LATE_S, TICKS, Agenda, Alarm, Standstills, Wheel
@@ -52,6 +52,7 @@ class Unsettled:
     exports: dict[int, int] = field(default_factory=dict)  # worker id -> exports of its sessions among these, not sent
     evacuated: dict[int, Worker] = field(default_factory=dict)  # id -> worker that drains, whose sessions are to leave
     has_free_slots: bool = False  # whether waiting calls may find a worker
+    has_more_load: bool = False  # whether the load may be worth more workers
     is_staffed: bool = True  # whether as many workers are there, or on their way, as are wanted
 
 
@@ -173,10 +174,14 @@ class Records:
             self.looks[look] = at
             self.agenda.add(at, look)
 
-    def backlog_seen(self, now: float) -> None:
-        """A call has to wait: consider growing, if there is room and it still waits in a moment."""
-        if "backlog" not in self.looks and (self.is_private or self.sizing.wanted < self.sizing.high):
-            self.look_at("backlog", now + (GROW_AFTER if self.ready_count else 0.0))
+    def note_waiting(self, now: float) -> None:
+        """A call has to wait: see whether that is worth a worker, when it is as old as the sizing rule says."""
+        sizing = self.sizing
+        if sizing.wanted < sizing.ceiling or self.is_private:
+            if sizing.rule.patience_s:
+                self.look_at("load", now + sizing.rule.patience_s)
+            else:
+                self.unsettled.has_more_load = True
 
     def relocate(self, session: Session, location: str) -> None:
         """The session's state is elsewhere from now on; raises `IllegalTransition` if that cannot be."""

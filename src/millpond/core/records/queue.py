@@ -6,6 +6,7 @@ long enough comes first and nothing starves. Comes after admission, before dispa
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from typing import TYPE_CHECKING
@@ -84,6 +85,19 @@ class CallQueue:
         firsts = [next(iter(lane.values())) for lane in self._lanes.values() if lane]
         firsts += (call for _, _, call in self._late)
         return min((call.submitted_at for call in firsts), default=None)
+
+    def overdue(self, patience_s: float, now: float, most: int) -> tuple[int, float]:
+        """How many calls are so old, up to `most`; and when the next will be, unless there are so many."""
+        count, next_at = 0, math.inf
+        for calls in ((call for _, _, call in self._late), *(lane.values() for lane in self._lanes.values())):
+            for call in calls:
+                if (old_at := call.submitted_at + patience_s) > now:
+                    next_at = min(next_at, old_at)
+                    break
+                count += 1
+                if count >= most:
+                    return count, math.inf
+        return count, next_at
 
     def remove(self, call: Call) -> None:
         """Take a call out, wherever it stands."""

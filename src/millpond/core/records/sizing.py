@@ -1,4 +1,4 @@
-"""How many workers: wanted, asked for, alive; when to grow for a backlog, and how fast to start again after failures.
+"""How many workers: wanted, asked for, alive; what a load is worth, and how fast to start again after failures.
 
 Pure arithmetic on values; the fleet carries it out. Whoever wants another size (a person, an optimizer) goes through
 `Sizing.want`.
@@ -15,9 +15,8 @@ from millpond.core.records.timing import backoff
 if TYPE_CHECKING:
     from millpond.settings import Settings
 
+STEP_IN_S = 0.05  # seconds of work that is worth a worker which stands by
 EARLY = 1.0  # seconds of being ready within which a death without an answer counts as a failed start
-SHORTEST_START = 0.05  # seconds; a backlog that drains sooner is not worth a worker
-GROW_AFTER = 0.05  # seconds a call may wait before growth is considered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,23 +32,20 @@ class SizingRule:
     spares: int = 0  # workers beyond what the load needs
     idle_timeouts: tuple[float, ...] = (60.0,)  # seconds; [j - 1] is the j-th ready worker's, the last that of the rest
     patience_s: float = 0.0  # how old a waiting call may grow before a worker is started for it
-    drain_s: float = 0.0  # a backlog is worth as many workers as drain it in that time; 0: one a call
+    # A backlog is worth as many workers as drain it in so many seconds; 0: one a call; None: the seconds of a start
+    drain_s: float | None = None
 
-    def needed(self, busy: int, waiting: int, overdue: int, service_s: float) -> int:
+    def needed(self, busy: int, waiting: int, overdue: int, service_s: float, start_s: float) -> int:
         """Workers that the load needs: those at work, and those worth starting for the calls that wait.
 
-        `overdue` of the waiting calls are older than `patience_s`; a call takes `service_s` seconds on average.
+        `overdue` of the waiting calls are as old as `patience_s`; a call takes `service_s` seconds on average, and the
+        start of a worker `start_s`.
         """
-        if not waiting:
-            return busy
-        wanted = busy + overdue
-        if self.drain_s:
-            wanted = min(wanted, math.ceil(waiting * service_s / self.drain_s))
-        return max(busy, wanted)
-
-    def target(self, needed: int) -> int:
-        """Workers to be there or on their way when the load needs so many."""
-        return min(max(needed + self.spares, self.floor), self.ceiling)
+        drain_s = start_s if self.drain_s is None else self.drain_s
+        needed = busy + overdue
+        if drain_s and waiting * service_s < drain_s * needed:
+            needed = math.ceil(waiting * service_s / drain_s)
+        return max(busy, needed)
 
     def timeout(self, level: int) -> float:
         """Seconds after which an idle worker stops while so many are ready."""
@@ -58,19 +54,13 @@ class SizingRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
-    """What waits and who is there to serve it: all waiting work in seconds, and how long the oldest call has waited.
+class Load:
+    """What there is to do, in workers and calls: see `SizingRule.needed`. Infinite seconds a call: nobody can tell."""
 
-    `spares` could serve at once.
-    """
-
-    calls: int
-    expected_s: float
-    waited_s: float
-    serving: int
-    starting: int
-    concurrency: int
-    spares: int = 0
+    busy: int
+    waiting: int
+    overdue: int
+    service_s: float
 
 
 @dataclass(slots=True)
@@ -109,13 +99,25 @@ class Sizing:
     """The three numbers' first: `wanted`, kept within bounds; the spares beyond it; and the budget of starts."""
 
     settings: Settings
+    rule: SizingRule = field(init=False)
+    floor: int = field(init=False)  # of the rule, within the bounds
+    ceiling: int = field(init=False)
     wanted: int = field(init=False)
     fails: int = 0  # starts that failed since the last that did not
     next_start_at: float = 0.0
     start_s: float = 0.0  # how long starting takes, a moving average; 0 while unknown
 
     def __post_init__(self) -> None:
+        longest = self.settings.idle_timeout
         self.wanted = self.low
+        self.go_by(self.settings, SizingRule() if longest is None else SizingRule(idle_timeouts=(longest,)))
+
+    def go_by(self, settings: Settings, rule: SizingRule) -> None:
+        """Take these settings and this rule; what is wanted is within the new bounds."""
+        self.settings, self.rule = settings, rule
+        self.floor = max(self.low, min(rule.floor, self.high))
+        self.ceiling = max(self.floor, min(rule.ceiling, self.high))
+        self.want(self.wanted)
 
     @property
     def low(self) -> int:
@@ -139,7 +141,7 @@ class Sizing:
 
     def want(self, workers: int) -> int:
         """Set the wanted number, within bounds, and return it."""
-        self.wanted = min(max(workers, self.low), self.high)
+        self.wanted = min(max(workers, self.floor), self.ceiling)
         return self.wanted
 
     def short(self, serving: int) -> int:
@@ -150,24 +152,31 @@ class Sizing:
         """How many should be there or on their way beyond those that serve."""
         return self.short(serving) + self.spares
 
-    def grow_for(self, backlog: Backlog) -> int:
-        """How many more workers the backlog is worth: none if it drains before a worker could start.
-
-        The policy of not starting workers for a backlog that drains first is the largest single saving known for
-        short cold starts. A call that has waited as long as a start takes belies it: whoever serves is stuck. A spare
-        need not be waited for.
+    def worth(self, load: Load, standing_by: int = 0) -> int:
+        """Workers that are to be there or on their way for this load, within bounds; what stands by need not be waited
+        for.
         """
-        worth = self._worth(backlog, max(self.start_s, SHORTEST_START))
-        return max(worth, min(self._worth(backlog, SHORTEST_START), backlog.spares))
+        rule = self.rule
+        needed = rule.needed(load.busy, load.waiting, load.overdue, load.service_s, self.start_s)
+        if standing_by and load.waiting * load.service_s > STEP_IN_S:
+            needed = max(needed, min(load.busy + load.overdue, self.wanted + standing_by))
+        return min(max(needed + rule.spares, self.floor), self.ceiling)
 
-    def _worth(self, backlog: Backlog, start_s: float) -> int:
-        """As many workers as the work is starts of so many seconds, if it does not drain within one."""
-        slots = backlog.serving * backlog.concurrency
-        if slots and backlog.expected_s / slots <= start_s and backlog.waited_s <= start_s:
-            return 0
-        by_work = math.ceil(min(backlog.expected_s / start_s, backlog.calls))
-        by_calls = math.ceil(backlog.calls / backlog.concurrency)
-        return max(0, min(by_work, by_calls) - backlog.starting)
+    @property
+    def belied_after_s(self) -> float:
+        """Seconds of waiting after which no estimate keeps a worker from being started; infinite if none does.
+
+        A call that waits longer than the backlog should take to drain, and than a start takes, belies what its
+        operation is said to take: whoever serves is stuck.
+        """
+        drain_s = self.start_s if self.rule.drain_s is None else self.rule.drain_s
+        return max(drain_s, self.start_s) if drain_s else math.inf
+
+    def timeout(self, ready: int) -> float:
+        """Seconds after which an idle worker is let go while so many are ready."""
+        longest = self.settings.idle_timeout
+        learned = self.rule.timeout(ready)
+        return learned if longest is None else min(learned, longest)
 
     def allowed(self, missing: int, starting: int, now: float) -> int:
         """How many starts may begin now: all that are missing, or one at a time while starts fail."""

@@ -44,6 +44,11 @@ class ByLoad:
             del self._levels[worker.level][worker.id]
             worker.level = UNRANKED
 
+    @property
+    def unused(self) -> int:
+        """Workers that hold no call."""
+        return len(self._levels[0])
+
     def least(self) -> Worker | None:
         """One that holds the fewest calls, the one that came to so few last."""
         for load in range(self._lowest, len(self._levels)):
@@ -169,6 +174,11 @@ class FreeSlots:
         if worker.state != READY:
             return False
         return not self.is_private or not (worker.sessions or worker.answered or worker.load)
+
+    @property
+    def unused(self) -> int:
+        """Workers that hold nothing."""
+        return self._by_load.unused if self._concurrency > 1 else len(self.idle)
 
     def for_call(self) -> Worker | None:
         """The worker for a call without a session: the one with the fewest calls, the one used last among equals."""

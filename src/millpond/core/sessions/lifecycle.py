@@ -218,6 +218,6 @@ def _leave_unused(pool: Records, session: Session, now: float) -> None:
     if current is not None and current.line is not None:
         current.line.remove(current)
         pool.unbound.push(current)
-        pool.backlog_seen(now)
+        pool.note_waiting(now)
     elif current is not None and worker.state == GONE:
         endings.leave_session(pool, current, now)

@@ -155,4 +155,4 @@ def retry_now(pool: Records, call: Call, now: float) -> None:
     if pool.delayed.pop(call.id, None) is not None:
         pool.queue.push(call)
         dispatch.fill_free(pool, now)
-        pool.backlog_seen(now)
+        pool.note_waiting(now)

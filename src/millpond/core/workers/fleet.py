@@ -100,6 +100,7 @@ def enter_service(pool: Records, worker: Worker, now: float) -> None:
     _turn(pool, worker, READY)
     worker.ready_at = worker.idle_since = worker.last_progress = now
     pool.ready_count += 1
+    pool.look_at("idle", now)  # timeouts differ with the number of workers
     if pool.losses and (was_spare or pool.losses[0][1] <= worker.started_at):
         lost, died_at = pool.losses.popleft()
         pool.emit(events.PoolRecovered, worker.id, lost, now - died_at)

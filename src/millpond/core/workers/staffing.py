@@ -2,32 +2,35 @@
 for a backlog.
 
 `reconcile` runs when a stimulus that changed a count is settled; nothing else starts a worker. How many there should be
-is arithmetic of `sizing`, what becomes of each worker is up to `fleet`. A backlog is looked at every tenth of a second
-while there is any; with private processes each waiting session needs a worker that ran nothing yet.
+is arithmetic of `sizing`, what becomes of each worker is up to `fleet`. The load is looked at when a call has to wait
+or gets too old, when a worker becomes idle and when its timeout is over; with private processes each waiting session
+needs a worker that ran nothing yet.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 from millpond import events
 from millpond.core.assignment import dispatch
 from millpond.core.records import states
 from millpond.core.records.orders import Start
-from millpond.core.records.sizing import Backlog
+from millpond.core.records.sizing import Load
 from millpond.core.records.worker import GONE, LEAVING, READY, RECYCLED, RETIRED, Worker
 from millpond.core.workers import fleet
 from millpond.errors import Overloaded
 
 if TYPE_CHECKING:
     from millpond.core.records.pool import Records
-    from millpond.core.records.queue import CallQueue
+    from millpond.core.records.sizing import SizingRule
     from millpond.errors import PoolError
 
-GROW_AGAIN_S = 0.1  # seconds between looks at a backlog
+LOAD_AGAIN_S = 0.001  # seconds between looks at a load by time alone, at least
+FRESH_AGAIN_S = 0.1  # seconds between looks at sessions that wait for a fresh process
 MAX_LIFETIME = "max_lifetime"  # why a worker that is too old is replaced
-SAMPLED = 1000  # waiting calls whose expected work is added up; beyond, the rest is taken to be like them
+SAMPLED = 64  # waiting calls whose expected work is added up; beyond, the rest is taken to be like them
 IDLE_AGAIN_S = 0.5  # seconds until another look at an idle worker that its sessions keep
 SURPLUS_AGAIN_S = 0.5  # seconds between looks at workers that are too many and could not go
 
@@ -65,9 +68,16 @@ def resize(pool: Records, workers: int, reason: str) -> None:
     pool.unsettled.is_staffed = False
 
 
-def bounds_changed(pool: Records, reason: str) -> None:
-    """The settings may have new bounds: bring the wanted number within them, and act on it."""
-    resize(pool, pool.sizing.wanted, reason)
+def size_by(pool: Records, rule: SizingRule, reason: str, now: float) -> None:
+    """Go by another rule from now on: what it is worth starts, what is beyond it goes as it becomes idle."""
+    before = pool.sizing.wanted
+    pool.sizing.go_by(pool.settings, rule)
+    if pool.sizing.wanted != before:
+        pool.emit(events.PoolResized, before, pool.sizing.wanted, reason)
+    pool.unsettled.is_staffed = False
+    pool.unsettled.has_more_load = True
+    if pool.ready_count > pool.sizing.floor:
+        pool.look_at("idle", now)
 
 
 def try_at_once(pool: Records, now: float) -> None:
@@ -94,9 +104,9 @@ def reconcile(pool: Records, now: float) -> None:
     _retire_idle(pool, now)
     if pool.losses and not pool.sizing.short(pool.ready_count):
         pool.losses.clear()  # fewer are wanted by now: nothing comes in their place
-    if pool.queue or pool.unbound:
-        pool.backlog_seen(now)
-    if staff(pool) > pool.sizing.low:
+    if pool.queue.size or pool.unbound.size:
+        pool.unsettled.has_more_load = True
+    if pool.ready_count > pool.sizing.floor:
         pool.look_at("idle", now + IDLE_AGAIN_S)
 
 
@@ -188,7 +198,7 @@ def _start(pool: Records, now: float) -> None:
 
 def note_turned_away(pool: Records, error: PoolError, now: float) -> None:
     """A call was refused because others wait, or because none may: it is demand as they are."""
-    if pool.sizing.wanted >= pool.sizing.high:
+    if pool.sizing.wanted >= pool.sizing.ceiling:
         return
     if isinstance(error, Overloaded):
         pool.turned_away.add(error.service_s, now + error.allowed_s, now)
@@ -197,47 +207,68 @@ def note_turned_away(pool: Records, error: PoolError, now: float) -> None:
         pool.turned_away.add(again_s, now + again_s, now)
     else:
         return
-    pool.backlog_seen(now)
+    pool.look_at("load", now)
 
 
-def look_at_backlog(pool: Records, now: float) -> None:
-    """Grow for what waits, if that is worth it; look again while anything does."""
-    pool.turned_away.forget_old(now)
-    if not (pool.queue or pool.unbound or pool.turned_away.calls) or pool.state not in (
-        states.SERVING,
-        states.DRAINING,
-    ):
-        return
-    if pool.is_private:
-        _make_fresh(pool, now)
-        more = _missing_fresh(pool) + _worth_starting(pool, [pool.queue], now)
-    else:
-        more = _worth_starting(pool, [pool.queue, pool.unbound], now)
-    if more:
-        why = f"{len(pool.queue) + len(pool.unbound)} calls wait"
-        if pool.turned_away.calls:
-            why += f" and {pool.turned_away.calls} were refused"
-        resize(pool, max(pool.sizing.wanted, staff(pool) + more), why)
-        pool.turned_away.clear()
-    pool.look_at("backlog", now + GROW_AGAIN_S)
-
-
-def _worth_starting(pool: Records, queues: list[CallQueue], now: float) -> int:
-    """How many more workers the calls in these queues are worth."""
+def look_at_load(pool: Records, now: float) -> None:
+    """Have as many workers as the load is worth by the sizing rule; look again when that may be more by time alone."""
     refused = pool.turned_away
-    calls = sum(map(len, queues))
-    if not (calls or refused.calls):
-        return 0
-    sample = list(itertools.islice(itertools.chain(*queues), SAMPLED))
-    work = sum(call.op.expected for call in sample) * calls / max(1, len(sample)) + refused.expected_s
-    waited = now - min([*(call.submitted_at for call in sample), *([refused.since] if refused.calls else ())])
-    calls += refused.calls
-    serving = pool.ready_count
+    refused.forget_old(now)
+    if pool.state not in (states.SERVING, states.DRAINING):
+        return
+    sizing = pool.sizing
+    if pool.is_private and pool.unbound.size:
+        _make_fresh(pool, now)
+        pool.look_at("load", now + FRESH_AGAIN_S)
+    if sizing.wanted >= sizing.ceiling:
+        return
+    load, again_at = load_of(pool, now)
+    if again_at < math.inf:
+        pool.look_at("load", max(again_at, now + LOAD_AGAIN_S))
+    worth = sizing.worth(load, len(pool.standing_by))
     if pool.is_private:
-        serving = sum(w.state == READY and not w.sessions for w in pool.workers.values())
-    return pool.sizing.grow_for(
-        Backlog(calls, work, waited, serving, coming(pool), pool.concurrency, len(pool.standing_by))
-    )
+        worth = max(worth, staff(pool)) + _missing_fresh(pool)
+    if worth > sizing.wanted:
+        why = f"{pool.queue.size + pool.unbound.size} calls wait"
+        if refused.calls:
+            why += f" and {refused.calls} were refused"
+        resize(pool, worth, why if load.waiting else f"{load.busy} workers are at work")
+        refused.clear()
+
+
+def load_of(pool: Records, now: float) -> tuple[Load, float]:
+    """The load as the rule sees it, calls that were refused among those that wait, and when it may be another by time
+    alone: another call is overdue, or the oldest belies the estimate.
+    """
+    sizing, refused, concurrency = pool.sizing, pool.turned_away, pool.concurrency
+    most = max(0, sizing.ceiling - _busy(pool)) * concurrency  # more need not be told apart
+    waiting, overdue, oldest, again_at = refused.calls, refused.calls, math.inf, math.inf
+    queues = [
+        queue for queue in (pool.queue, pool.unbound) if queue.size and not (pool.is_private and queue is pool.unbound)
+    ]
+    for queue in queues:
+        old, old_at = queue.overdue(sizing.rule.patience_s, now, most)
+        waiting, overdue, again_at = waiting + queue.size, overdue + old, min(again_at, old_at)
+        oldest = min(oldest, queue.oldest() or now)
+    if not waiting:
+        return Load(_busy(pool), 0, 0, 0.0), math.inf
+    sample = list(itertools.islice(itertools.chain(*queues), SAMPLED))
+    seconds = sum(call.op.expected for call in sample) * (waiting - refused.calls) / max(1, len(sample))
+    if refused.calls:
+        seconds += refused.expected_s
+        oldest = min(oldest, refused.since)
+    belied_at = oldest + sizing.belied_after_s
+    if belied_at > now:
+        again_at = min(again_at, belied_at)
+    else:
+        seconds = math.inf
+    in_workers = math.ceil(waiting / concurrency), math.ceil(overdue / concurrency)
+    return Load(_busy(pool), *in_workers, seconds / waiting), again_at
+
+
+def _busy(pool: Records) -> int:
+    """Ready workers that hold something; with private processes, a session."""
+    return pool.ready_count - pool.free.unused
 
 
 def _missing_fresh(pool: Records) -> int:
@@ -258,18 +289,27 @@ def _make_fresh(pool: Records, now: float) -> None:
 
 
 def look_for_idle(pool: Records, now: float) -> None:
-    """Let go of workers that were idle for `idle_timeout`, as far as the floor allows; look again when the next is."""
-    timeout_s = pool.settings.idle_timeout
-    unused, next_at = 0, now + timeout_s
-    for worker in pool.workers.values():
-        if worker.state != READY or worker.load:
+    """Let go of workers that were idle longer than the timeout of their level, as far as the load allows; look again
+    when the next is.
+    """
+    sizing = pool.sizing
+    needed = max(sizing.floor, _busy(pool) + sizing.rule.spares)
+    unused, again_at = 0, math.inf
+    for worker in pool.free.idle.values():  # the one that was used last is the last
+        ready = pool.ready_count - unused
+        if ready <= needed:
+            break
+        if worker.load:
             continue
-        is_due = now - worker.idle_since >= timeout_s
-        if is_due and staff(pool) - unused > pool.sizing.low and pool.may_all_leave(worker):
+        due_at = worker.idle_since + sizing.timeout(ready)
+        if due_at > now:
+            again_at = min(again_at, due_at)
+            break
+        if pool.may_all_leave(worker):
             unused += 1
-        else:  # one that is kept by its sessions has another look
-            next_at = min(next_at, max(worker.idle_since + timeout_s, now + IDLE_AGAIN_S))
+        else:
+            again_at = now + IDLE_AGAIN_S
     if unused:
-        resize(pool, pool.sizing.wanted - unused, "idle_timeout")
-    elif staff(pool) > pool.sizing.low:
-        pool.look_at("idle", next_at)
+        resize(pool, sizing.wanted - unused, "idle_timeout")
+    if again_at < math.inf:
+        pool.look_at("idle", again_at)

@@ -30,7 +30,7 @@ from millpond.core.records.worker import (
     WARMING,
     Worker,
 )
-from millpond.core.workers import fleet, staffing
+from millpond.core.workers import fleet
 from tests.core.session_invariants import contradictions, sessions_of
 
 if TYPE_CHECKING:
@@ -294,7 +294,9 @@ def _looks(pool: Records) -> Iterator[str]:
 def _may_idle_out(pool: Records) -> bool:
     """Whether the timeout of an idle worker lets it go, sooner or later."""
     is_idle = any(not worker.load for worker in pool.free.idle.values())
-    return is_idle and pool.ready_count > max(pool.sizing.floor, staffing._busy(pool) + pool.sizing.rule.spares)
+    return is_idle and pool.ready_count > max(
+        pool.sizing.floor, pool.ready_count - pool.free.unused + pool.sizing.rule.spares
+    )
 
 
 def _missing(pool: Records) -> int:

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from millpond import events
-from millpond.core import Call, Command, Machine, Operation, Run, Session, Worker, orders
+from millpond.core import Call, Command, Machine, Operation, Run, Session, SizingRule, Worker, orders
 from millpond.core.records.states import AVAILABLE
 from millpond.core.settling import settle
 from millpond.core.workers import fleet
@@ -137,6 +137,11 @@ class World:
     def resize(self, low: int, high: int) -> None:
         settings = replace(self.records.settings, min_workers=low, max_workers=high)
         self.machine.configure(settings, "asked for", self.now)
+        self.settle()
+
+    def size_by(self, **rule: Any) -> None:
+        """The optimizer chooses other parameters of the sizing rule."""
+        self.machine.size_by(SizingRule(**rule), "chosen", self.now)
         self.settle()
 
     def drain(self, process: Process) -> None:

@@ -152,6 +152,18 @@ class Pool(RuleBasedStateMachine):
     def resize(self, low: int, more: int) -> None:
         self.world.resize(low, max(1, low + more))
 
+    @rule(
+        floor=st.integers(0, 3),
+        more=st.integers(0, 2),
+        spares=st.integers(0, 2),
+        patience_s=st.sampled_from([0.0, 0.2, 3.0]),
+        drain_s=st.sampled_from([None, 0.0, 0.5]),
+        idle_timeouts=st.sampled_from([(0.0,), (1.0, 0.1), (60.0,)]),
+    )
+    def size_by(self, floor: int, more: int, **rule: Any) -> None:
+        """The rule is another from now on, whatever it says."""
+        self.world.size_by(floor=floor, ceiling=floor + more, **rule)
+
     # Time
 
     @rule(seconds=PAUSES)

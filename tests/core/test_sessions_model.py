@@ -210,6 +210,18 @@ class Sessions(RuleBasedStateMachine):
     def resize(self, low: int, more: int) -> None:
         self.world.resize(low, max(1, low + more))
 
+    @rule(
+        floor=st.integers(0, 3),
+        more=st.integers(0, 2),
+        spares=st.integers(0, 2),
+        patience_s=st.sampled_from([0.0, 0.2, 3.0]),
+        drain_s=st.sampled_from([None, 0.0, 0.5]),
+        idle_timeouts=st.sampled_from([(0.0,), (1.0, 0.1), (60.0,)]),
+    )
+    def size_by(self, floor: int, more: int, **rule: Any) -> None:
+        """The rule is another from now on, whatever it says."""
+        self.world.size_by(floor=floor, ceiling=floor + more, **rule)
+
     def teardown(self) -> None:
         """Whatever happened, everybody is told, no session lost what it acknowledged, and nothing is left."""
         world = getattr(self, "world", None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from millpond.core import SizingRule
 from tests.core.model import World
 
 
@@ -136,7 +135,7 @@ def test_a_look_is_made_once_however_often_it_is_brought_forward():
 def ruled(**rule: Any) -> World:
     """A pool of up to eight workers that go by such a rule; a start takes a second, a call half of that."""
     world = World(min_workers=0, max_workers=8)
-    world.machine.size_by(SizingRule(**rule), "for the test", world.now)
+    world.size_by(**rule)
     world.machine.serve(world.now)
     world.settle()
     world.operation("work").expected = 0.5
@@ -191,8 +190,7 @@ def test_each_level_has_its_own_timeout():
     world = ruled(floor=3, idle_timeouts=(9.0, 4.0, 1.0))
     for process in world.all:
         world.get_ready(process)
-    world.machine.size_by(SizingRule(idle_timeouts=(9.0, 4.0, 1.0)), "no floor", world.now)
-    world.settle()
+    world.size_by(idle_timeouts=(9.0, 4.0, 1.0))
     ready = []
     for _ in range(10):
         world.advance(1.0)
@@ -207,8 +205,7 @@ def test_a_lower_ceiling_lets_the_idle_go_at_once_and_the_busy_when_they_have_an
     for process in world.all:
         world.get_ready(process)
     calls = [world.submit(), world.submit()]
-    world.machine.size_by(SizingRule(floor=1, ceiling=1), "less to do", world.now)
-    world.settle()
+    world.size_by(floor=1, ceiling=1)
     assert world.records.ready_count == 2
     world.answer(next(process for process in world.all if calls[0].id in process.record.inflight))
     assert world.records.ready_count == 1
@@ -218,7 +215,6 @@ def test_a_lower_ceiling_lets_the_idle_go_at_once_and_the_busy_when_they_have_an
 def test_the_bounds_of_the_settings_stand_above_the_rule():
     """Whatever floor and ceiling it names."""
     world = World(min_workers=2, max_workers=4).begin()
-    for rule, wanted in ((SizingRule(floor=99), 4), (SizingRule(ceiling=0), 2), (SizingRule(floor=3, ceiling=3), 3)):
-        world.machine.size_by(rule, "for the test", world.now)
-        world.settle()
+    for rule, wanted in (({"floor": 99}, 4), ({"ceiling": 0}, 2), ({"floor": 3, "ceiling": 3}, 3)):
+        world.size_by(**rule)
         assert world.records.sizing.wanted == wanted

@@ -331,3 +331,4 @@ def wait_for_worker(pool: Records, worker: Worker, call: Call, now: float) -> No
     if session.affinity == "hint" and call.continuation is None and pool.is_candidate(session):
         pool.candidates[call.id] = call
         pool.look_at("rebalance", now + STALL_S)
+        pool.note_waiting(now)

@@ -28,7 +28,7 @@ class SizingRule:
     """
 
     floor: int = 0  # workers kept whatever the load
-    ceiling: int = 1024  # workers at most, whatever the load
+    ceiling: int = 1024  # workers at most, whatever the load; one at least
     spares: int = 0  # workers beyond what the load needs
     idle_timeouts: tuple[float, ...] = (60.0,)  # seconds; [j - 1] is the j-th ready worker's, the last that of the rest
     patience_s: float = 0.0  # how old a waiting call may grow before a worker is started for it
@@ -116,7 +116,7 @@ class Sizing:
         """Take these settings and this rule; what is wanted is within the new bounds."""
         self.settings, self.rule = settings, rule
         self.floor = max(self.low, min(rule.floor, self.high))
-        self.ceiling = max(self.floor, min(rule.ceiling, self.high))
+        self.ceiling = max(self.floor, min(max(rule.ceiling, 1), self.high))
         self.want(self.wanted)
 
     @property

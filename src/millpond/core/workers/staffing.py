@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from millpond import events
 from millpond.core.assignment import dispatch
 from millpond.core.records import states
+from millpond.core.records.call import QUEUED
 from millpond.core.records.orders import Start
 from millpond.core.records.sizing import Load
 from millpond.core.records.worker import GONE, LEAVING, READY, RECYCLED, RETIRED, Worker
@@ -237,22 +238,31 @@ def look_at_load(pool: Records, now: float) -> None:
 
 
 def load_of(pool: Records, now: float) -> tuple[Load, float]:
-    """The load as the rule sees it, calls that were refused among those that wait, and when it may be another by time
-    alone: another call is overdue, or the oldest belies the estimate.
+    """The load as the rule sees it, and when it may be another by time alone: another call is overdue, or the oldest
+    belies the estimate. Calls that were refused are among those that wait, and calls behind a busy worker that their
+    session may leave.
     """
-    sizing, refused, concurrency = pool.sizing, pool.turned_away, pool.concurrency
-    most = max(0, sizing.ceiling - _busy(pool)) * concurrency  # more need not be told apart
+    sizing, refused, patience_s = pool.sizing, pool.turned_away, pool.sizing.rule.patience_s
+    busy = pool.ready_count - pool.free.unused  # with private processes those that have a session, too
+    most = max(1, sizing.ceiling - busy) * pool.concurrency  # more need not be told apart
     waiting, overdue, oldest, again_at = refused.calls, refused.calls, math.inf, math.inf
-    queues = [
-        queue for queue in (pool.queue, pool.unbound) if queue.size and not (pool.is_private and queue is pool.unbound)
-    ]
+    queues = [pool.queue] if pool.is_private else [pool.queue, pool.unbound]
     for queue in queues:
-        old, old_at = queue.overdue(sizing.rule.patience_s, now, most)
-        waiting, overdue, again_at = waiting + queue.size, overdue + old, min(again_at, old_at)
-        oldest = min(oldest, queue.oldest() or now)
-    if not waiting:
-        return Load(_busy(pool), 0, 0, 0.0), math.inf
+        if queue.size:
+            old, old_at = queue.overdue(patience_s, now, most)
+            waiting, overdue, again_at = waiting + queue.size, overdue + old, min(again_at, old_at)
+            oldest = min(oldest, queue.oldest() or now)
     sample = list(itertools.islice(itertools.chain(*queues), SAMPLED))
+    for call in itertools.islice(pool.candidates.values(), most):
+        if call.state == QUEUED and call.line is not None:
+            sample.append(call)
+            waiting, oldest = waiting + 1, min(oldest, call.submitted_at)
+            if (old_at := call.submitted_at + patience_s) > now:
+                again_at = min(again_at, old_at)
+            else:
+                overdue += 1
+    if not waiting:
+        return Load(busy, 0, 0, 0.0), math.inf
     seconds = sum(call.op.expected for call in sample) * (waiting - refused.calls) / max(1, len(sample))
     if refused.calls:
         seconds += refused.expected_s
@@ -262,13 +272,8 @@ def load_of(pool: Records, now: float) -> tuple[Load, float]:
         again_at = min(again_at, belied_at)
     else:
         seconds = math.inf
-    in_workers = math.ceil(waiting / concurrency), math.ceil(overdue / concurrency)
-    return Load(_busy(pool), *in_workers, seconds / waiting), again_at
-
-
-def _busy(pool: Records) -> int:
-    """Ready workers that hold something; with private processes, a session."""
-    return pool.ready_count - pool.free.unused
+    in_workers = math.ceil(waiting / pool.concurrency), math.ceil(overdue / pool.concurrency)
+    return Load(busy, *in_workers, seconds / waiting), again_at
 
 
 def _missing_fresh(pool: Records) -> int:
@@ -293,7 +298,7 @@ def look_for_idle(pool: Records, now: float) -> None:
     when the next is.
     """
     sizing = pool.sizing
-    needed = max(sizing.floor, _busy(pool) + sizing.rule.spares)
+    needed = max(sizing.floor, pool.ready_count - pool.free.unused + sizing.rule.spares)
     unused, again_at = 0, math.inf
     for worker in pool.free.idle.values():  # the one that was used last is the last
         ready = pool.ready_count - unused

@@ -11,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmarks.peers.peer import NEVER
-from millpond.core import SizingRule
+from benchmarks.peers.peer import NEVER, SETTLED_S, rule
 from millpond.optimizer import Mode, Observation, Proposal, Slo
 
 TICK_S = 1.0
@@ -34,6 +33,7 @@ class Celery:
         self._knobs = knobs or CeleryKnobs()
         self._floor, self._high = max(low, self._knobs.minimum), high
         self._processes, self._grew_at = 0, 0.0
+        self.quiet_s = self._knobs.keepalive_s + SETTLED_S
 
     def propose(self, seen: Observation) -> Proposal:
         processes, reserved = seen.ready + seen.starting, seen.busy + seen.waiting
@@ -43,6 +43,6 @@ class Celery:
         if reserved < processes and seen.now - self._grew_at > self._knobs.keepalive_s:
             floor = max(reserved, self._floor)
             # Idle for a second, not at once: what starts before the next look is growth, and stays.
-            rule = SizingRule(floor=floor, ceiling=self._high, idle_timeouts=(TICK_S,))
-            return Proposal(rule, f"{processes - floor} too many, and none was added for long")
-        return Proposal(SizingRule(floor=self._floor, ceiling=self._high, idle_timeouts=(NEVER,)), "as they come")
+            reason = f"{processes - floor} too many, and none was added for long"
+            return Proposal(rule(floor, self._high, TICK_S), reason)
+        return Proposal(rule(self._floor, self._high, NEVER), "as they come")

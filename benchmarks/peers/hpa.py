@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmarks.peers.peer import LoadWindow, kept
+from benchmarks.peers.peer import SETTLED_S, LoadWindow, kept
 from millpond.optimizer import Mode, Observation, Proposal, Slo
 
 SYNC_S = 15.0
@@ -38,7 +38,8 @@ class Hpa:
         self._knobs = knobs or HpaKnobs()
         self._low, self._high = max(low, self._knobs.minimum, 1), high
         self._size = self._low
-        self._load = LoadWindow(SYNC_S)
+        self.quiet_s = self._knobs.down_window_s + SETTLED_S
+        self._load = LoadWindow(SYNC_S, SYNC_S)
         self._wanted: deque[tuple[float, int]] = deque()  # (when, size) within the window
 
     def propose(self, seen: Observation) -> Proposal:

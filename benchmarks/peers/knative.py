@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmarks.peers.peer import LoadWindow, asleep, kept
+from benchmarks.peers.peer import SETTLED_S, LoadWindow, asleep, kept
 from millpond.optimizer import Mode, Observation, Proposal, Slo
 
 TICK_S = 2.0
@@ -43,7 +43,8 @@ class Knative:
     def __init__(self, slo: Slo, mode: Mode, low: int, high: int, knobs: KnativeKnobs | None = None) -> None:
         self._knobs = knobs or KnativeKnobs()
         self._low, self._high = max(low, self._knobs.minimum), high
-        self._load = LoadWindow(self._knobs.stable_s)
+        self._load = LoadWindow(self._knobs.stable_s, TICK_S)
+        self.quiet_s = self._knobs.stable_s + self._knobs.down_delay_s + SETTLED_S
         self._panic_at: float | None = None
         self._panic_size = 0
         self._delayed: deque[tuple[float, int]] = deque()  # (when, size) within the delay

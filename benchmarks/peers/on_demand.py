@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from millpond.core import SizingRule
+from benchmarks.peers.peer import rule
 from millpond.optimizer import Mode, Observation, Proposal, Slo
 
 
@@ -25,10 +25,11 @@ class OnDemand:
 
     name: ClassVar[str] = "on demand"
     interval_s = 3600.0
+    quiet_s = 0.0
 
     def __init__(self, slo: Slo, mode: Mode, low: int, high: int, knobs: OnDemandKnobs | None = None) -> None:
         knobs = knobs or OnDemandKnobs()
-        self._rule = SizingRule(floor=low, ceiling=high, spares=knobs.spares, idle_timeouts=(knobs.idle_s,))
+        self._rule = rule(low, high, knobs.idle_s, knobs.spares)
 
     def propose(self, seen: Observation) -> Proposal:
         return Proposal(self._rule, "always the same")

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmarks.peers.peer import LoadWindow, asleep, kept
+from benchmarks.peers.peer import SETTLED_S, LoadWindow, asleep, kept
 from millpond.optimizer import Mode, Observation, Proposal, Slo
 
 
@@ -35,9 +35,10 @@ class RayServe:
     def __init__(self, slo: Slo, mode: Mode, low: int, high: int, knobs: RayKnobs | None = None) -> None:
         self._knobs = knobs or RayKnobs()
         self.interval_s = self._knobs.interval_s
+        self.quiet_s = self._knobs.look_back_s + 2 * self._knobs.down_delay_s + SETTLED_S
         self._low, self._high = max(low, self._knobs.minimum), high
         self._size = self._low
-        self._load = LoadWindow(self._knobs.look_back_s)
+        self._load = LoadWindow(self._knobs.look_back_s, self.interval_s)
         self._direction, self._since = 0, 0.0
 
     def propose(self, seen: Observation) -> Proposal:

@@ -19,6 +19,7 @@ class Static:
 
     name: ClassVar[str] = "static"
     interval_s = 3600.0
+    quiet_s = 0.0
 
     def __init__(self, slo: Slo, mode: Mode, low: int, high: int, knobs: StaticKnobs | None = None) -> None:
         self._size = min(max((knobs or StaticKnobs()).workers, low), high)

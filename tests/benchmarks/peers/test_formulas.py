@@ -12,7 +12,7 @@ from benchmarks.peers.families import FAMILIES
 from benchmarks.peers.hpa import Hpa
 from benchmarks.peers.knative import Knative, KnativeKnobs
 from benchmarks.peers.on_demand import OnDemand, OnDemandKnobs
-from benchmarks.peers.peer import NEVER, LoadWindow
+from benchmarks.peers.peer import NEVER, LoadWindow, rule
 from benchmarks.peers.ray_serve import RayKnobs, RayServe
 from benchmarks.peers.static import Static, StaticKnobs
 from millpond.core import SizingRule
@@ -41,7 +41,7 @@ def sizes(policy: Any, loads: list[float], follows: bool = True) -> list[int]:
 
 def test_a_window_weighs_what_it_covers():
     """The mean of the last 15 s counts 5 of the 10 s before by half, and all of what came later."""
-    window = LoadWindow(60.0)
+    window = LoadWindow(60.0, 10.0)
     window.add(seen(0.0))
     window.add(seen(10.0, 4.0, 10.0))
     window.add(seen(20.0, 1.0, 10.0))
@@ -50,16 +50,25 @@ def test_a_window_weighs_what_it_covers():
     assert window.mean(60.0) == pytest.approx(2.5)
 
 
+def test_a_window_takes_a_silence_for_no_load():
+    """Whoever is asked after a quiet hour had all of the load in the last tick."""
+    window = LoadWindow(60.0, 10.0)
+    window.add(seen(10.0, 4.0, 10.0))
+    window.add(seen(3610.0, 0.6, 10.0))
+    assert window.mean(10.0) == pytest.approx(0.6)
+    assert window.mean(60.0) == pytest.approx(0.1)
+
+
 def test_static_is_within_the_bounds_and_never_moves():
     """A size above the maximum is the maximum."""
     policy = Static(Slo(), "prompt", 0, 8, StaticKnobs(workers=9))
-    assert policy.propose(seen(0.0)).rule == SizingRule(floor=8, ceiling=8, idle_timeouts=(0.0,))
+    assert policy.propose(seen(0.0)).rule == rule(8, 8, 0.0)
 
 
 def test_on_demand_is_the_rule_itself():
     """Its two knobs are two of the rule's parameters."""
-    rule = OnDemand(*BOUNDS, OnDemandKnobs(idle_s=5.0, spares=2)).propose(seen(0.0)).rule
-    assert rule == SizingRule(ceiling=64, spares=2, idle_timeouts=(5.0,))
+
+    assert OnDemand(*BOUNDS, OnDemandKnobs(idle_s=5.0, spares=2)).propose(seen(0.0)).rule == rule(0, 64, 5.0, 2)
 
 
 def test_hpa_wants_the_load_by_its_target_beyond_a_tenth():
@@ -101,7 +110,7 @@ def test_knative_halves_at_most_and_wakes_one_from_none():
     policy = Knative(*BOUNDS, KnativeKnobs(stable_s=2.0, panic_share=1.0, panic_threshold=99.0))
     found = [policy.propose(seen(2.0 * n, 0.0, 2.0, ready=ready)) for n, ready in enumerate((8, 4, 2, 1), 1)]
     assert [one.rule.floor for one in found] == [4, 2, 1, 0]
-    assert found[-1].rule == SizingRule(floor=0, ceiling=1, idle_timeouts=(NEVER,))
+    assert found[-1].rule == rule(0, 1, NEVER)
 
 
 def test_knative_delays_going_down_when_told_to():
@@ -136,7 +145,7 @@ def test_celery_shrinks_to_what_is_reserved_after_its_keepalive():
     policy = Celery(*BOUNDS)
     assert policy.propose(seen(1.0, ready=4, busy=4, waiting=1, starting=1)).rule.idle_timeouts == (NEVER,)
     assert policy.propose(seen(31.0, ready=5, busy=2)).rule.idle_timeouts == (NEVER,)
-    assert policy.propose(seen(31.5, ready=5, busy=2)).rule == SizingRule(floor=2, ceiling=64, idle_timeouts=(1.0,))
+    assert policy.propose(seen(31.5, ready=5, busy=2)).rule == rule(2, 64, 1.0)
     assert policy.propose(seen(32.5, ready=2, busy=2)).rule.idle_timeouts == (NEVER,)
 
 

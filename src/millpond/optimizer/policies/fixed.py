@@ -17,14 +17,19 @@ def fixed_rule(size: int) -> SizingRule:
     return SizingRule(floor=size, ceiling=size)
 
 
+def size_in_force(seen: Observation) -> int:
+    """The size that was set; where none was, the workers that are there or on their way."""
+    rule = seen.rule
+    return rule.floor if rule.floor == rule.ceiling else seen.ready + seen.starting
+
+
 class Fixed:
     """Keeps the size. `scale_up` and `scale_down` set another."""
 
     name: ClassVar[str] = "fixed"
-    interval_s = INTERVAL_S
 
     def __init__(self, slo: Slo, mode: Mode, low: int, high: int) -> None:
-        pass
+        self.interval_s = INTERVAL_S
 
     def propose(self, seen: Observation) -> Proposal:
         """The size in force, within bounds; where none was set, `max_workers`."""

@@ -1,0 +1,210 @@
+"""The guard: what a proposal may not do, whatever policy made it. Numbers in, numbers and sentences out.
+
+It holds on absurd input and across a stall, keeps rules within bounds, memory and cores, raises nothing while workers
+cannot start, and lets the parameters change only so far and so often. Its steps and pauses are about parameters; how
+many workers start by a rule is the core's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from millpond.core import SizingRule
+from millpond.optimizer.observation import Observation
+from millpond.optimizer.rules import is_same, lowered, raised
+
+MEMORY_SHARE = 0.9  # of what is free may be used
+LEAST_CORES = 0.5  # cores' worth of time of a worker at work from which the cores are what is scarce
+STEP_UP, LEAST_STEP = 2.0, 4  # a floor goes at most to so many times what was at work of late, or by so many
+MOST_TIMEOUT_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the user's settings and the pace of changes allow."""
+
+    longest_idle_s: float = MOST_TIMEOUT_S  # the setting `idle_timeout`
+    least_spares: int = 0  # the setting `spare_workers`
+    cool_down_s: float = 60.0  # after a raise, before anything is lowered; doubles while they alternate
+    longest_cool_down_s: float = 1_800.0
+    alternating_s: float = 600.0  # a raise so soon after a lowering alternates
+    changes: int = 6  # in `changes_s` seconds at most, unless the objective is missed
+    changes_s: float = 1_800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """The rule that may be adopted, and what the guard changed, one sentence each; the rule in force if it holds."""
+
+    rule: SizingRule
+    changes: tuple[str, ...] = ()
+
+
+class Guard:
+    """The guard of one pool. `check` changes nothing; whoever adopts a rule says so by `adopted`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._changed: deque[float] = deque()
+        self._raised_at = self._lowered_at = -math.inf
+        self._cool_down_s = limits.cool_down_s
+        self._refused: dict[SizingRule, float] = {}  # rules that were taken back -> until when they are not tried again
+
+    def check(self, seen: Observation, proposed: SizingRule, most_workers: float, is_missed: bool) -> Guarded:
+        """What of a proposal may be done now. `most_workers` were at work at once of late; `is_missed`: so is the aim.
+
+        The observation is one that `absurdity` finds nothing wrong with.
+        """
+        if wrong := absurd_rule(proposed):
+            return Guarded(seen.rule, (f"The proposal was not followed: {wrong}.",))
+        notes: list[str] = []
+        rule = self._bounded(proposed, seen, notes)
+        rule = self._within_resources(rule, seen, notes)
+        rule = self._within_step(rule, seen, most_workers, notes)
+        if seen.starts_failed:
+            rule = self._not_raised(rule, seen, notes)
+        if is_same(self._bounded(seen.rule, seen, []), rule):
+            return Guarded(seen.rule, tuple(notes))
+        if why := self._too_soon(seen, rule, is_missed):
+            return Guarded(seen.rule, (*notes, why))
+        return Guarded(rule, tuple(notes))
+
+    def bounded(self, rule: SizingRule, seen: Observation) -> SizingRule:
+        """A person's wish: only the bounds hold."""
+        return self._bounded(rule, seen, [])
+
+    def adopted(self, before: SizingRule, after: SizingRule, now: float) -> None:
+        """A rule was changed."""
+        self._changed.append(now)
+        up, down = raised(before, after), lowered(before, after)
+        if up and not down:
+            if now - self._lowered_at < self.limits.alternating_s:
+                self._cool_down_s = min(2 * self._cool_down_s, self.limits.longest_cool_down_s)
+            elif now - self._raised_at > self.limits.alternating_s:
+                self._cool_down_s = self.limits.cool_down_s
+            self._raised_at = now
+        elif down:
+            self._lowered_at = now
+
+    def refuse(self, rule: SizingRule, until: float) -> None:
+        """A rule was taken back: it is not tried again before that."""
+        self._refused = {one: at for one, at in self._refused.items() if at > until - 4 * self.limits.changes_s}
+        self._refused[rule] = until
+
+    def _bounded(self, rule: SizingRule, seen: Observation, notes: list[str]) -> SizingRule:
+        high = max(1, seen.high)
+        ceiling = min(max(rule.ceiling, seen.low, 1), high)
+        # The bounds hold on top of the rule: only what goes beyond the most is put right, and told.
+        floor = min(max(rule.floor, 0), ceiling)
+        if rule.floor > high:
+            notes.append(f"A floor of {rule.floor} workers is above max_workers ({seen.high}).")
+        spares = min(max(rule.spares, self.limits.least_spares), high)
+        longest_s = self.limits.longest_idle_s
+        timeouts = tuple(min(timeout, longest_s) for timeout in rule.idle_timeouts)
+        return replace(rule, floor=floor, ceiling=ceiling, spares=spares, idle_timeouts=timeouts)
+
+    def _within_resources(self, rule: SizingRule, seen: Observation, notes: list[str]) -> SizingRule:
+        """No more workers than fit into memory, or than the cores keep at work; never fewer than there are."""
+        there = seen.ready + seen.starting
+        most, why = seen.high, ""
+        if seen.worker_bytes and seen.free_bytes is not None:
+            left = MEMORY_SHARE * seen.free_bytes - seen.starting * seen.worker_bytes
+            fit = there + max(0, int(left / seen.worker_bytes))
+            if fit < most:
+                most, why = fit, f"{fit} workers of {seen.worker_bytes >> 20} MiB fit into memory"
+        if seen.cores and seen.worker_cores >= LEAST_CORES:
+            busy = max(there, math.ceil(seen.cores / seen.worker_cores) + 1)
+            if busy < most:
+                most, why = busy, f"{busy} workers keep {seen.cores} cores at work"
+        most = max(most, seen.low, 1)
+        if rule.ceiling <= most:
+            return rule
+        if rule.floor > most or rule.target(seen.busy + seen.waiting) > most:
+            notes.append(f"No more than {most}: {why}.")
+        return replace(rule, ceiling=most, floor=min(rule.floor, most))
+
+    def _within_step(self, rule: SizingRule, seen: Observation, most_workers: float, notes: list[str]) -> SizingRule:
+        """A floor goes up by so much at a time, and one that is the ceiling too goes down by half at most."""
+        before = max(seen.rule.floor, seen.low, seen.ready + seen.starting)
+        highest = max(before + LEAST_STEP, math.ceil(STEP_UP * max(most_workers, before)))
+        lowest = math.ceil(min(seen.rule.floor, seen.high) / 2) if rule.floor == rule.ceiling else 0
+        floor = min(max(rule.floor, lowest), highest)
+        if floor == rule.floor:
+            return rule
+        notes.append(f"The floor goes to {floor} in this step, not to {rule.floor}.")
+        is_fixed = rule.floor == rule.ceiling
+        return replace(rule, floor=floor, ceiling=floor if is_fixed else max(rule.ceiling, floor))
+
+    def _not_raised(self, rule: SizingRule, seen: Observation, notes: list[str]) -> SizingRule:
+        """While workers cannot start nobody asks for more of them."""
+        now = seen.rule
+        kept = replace(
+            rule,
+            floor=min(rule.floor, now.floor),
+            spares=min(rule.spares, now.spares),
+            ceiling=max(1, seen.low, min(rule.ceiling, now.ceiling)),
+        )
+        if kept == rule:
+            return rule
+        wanted = min(rule.target(rule.needed(seen.busy, seen.waiting, seen.waiting, seen.service_s)), seen.high)
+        why = seen.start_error or f"{seen.starts_failed} starts failed in a row"
+        notes.append(f"wanted {wanted}, have {seen.ready}, blocked: {why}")
+        return kept
+
+    def _too_soon(self, seen: Observation, rule: SizingRule, is_missed: bool) -> str:
+        """Why the rule in force stays for now; empty if it may change."""
+        now, limits = seen.now, self.limits
+        while self._changed and self._changed[0] <= now - limits.changes_s:
+            self._changed.popleft()
+        for refused, until in self._refused.items():
+            if now < until and is_same(refused, rule):
+                return f"This was tried and taken back; it is not tried again for {until - now:.0f} s."
+        in_force = self._bounded(seen.rule, seen, [])
+        down, up = lowered(in_force, rule), raised(in_force, rule)
+        if up and not down and is_missed:
+            return ""
+        if down and now < self._raised_at + self._cool_down_s:
+            return f"Nothing is lowered within {self._cool_down_s:.0f} s of a raise."
+        if len(self._changed) >= limits.changes:
+            return f"{limits.changes} changes in {limits.changes_s / 60:.0f} min are enough."
+        return ""
+
+
+def absurdity(seen: Observation) -> str:
+    """What is wrong with an observation that cannot be true; empty if nothing is."""
+    numbers = {
+        "now": seen.now, "busy": seen.busy, "waiting": seen.waiting, "ready": seen.ready, "starting": seen.starting,
+        "in_system_s": seen.in_system_s, "start_s": seen.start_s, "service_s": seen.service_s, "low": seen.low,
+        "high": seen.high, "worker_bytes": seen.worker_bytes, "free_bytes": seen.free_bytes or 0,
+        "worker_cores": seen.worker_cores, "cores": seen.cores, "starts_failed": seen.starts_failed,
+        "stalled_s": seen.stalled_s,
+    }  # fmt: skip
+    for name, value in numbers.items():
+        if not math.isfinite(value) or (value < 0 and name != "now"):
+            return f"{name} is {value}"
+    if seen.low > seen.high:
+        return f"low is {seen.low} and high {seen.high}"
+    for name, array in (("arrivals", seen.arrivals), ("ended", seen.ended), *seen.waits.items()):
+        if len(array) and not bool(np.isfinite(array).all()):
+            return f"{name or 'waits'} has numbers that are none"
+    if len(seen.ended) and seen.ended[:, 1].min() < 0:
+        return "a call took less than no time"
+    return absurd_rule(seen.rule)
+
+
+def absurd_rule(rule: SizingRule) -> str:
+    """What is wrong with a rule that cannot be meant; empty if nothing is."""
+    numbers = {
+        "floor": rule.floor, "ceiling": rule.ceiling, "spares": rule.spares, "patience_s": rule.patience_s,
+        "drain_s": rule.drain_s,
+    }  # fmt: skip
+    for name, value in numbers.items():
+        if not math.isfinite(value) or value < 0:
+            return f"its {name} is {value}"
+    if not rule.idle_timeouts or any(math.isnan(one) or one < 0 for one in rule.idle_timeouts):
+        return f"its idle_timeouts are {rule.idle_timeouts}"
+    return ""

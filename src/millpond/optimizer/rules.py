@@ -1,0 +1,58 @@
+"""Sizing rules compared: which parameters of one differ enough from another's to matter, and in which direction."""
+
+from __future__ import annotations
+
+from millpond.core import SizingRule
+
+SAME = 0.1  # share by which a number may differ and still be the same
+SAME_TIMEOUT = 0.25  # learned ones wander a little
+SAME_S = 0.005  # seconds by which a patience may differ
+SAME_TIMEOUT_S = 1.0
+
+
+def raised(before: SizingRule, after: SizingRule) -> tuple[str, ...]:
+    """The parameters by which `after` keeps or starts more workers: `floor 2 -> 4`."""
+    return tuple(text for text, gain in _differences(before, after) if gain > 0)
+
+
+def lowered(before: SizingRule, after: SizingRule) -> tuple[str, ...]:
+    """The parameters by which it keeps or starts fewer."""
+    return tuple(text for text, gain in _differences(before, after) if gain < 0)
+
+
+def is_same(before: SizingRule, after: SizingRule) -> bool:
+    """Whether nothing differs enough to matter."""
+    return before == after or not _differences(before, after)
+
+
+def _differences(before: SizingRule, after: SizingRule) -> list[tuple[str, float]]:
+    """What differs, and by how much more `after` keeps: its sign is what counts."""
+    found = [
+        (f"{name} {old} -> {new}", float(new - old))
+        for name in ("floor", "ceiling", "spares")
+        if abs((new := getattr(after, name)) - (old := getattr(before, name))) > SAME * old
+    ]
+    for name in ("patience_s", "drain_s"):
+        old, new = getattr(before, name), getattr(after, name)
+        if _differ(old, new, SAME, SAME_S):
+            # Who waits longer gets fewer workers; but no drain time means one worker a call.
+            less = (new or 0.0) - (old or 0.0)
+            found.append((f"{name} {old:.3g} -> {new:.3g}", -less))
+    gains = [
+        after.timeout(level) - before.timeout(level)
+        for level in range(1, 1 + max(len(before.idle_timeouts), len(after.idle_timeouts)))
+        if _differ(before.timeout(level), after.timeout(level), SAME_TIMEOUT, SAME_TIMEOUT_S)
+    ]
+    if gains:
+        found.append((f"idle_timeouts {shown(before)} -> {shown(after)}", sum(gains)))
+    return found
+
+
+def _differ(old: float, new: float, share: float, least: float) -> bool:
+    return abs(new - old) > max(share * max(abs(old), abs(new)), least)
+
+
+def shown(rule: SizingRule) -> str:
+    """A rule's idle timeouts as people read them: the first and the last."""
+    first, last = rule.idle_timeouts[0], rule.idle_timeouts[-1]
+    return f"{first:.3g} s" if first == last else f"{first:.3g} to {last:.3g} s"

@@ -15,7 +15,7 @@ import numpy as np
 
 from millpond.core import SizingRule
 from millpond.optimizer.observation import Observation
-from millpond.optimizer.rules import is_same, lowered, raised
+from millpond.optimizer.rules import is_same, lowered, raised, wanted
 
 MEMORY_SHARE = 0.9  # of what is free may be used
 LEAST_CORES = 0.5  # cores' worth of time of a worker at work from which the cores are what is scarce
@@ -28,7 +28,6 @@ class Limits:
     """What the user's settings and the pace of changes allow."""
 
     longest_idle_s: float = MOST_TIMEOUT_S  # the setting `idle_timeout`
-    least_spares: int = 0  # the setting `spare_workers`
     cool_down_s: float = 60.0  # after a raise, before anything is lowered; doubles while they alternate
     longest_cool_down_s: float = 1_800.0
     alternating_s: float = 600.0  # a raise so soon after a lowering alternates
@@ -63,8 +62,8 @@ class Guard:
             return Guarded(seen.rule, (f"The proposal was not followed: {wrong}.",))
         notes: list[str] = []
         rule = self._bounded(proposed, seen, notes)
-        rule = self._within_resources(rule, seen, notes)
         rule = self._within_step(rule, seen, most_workers, notes)
+        rule = self._within_resources(rule, seen, notes)
         if seen.starts_failed:
             rule = self._not_raised(rule, seen, notes)
         if is_same(self._bounded(seen.rule, seen, []), rule):
@@ -102,7 +101,7 @@ class Guard:
         floor = min(max(rule.floor, 0), ceiling)
         if rule.floor > high:
             notes.append(f"A floor of {rule.floor} workers is above max_workers ({seen.high}).")
-        spares = min(max(rule.spares, self.limits.least_spares), high)
+        spares = min(rule.spares, high)
         longest_s = self.limits.longest_idle_s
         timeouts = tuple(min(timeout, longest_s) for timeout in rule.idle_timeouts)
         return replace(rule, floor=floor, ceiling=ceiling, spares=spares, idle_timeouts=timeouts)
@@ -123,7 +122,7 @@ class Guard:
         most = max(most, seen.low, 1)
         if rule.ceiling <= most:
             return rule
-        if rule.floor > most or rule.target(seen.busy + seen.waiting) > most:
+        if rule.floor > most or wanted(rule, seen.busy + seen.waiting) > most:
             notes.append(f"No more than {most}: {why}.")
         return replace(rule, ceiling=most, floor=min(rule.floor, most))
 
@@ -150,9 +149,9 @@ class Guard:
         )
         if kept == rule:
             return rule
-        wanted = min(rule.target(rule.needed(seen.busy, seen.waiting, seen.waiting, seen.service_s)), seen.high)
+        needed = rule.needed(seen.busy, seen.waiting, seen.waiting, seen.service_s, seen.start_s)
         why = seen.start_error or f"{seen.starts_failed} starts failed in a row"
-        notes.append(f"wanted {wanted}, have {seen.ready}, blocked: {why}")
+        notes.append(f"wanted {min(wanted(rule, needed), seen.high)}, have {seen.ready}, blocked: {why}")
         return kept
 
     def _too_soon(self, seen: Observation, rule: SizingRule, is_missed: bool) -> str:
@@ -200,7 +199,7 @@ def absurd_rule(rule: SizingRule) -> str:
     """What is wrong with a rule that cannot be meant; empty if nothing is."""
     numbers = {
         "floor": rule.floor, "ceiling": rule.ceiling, "spares": rule.spares, "patience_s": rule.patience_s,
-        "drain_s": rule.drain_s,
+        "drain_s": rule.drain_s or 0.0,
     }  # fmt: skip
     for name, value in numbers.items():
         if not math.isfinite(value) or value < 0:

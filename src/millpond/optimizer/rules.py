@@ -10,6 +10,11 @@ SAME_S = 0.005  # seconds by which a patience may differ
 SAME_TIMEOUT_S = 1.0
 
 
+def wanted(rule: SizingRule, needed: int) -> int:
+    """Workers that the rule wants where the load needs so many."""
+    return min(max(needed + rule.spares, rule.floor), rule.ceiling)
+
+
 def raised(before: SizingRule, after: SizingRule) -> tuple[str, ...]:
     """The parameters by which `after` keeps or starts more workers: `floor 2 -> 4`."""
     return tuple(text for text, gain in _differences(before, after) if gain > 0)
@@ -32,12 +37,10 @@ def _differences(before: SizingRule, after: SizingRule) -> list[tuple[str, float
         for name in ("floor", "ceiling", "spares")
         if abs((new := getattr(after, name)) - (old := getattr(before, name))) > SAME * old
     ]
-    for name in ("patience_s", "drain_s"):
-        old, new = getattr(before, name), getattr(after, name)
-        if _differ(old, new, SAME, SAME_S):
-            # Who waits longer gets fewer workers; but no drain time means one worker a call.
-            less = (new or 0.0) - (old or 0.0)
-            found.append((f"{name} {old:.3g} -> {new:.3g}", -less))
+    old_s, new_s = before.patience_s, after.patience_s
+    if _differ(old_s, new_s, SAME, SAME_S):
+        found.append((f"patience_s {old_s:.3g} -> {new_s:.3g}", old_s - new_s))
+    found += _drain(before.drain_s, after.drain_s)
     gains = [
         after.timeout(level) - before.timeout(level)
         for level in range(1, 1 + max(len(before.idle_timeouts), len(after.idle_timeouts)))
@@ -46,6 +49,19 @@ def _differences(before: SizingRule, after: SizingRule) -> list[tuple[str, float
     if gains:
         found.append((f"idle_timeouts {shown(before)} -> {shown(after)}", sum(gains)))
     return found
+
+
+def _drain(old: float | None, new: float | None) -> list[tuple[str, float]]:
+    """The longer a backlog may take the fewer workers; the time of a start is neither more nor less than others."""
+    if old is None or new is None:
+        is_same, less = old == new, float(old == 0.0) - float(new == 0.0)
+    else:
+        is_same, less = not _differ(old, new, SAME, SAME_S), new - old
+    return [] if is_same else [(f"drain_s {_seconds(old)} -> {_seconds(new)}", -less)]
+
+
+def _seconds(value: float | None) -> str:
+    return "that of a start" if value is None else f"{value:.3g}"
 
 
 def _differ(old: float, new: float, share: float, least: float) -> bool:

@@ -267,6 +267,24 @@ def test_a_session_expires_when_its_last_use_is_over_for_so_long():
     assert [session.state for session in (joined, called)] == ["lost", "lost"]
 
 
+def test_what_expired_before_its_pool_closed_is_not_kept_for_the_next():
+    """Its closing hook had no worker to run in any more: the store forgets it all the same."""
+    world = World(
+        min_workers=1, max_workers=1, session_store="a file", durability="disk", session_ttl=3.0, restart_backoff=9.0
+    ).begin()
+    session = world.open_session("a")
+    world.submit("say", session=session)
+    world.serve_all()
+    assert list(world.store.kept) == ["a"]
+    world.reap(world.all[0])
+    world.fail_to_start(world.all[0])
+    world.advance(4.0)
+    assert session.state == "lost"
+    world.close(0.0)
+    world.serve_all()
+    assert not world.store.kept
+
+
 def test_a_session_at_work_never_expires():
     """Its time begins when its call has left."""
     world = expiring_pool()

@@ -47,6 +47,7 @@ def dismiss(pool: Records, session: Session, now: float) -> None:
     was_in_worker = session.is_in_worker
     dispatch.release(pool, session)
     _over(pool, session)
+    erase(pool, session)
     if session.state == CLOSING:
         move(session, CLOSED, TRANSITIONS)
         session.lost_because = "it was closed"
@@ -88,6 +89,8 @@ def _lose_and_tell(pool: Records, session: Session, calls: list[Call], because: 
     if session.state in (OPEN, CLOSING):
         _lose(pool, session, because)
     _over(pool, session)
+    if pool.state != states.CLOSING:  # what is lost because its pool ends is kept for the next one
+        erase(pool, session)
     for call in calls:
         endings.end_queued(pool, call, "rejected", refusals.session_lost(session, session.lost_because), now)
 
@@ -108,15 +111,13 @@ def _lose(pool: Records, session: Session, because: str) -> None:
 
 
 def _over(pool: Records, session: Session) -> None:
-    """Nothing here and nothing in the store remembers it, unless it ends with its pool."""
+    """Nothing here remembers it."""
     if session.location != OVER:
         pool.relocate(session, OVER)
     session.snapshot = session.storing = None
     pool.by_use.pop(session.number, None)
     pool.pinned.pop(session.number, None)
     pool.waking.pop(session.number, None)
-    if pool.state != states.CLOSING or session.state != LOST:
-        erase(pool, session)
 
 
 def erase(pool: Records, session: Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import gc
@@ -65,6 +66,21 @@ def status_of(pid: int) -> str:
     return str(psutil.Process(pid).status())
 
 
+async def stop(pid: int) -> None:
+    """Stop a process, and wait until it does nothing any more."""
+    os.kill(pid, signal.SIGSTOP)
+    await eventually(lambda: status_of(pid) == "stopped", 5.0, f"a stopped {pid}")
+
+
+async def ended(daemons: list[int]) -> None:
+    """Wait for the end of these; what has not ended by then is killed."""
+    try:
+        await eventually(lambda: not any(map(is_alive, daemons)), 5.0, "the end of the daemons")
+    finally:
+        for pid in filter(is_alive, daemons):
+            os.kill(pid, signal.SIGKILL)
+
+
 def left(names: list[str]) -> list[str]:
     """Those of the names that still stand for something."""
     return [name for name in names if os.path.exists(f"/dev/shm/{name}")]
@@ -98,8 +114,7 @@ async def test_34_warden_stopped_program_killed(start_method: str, tmp_path: Pat
     async with program("many_workers.py", HANDLER, start_method, tmp_path) as killed:
         facts = await killed.line()
         warden = warden_of(killed.pid)
-        os.kill(warden, signal.SIGSTOP)
-        await eventually(lambda: status_of(warden) == "stopped", 5.0, "a stopped warden")
+        await stop(warden)
         os.kill(killed.pid, signal.SIGKILL)
         await eventually(lambda: not processes_of(facts["run_id"]), 5.0, lambda: f"{processes_of(facts['run_id'])}")
         assert not is_alive(facts["child"])
@@ -115,10 +130,36 @@ async def test_11_program_and_warden_killed_in_the_same_instant(start_method: st
             os.kill(pid, signal.SIGKILL)
         await eventually(lambda: not processes_of(facts["run_id"]), 5.0, lambda: f"{processes_of(facts['run_id'])}")
         if how == "idle":
-            await eventually(lambda: not any(map(is_alive, facts["daemons"])), 5.0, "the end of the daemons")
+            await ended(facts["daemons"])
         for pid in facts["daemons"]:  # a worker whose interpreter is locked cannot end what nothing gives away
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+async def test_11_a_worker_that_is_stopped_loses_nothing_it_started(start_method: str) -> None:
+    """Whichever of the others kills it when program and warden are dead ends its daemons first."""
+    async with program("with_daemon.py", start_method, 3, "idle") as killed:
+        facts = await killed.line()
+        both = warden_of(killed.pid), killed.pid
+        await stop(facts["workers"][0])
+        for pid in both:
+            os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: not processes_of(facts["run_id"]), 5.0, lambda: f"{processes_of(facts['run_id'])}")
+        await ended(facts["daemons"])
+
+
+async def test_11_the_program_ends_what_workers_without_a_warden_started(start_method: str) -> None:
+    """Before it kills them: they may have had no time to do it themselves, here as they are stopped."""
+    settings = {"start_method": start_method, "stopped_timeout": 60.0}
+    async with millpond.Pool(WithDaemon, min_workers=2, max_workers=2, **settings) as pool:
+        daemons = await asyncio.gather(pool.call("daemon"), pool.call("daemon"))
+        workers = set(pool.statistics().pids.values())
+        for pid in workers:
+            await stop(pid)
+        (warden,) = set(processes_of(pool.run_id)) - workers
+        os.kill(warden, signal.SIGKILL)
+        await eventually(lambda: not any(map(is_alive, workers)), 5.0, "the end of the workers")
+        await ended(daemons)
 
 
 async def test_36_a_closed_pool_is_freed(start_method: str) -> None:

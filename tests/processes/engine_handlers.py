@@ -73,9 +73,9 @@ class Plain:
     def exit(self, code: int) -> None:
         os._exit(code)
 
-    def grandchild(self) -> int:
+    def grandchild(self, environment: dict[str, str] | None = None) -> int:
         """A process that left the worker's session."""
-        child = subprocess.Popen([sys.executable, "-c", GRANDCHILD], stdout=subprocess.PIPE)
+        child = subprocess.Popen([sys.executable, "-c", GRANDCHILD], stdout=subprocess.PIPE, env=environment)
         assert child.stdout is not None
         return int(child.stdout.readline())
 

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -195,6 +196,20 @@ async def test_a_lost_warden_takes_its_workers_and_has_a_successor(method: str) 
         assert rig.warden != first
 
 
+def test_who_starts_processes_without_end_is_swept_away() -> None:
+    """Though there is always one of them below it, which is to go first."""
+    image = f"endless-{os.getpid()}.1"
+    loop = ["sh", "-c", "while :; do sleep 300; done"]
+    with subprocess.Popen(loop, env=dict(os.environ) | {kernel.IMAGE_ID: image}) as endless:
+        try:
+            until_sync(lambda: bool(psutil.Process(endless.pid).children()))
+            for _ in kernel.sweep(image):
+                time.sleep(0.005)
+            assert not kernel.carriers(image, kernel.IMAGE_ID)
+        finally:
+            endless.kill()
+
+
 @on_a_loop
 async def test_without_a_warden_a_start_is_refused() -> None:
     """It is lost with a reason, and its workers are named before their deaths are told."""
@@ -244,16 +259,17 @@ async def test_an_image_that_cannot_be_made_again_is_reported(tmp_path: Path, mo
 
 @on_a_loop
 async def test_a_warden_that_hangs_is_replaced() -> None:
-    """A worker that has to go goes without it, and its successor works."""
+    """A worker that has to go goes without it, with what it started, and its successor works."""
     async with engine_for(Plain) as rig:
         worker, other = await rig.start(), await rig.start()
-        hung = rig.warden
+        hung, unmarked = rig.warden, (await rig.ask(worker, "grandchild", {}))[1]
         os.kill(hung, signal.SIGSTOP)
         rig.engine.kill(worker)
         await rig.events.wait("engine_lost")
         rig.engine.revive()
         assert (await rig.events.wait("gone", worker))[2].signal == 9
         await rig.events.wait("gone", other)
+        await until(lambda: not lives(unmarked))
         await rig.events.wait("engine_back")
         assert await rig.ask(await rig.start(), "echo", 1) == ("ok", 1)
         assert rig.warden != hung

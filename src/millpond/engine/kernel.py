@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from millpond.environment import IMAGE_ID as IMAGE_ID
 from millpond.environment import RUN_ID as RUN_ID
@@ -26,6 +26,7 @@ CONTROL_KIND = socket.SOCK_SEQPACKET if IS_LINUX else socket.SOCK_DGRAM
 
 _SWEEP_S = 2.0
 TRACKER_GRACE_S = 1.0  # for a resource tracker to remove what its dead process left
+BELOW_ROUNDS = 10  # of `kill_below` at most: somebody may start processes without end
 _TRACKER = b"resource_tracker import main"  # multiprocessing's, loky's
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 
@@ -149,15 +150,27 @@ def kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
+def kill_below(roots: Iterable[int]) -> bool:
+    """Kill what these processes started, all generations but resource trackers, and say whether any of it lived.
+
+    A worker adopts the orphans of its descendants: while it lives, stopped or not, all it started is found below it.
+    Once it is dead what carries no mark is lost. So none is killed while this finds something, for some rounds.
+    """
+    # The dead lead to the living as well: a child may have been looked at before its parent died.
+    children, has_found, parents = _children_of_all(), False, list(roots)
+    while parents:
+        parent = parents.pop()
+        for pid, is_dead in children.pop(parent, ()):
+            parents.append(pid)
+            if not is_dead and not is_tracker(pid):
+                has_found = True
+                _kill_child(pid, parent)
+    return has_found
+
+
 def kill_carrier(pid: int, value: str, name: str = RUN_ID) -> None:
     """Kill the process if it still is one that carries the mark: the number may be another's by now."""
-    with contextlib.suppress(OSError):
-        handle = os.pidfd_open(pid)
-        try:
-            if _carries(pid, value, name):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-        finally:
-            os.close(handle)
+    _kill_if(pid, lambda: _carries(pid, value, name))
 
 
 def is_tracker(pid: int) -> bool:
@@ -187,8 +200,35 @@ def private_memory(pid: int) -> int | None:
 
 def is_stopped(pid: int) -> bool:
     """Whether a process that was reported as stopped still is, as far as that can be read."""
-    stat = _stat(pid)
+    try:
+        stat = _stat(pid)
+    except OSError:
+        return True
     return not stat or stat[0] in (b"T", b"t")
+
+
+def _kill_child(pid: int, parent: int) -> None:
+    _kill_if(pid, lambda: _parent_of(pid) == parent)
+
+
+def _kill_if(pid: int, is_meant: Callable[[], bool]) -> None:
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            if is_meant():
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)
+
+
+def _children_of_all() -> dict[int, list[tuple[int, bool]]]:
+    """Parent -> its children, and whether each is dead."""
+    # Not from the files named children, which leave some out while others come and go.
+    found: dict[int, list[tuple[int, bool]]] = {}
+    for pid in _pids():
+        if len(stat := _stat(pid)) > 1:
+            found.setdefault(int(stat[1]), []).append((pid, stat[0] == b"Z"))
+    return found
 
 
 def _pids() -> Iterator[int]:
@@ -206,11 +246,7 @@ def _parent_of(pid: int) -> int:
 
 def _stat(pid: int) -> list[bytes]:
     """What the kernel shows of a process, beginning with its state and its parent; empty if it is gone."""
-    try:
-        # The name in parentheses may hold anything.
-        return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    except OSError:
-        return []
+    return _shown(pid, "stat").rpartition(b")")[2].split()  # the name in parentheses may hold anything
 
 
 def _carries(pid: int, value: str, name: str) -> bool:
@@ -220,12 +256,16 @@ def _carries(pid: int, value: str, name: str) -> bool:
 
 
 def _environment(pid: int) -> list[bytes]:
+    return _shown(pid, "environ").split(b"\0")
+
+
+def _shown(pid: int, name: str) -> bytes:
     try:
-        return _read(f"/proc/{pid}/environ").split(b"\0")
+        return _read(f"/proc/{pid}/{name}")
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise  # it may well have one: there is no descriptor to look with
-        return []
+            raise  # there may well be something: there is no descriptor to look with
+        return b""
 
 
 def _read(path: str) -> bytes:
@@ -234,14 +274,16 @@ def _read(path: str) -> bytes:
 
 
 def sweep(image_id: str) -> Iterator[None]:
-    """Kill what carries the image's mark, round after round until none is left; pause briefly at each step.
+    """Kill what carries the image's mark and all below it, round after round until none is left; pause at each step.
 
     Resource trackers come last: with the others dead they have a while to do their work. Gives up on what cannot be
     killed, such as a program that became another user's.
     """
-    begin = time.monotonic()
+    begin, patience = time.monotonic(), BELOW_ROUNDS
     while (found := carriers(image_id, IMAGE_ID)) and (passed := time.monotonic() - begin) < _SWEEP_S:
-        for pid in found:
-            if passed >= TRACKER_GRACE_S or not is_tracker(pid):
-                kill_carrier(pid, image_id, IMAGE_ID)
+        patience -= 1
+        if not kill_below(found) or patience <= 0:
+            for pid in found:
+                if passed >= TRACKER_GRACE_S or not is_tracker(pid):
+                    kill_carrier(pid, image_id, IMAGE_ID)
         yield

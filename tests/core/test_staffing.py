@@ -185,6 +185,34 @@ def test_spares_are_kept_beyond_what_is_at_work():
     assert world.records.ready_count == 1
 
 
+def test_a_worker_that_goes_for_being_idle_cancels_no_start():
+    """The idle one goes, not the one that starts: that counts for starting, and never for stopping."""
+    world = ruled(idle_timeouts=(0.0,), drain_s=0.0)
+    world.submit()
+    world.submit()
+    first, second = world.all
+    world.get_ready(first)
+    world.submit()
+    world.answer(first)
+    world.answer(first)
+    world.answer(first)
+    world.advance(0.0)
+    assert (first.record.state, second.record.state) == ("stopping", "starting")
+
+
+def test_a_shorter_timeout_is_not_put_off_by_a_look_planned_before():
+    """A look at idle workers that is half a second off comes sooner if one may go sooner."""
+    world = ruled(idle_timeouts=(0.1,), drain_s=0.0)
+    world.submit()
+    first = world.all[0]
+    world.get_ready(first)
+    world.submit()
+    world.answer(first)
+    world.answer(first)
+    world.advance(0.15)
+    assert first.record.state == "stopping"
+
+
 def test_each_level_has_its_own_timeout():
     """The more are ready, the sooner the one that was idle longest goes."""
     world = ruled(floor=3, idle_timeouts=(9.0, 4.0, 1.0))

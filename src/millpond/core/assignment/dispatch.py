@@ -218,7 +218,7 @@ def note_free(pool: Records, worker: Worker, now: float) -> None:
             if pool.ready_count > sizing.floor:
                 if pool.ready_count > sizing.wanted:
                     pool.unsettled.is_staffed = False
-                elif "idle" not in pool.looks:
+                else:
                     pool.look_at("idle", now + sizing.timeout(pool.ready_count))
         free = pool.free
         if worker.rank is None or free.has_ranks:

@@ -299,9 +299,10 @@ def look_for_idle(pool: Records, now: float) -> None:
     """
     sizing = pool.sizing
     needed = max(sizing.floor, pool.ready_count - pool.free.unused + sizing.rule.spares)
-    unused, again_at = 0, math.inf
+    going: list[Worker] = []
+    again_at = math.inf
     for worker in pool.free.idle.values():  # the one that was used last is the last
-        ready = pool.ready_count - unused
+        ready = pool.ready_count - len(going)
         if ready <= needed:
             break
         if worker.load:
@@ -311,10 +312,12 @@ def look_for_idle(pool: Records, now: float) -> None:
             again_at = min(again_at, due_at)
             break
         if pool.may_all_leave(worker):
-            unused += 1
+            going.append(worker)
         else:
             again_at = now + IDLE_AGAIN_S
-    if unused:
-        resize(pool, sizing.wanted - unused, "idle_timeout")
+    for worker in going:  # these very workers: none that starts is dismissed for them
+        fleet.retire(pool, worker, "idle_timeout", RETIRED)
+    if going:
+        resize(pool, sizing.wanted - len(going), "idle_timeout")
     if again_at < math.inf:
         pool.look_at("idle", again_at)

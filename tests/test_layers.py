@@ -25,6 +25,7 @@ FLOORS = (
     {FACE},
     {"cli", "http", "dashboard"},
 )
+FOR_PROGRAMS = {FACE, "simulator", "report"}  # what commands and pages may know beside the vocabulary
 VOCABULARY = FLOORS[0] | FLOORS[1] | FLOORS[2] | FLOORS[3]
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
@@ -66,7 +67,7 @@ def may_import(importer: str, imported: str) -> bool:
     if importer == "worker":
         return imported == "wire" or imported in VOCABULARY
     if FLOOR_OF[importer] > FLOOR_OF[FACE]:
-        return imported == FACE or imported in VOCABULARY
+        return imported in FOR_PROGRAMS or imported in VOCABULARY
     return FLOOR_OF[imported] < FLOOR_OF[importer]
 
 

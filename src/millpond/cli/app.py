@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from millpond import __version__
+from millpond.cli.simulate.arguments import Arguments
 
 app = App(
     name="millpond",
@@ -35,3 +36,20 @@ def warm_report(handler: str, *, samples: Samples = 20) -> None:
     from millpond.cli.warm_report.report import report
 
     report(handler, samples)
+
+
+@app.command
+def simulate(trace: str, *, arguments: Arguments) -> None:
+    """Run recorded or made-up traffic through a simulated pool: what each policy costs, and who waits.
+
+    The pool's own decisions run under a virtual clock; only its workers are simulated.
+
+    Parameters
+    ----------
+    trace
+        A file (CSV with a header, JSON lines, counts a second, each gzipped or not), or traffic to be made, such as
+        `poisson:rate=5,span=3600`: poisson, bursty, diurnal, ramp, step, spike, onoff or sessions.
+    """
+    from millpond.cli.simulate.command import run
+
+    run(trace, arguments)

@@ -1,1 +1,31 @@
-"""What a pool's core is run against without processes: a model of a worker."""
+"""Runs the core and the optimizer under a virtual clock: traffic in, what it cost and who waited out.
+
+Only the engine is simulated: how long starts and calls take, and what fails.
+"""
+
+from millpond.simulator.durations import Duration, parse_duration
+from millpond.simulator.generators import generate, session_traffic
+from millpond.simulator.policy_names import PolicyError, make_policy
+from millpond.simulator.scoring import Score, score
+from millpond.simulator.simulation import Faults, Recording, Scenario, Simulation, settings_for
+from millpond.simulator.trace_files import TraceError, read_traffic
+from millpond.simulator.traffic import Traffic
+
+__all__ = [
+    "Duration",
+    "Faults",
+    "PolicyError",
+    "Recording",
+    "Scenario",
+    "Score",
+    "Simulation",
+    "TraceError",
+    "Traffic",
+    "generate",
+    "make_policy",
+    "parse_duration",
+    "read_traffic",
+    "score",
+    "session_traffic",
+    "settings_for",
+]

@@ -1,0 +1,255 @@
+"""Traffic put through a simulated pool, whose sizing rule a policy chooses: what happened to each request and worker.
+
+Costs by event: nothing is done for a second in which nothing happens, and a policy that says after how long a silence
+it sees nothing new (`quiet_s`) is not asked again before the next request. No request is judged here; `scoring` does
+that.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from millpond.core import Call, SizingRule, error_code
+from millpond.settings import Settings
+from millpond.simulator.durations import Duration
+from millpond.simulator.observer import Observer
+from millpond.simulator.simulated_pool import Ending, SimulatedPool
+from millpond.simulator.traffic import NO_SESSION, Floats, Traffic
+
+if TYPE_CHECKING:
+    from millpond.core import Session
+    from millpond.optimizer import Policy
+
+LONGEST_TAIL_S = 86_400.0  # after the last request; what has not begun by then never does
+RECENT = 0.1  # weight of the newest service time in the mean that is shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Shares of what goes wrong: calls that raise, calls that take their worker with them, starts that fail."""
+
+    failed: float = 0.0
+    died: float = 0.0
+    no_start: float = 0.0
+
+    def __post_init__(self) -> None:
+        for share in (self.failed, self.died, self.no_start):
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"{share} is no share: it must be from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What is simulated: the traffic, how long a cold start takes, and the pool's settings."""
+
+    traffic: Traffic
+    cold: Duration
+    settings: Settings
+    deadline_s: float = math.inf
+    faults: Faults = field(default_factory=Faults)
+    seed: int = 0
+
+
+def settings_for(low: int, high: int, **others: Any) -> Settings:
+    """The settings of a simulated pool: nothing is refused for its place in the queue, no session expires.
+
+    Idle workers are not pinged: what does not fail need not be looked at.
+    """
+    usual = {"max_queued": None, "session_ttl": None, "health_interval": math.inf, "max_sessions": 10_000_000}
+    return Settings(min_workers=low, max_workers=high, **(usual | others))
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What happened. Arrays have one entry a request, in seconds; infinite is what never happened."""
+
+    came: Floats
+    began: Floats  # infinite as well if it was refused, expired or lost after all
+    service: Floats
+    is_refused: np.typing.NDArray[np.bool_]
+    stays: Floats  # (workers, 2): ordered, gone
+    rules: tuple[tuple[float, SizingRule, str], ...]  # adopted: when, which, why
+    sessions_lost: int
+    busy_killed: int
+    wall_s: float
+
+
+class Simulation(SimulatedPool):
+    """One run of a scenario."""
+
+    def __init__(self, scenario: Scenario, policy: Policy | None = None) -> None:
+        traffic = self._traffic = scenario.traffic
+        self._scenario, self._policy = scenario, policy
+        super().__init__(scenario.settings, traffic.operations, Random(scenario.seed))
+        self._random = Random(scenario.seed + 1)
+        self._colds = np.random.default_rng(scenario.seed)
+        self._observer = Observer(self.machine.view)
+        self._service_s = 0.0  # mean of recent calls
+        self._next_look: float | None = None
+        self._last_arrival = 0.0
+        self._rules: list[tuple[float, SizingRule, str]] = []
+        count = len(traffic)
+        self._services = traffic.service_s.tolist()
+        self._operation_of = None if traffic.operation is None else [self.operations[n] for n in traffic.operation]
+        self._came, self._began = [math.inf] * count, [math.inf] * count
+        self._refused = bytearray(count)
+        self._waiting = count  # requests that have neither begun nor ended
+        self._session_of = [NO_SESSION] * count if traffic.session is None else traffic.session.tolist()
+        self._left = [0] * len(traffic.sessions)  # session -> requests that have not ended
+        self._sessions: list[Session | None] = [None] * len(traffic.sessions)
+        self._next_of: dict[
+            int, tuple[int, float]
+        ] = {}  # request -> the one that follows its answer, and after how long
+        self._link_sessions()
+
+    def _link_sessions(self) -> None:
+        thinks = self._traffic.think_s
+        last: dict[int, int] = {}  # session -> its request that was met last
+        for row, session in enumerate(self._session_of):
+            if session == NO_SESSION:
+                continue
+            self._left[session] += 1
+            think = math.nan if thinks is None else float(thinks[row])
+            if think >= 0 and session in last:
+                self._next_of[last[session]] = row, think
+            last[session] = row
+
+    # The run
+
+    def run(self) -> Recording:
+        """Let every request come, and go on until each has begun."""
+        began = time.perf_counter()
+        if self._policy is not None:
+            self._look()
+        follow = {row for row, _ in self._next_of.values()}
+        for row, at in enumerate(self._traffic.arrival_s.tolist()):
+            if row not in follow:
+                self.run_until(at)
+                self._arrive(row)
+        while self._waiting and self.next_at < self._last_arrival + LONGEST_TAIL_S:
+            self.step()
+        stays = [*self.stays, *((process.ordered_at, math.inf) for process in self.processes.values())]
+        return Recording(
+            np.array(self._came),
+            np.array(self._began),
+            self._traffic.service_s,
+            np.frombuffer(self._refused, dtype=np.bool_),
+            np.array(sorted(stays)).reshape(-1, 2),
+            tuple(self._rules),
+            self.machine.view.counters.sessions_lost,
+            self.busy_killed,
+            time.perf_counter() - began,
+        )
+
+    def _arrive(self, row: int) -> None:
+        """A request comes now."""
+        now, machine = self.now, self.machine
+        self._came[row] = self._last_arrival = now
+        operation = self.operations[0] if self._operation_of is None else self._operation_of[row]
+        number = self._session_of[row]
+        session = None if number == NO_SESSION else self._session(number)
+        observer = self._observer
+        observer.arrivals.append(now)
+        observer.change(1, now)
+        deadline = now + self._scenario.deadline_s
+        error = self.submit(Call(next(machine.call_ids), operation, b"", deadline, row, session))
+        if error is not None:
+            self._refused[row] = True
+            self._over(row, error)
+        if self._next_look is None and self._policy is not None:
+            self._plan_look()
+
+    def _session(self, number: int) -> Session:
+        session = self._sessions[number]
+        if session is None:
+            name = self._traffic.sessions[number]
+            session = self._sessions[number] = self.machine.open_session(name, None, False, self.now)
+        return session
+
+    # What happens to it
+
+    def start_s(self) -> float:
+        faults = self._scenario.faults
+        if faults.no_start and self._random.random() < faults.no_start:
+            return math.inf
+        return float(self._scenario.cold.draw(self._colds, 1)[0])
+
+    def service_s(self, call: Call) -> float:
+        seconds: float = self._services[call.ticket]
+        return seconds
+
+    def ending(self, call: Call) -> Ending:
+        faults = self._scenario.faults
+        if faults.failed or faults.died:
+            chance = self._random.random()
+            if chance < faults.died:
+                return "died"
+            if chance < faults.died + faults.failed:
+                return "failed"
+        return "ok"
+
+    def began(self, call: Call) -> None:
+        row, now = call.ticket, self.now
+        if self._began[row] == math.inf:
+            self._waiting -= 1
+        self._began[row] = now
+
+    def ended(self, call: Call, value: Any) -> None:
+        row = call.ticket
+        if call.ending in ("ok", "failed"):
+            self._observer.answered(call.op.name, self._came[row], self._began[row], call.service_s)
+            self._service_s += RECENT * (call.service_s - self._service_s) if self._service_s else call.service_s
+        if call.ending == "rejected":
+            self._refused[row] = True
+        self._over(row, value if call.ending != "ok" else None)
+        if call.ending not in ("ok", "failed"):
+            self._began[row] = math.inf
+
+    def _over(self, row: int, error: object) -> None:
+        """The request has ended: what waited for that goes on."""
+        if self._began[row] == math.inf:
+            self._waiting -= 1
+        observer = self._observer
+        observer.change(-1, self.now)
+        if error is not None:
+            code = error_code(error)
+            observer.errors[code] = observer.errors.get(code, 0) + 1
+        number = self._session_of[row]
+        if number == NO_SESSION:
+            return
+        self._left[number] -= 1
+        if following := self._next_of.get(row):
+            self.later(following[1], self._arrive, following[0])
+        if not self._left[number] and (session := self._sessions[number]) is not None:
+            self.later(0.0, self._close, session)
+
+    def _close(self, session: Session) -> None:
+        self.machine.close_session(session, self.now)
+
+    # Its size
+
+    def _look(self) -> None:
+        """Show the policy what there is to see, and go by what it proposes."""
+        policy, machine, now = self._policy, self.machine, self.now
+        assert policy is not None
+        is_quiet = self._observer.is_idle and now - self._last_arrival > getattr(policy, "quiet_s", math.inf)
+        proposal = policy.propose(self._observer.observe(now, self._service_s))
+        if proposal.rule != machine.view.rule:
+            machine.size_by(proposal.rule, proposal.reason, now)
+            self._rules.append((now, proposal.rule, proposal.reason))
+        self._next_look = None
+        if not is_quiet:
+            self._plan_look()
+
+    def _plan_look(self) -> None:
+        """The next look is at a whole multiple of the interval."""
+        assert self._policy is not None
+        interval_s = self._policy.interval_s
+        self._next_look = (math.floor(self.now / interval_s + 1e-9) + 1) * interval_s
+        self.later(self._next_look - self.now, self._look)

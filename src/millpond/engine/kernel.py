@@ -157,15 +157,16 @@ def kill_below(roots: Iterable[int]) -> bool:
     Once it is dead what carries no mark is lost. So none is killed while this finds something, for some rounds.
     """
     # The dead lead to the living as well: a child may have been looked at before its parent died.
-    children, has_found, parents = _children_of_all(), False, list(roots)
+    children, living, parents = _children_of_all(), [], list(roots)
     while parents:
         parent = parents.pop()
         for pid, is_dead in children.pop(parent, ()):
             parents.append(pid)
             if not is_dead and not is_tracker(pid):
-                has_found = True
-                _kill_child(pid, parent)
-    return has_found
+                living.append((pid, parent))
+    for pid, parent in reversed(living):  # children first: one whose parent is dead has another, and is not known again
+        _kill_child(pid, parent)
+    return bool(living)
 
 
 def kill_carrier(pid: int, value: str, name: str = RUN_ID) -> None:

@@ -96,6 +96,8 @@ class Decider:
 
     def decide(self, seen: Observation, proposal: Proposal) -> Decision:
         """What becomes of a proposal. Changes nothing: the same question has the same answer until one is adopted."""
+        if proposal.rule == seen.rule and self.guard.is_content(seen):
+            return self._decision(seen, "none", seen.rule, proposal.rule, proposal.reason)
         guarded = self.guard.check(seen, proposal.rule, self.history.most_workers, self.is_missed(seen))
         is_change = guarded.rule != seen.rule
         kind: Kind = "change" if is_change else "hold" if guarded.changes else "none"

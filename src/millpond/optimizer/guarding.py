@@ -21,6 +21,11 @@ MEMORY_SHARE = 0.9  # of what is free may be used
 LEAST_CORES = 0.5  # cores' worth of time of a worker at work from which the cores are what is scarce
 STEP_UP, LEAST_STEP = 2.0, 4  # a floor goes at most to so many times what was at work of late, or by so many
 MOST_TIMEOUT_S = 86_400.0
+# Of an observation; one of time may be negative.
+NUMBERS = (
+    "now", "busy", "waiting", "ready", "starting", "in_system_s", "start_s", "service_s", "low", "high", "worker_bytes",
+    "free_bytes", "worker_cores", "cores", "starts_failed", "stalled_s", "oldest_wait_s",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,12 @@ class Guard:
         if why := self._too_soon(seen, rule, is_missed):
             return Guarded(seen.rule, (*notes, why))
         return Guarded(rule, tuple(notes))
+
+    def is_content(self, seen: Observation) -> bool:
+        """Whether the rule in force needs no look: it lies within the bounds, and nothing else limits it."""
+        rule = seen.rule
+        is_bounded = rule.floor <= rule.ceiling <= max(seen.high, 1) and rule.ceiling >= seen.low
+        return is_bounded and not seen.worker_bytes and not seen.worker_cores
 
     def bounded(self, rule: SizingRule, seen: Observation) -> SizingRule:
         """A person's wish: only the bounds hold."""
@@ -175,16 +186,14 @@ class Guard:
 
 def absurdity(seen: Observation) -> str:
     """What is wrong with an observation that cannot be true; empty if nothing is."""
-    numbers = {
-        "now": seen.now, "busy": seen.busy, "waiting": seen.waiting, "ready": seen.ready, "starting": seen.starting,
-        "in_system_s": seen.in_system_s, "start_s": seen.start_s, "service_s": seen.service_s, "low": seen.low,
-        "high": seen.high, "worker_bytes": seen.worker_bytes, "free_bytes": seen.free_bytes or 0,
-        "worker_cores": seen.worker_cores, "cores": seen.cores, "starts_failed": seen.starts_failed,
-        "stalled_s": seen.stalled_s,
-    }  # fmt: skip
-    for name, value in numbers.items():
-        if not math.isfinite(value) or (value < 0 and name != "now"):
-            return f"{name} is {value}"
+    numbers = (
+        seen.busy, seen.waiting, seen.ready, seen.starting, seen.in_system_s, seen.start_s, seen.service_s, seen.low,
+        seen.high, seen.worker_bytes, seen.free_bytes or 0, seen.worker_cores, seen.cores, seen.starts_failed,
+        seen.stalled_s, seen.oldest_wait_s,
+    )  # fmt: skip
+    # Any number that is none makes the sum none; looking at each by its name would take three times as long.
+    if not math.isfinite(seen.now + sum(numbers)) or min(numbers) < 0:
+        return next((wrong for name in NUMBERS if (wrong := _wrong(seen, name))), "a number is none")
     if seen.low > seen.high:
         return f"low is {seen.low} and high {seen.high}"
     for name, array in (("arrivals", seen.arrivals), ("ended", seen.ended), *seen.waits.items()):
@@ -193,6 +202,12 @@ def absurdity(seen: Observation) -> str:
     if len(seen.ended) and seen.ended[:, 1].min() < 0:
         return "a call took less than no time"
     return absurd_rule(seen.rule)
+
+
+def _wrong(seen: Observation, name: str) -> str:
+    value = getattr(seen, name) or 0
+    is_wrong = not math.isfinite(value) or (value < 0 and name != "now")
+    return f"{name} is {value}" if is_wrong else ""
 
 
 def absurd_rule(rule: SizingRule) -> str:

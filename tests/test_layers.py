@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "millpond"
 FACE = "pool"  # pool.py, sync.py, executor/, testing/ and the names `millpond` itself offers: one unit
 FACE_FOLDERS = {"executor", "testing"}
 FLOORS = (
-    {"cores", "environment", "files", "labels", "queue_thread"},
+    {"cores", "environment", "files", "free_memory", "labels", "queue_thread"},
     {"slo"},
     {"errors", "events", "settings", "seams", "logger"},
     {"texts"},

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from millpond.errors import *  # noqa: F403
     from millpond.executor import Executor as Executor
+    from millpond.optimizer.pool_optimizer import PoolOptimizer as PoolOptimizer
+    from millpond.optimizer.story import explain as explain
     from millpond.pool import Pool as Pool
     from millpond.settings import Settings as Settings
     from millpond.slo import Slo as Slo
@@ -33,6 +35,8 @@ _HOMES = {
     "Executor": "executor",
     "Settings": "settings",
     "Slo": "slo",
+    "PoolOptimizer": "optimizer.pool_optimizer",
+    "explain": "optimizer.story",
     "emit": "worker.emitting",
     "Warmup": "warming.commands",
     "PoolWarmer": "warming.warmer",

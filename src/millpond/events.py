@@ -513,6 +513,42 @@ class AlertResolved(Event):
     seconds: Seconds
 
 
+# The optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerDecided(Event):
+    """A decision was entered in the journal; `kind` is `change`, `hold`, `taken back` or `command`, `change` says which
+    parameters of the sizing rule are others now."""
+
+    name = "optimizer.decision"
+    number: int
+    kind: str
+    floor: Workers
+    spares: Workers
+    change: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerConcluded(Event):
+    """What came of the decision of that number; what is worse is taken back."""
+
+    name = "optimizer.outcome"
+    number: int
+    is_worse: bool
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerSwitched(Event):
+    """The optimizer is `running`, `paused`, `frozen` or `closed` from now on."""
+
+    name = "optimizer.state"
+    state: str
+    reason: str
+
+
 # The program's own
 
 

@@ -1,4 +1,4 @@
-"""A pool's metrics and alerts: made when they are first needed, run once a second while the pool is open.
+"""A pool's metrics, alerts and optimizer: made when they are first needed, run once a second while the pool is open.
 
 The pool's clock wakes them, so that a test which moves the time moves them too. What they need is imported while the
 first workers start: that takes a fifth of a second, for which no caller should wait.
@@ -12,7 +12,7 @@ import threading
 import time
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from millpond.events import PoolUtilization
 from millpond.logger.pool_logger import PoolLogger
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from millpond.alerts.alerts import Alerts
     from millpond.metrics.collector import MetricsCollector
+    from millpond.metrics.resources import ProcessWatch
+    from millpond.optimizer.policies.policy import Policy
+    from millpond.optimizer.pool_optimizer import PoolOptimizer
     from millpond.pool_source import PoolSource
     from millpond.runtime.driver import Driver
     from millpond.seams import Clock, Timer
@@ -35,10 +38,11 @@ IN_STATISTICS = ("wait", "service", "latency")  # whose percentiles are in the s
 # In small steps, so that the loop turns in between. Not in a thread: pytest compiles what it imports of a plugin's
 # package, and Python 3.11 cannot do that in two threads at once.
 _PARTS = ("numpy", "psutil", "millpond.pool_source", "millpond.metrics.collector", "millpond.alerts.alerts")
+_OPTIMIZER_PARTS = ("millpond.optimizer.pool_optimizer", "millpond.sized_pool")
 
 
 class Monitors:
-    """Those of one pool. `metrics` and `alerts` may be asked for before it opens, to add rules and the like."""
+    """Those of one pool. They may be asked for before it opens, to add rules and the like."""
 
     def __init__(self, driver: Driver, clock: Clock, name: str, run_id: str) -> None:
         self._driver = driver
@@ -48,10 +52,13 @@ class Monitors:
         settings = driver.view.settings
         self._has_metrics = settings.metrics
         self._has_alerts = settings.metrics and settings.alerts
+        self._has_optimizer = settings.metrics and settings.optimizer
         self._history_path = settings.history_path
         self._pool_source: PoolSource | None = None
         self._metrics: MetricsCollector | None = None
         self._alerts: Alerts | None = None
+        self._watch: ProcessWatch | None = None
+        self._optimizer: PoolOptimizer | None = None
         self._making = threading.RLock()  # whoever asks first, on whatever thread, makes them
         self._timer: Timer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -78,6 +85,16 @@ class Monitors:
                 self._alerts = self._make_alerts()
         return self._alerts
 
+    @property
+    def optimizer(self) -> PoolOptimizer:
+        """The pool's optimizer, whose methods are the loop's to call. Raises `RuntimeError` if it is to have none."""
+        if not self._has_optimizer:
+            raise RuntimeError("this pool has no optimizer: it was made with optimizer=False or metrics=False")
+        with self._making:
+            if self._optimizer is None:
+                self._optimizer = self._make_optimizer()
+        return self._optimizer
+
     def percentiles(self) -> Percentiles:
         """How long calls waited, ran and took, in each window, as of the last fold; none before the pool opened."""
         if self._metrics is None or self._loop is None:
@@ -93,7 +110,7 @@ class Monitors:
     def load(self, loop: asyncio.AbstractEventLoop) -> None:
         """Import what will be needed, beside whatever the loop does meanwhile."""
         if self._has_metrics:
-            loop.call_soon(_load_next, loop, iter(_PARTS))
+            loop.call_soon(_load_next, loop, iter(_PARTS + _OPTIMIZER_PARTS * self._has_optimizer))
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to count; the pool serves from here on."""
@@ -110,6 +127,8 @@ class Monitors:
         if self._has_alerts:
             self.metrics.on_fold(self._evaluate)
             self.alerts.evaluate()
+        if self._has_optimizer:
+            self.optimizer.start()
         self._wait(loop, self._clock.now())
 
     def stop(self) -> None:
@@ -121,6 +140,8 @@ class Monitors:
         self._fold()
         if self._alerts is not None:
             self._safely("the end of the alerts", self._alerts.end)
+        if self._optimizer is not None:
+            self._safely("the end of the optimizer", self._optimizer.end)
         self._driver.sample(False)
         self._closed = self._loop.create_future()
         self._closing = threading.Thread(target=self._close, args=(self._loop, self._closed), name="millpond-monitors")
@@ -144,6 +165,8 @@ class Monitors:
         bus, source = self._driver.bus, self._pool_source
         if source is not None and bus.has_listener(PoolUtilization.name):
             bus.execute(PoolUtilization(source.utilization, source.busy_s, source.available_s))
+        if self._optimizer is not None:
+            self._safely("the optimizer", self._optimizer.tick)
 
     def _fold(self) -> None:
         self._safely("the fold of the metrics", self.metrics.fold)
@@ -164,6 +187,8 @@ class Monitors:
                 self._metrics.close()
             if self._alerts is not None:
                 self._alerts.close()
+            if self._optimizer is not None:
+                self._optimizer.close()
         finally:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                 loop.call_soon_threadsafe(_settle, closed)
@@ -174,12 +199,13 @@ class Monitors:
         from millpond.pool_source import PoolSource
 
         self._pool_source = PoolSource(self._driver)
+        self._watch = ProcessWatch()
         return MetricsCollector(
             self._pool_source,
             clock=self._clock.now,
             pool=self._name,
             boot=self._run_id,
-            resources=ProcessWatch(),
+            resources=self._watch,
             history_path=self._history_path,
             interval_s=INTERVAL_S,
         )
@@ -192,6 +218,27 @@ class Monitors:
         made = Alerts(lambda: families(metrics.snapshot()), self._clock.now, time.time, bus, pool=self._name)
         self.metrics.alerting = made.figures
         return made
+
+    def _make_optimizer(self) -> PoolOptimizer:
+        from millpond.optimizer.journal import Journal
+        from millpond.optimizer.journal_store import JournalStore
+        from millpond.optimizer.pool_optimizer import Configuration, PoolOptimizer
+        from millpond.sized_pool import SizedPool
+
+        settings, path, metrics = self._driver.view.settings, self._history_path, self.metrics
+        sized = SizedPool(self._driver, lambda: self._watch.seen if self._watch else None)
+        assert self._pool_source is not None, metrics
+        self._pool_source.recorder = sized.record
+        configuration = Configuration(
+            slo=settings.slo,
+            mode=settings.mode,
+            policy=cast("str | type[Policy]", settings.policy),
+            low=settings.min_workers,
+            high=settings.max_workers,
+            longest_idle_s=settings.idle_timeout,
+        )
+        journal = Journal(JournalStore(path, self._name, self._run_id) if path is not None else None)
+        return PoolOptimizer(sized, configuration, journal, self._clock.now, time.time, self._driver.bus)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

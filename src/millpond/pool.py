@@ -45,6 +45,7 @@ from millpond.wire.handlerspec import encode_handler
 if TYPE_CHECKING:
     from millpond.alerts.alerts import Alerts
     from millpond.metrics.collector import MetricsCollector
+    from millpond.optimizer.pool_optimizer import PoolOptimizer
 
 # Programs that have set up no logging are not shown what the pool says there: errors reach their callers anyway.
 for _name in ("millpond.events", "millpond.alerts"):
@@ -250,6 +251,11 @@ class Pool(Calls):
     def alerts(self) -> Alerts:
         """The rules over the metrics, and what they say. Raises `RuntimeError` with `alerts=False`."""
         return self._monitors.alerts
+
+    @property
+    def optimizer(self) -> PoolOptimizer:
+        """Who chooses how the pool is sized, and can say why. Raises `RuntimeError` with `optimizer=False`."""
+        return self._monitors.optimizer
 
     @property
     def trace_source(self) -> TraceSource | None:

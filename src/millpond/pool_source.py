@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
     from millpond.runtime.driver import Driver
 
 
+# Takes an operation's name, the rows of its calls (n, 7), how many calls each stands for, and the waits and services of
+# the other calls.
+Recorder = Callable[[str, Any, "array[float]", "array[float]", "array[float]"], None]
+
+
 class PoolSource:
     """Reads one pool. `busy_s` and `available_s` are worker-seconds between the last two readings."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        self.recorder: Recorder | None = None  # of the calls that ended, if anybody asks for them one by one
         self._view = driver.view
         self._last = (0.0, 0.0)
         self.busy_s = 0.0
@@ -89,7 +96,7 @@ class PoolSource:
             faults=sum(self._driver.carriers.faults.seen().values()),
             stalls=dict(self._driver.stalls.counts),
             last_stall=self._driver.stalls.last,
-            operations=tuple(_read_operation(one, now) for one in m.all_operations() if _has_news(one)),
+            operations=tuple(_read_operation(one, now, self.recorder) for one in m.all_operations() if _has_news(one)),
         )
 
 
@@ -113,7 +120,7 @@ def _has_news(operation: Operation) -> bool:
     return samples.has_news or samples.left < samples.gap
 
 
-def _read_operation(operation: Operation, now: float) -> OperationReading:
+def _read_operation(operation: Operation, now: float, recorder: Recorder | None) -> OperationReading:
     samples = operation.samples
     taken, after, waits, services, latencies, request_bytes = samples.take(now)
     rows = np.frombuffer(taken).reshape(-1, ROW_BYTES // 8)
@@ -123,6 +130,8 @@ def _read_operation(operation: Operation, now: float) -> OperationReading:
         stands_for[-1] += after
     else:
         samples.dropped += after
+    if recorder is not None:
+        recorder(operation.name, rows, stands_for, waits, services)
     return OperationReading(
         operation.name,
         _first(sent - submitted, waits),

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from millpond.cores import cores
 from millpond.environment import ALWAYS, check_environment
 from millpond.files import check_place
+from millpond.slo import Slo
 
 StartMethod = Literal["fork", "spawn"]
 CodecName = Literal["pickle", "msgpack"]
@@ -27,9 +28,11 @@ OnRestore = Literal["raise", "continue"]
 OnInterrupt = Literal["keep", "replace"]
 OnCancel = Literal["interrupt", "abandon"]
 Output = Literal["ring", "inherit"]
+SizingMode = Literal["prompt", "economy"]
 
 KiB, MiB = 1024, 1024 * 1024
 MOST_PAYLOAD_BYTES = 4094 * MiB  # a frame says its length, of which the payload is all but 1 MiB, in 32 bits
+POLICIES = ("fixed", "target", "threshold")  # of the optimizer
 # What other pools and clients call it -> its name here.
 MEANT = {
     "timeout": "deadline",
@@ -78,6 +81,15 @@ class Settings:
         "s",
         0.05,
         live=True,
+    )
+
+    # The optimizer
+    optimizer: bool = _setting(False, "whether the parameters by which the pool is sized are chosen for its load")
+    slo: Slo = _setting(Slo, "the objective of sizing: which share of the calls may wait how long")
+    mode: SizingMode = _setting("prompt", "whether calls may be kept waiting, within the objective, to spare workers")
+    policy: str | object = _setting(
+        "fixed",
+        f"who chooses: {', '.join(f'`{name!r}`' for name in POLICIES)}, `'module:Class'`, or a class of your own",
     )
 
     # Calls
@@ -148,7 +160,9 @@ class Settings:
     # Telemetry
     metrics: bool = _setting(True, "whether the pool adds up what happens, in `pool.metrics`")
     alerts: bool = _setting(True, "whether rules are evaluated over the metrics, in `pool.alerts`")
-    history_path: str | None = _setting(None, "SQLite file that keeps the metrics' history across restarts")
+    history_path: str | None = _setting(
+        None, "SQLite file that keeps the metrics' history and the optimizer's journal across restarts"
+    )
     emit_rate: float = _setting(100.0, "events a worker may send by `millpond.emit`, each second", "/s", 0.0, 100_000.0)
 
     # Surroundings
@@ -192,6 +206,7 @@ class Settings:
             raise ValueError(f"min_workers ({self.min_workers}) is above max_workers ({self.max_workers})")
         check_environment(self.worker_env, self.inherit_env)
         self._check_store()
+        _check_policy(self.policy)
         _check_limits(self.rlimits)
         if self.cpu_affinity is not None:
             _check_cores(self.cpu_affinity)
@@ -293,6 +308,15 @@ def _check_range(field: dataclasses.Field[Any], value: float) -> None:
 def _named(hint: Any) -> str:
     """A type hint as people write it."""
     return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("collections.abc.", "")
+
+
+def _check_policy(policy: object) -> None:
+    """Raise for what can be no policy; strings of a user's own are looked up when the pool opens."""
+    if isinstance(policy, str):
+        if policy not in POLICIES and ":" not in policy:
+            raise ValueError(f"policy must be one of {', '.join(POLICIES)}, 'module:Class' or a class, not {policy!r}")
+    elif not isinstance(policy, type) or not hasattr(policy, "propose"):
+        raise TypeError(f"policy must be a name or a class that has a method propose, not {policy!r}")
 
 
 def _check_limits(limits: Mapping[str, int]) -> None:

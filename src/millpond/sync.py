@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.call_factory import DEFAULT, Options
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from millpond.core import Call
     from millpond.handles import SessionHandle
     from millpond.metrics.collector import MetricsCollector
+    from millpond.optimizer.pool_optimizer import PoolOptimizer
     from millpond.seams import TraceSource
     from millpond.telemetry.bus import Bus
 
@@ -256,6 +258,14 @@ class SyncPool(SyncCalls):
         return cast("Alerts", _OnThread(self.thread, self.thread.ask(lambda: self.pool.alerts)))
 
     @property
+    def optimizer(self) -> PoolOptimizer:
+        """The pool's optimizer, each of whose methods is run on the pool's thread; raises as `metrics`.
+
+        Coroutines are waited for.
+        """
+        return cast("PoolOptimizer", _OnThread(self.thread, self.thread.ask(lambda: self.pool.optimizer)))
+
+    @property
     def trace_source(self) -> TraceSource | None:
         """Who traces the pool's calls, if anybody does; set before they are made."""
         return self.pool.trace_source
@@ -299,4 +309,8 @@ class _OnThread:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._target, name)
+        if not callable(method):
+            return method
+        if iscoroutinefunction(method):
+            return lambda *args, **kwargs: self._thread.run(method(*args, **kwargs))
         return lambda *args, **kwargs: self._thread.ask(lambda: method(*args, **kwargs))

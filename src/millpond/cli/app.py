@@ -18,6 +18,7 @@ app = App(
 )
 
 Samples = Annotated[int, Parameter(validator=Number(gte=1, lte=1000))]
+Last = Annotated[int, Parameter(validator=Number(gte=1))]
 
 
 @app.command(name="warm-report")
@@ -53,3 +54,21 @@ def simulate(trace: str, *, arguments: Arguments) -> None:
     from millpond.cli.simulate.command import run
 
     run(trace, arguments)
+
+
+@app.command
+def explain(path: str | None = None, *, pool: str | None = None, last: Last = 100) -> None:
+    """Tell what a pool's optimizer did and why: each decision with what it saw, considered and came to.
+
+    Parameters
+    ----------
+    path
+        The pool's `history_path`; without it the one SQLite file of this folder.
+    pool
+        The name of one pool; without it all that are in the file.
+    last
+        How many decisions.
+    """
+    from millpond.cli.explain import explain as print_story
+
+    print_story(path, pool, last)

@@ -23,7 +23,7 @@ from millpond.wire.saved import restored
 if TYPE_CHECKING:
     from random import Random
 
-    from millpond.core import Call
+    from millpond.core import Call, SizingRule
     from millpond.runtime.store_client import StoreClient
     from millpond.seams import Clock, Death, Engine, Timer
     from millpond.settings import Settings
@@ -93,6 +93,11 @@ class Driver:
     def configure(self, settings: Settings, reason: str) -> None:
         """Go on with other settings."""
         self.machine.configure(settings, reason, self.now())
+        self.carry_out()
+
+    def size_by(self, rule: SizingRule, reason: str) -> None:
+        """Size the pool by another rule."""
+        self.machine.size_by(rule, reason, self.now())
         self.carry_out()
 
     def replace(self, worker: Worker) -> None:

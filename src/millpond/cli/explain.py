@@ -1,0 +1,28 @@
+"""The command `explain`: the story of what a pool's optimizer did and why, from its journal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from millpond import explain as story_of
+
+ENDINGS = (".db", ".sqlite", ".sqlite3")
+
+
+def explain(path: str | None, pool: str | None, last: int) -> None:
+    """Print the story; exits with what is wrong if there is none."""
+    try:
+        told = story_of(path or _only_file(), pool=pool, last=last)
+    except (OSError, ValueError) as error:
+        sys.exit(f"millpond: {error}")
+    print(told or "No decisions yet.")
+
+
+def _only_file() -> str:
+    """The one file of this folder that may hold a journal."""
+    found = sorted(str(one) for one in Path().iterdir() if one.suffix in ENDINGS)
+    if len(found) != 1:
+        there = f"there are {', '.join(found)}" if found else "there is none here"
+        raise ValueError(f"say which file holds the journal (the setting history_path): {there}")
+    return found[0]

@@ -206,6 +206,7 @@ def test_a_shorter_timeout_is_not_put_off_by_a_look_planned_before():
     world.submit()
     first = world.all[0]
     world.get_ready(first)
+    world.advance(0.01)
     world.submit()
     world.answer(first)
     world.answer(first)

@@ -12,6 +12,7 @@ import pytest
 from millpond.core import SizingRule
 from millpond.optimizer import Observation, Proposal
 from millpond.simulator import (
+    Bare,
     Duration,
     Faults,
     Scenario,
@@ -50,7 +51,7 @@ def simulated(traffic, cold_s=2.0, policy=None, low=0, high=64, faults=None, **o
     settings = settings_for(low, high, **options.pop("settings", {}))
     faults = faults or Faults()
     scenario = Scenario(traffic=traffic, cold=Duration(cold_s), settings=settings, faults=faults, **options)
-    return Simulation(scenario, policy or Always(ON_DEMAND)).run()
+    return Simulation(scenario, Bare(policy or Always(ON_DEMAND))).run()
 
 
 def waits(recording):
@@ -162,7 +163,7 @@ def test_the_same_seed_gives_the_same_run():
         scenario = Scenario(
             traffic=traffic, cold=Duration(1.0, "lognormal"), settings=settings_for(0, 16), faults=faults, seed=seed
         )
-        found = Simulation(scenario, Always(ON_DEMAND)).run()
+        found = Simulation(scenario, Bare(Always(ON_DEMAND))).run()
         return found.began.tolist(), found.stays.tolist()
 
     assert run(1) == run(1)

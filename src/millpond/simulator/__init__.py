@@ -5,24 +5,26 @@ Only the engine is simulated: how long starts and calls take, and what fails.
 
 from millpond.simulator.durations import Duration, parse_duration
 from millpond.simulator.generators import generate, session_traffic
-from millpond.simulator.policy_names import PolicyError, make_policy
 from millpond.simulator.scoring import Score, score
 from millpond.simulator.simulation import Faults, Recording, Scenario, Simulation, settings_for
+from millpond.simulator.steering import Bare, Decided, Steering, make_steering
 from millpond.simulator.trace_files import TraceError, read_traffic
 from millpond.simulator.traffic import Traffic
 
 __all__ = [
+    "Bare",
+    "Decided",
     "Duration",
     "Faults",
-    "PolicyError",
     "Recording",
     "Scenario",
     "Score",
     "Simulation",
+    "Steering",
     "TraceError",
     "Traffic",
     "generate",
-    "make_policy",
+    "make_steering",
     "parse_duration",
     "read_traffic",
     "score",

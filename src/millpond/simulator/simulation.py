@@ -24,9 +24,11 @@ from millpond.simulator.traffic import NO_SESSION, Floats, Traffic
 
 if TYPE_CHECKING:
     from millpond.core import Session
-    from millpond.optimizer import Policy
+    from millpond.simulator.steering import Steering
 
 LONGEST_TAIL_S = 86_400.0  # after the last request; what has not begun by then never does
+SOON_S = 1e-3  # a request that will have waited for long so soon has
+WATCH_AGAIN_S = 1.0  # between looks at requests that have waited for long
 RECENT = 0.1  # weight of the newest service time in the mean that is shown
 
 
@@ -83,15 +85,16 @@ class Recording:
 class Simulation(SimulatedPool):
     """One run of a scenario."""
 
-    def __init__(self, scenario: Scenario, policy: Policy | None = None) -> None:
+    def __init__(self, scenario: Scenario, steering: Steering | None = None) -> None:
         traffic = self._traffic = scenario.traffic
-        self._scenario, self._policy = scenario, policy
+        self._scenario, self._steering = scenario, steering
         super().__init__(scenario.settings, traffic.operations, Random(scenario.seed))
         self._random = Random(scenario.seed + 1)
         self._colds = np.random.default_rng(scenario.seed)
         self._observer = Observer(self.machine.view)
         self._service_s = 0.0  # mean of recent calls
         self._next_look: float | None = None
+        self._is_watched = False  # whether a look at how long requests wait is planned
         self._last_arrival = 0.0
         self._rules: list[tuple[float, SizingRule, str]] = []
         count = len(traffic)
@@ -125,8 +128,8 @@ class Simulation(SimulatedPool):
     def run(self) -> Recording:
         """Let every request come, and go on until each has begun."""
         began = time.perf_counter()
-        if self._policy is not None:
-            self._look()
+        if self._steering is not None:
+            self._look_again()
         follow = {row for row, _ in self._next_of.values()}
         for row, at in enumerate(self._traffic.arrival_s.tolist()):
             if row not in follow:
@@ -162,8 +165,12 @@ class Simulation(SimulatedPool):
         if error is not None:
             self._refused[row] = True
             self._over(row, error)
-        if self._next_look is None and self._policy is not None:
-            self._plan_look()
+        if self._steering is not None:
+            if self._next_look is None:
+                self._plan_look()
+            if self.machine.view.queued and not self._is_watched and self._steering.pressing_wait_s < math.inf:
+                self._is_watched = True
+                self.later(self._steering.pressing_wait_s, self._watch)
 
     def _session(self, number: int) -> Session:
         session = self._sessions[number]
@@ -235,21 +242,40 @@ class Simulation(SimulatedPool):
     # Its size
 
     def _look(self) -> None:
-        """Show the policy what there is to see, and go by what it proposes."""
-        policy, machine, now = self._policy, self.machine, self.now
-        assert policy is not None
-        is_quiet = self._observer.is_idle and now - self._last_arrival > getattr(policy, "quiet_s", math.inf)
-        proposal = policy.propose(self._observer.observe(now, self._service_s))
-        if proposal.rule != machine.view.rule:
-            machine.size_by(proposal.rule, proposal.reason, now)
-            self._rules.append((now, proposal.rule, proposal.reason))
+        """Show the optimizer what there is to see, and go by what it chooses."""
+        machine, now = self.machine, self.now
+        assert self._steering is not None
+        rule, reason = self._steering.choose(self._observer.observe(now, self._service_s))
+        if rule != machine.view.rule:
+            machine.size_by(rule, reason, now)
+            self._rules.append((now, rule, reason))
+
+    def _look_again(self) -> None:
+        """The look of each interval, unless nothing new would be seen."""
+        assert self._steering is not None
+        is_quiet = self._observer.is_idle and self.now - self._last_arrival > self._steering.quiet_s
+        self._look()
         self._next_look = None
         if not is_quiet:
             self._plan_look()
 
     def _plan_look(self) -> None:
         """The next look is at a whole multiple of the interval."""
-        assert self._policy is not None
-        interval_s = self._policy.interval_s
+        assert self._steering is not None
+        interval_s = self._steering.interval_s
         self._next_look = (math.floor(self.now / interval_s + 1e-9) + 1) * interval_s
-        self.later(self._next_look - self.now, self._look)
+        self.later(self._next_look - self.now, self._look_again)
+
+    def _watch(self) -> None:
+        """A request may have waited for so long that a look is due at once."""
+        steering, view = self._steering, self.machine.view
+        assert steering is not None
+        self._is_watched = False
+        if not view.queued:
+            return
+        oldest_s = view.oldest_wait(self.now)
+        if steering.is_pressed(self.now, oldest_s, self._service_s):
+            self._look()
+        self._is_watched = True
+        left_s = steering.pressing_wait_s - oldest_s
+        self.later(left_s if left_s > SOON_S else WATCH_AGAIN_S, self._watch)

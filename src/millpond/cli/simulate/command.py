@@ -10,7 +10,7 @@ from rich.console import Console
 from millpond.cli.simulate.arguments import Arguments
 from millpond.cli.simulate.options import Options, give_up, look_in_working_directory, parse_options
 from millpond.cli.simulate.tables import show
-from millpond.simulator import Recording, Scenario, Score, Simulation, make_policy, score, settings_for
+from millpond.simulator import Recording, Scenario, Score, Simulation, make_steering, score, settings_for
 from millpond.simulator.durations import Duration
 
 
@@ -20,7 +20,7 @@ def run(trace: str, arguments: Arguments) -> None:
     try:
         options = parse_options(trace, arguments)
         for name in options.policies:  # each is made anew for its run; a wrong name is told before the first
-            make_policy(name, options.slo, options.mode, options.low, options.high)
+            make_steering(name, options.slo, options.mode, options.low, options.high)
     except (ValueError, TypeError) as error:
         give_up(error)
     scores = []
@@ -39,7 +39,7 @@ def run(trace: str, arguments: Arguments) -> None:
 
 def simulate(options: Options, name: str, cold: Duration) -> tuple[Score, Recording]:
     """One policy at one cold start."""
-    policy = make_policy(name, options.slo, options.mode, options.low, options.high)
+    steering = make_steering(name, options.slo, options.mode, options.low, options.high)
     scenario = Scenario(
         traffic=options.traffic,
         cold=cold,
@@ -48,7 +48,7 @@ def simulate(options: Options, name: str, cold: Duration) -> tuple[Score, Record
         faults=options.faults,
         seed=options.seed,
     )
-    recording = Simulation(scenario, policy).run()
+    recording = Simulation(scenario, steering).run()
     judged = score(
         recording,
         policy=name,

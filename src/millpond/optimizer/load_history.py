@@ -72,6 +72,7 @@ class LoadHistory:
         self._fine: deque[Row] = deque(maxlen=FINE)
         self._coarse: deque[Row] = deque(maxlen=COARSE)
         self._gathering: list[Row] = []
+        self._columns: Columns | None = None  # of the fine rows, until there is another
         self.last: Observation | None = None
         self.most_workers = 0.0  # that calls kept at work or waited for at once, of late: it decays within hours
         self.waits: dict[str, tuple[float, float]] = {}  # operation -> calls, and their mean wait, of late
@@ -84,6 +85,7 @@ class LoadHistory:
             return
         row = self._row(seen, elapsed_s)
         self._fine.append(row)
+        self._columns = None
         self._gathering.append(row)
         if sum(one.elapsed_s for one in self._gathering) >= COARSE_S:
             self._coarse.append(merged(self._gathering))
@@ -130,7 +132,9 @@ class LoadHistory:
 
     def fine(self) -> Columns:
         """Each look of the last two hours or so."""
-        return _columns(self._fine)
+        if self._columns is None:
+            self._columns = _columns(self._fine)
+        return self._columns
 
     def coarse(self) -> Columns:
         """The last two weeks in steps of five minutes."""

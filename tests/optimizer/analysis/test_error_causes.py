@@ -7,7 +7,7 @@ import pytest
 
 from millpond.optimizer.analysis import error_causes
 from millpond.optimizer.analysis.error_causes import find_error_cause
-from millpond.optimizer.analysis.series import correlation
+from millpond.optimizer.analysis.series import correlations
 from tests.optimizer.made import STEP_S, history_of
 
 STEPS = 300
@@ -55,9 +55,9 @@ def test_a_correlation_by_chance_is_removed_by_the_correction():
         fine = history.fine()
         failed = fine["failed"] / fine["ended"]
         pairs = [
-            correlation(values[: STEPS - lag], failed[lag:])[1]
+            p
             for values in error_causes.causes(fine).values()
-            for lag in error_causes.LAGS
+            for _, p in correlations(values, failed, error_causes.LAGS)
         ]
         uncorrected += min(pairs) < 0.05
         named += find_error_cause(history) is not None

@@ -8,7 +8,7 @@ import pytest
 from millpond.optimizer.analysis.series import (
     autocorrelation,
     corrected,
-    correlation,
+    correlations,
     effective_length,
     ranks,
     resampled,
@@ -16,6 +16,10 @@ from millpond.optimizer.analysis.series import (
 from millpond.optimizer.load_history import LoadHistory
 from millpond.slo import Slo
 from tests.optimizer.made import observed
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    return correlations(one, other, [0])[0]
 
 
 def wandering(seed: int, n: int = 400, memory: float = 0.95) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The analysis: every finding that the history allows, in a millisecond or two."""
+"""The analysis: every finding that the history allows, in a few milliseconds."""
 
 from __future__ import annotations
 

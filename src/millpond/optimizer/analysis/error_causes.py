@@ -7,7 +7,7 @@ how many were tried; what remains is a hint, not a proof of a cause.
 from __future__ import annotations
 
 from millpond.optimizer.analysis.finding import Finding
-from millpond.optimizer.analysis.series import Series, corrected, correlation
+from millpond.optimizer.analysis.series import Series, corrected, correlations
 from millpond.optimizer.load_history import Columns, LoadHistory
 
 LAGS = range(6)  # looks by which errors may come later
@@ -24,9 +24,9 @@ def find_error_cause(history: LoadHistory) -> Finding | None:
     failed = fine["failed"] / _at_least_one(fine["ended"])
     step_s = float(fine["elapsed_s"].mean())
     tried = [
-        (name, lag, *correlation(values[: len(values) - lag], failed[lag:]))
+        (name, lag, *found)
         for name, values in causes(fine).items()
-        for lag in LAGS
+        for lag, found in zip(LAGS, correlations(values, failed, LAGS), strict=True)
     ]
     p_values = corrected([p for *_, p in tried])
     sure = [(*one, p) for one, p in zip(tried, p_values, strict=True) if p < CHANCE and one[2] > 0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,18 +72,22 @@ def ranks(values: Series) -> Series:
     return places
 
 
-def correlation(one: Series, other: Series) -> tuple[float, float]:
-    """Spearman's correlation of two series and its two-sided p-value, by Fisher's z of the effective length."""
-    if len(one) < 8:
-        return 0.0, 1.0
+def correlations(one: Series, other: Series, lags: Iterable[int]) -> list[tuple[float, float]]:
+    """Spearman's correlation of a series with what the other is so many lags later, and its two-sided p-value.
+
+    The p-values are by Fisher's z of the effective length.
+    """
     one, other = ranks(one), ranks(other)
-    spread = one.std() * other.std()
-    if not spread:
+    lost = len(one) - effective_length(one, other) if one.any() and other.any() else 0.0
+    return [_correlation(one[: len(one) - lag], other[lag:], len(one) - lag - lost) for lag in lags]
+
+
+def _correlation(one: Series, other: Series, samples: float) -> tuple[float, float]:
+    one, other = one - one.mean(), other - other.mean()
+    spread = math.sqrt(float(one @ one) * float(other @ other))
+    if not spread or samples <= 4:
         return 0.0, 1.0
-    r = float(np.mean((one - one.mean()) * (other - other.mean())) / spread)
-    samples = effective_length(one, other)
-    if samples <= 4:
-        return r, 1.0
+    r = float(one @ other) / spread
     z = abs(math.atanh(max(min(r, 1 - 1e-12), -1 + 1e-12))) * math.sqrt((samples - 3) / 1.06)
     return r, math.erfc(z / math.sqrt(2))
 

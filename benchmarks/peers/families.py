@@ -25,13 +25,15 @@ SECONDS = (0.0, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """`make(slo, mode, low, high, knobs=...)` gives a policy."""
+    """`make(slo, mode, low, high, knobs=...)` gives a policy. More of an ordered one's only knob never does worse."""
 
     name: str
     make: Callable[..., Any]
     shipped: Mapping[str, Any]  # name -> knobs
     coarse: Sequence[Any]
     axes: Mapping[str, Sequence[float]]  # knob -> its values, ascending
+    knobs: Callable[..., Any]
+    is_ordered: bool = False
 
     def near(self, knobs: Any) -> Iterator[Any]:
         """Knobs one step away, along each axis."""
@@ -52,10 +54,13 @@ STATIC = Family(
     shipped={},
     coarse=[StaticKnobs(workers=workers) for workers in (2, 4, 8, 16, 32)],
     axes={"workers": tuple(range(1, 65))},
+    knobs=StaticKnobs,
+    is_ordered=True,
 )
 ON_DEMAND = Family(
     name="on demand",
     make=OnDemand,
+    knobs=OnDemandKnobs,
     shipped={
         "on demand, 60 s": OnDemandKnobs(),
         "on demand, 60 s, 2 spares": OnDemandKnobs(spares=2),
@@ -68,6 +73,7 @@ ON_DEMAND = Family(
 RAY = Family(
     name="Ray Serve",
     make=RayServe,
+    knobs=RayKnobs,
     shipped={"Ray Serve": RayKnobs()},
     coarse=[
         RayKnobs(target=target, interval_s=2.0, look_back_s=10.0, up_delay_s=0.0, down_delay_s=down_s, minimum=minimum)
@@ -83,6 +89,7 @@ RAY = Family(
 KNATIVE = Family(
     name="Knative KPA",
     make=Knative,
+    knobs=KnativeKnobs,
     shipped={"Knative KPA": KnativeKnobs()},
     coarse=[
         KnativeKnobs(target=target, stable_s=stable_s, minimum=minimum)
@@ -98,6 +105,7 @@ KNATIVE = Family(
 HPA = Family(
     name="Kubernetes HPA",
     make=Hpa,
+    knobs=HpaKnobs,
     shipped={"Kubernetes HPA": HpaKnobs()},
     coarse=[
         HpaKnobs(target=target, down_window_s=window_s, minimum=minimum)
@@ -108,6 +116,7 @@ HPA = Family(
 CELERY = Family(
     name="Celery",
     make=Celery,
+    knobs=CeleryKnobs,
     shipped={"Celery": CeleryKnobs()},
     coarse=[
         CeleryKnobs(keepalive_s=keepalive_s, minimum=minimum)

@@ -61,7 +61,7 @@ class Knative:
             size = self._panic_size = max(size, min(max(panic, fewest), most), self._panic_size)
         size = min(max(self._delay(size, seen.now), self._low), self._high)
         return Proposal(
-            kept(size) if size else asleep(), f"{'panic' if self._panic_at is not None else 'stable'}: {size}"
+            kept(size) if size else asleep(TICK_S), f"{'panic' if self._panic_at is not None else 'stable'}: {size}"
         )
 
     def _look_for_panic(self, is_over: bool, now: float) -> None:

@@ -55,6 +55,6 @@ def kept(size: int) -> SizingRule:
     return rule(size, size, 0.0)
 
 
-def asleep() -> SizingRule:
-    """None, and the first call wakes one up."""
-    return rule(0, 1, NEVER)
+def asleep(tick_s: float) -> SizingRule:
+    """None, and the first call wakes one up, which is there at the next look."""
+    return rule(0, 1, tick_s)

@@ -47,7 +47,7 @@ class RayServe:
             self._size = min(1, seen.ready + seen.starting)  # a request has woken one
         if self._size:
             self._follow(seen.now)
-        return Proposal(kept(self._size) if self._size else asleep(), f"{self._size} wanted")
+        return Proposal(kept(self._size) if self._size else asleep(self.interval_s), f"{self._size} wanted")
 
     def _follow(self, now: float) -> None:
         wanted = math.ceil(self._load.mean(self._knobs.look_back_s) / self._knobs.target - 1e-9)

@@ -110,7 +110,7 @@ def test_knative_halves_at_most_and_wakes_one_from_none():
     policy = Knative(*BOUNDS, KnativeKnobs(stable_s=2.0, panic_share=1.0, panic_threshold=99.0))
     found = [policy.propose(seen(2.0 * n, 0.0, 2.0, ready=ready)) for n, ready in enumerate((8, 4, 2, 1), 1)]
     assert [one.rule.floor for one in found] == [4, 2, 1, 0]
-    assert found[-1].rule == rule(0, 1, NEVER)
+    assert found[-1].rule == rule(0, 1, 2.0)
 
 
 def test_knative_delays_going_down_when_told_to():

@@ -1,0 +1,65 @@
+"""A family's best knobs in hindsight: the cheapest that keep the objective on the very traffic they are scored on.
+
+First some points far apart; then, from the best of them, the neighbours along each axis, until none is better or
+enough were tried. Where nothing keeps the objective the best is what comes nearest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.peers.families import Family
+from benchmarks.sizing.runs import Result
+
+MOST_TRIED = 16
+
+
+def is_better(one: Result, other: Result) -> bool:
+    """Whether one result is to be preferred: the objective first, then the cost."""
+    return _rank(one) < _rank(other)
+
+
+def _rank(result: Result) -> tuple[float, float]:
+    return (0.0, result.worker_s) if result.is_met else (1.0 - result.attainment, result.worker_s)
+
+
+def tune(family: Family, run: Callable[[Any], Result], most: int = MOST_TRIED) -> tuple[Any, Result, int]:
+    """The best knobs, what they came to, and how many were tried."""
+    if family.is_ordered:
+        return _bisect(family, run)
+    tried = {knobs: run(knobs) for knobs in family.coarse}
+    best = _best(tried)
+    while len(tried) < most:
+        near = [knobs for knobs in family.near(best) if knobs not in tried][: most - len(tried)]
+        if not near:
+            break
+        tried |= {knobs: run(knobs) for knobs in near}
+        if (found := _best(tried)) == best:
+            break
+        best = found
+    return best, tried[best], len(tried)
+
+
+def _best(tried: dict[Any, Result]) -> Any:
+    best = next(iter(tried))
+    for knobs, result in tried.items():
+        if is_better(result, tried[best]):
+            best = knobs
+    return best
+
+
+def _bisect(family: Family, run: Callable[[Any], Result]) -> tuple[Any, Result, int]:
+    """The first on its only axis that keeps the objective, or the last: more cost more and never do worse."""
+    ((name, values),) = family.axes.items()
+    tried: dict[Any, Result] = {}
+    low, high = 0, len(values) - 1
+    while low < high:
+        middle = (low + high) // 2
+        knobs = family.knobs(**{name: values[middle]})
+        tried[knobs] = run(knobs)
+        low, high = (low, middle) if tried[knobs].is_met else (middle + 1, high)
+    best = family.knobs(**{name: values[low]})
+    if best not in tried:
+        tried[best] = run(best)
+    return best, tried[best], len(tried)

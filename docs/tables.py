@@ -24,6 +24,7 @@ from millpond.metrics import health
 from millpond.metrics.catalogue import CATALOGUE
 from millpond.metrics.derived import BLAME, DERIVED, Blame
 from millpond.metrics.otel_names import ATTRIBUTES, SEMANTIC
+from millpond.profiles import PROFILES, OfCores
 from millpond.settings import FIELDS, Settings
 from millpond.telemetry.logging_listener import LEVELS
 
@@ -99,6 +100,21 @@ def values(name: str) -> str:
     if low is None:
         return ""
     return f"from {amount(low, unit)}" + (f" to {amount(high, unit)}" if high is not None else "")
+
+
+def profiles_tables() -> str:
+    """One table a profile: what it sets, and why."""
+    told = []
+    for name, profile in PROFILES.items():
+        rows = [["setting", "default", "here", "because"]]
+        for setting, (value, reason) in profile.values.items():
+            rows.append([f"`{setting}`", default(setting), chosen(setting, value), reason.removesuffix(".")])
+        told.append(f"### {name}\n\n{profile.use}" + (f"\n\n{table(rows)}" if profile.values else ""))
+    return "\n\n".join(told)
+
+
+def chosen(setting: str, value: Any) -> str:
+    return value.words if isinstance(value, OfCores) else amount(value, FIELDS[setting].metadata["unit"])
 
 
 def executor_table() -> str:
@@ -195,6 +211,7 @@ def code(text: str) -> str:
 
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {  # marker -> page, and what stands there
     "settings": ("settings.md", settings_tables),
+    "profiles": ("settings.md", profiles_tables),
     "executor": ("executor.md", executor_table),
     "errors": ("errors.md", errors_table),
     "events": ("events.md", events_table),

@@ -22,6 +22,7 @@ from millpond.labels import check_label
 from millpond.leftovers import LEFT_OPEN
 from millpond.loopthread import ask_on
 from millpond.monitors import Monitors
+from millpond.profiles import chosen_settings
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
 from millpond.runtime.forwarding import settled
@@ -58,8 +59,9 @@ class Pool(Calls):
     """A pool of warm, stateful worker processes for one handler, on the running asyncio loop.
 
     `handler` is a class, a `"module:Class"` string, or `None` for functions only; `args` and `kwargs` are its
-    constructor's. Nothing starts here: use `async with`, or `await open()` and `await close()`. Unknown settings raise
-    `TypeError`, values out of range `ValueError`.
+    constructor's. `profile` names settings for a kind of use; what is set beside it stands. Nothing starts here: use
+    `async with`, or `await open()` and `await close()`. Unknown settings raise `TypeError`, values out of range and
+    unknown profiles `ValueError`.
     """
 
     def __init__(
@@ -77,10 +79,8 @@ class Pool(Calls):
         **overrides: Any,
     ) -> None:
         super().__init__(self, DEFAULT)
-        if profile != "balanced":
-            raise ValueError(f"unknown profile {profile!r}; there is 'balanced'")
         self.name = check_label("a pool's name", name)
-        settings = make_settings(settings, overrides)
+        settings = make_settings(settings, chosen_settings(profile, settings, overrides))
         self.run_id = uuid.uuid4().hex
         definitions = Definitions()
         self._spec = EngineSpec(

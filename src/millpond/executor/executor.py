@@ -43,6 +43,7 @@ from millpond.executor.standard import (
 )
 from millpond.loopthread import LoopThread
 from millpond.pool import Pool
+from millpond.profiles import profile_named
 from millpond.settings import MOST_PAYLOAD_BYTES
 from millpond.statistics import Statistics
 from millpond.telemetry.logging_listener import LoggingListener
@@ -92,7 +93,8 @@ class Executor(futures.Executor):
         given = UNBOUNDED | {"name": "executor"} | named | settings
         # A fresh interpreter is dear: as there, one is started when a call needs it. Others are all there at once.
         grows = given.get("start_method") == "spawn" and "min_workers" not in given
-        if max_workers is not None and not grows:
+        is_floor_chosen = "min_workers" in profile_named(given.get("profile", "balanced")).values
+        if max_workers is not None and not grows and not is_floor_chosen:
             given = {"min_workers": given["max_workers"]} | given
         self._pool = Pool(handler, args=args, **given)
         self._pool.call_factory.checks_bounds_first = False

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
 from millpond.cli.simulate.arguments import Arguments
 from millpond.cli.simulate.options import Options, give_up, look_in_working_directory, parse_options
 from millpond.cli.simulate.tables import show
-from millpond.simulator import Recording, Scenario, Score, Simulation, make_steering, score, settings_for
-from millpond.simulator.durations import Duration
+from millpond.simulator import Duration, Recording, Scenario, Score, Simulation, make_steering, score, settings_for
+
+Ran = tuple[str, Score, Recording]  # the name it is shown by, and what came of it
 
 
 def run(trace: str, arguments: Arguments) -> None:
@@ -23,21 +25,22 @@ def run(trace: str, arguments: Arguments) -> None:
             make_steering(name, options.slo, options.mode, options.low, options.high)
     except (ValueError, TypeError) as error:
         give_up(error)
-    scores = []
-    console = Console(stderr=True)
-    with console.status("") as status:
+    runs: list[Ran] = []
+    with Console(stderr=True).status("") as status:
         for cold in options.colds:
             for name in options.policies:
                 status.update(f"{name}, cold start {cold.mean_s:g} s")
-                scores.append(simulate(options, name, cold)[0])
+                runs.append(simulate(options, name, cold))
+    if arguments.report is not None:
+        _write_page(arguments.report, trace, runs, options)
     if arguments.json:
-        json.dump([one.as_dict() for one in scores], sys.stdout, indent=1, allow_nan=False)
+        json.dump([one.as_dict() for _, one, _ in runs], sys.stdout, indent=1, allow_nan=False)
         print()
     else:
-        show(trace, scores, options, Console())
+        show(trace, [(name, one) for name, one, _ in runs], options, Console())
 
 
-def simulate(options: Options, name: str, cold: Duration) -> tuple[Score, Recording]:
+def simulate(options: Options, name: str, cold: Duration) -> Ran:
     """One policy at one cold start."""
     steering = make_steering(name, options.slo, options.mode, options.low, options.high)
     scenario = Scenario(
@@ -49,7 +52,17 @@ def simulate(options: Options, name: str, cold: Duration) -> tuple[Score, Record
         seed=options.seed,
     )
     recording = Simulation(scenario, steering).run()
-    judged = score(
+    return label(name), judge(options, name, cold, recording), recording
+
+
+def label(name: str) -> str:
+    """What a policy is called in a table: the name of its class will do."""
+    return name.rpartition(":")[2]
+
+
+def judge(options: Options, name: str, cold: Duration, recording: Recording) -> Score:
+    """Its figures."""
+    return score(
         recording,
         policy=name,
         mode=options.mode,
@@ -57,4 +70,12 @@ def simulate(options: Options, name: str, cold: Duration) -> tuple[Score, Record
         objective=options.slo,
         score_from=options.score_from,
     )
-    return judged, recording
+
+
+def _write_page(path: Path, trace: str, runs: list[Ran], options: Options) -> None:
+    from millpond.cli.simulate.charts import write_page
+
+    try:
+        write_page(path, trace, runs, options)
+    except OSError as error:
+        give_up(f"{path}: {error.strerror}")

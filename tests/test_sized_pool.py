@@ -33,9 +33,8 @@ class Scene:
         self.pool = millpond.Pool(Clerk, engine=self.engine, clock=self.clock, **given)
 
     def sized(self) -> SizedPool:
-        made = SizedPool(self.pool.driver, lambda: None)
-        self.pool._monitors._pool_source.recorder = made.record
-        return made
+        monitors = self.pool._monitors
+        return SizedPool(self.pool.driver, monitors._pool_source, monitors._fold, monitors._watch)
 
     async def held(self, count: int) -> list[asyncio.Task[Any]]:
         """So many calls that are at work or wait."""
@@ -99,7 +98,7 @@ async def test_a_glance_takes_nothing():
     async with scene.pool as pool:
         sized = scene.sized()
         await pool.call("greet", "Ann")
-        await scene.clock.advance(1.0)
+        await scene.clock.advance(0.5)
         assert len(sized.glance().ended) == 0
         assert len(sized.observe().ended) == 1
         assert len(sized.observe().ended) == 0

@@ -225,10 +225,11 @@ class Monitors:
         from millpond.optimizer.pool_optimizer import Configuration, PoolOptimizer
         from millpond.sized_pool import SizedPool
 
-        settings, path, metrics = self._driver.view.settings, self._history_path, self.metrics
-        sized = SizedPool(self._driver, lambda: self._watch.seen if self._watch else None)
-        assert self._pool_source is not None, metrics
-        self._pool_source.recorder = sized.record
+        settings, path = self._driver.view.settings, self._history_path
+        _ = self.metrics  # what they read, and look at, is made with them
+        assert self._pool_source is not None
+        assert self._watch is not None
+        sized = SizedPool(self._driver, self._pool_source, self._fold, self._watch)
         configuration = Configuration(
             slo=settings.slo,
             mode=settings.mode,

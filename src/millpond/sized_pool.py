@@ -21,24 +21,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from millpond.core import Call, SizingRule
-    from millpond.metrics.resources import Seen
+    from millpond.metrics.resources import ProcessWatch
+    from millpond.pool_source import PoolSource
     from millpond.runtime.driver import Driver
 
 SUBMITTED, SENT, SERVICE, ENDED = range(4)  # columns of a row
 LOOKED_AT = 2_000  # calls at work or waiting; the others are taken to be like them
 MOST_CALLS = 200_000  # between two observations; beyond, the oldest are left out
+FRESH_S = 0.001  # for which a reading is of now
 LEAST_BUSY = 0.5  # calls at work from which their share of the workers' processor time is known
 
 Floats = NDArray[np.float64]
 
 
 class SizedPool:
-    """One pool. `resources` gives what was seen last of its processes."""
+    """One pool, of which `source` reads the calls that ended whenever `fold` is called.
 
-    def __init__(self, driver: Driver, resources: Callable[[], Seen | None]) -> None:
-        self._driver = driver
+    `watch` looks at its processes.
+    """
+
+    def __init__(self, driver: Driver, source: PoolSource, fold: Callable[[], object], watch: ProcessWatch) -> None:
+        self._driver, self._source, self._fold = driver, source, fold
+        source.recorder = self.record
         self._view = driver.view
-        self._resources = resources
+        self._watch = watch
         self._since = driver.now()
         self._rows: list[Floats] = []  # (n, 4) each: submitted, sent, service, ended
         self._waits: dict[str, list[Floats]] = {}
@@ -50,6 +56,11 @@ class SizedPool:
     def rule(self) -> SizingRule:
         """The rule in force."""
         return self._view.rule
+
+    @property
+    def is_sizable(self) -> bool:
+        """Whether there is anything to choose: bounds that are one number leave nothing."""
+        return self._view.low < self._view.high
 
     def waited(self) -> tuple[float, float]:
         """Seconds that the oldest waiting call has waited, and that a call takes."""
@@ -81,6 +92,9 @@ class SizedPool:
 
     def observe(self) -> Observation:
         """What there is to see, and what came since this was asked last."""
+        # Whoever ended since the last reading is in no row yet and at work no more, and would never be counted.
+        if self._driver.now() > self._source.read_at + FRESH_S:
+            self._fold()
         rows = np.concatenate([np.empty((0, 4)), *self._rows])
         waits = {name: np.concatenate(parts) for name, parts in self._waits.items()}
         codes = dict(self._view.codes)
@@ -108,13 +122,14 @@ class SizedPool:
         submitted = np.array([call.submitted_at for call in at_work])
         arrivals, in_system_s = self._came(rows, submitted, now)
         ages = [now - worker.ready_at for worker in workers if worker.ready_at]
+        each = view.concurrency  # calls a worker runs at a time: what is shown is in workers' worth
         return Observation(
             now=now,
             busy=busy,
-            waiting=view.queued,
+            waiting=-(-view.queued // each),
             ready=view.ready_count,
             starting=len(view.starting),
-            in_system_s=in_system_s,
+            in_system_s=in_system_s / each,
             arrivals=arrivals,
             ended=rows[np.argsort(rows[:, SUBMITTED], kind="stable")][:, (SUBMITTED, SERVICE)],
             start_s=view.start_seconds,
@@ -134,7 +149,7 @@ class SizedPool:
             worker_age_s=sum(ages) / len(ages) if ages else 0.0,
             sessions_open=view.sessions_open,
             sessions_asleep=view.sessions_asleep,
-            **self._used(in_system_s / max(now - self._since, 1e-3), view.ready_count),
+            **self._used(in_system_s / each / max(now - self._since, 1e-3), view.ready_count),
         )
 
     def _came(self, rows: Floats, at_work: Floats, now: float) -> tuple[Floats, float]:
@@ -159,8 +174,8 @@ class SizedPool:
 
     def _used(self, at_work: float, ready: int) -> dict[str, Any]:
         """What the workers use of memory and cores, as far as the metrics have seen it."""
-        seen = self._resources()
-        if seen is None or not seen.processes:
+        seen = self._watch.seen
+        if not seen.processes:
             return {}
         own = [one.pss if one.pss > 0 else one.rss for one in seen.processes.values()]
         busy = min(at_work, ready)

@@ -26,13 +26,15 @@ class Pond:
         self.rule = SizingRule(ceiling=64)
         self.adopted = []
         self.oldest_wait_s = 0.0
+        self.calls = 30
+        self.is_sizable = True
         self.fields = {"ready": 4, "busy": 2, "in_system_s": 2.0 * STEP_S}
 
     def waited(self):
         return self.oldest_wait_s, 0.1
 
     def observe(self):
-        return replace(self.glance(), **calls(30, self.now))
+        return replace(self.glance(), **calls(self.calls, self.now))
 
     def glance(self):
         return observed(now=self.now, rule=self.rule, **self.fields)
@@ -188,6 +190,18 @@ async def test_while_a_policy_thinks_it_is_not_asked_again():
     assert len(scene.slow.asked) == 1
     await scene.answer(SizingRule(floor=2, ceiling=64))
     assert scene.pond.rule.floor == 2
+
+
+async def test_nobody_is_asked_before_a_call_has_come_or_where_there_is_nothing_to_choose():
+    """An idle pool, or one of a fixed size, costs no process."""
+    scene = Elsewhere()
+    scene.pond.calls = 0
+    scene.run(60)
+    assert scene.slow.asked == []
+    assert scene.optimizer.journal()[0].reason == "No call has come yet."
+    scene.pond.calls, scene.pond.is_sizable = 30, False
+    scene.run(60)
+    assert scene.slow.asked == []
 
 
 async def test_an_answer_that_comes_after_a_freeze_or_another_rule_is_not_followed():

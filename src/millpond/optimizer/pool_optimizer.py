@@ -40,6 +40,11 @@ class Sized(Protocol):
         """The rule in force."""
         ...
 
+    @property
+    def is_sizable(self) -> bool:
+        """Whether there is anything to choose."""
+        ...
+
     def waited(self) -> tuple[float, float]:
         """Seconds that the oldest waiting call has waited, and that a call takes."""
         ...
@@ -95,6 +100,7 @@ class PoolOptimizer:
         self._due_at = 0.0
         self._waiting: list[asyncio.Future[Decision]] = []  # for the decision that is being made
         self._is_asking = False  # the policy in the side process
+        self._has_traffic = False  # whether a call ever came
         self._configure(configuration)
 
     def _configure(self, configuration: Configuration) -> None:
@@ -156,7 +162,7 @@ class PoolOptimizer:
 
     def tick(self) -> None:
         """Look, if it is time to: meant to be called every second."""
-        if self._state != "running" or self._is_asking:
+        if self._state != "running" or self._is_asking or not self._sized.is_sizable:
             return
         now = self._clock()
         if now >= self._due_at or self._decider.is_pressed(now, *self._sized.waited()):
@@ -222,7 +228,10 @@ class PoolOptimizer:
             self._adopt(taken_back, seen)
         elif self._light is not None:
             self._decide(seen, self._light.propose(seen))
+        elif not self._has_traffic and not (len(seen.arrivals) or len(seen.ended)):
+            self._adopt(self._decider.held(seen, "No call has come yet."), seen)  # its process need not start
         else:
+            self._has_traffic = True
             loop, self._is_asking = asyncio.get_running_loop(), True
             self._ask(seen, lambda answer: _post(loop, self._answered, seen, answer))
 

@@ -60,6 +60,7 @@ async def test_calls_are_counted_when_they_come_and_again_when_they_end():
     assert (len(first.arrivals), len(first.ended), first.busy, first.waiting) == (2, 0, 1, 1)
     assert (len(second.arrivals), len(second.ended), second.busy, second.waiting) == (0, 2, 0, 0)
     assert sorted(second.waits["greet"]) == pytest.approx([0.0, 2.0])
+    assert sorted(second.ended[:, 2]) == pytest.approx([0.0, 2.0])
 
 
 async def test_the_time_that_calls_were_there_is_exact():

@@ -131,7 +131,7 @@ class SizedPool:
             starting=len(view.starting),
             in_system_s=in_system_s / each,
             arrivals=arrivals,
-            ended=rows[np.argsort(rows[:, SUBMITTED], kind="stable")][:, (SUBMITTED, SERVICE)],
+            ended=_ended(rows),
             start_s=view.start_seconds,
             service_s=self._service_s,
             rule=view.rule,
@@ -181,6 +181,12 @@ class SizedPool:
         busy = min(at_work, ready)
         used = max(0.0, seen.resources.workers_cpu) / busy if busy >= LEAST_BUSY else 0.0
         return {"worker_bytes": max(0, *own), "free_bytes": free_bytes(), "worker_cores": used}
+
+
+def _ended(rows: Floats) -> Floats:
+    """(n, 3): arrival, service and wait, ascending."""
+    came, sent, service = rows[np.argsort(rows[:, SUBMITTED], kind="stable"), :3].T
+    return np.stack([came, service, sent - came], axis=1)
 
 
 def spread(rows: Floats, stands_for: Floats) -> Floats:

@@ -29,7 +29,7 @@ def calls(count: int, now: float, service_s: float = 0.1, wait_s: float = 0.0) -
     came = now - STEP_S + STEP_S * (np.arange(count) + 0.5) / max(count, 1)
     return {
         "arrivals": came,
-        "ended": np.stack([came, np.full(count, service_s)], axis=1),
+        "ended": np.stack([came, np.full(count, service_s), np.full(count, wait_s)], axis=1),
         "waits": {"read": np.full(count, wait_s)},
     }
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from millpond.core import SizingRule
 
 NONE_ARRIVED = np.empty(0)
-NONE_ENDED = np.empty((0, 2))
+NONE_ENDED = np.empty((0, 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,7 +25,7 @@ class Observation:
     starting: int
     in_system_s: float  # integral of (busy + waiting calls) over time since the last observation, in call-seconds
     arrivals: NDArray[np.float64] = field(default_factory=lambda: NONE_ARRIVED)  # (n,): when they came, ascending
-    ended: NDArray[np.float64] = field(default_factory=lambda: NONE_ENDED)  # (m, 2): arrival and service seconds
+    ended: NDArray[np.float64] = field(default_factory=lambda: NONE_ENDED)  # (m, 3): arrival, service, wait
     start_s: float  # how long a cold start takes, a moving average; 0 while unknown
     service_s: float  # mean service time of recent calls; 0 while unknown
     rule: SizingRule  # in force

@@ -25,7 +25,7 @@ class Observer:
 
     def _begin(self) -> None:
         self.arrivals: list[float] = []
-        self.ended: list[tuple[float, float]] = []  # arrival, service
+        self.ended: list[tuple[float, float, float]] = []  # arrival, service, wait
         self.waits: dict[str, list[float]] = {}  # by operation, of those that ended
         self.errors: dict[str, int] = {}
 
@@ -36,7 +36,7 @@ class Observer:
 
     def answered(self, operation: str, came: float, began: float, service_s: float) -> None:
         """A request has ended by itself."""
-        self.ended.append((came, service_s))
+        self.ended.append((came, service_s, began - came))
         self.waits.setdefault(operation, []).append(began - came)
 
     def change(self, calls: int, now: float) -> None:
@@ -57,7 +57,7 @@ class Observer:
             starting=len(view.starting),
             in_system_s=self._in_system_s,
             arrivals=np.array(self.arrivals),
-            ended=np.array(self.ended).reshape(-1, 2),
+            ended=np.array(self.ended).reshape(-1, 3),
             start_s=view.start_seconds,
             service_s=service_s,
             rule=view.rule,

@@ -55,3 +55,9 @@ def test_a_rule_wants_what_is_needed_and_the_spares_or_the_floor():
     """Never more than the ceiling."""
     rule = SizingRule(floor=3, ceiling=6, spares=1)
     assert [wanted(rule, needed) for needed in (0, 2, 3, 5, 9)] == [3, 3, 4, 6, 6]
+
+
+def test_short_timeouts_differ_as_long_ones_do():
+    """Where workers start in no time they idle for fractions of a second."""
+    assert raised(changed(idle_timeouts=(0.0,)), changed(idle_timeouts=(0.1,)))
+    assert not is_same(changed(idle_timeouts=(0.4,)), changed(idle_timeouts=(0.2,)))

@@ -7,7 +7,7 @@ from millpond.core import SizingRule
 SAME = 0.1  # share by which a number may differ and still be the same
 SAME_TIMEOUT = 0.25  # learned ones wander a little
 SAME_S = 0.005  # seconds by which a patience may differ
-SAME_TIMEOUT_S = 1.0
+SAME_TIMEOUT_S = 0.01  # where a start takes 20 ms, timeouts of a tenth of a second are long
 
 
 def wanted(rule: SizingRule, needed: int) -> int:

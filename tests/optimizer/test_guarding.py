@@ -49,6 +49,7 @@ def situations(draw):
 def test_a_rule_never_leaves_the_bounds(seen, proposed, most, is_missed):
     """Whatever is proposed: no floor or ceiling above max_workers, nothing negative, no timeout above the setting."""
     guard = Guard(Limits(longest_idle_s=300.0))
+    guard.adopted(seen.rule, seen.rule, -1e6)
     rule = guard.check(seen, proposed, most, is_missed).rule
     if rule is not seen.rule:
         assert 0 <= rule.floor <= rule.ceiling <= seen.high
@@ -61,6 +62,7 @@ def test_a_rule_never_leaves_the_bounds(seen, proposed, most, is_missed):
 def test_what_the_guard_lets_through_it_lets_through_again(seen, proposed, most, is_missed):
     """Checked once more in the same situation, a rule is left as it is."""
     guard = Guard(Limits())
+    guard.adopted(seen.rule, seen.rule, -1e6)
     once = guard.check(seen, proposed, most, is_missed).rule
     assert guard.check(seen, once, most, is_missed).rule == once
 
@@ -79,7 +81,9 @@ def test_nothing_is_raised_while_workers_cannot_start(seen, proposed, most, is_m
 def test_memory_bounds_the_rule_but_sends_nobody_away(seen, proposed, most):
     """No more workers than there are and fit beside them; what is there may stay."""
     seen = replace(seen, worker_bytes=1 << 30, free_bytes=2 << 30, starts_failed=0, worker_cores=0.0)
-    rule = Guard(Limits()).check(seen, proposed, most, False).rule
+    guard = Guard(Limits())
+    guard.adopted(seen.rule, seen.rule, -1e6)
+    rule = guard.check(seen, proposed, most, False).rule
     if rule is not seen.rule:
         assert rule.ceiling <= max(seen.ready + seen.starting + 1, seen.low, 1)
         assert rule.ceiling >= min(proposed.ceiling, seen.ready + seen.starting, seen.high)
@@ -143,9 +147,11 @@ def test_a_blocked_raise_says_what_was_wanted_and_what_is_there():
 
 
 def test_a_floor_goes_up_by_steps_of_what_was_needed_of_late():
-    """At most twice what was at work of late, or four more."""
-    seen = observed(ready=0, rule=SizingRule(ceiling=64))
+    """At most twice what was at work of late, or four more; but the first choice is free."""
+    seen, rule = observed(now=1000.0, ready=0, rule=SizingRule(ceiling=64)), SizingRule(floor=1, ceiling=64)
     guard = Guard(Limits())
+    assert guard.check(seen, SizingRule(floor=60, ceiling=64), 1.0, True).rule.floor == 60
+    guard.adopted(rule, seen.rule, 0.0)
     assert guard.check(seen, SizingRule(floor=60, ceiling=64), 1.0, True).rule.floor == 4
     assert guard.check(seen, SizingRule(floor=60, ceiling=64), 20.0, True).rule.floor == 40
 
@@ -153,6 +159,7 @@ def test_a_floor_goes_up_by_steps_of_what_was_needed_of_late():
 def test_a_fixed_size_goes_down_by_half_at_most():
     """A floor that is the ceiling takes workers away from calls; another only stops keeping idle ones."""
     guard = Guard(Limits())
+    guard.adopted(fixed_rule(9), fixed_rule(8), -1000.0)
     assert guard.check(observed(rule=fixed_rule(9)), fixed_rule(1), 9.0, False).rule == fixed_rule(5)
     seen = observed(rule=SizingRule(floor=9, ceiling=64))
     assert guard.check(seen, SizingRule(floor=1, ceiling=64), 9.0, False).rule.floor == 1

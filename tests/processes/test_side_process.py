@@ -111,6 +111,16 @@ def test_a_policy_that_cannot_be_made_says_why():
         assert "LookupError: no model" in ask()
 
 
+def test_a_process_that_is_just_being_started_ends_with_the_pool_too():
+    """Whatever the thread that starts it is at."""
+    before = {one.pid for one in psutil.Process().children()}
+    for _ in range(5):
+        policy = SidePolicy(Counting, Slo(), "prompt", 0, 8)
+        policy.ask(observed(), lambda _: None)
+        policy.close()
+    wait_until(lambda: {one.pid for one in psutil.Process().children()} <= before)
+
+
 def test_the_process_ends_when_the_program_is_killed():
     """Nobody is left who could end it."""
     program = (

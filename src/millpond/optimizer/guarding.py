@@ -54,6 +54,7 @@ class Guard:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._changed: deque[float] = deque()
+        self._has_chosen = False
         self._raised_at = self._lowered_at = -math.inf
         self._cool_down_s = limits.cool_down_s
         self._refused: dict[SizingRule, float] = {}  # rules that were taken back -> until when they are not tried again
@@ -67,7 +68,8 @@ class Guard:
             return Guarded(seen.rule, (f"The proposal was not followed: {wrong}.",))
         notes: list[str] = []
         rule = self._bounded(proposed, seen, notes)
-        rule = self._within_step(rule, seen, most_workers, notes)
+        if self._has_chosen:  # the first choice has none before it to step from
+            rule = self._within_step(rule, seen, most_workers, notes)
         rule = self._within_resources(rule, seen, notes)
         if seen.starts_failed:
             rule = self._not_raised(rule, seen, notes)
@@ -90,6 +92,7 @@ class Guard:
     def adopted(self, before: SizingRule, after: SizingRule, now: float) -> None:
         """A rule was changed."""
         self._changed.append(now)
+        self._has_chosen = True
         up, down = raised(before, after), lowered(before, after)
         if up and not down:
             if now - self._lowered_at < self.limits.alternating_s:

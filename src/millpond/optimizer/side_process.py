@@ -6,6 +6,7 @@ first question, started again when it is found dead, and ended with the pool.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -41,6 +42,7 @@ class SidePolicy:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._start_at = 0.0
+        self._is_closed = False
         self.starts = 0  # of the process
 
     @property
@@ -55,6 +57,8 @@ class SidePolicy:
 
     def close(self) -> None:
         """End the process; takes two seconds at most."""
+        # The thread may be starting the process at this moment, and looks whether it is closed afterwards.
+        self._is_closed = True
         process = self._process
         if process is not None:  # the thread may be waiting for an answer
             process.kill()
@@ -89,6 +93,7 @@ class SidePolicy:
         if time.monotonic() < self._start_at:
             raise ConnectionError("it died a moment ago")
         ours, theirs = socket.socketpair()
+        self._connection = connection = Connection(ours.detach())
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "millpond.optimizer.side_program", str(theirs.fileno())],
@@ -99,8 +104,9 @@ class SidePolicy:
                 start_new_session=True,  # an interrupt from the terminal is the program's
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
             )
+        if self._is_closed:
+            raise ConnectionError("the pool is closed")
         self.starts += 1
-        self._connection = connection = Connection(ours.detach())
         connection.send_bytes(cloudpickle.dumps(self._made_of))
         if not connection.poll(ANSWER_S):
             raise TimeoutError(f"it did not begin within {ANSWER_S:.0f} s")
@@ -118,5 +124,6 @@ class SidePolicy:
             return None
         code = process.poll()
         process.kill()
-        process.wait(CLOSE_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(CLOSE_S)
         return code

@@ -174,6 +174,12 @@ def test_marks_of_time_are_those_of_a_clock(span_s, told):
     assert re.findall(r'text-anchor="middle">([^<]*)<', text) == told
 
 
+def test_text_that_is_a_number_stands_with_the_numbers():
+    """A figure that somebody wrote with as many digits as it needs."""
+    text = html(report_of(Table(title="t", head=["n", "m"], rows=[["99.01", "x 1"]])))
+    assert '<td class="number">99.01</td><td>x 1</td>' in text
+
+
 def test_lengths_that_do_not_fit_are_refused_where_they_are_put_together():
     """Times without values, and rows that are no rows of their table."""
     with pytest.raises(ValueError, match="2 times, and 1 values"):

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 Cell = str | float | int | bool | None
 
 
@@ -20,8 +23,8 @@ class Series:
     """
 
     name: str
-    times: Sequence[float]
-    values: Sequence[float]
+    times: Sequence[float] | NDArray[np.float64]
+    values: Sequence[float] | NDArray[np.float64]
     shape: Literal["line", "step", "area"] = "line"
 
     def __post_init__(self) -> None:

@@ -11,6 +11,8 @@ from millpond.report.ticks import written
 # Control characters, halves of surrogate pairs and what is no character: no HTML holds them.
 UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
+NUMBER = re.compile("[-0-9.,]+")
+
 
 def escaped(text: str) -> str:
     """The text for an element or an attribute; characters that HTML cannot hold are shown as replaced."""
@@ -40,5 +42,5 @@ def _cell(value: Cell) -> str:
     if isinstance(value, bool):
         return f"<td>{'yes' if value else 'no'}</td>"
     if isinstance(value, str):
-        return f"<td>{escaped(value)}</td>"
+        return f'<td class="number">{value}</td>' if NUMBER.fullmatch(value) else f"<td>{escaped(value)}</td>"
     return f'<td class="number">{written(float(value))}</td>'

@@ -74,7 +74,7 @@ def test_an_infinite_percentile_is_null(trace, capsys):
 
 def test_people_get_a_table(trace, capsys, monkeypatch):
     """With the names of the policies, or one figure a line where that has no room."""
-    for columns, head in (("100", "worker-s  x clv"), ("40", "fixed, cold start 2")):
+    for columns, head in (("100", "x clv"), ("40", "fixed, cold start 2")):
         monkeypatch.setenv("COLUMNS", columns)
         app(["simulate", trace, "--cold", "2", "--policy", "fixed"])
         assert head in capsys.readouterr().out

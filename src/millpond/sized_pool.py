@@ -75,7 +75,8 @@ class SizedPool:
     ) -> None:
         """Keep the calls of one operation that the metrics have read; a `pool_source.Recorder`."""
         now = self._driver.now()
-        usual = spread(np.ascontiguousarray(rows[:, :4]), np.asarray(stands_for))
+        order = np.argsort(rows[:, SUBMITTED])  # a second's, so that all of an observation are in order at once
+        usual = spread(rows[order, :4], np.asarray(stands_for)[order])
         # Of those that went another way it is known how long they took, but not when: lately.
         took = np.frombuffer(services) if services else np.empty(0)
         others = np.stack([now - took, now - took, took, np.full(len(took), now)], axis=1)
@@ -160,7 +161,7 @@ class SizedPool:
         """
         since = self._since
         all_submitted = np.concatenate([rows[:, SUBMITTED], at_work])
-        arrivals = np.sort(all_submitted[(all_submitted > since) & (all_submitted <= now)])
+        arrivals = np.sort(all_submitted[(all_submitted > since) & (all_submitted <= now)], kind="stable")
         ended_s = float((rows[:, ENDED] - np.maximum(rows[:, SUBMITTED], since)).clip(0.0).sum())
         there_s = float((now - np.maximum(at_work, since)).clip(0.0).sum())
         if len(at_work):
@@ -185,8 +186,9 @@ class SizedPool:
 
 def _ended(rows: Floats) -> Floats:
     """(n, 3): arrival, service and wait, ascending."""
-    came, sent, service = rows[np.argsort(rows[:, SUBMITTED], kind="stable"), :3].T
-    return np.stack([came, service, sent - came], axis=1)
+    order = np.argsort(rows[:, SUBMITTED], kind="stable")
+    came = rows[:, SUBMITTED][order]
+    return np.stack([came, rows[:, SERVICE][order], rows[:, SENT][order] - came], axis=1)
 
 
 def spread(rows: Floats, stands_for: Floats) -> Floats:

@@ -1,12 +1,12 @@
 """Each family of peers: how it is shipped, and which values of its knobs are tried in hindsight.
 
-`coarse` is tried first; then the neighbours of the best along each of the `axes`.
+`coarse` is tried first; then steps from the best of them along the `axes`.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -35,13 +35,11 @@ class Family:
     knobs: Callable[..., Any]
     is_ordered: bool = False
 
-    def near(self, knobs: Any) -> Iterator[Any]:
-        """Knobs one step away, along each axis."""
-        for name, values in self.axes.items():
-            here = values.index(getattr(knobs, name))
-            for place in (here - 1, here + 1):
-                if 0 <= place < len(values):
-                    yield replace(knobs, **{name: values[place]})
+    def near(self, knobs: Any, axis: str, step: int) -> Any | None:
+        """Knobs so many steps away along an axis, `None` beyond its end."""
+        values = self.axes[axis]
+        place = values.index(getattr(knobs, axis)) + step
+        return replace(knobs, **{axis: values[place]}) if 0 <= place < len(values) else None
 
     def policy(self, knobs: Any) -> Callable[..., Any]:
         """What makes a policy with these knobs."""

@@ -1,18 +1,19 @@
 """A family's best knobs in hindsight: the cheapest that keep the objective on the very traffic they are scored on.
 
-First some points far apart; then, from the best of them, the neighbours along each axis, until none is better or
-enough were tried. Where nothing keeps the objective the best is what comes nearest.
+First some points far apart; then, from the best of them, one axis after the other as far as each step is better, until
+no step is or enough were tried. Where nothing keeps the objective the best is what comes nearest.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 from benchmarks.peers.families import Family
 from benchmarks.sizing.runs import Result
 
-MOST_TRIED = 16
+MOST_TRIED = 20
 
 
 def is_better(one: Result, other: Result) -> bool:
@@ -29,24 +30,23 @@ def tune(family: Family, run: Callable[[Any], Result], most: int = MOST_TRIED) -
     if family.is_ordered:
         return _bisect(family, run)
     tried = {knobs: run(knobs) for knobs in family.coarse}
-    best = _best(tried)
-    while len(tried) < most:
-        near = [knobs for knobs in family.near(best) if knobs not in tried][: most - len(tried)]
-        if not near:
-            break
-        tried |= {knobs: run(knobs) for knobs in near}
-        if (found := _best(tried)) == best:
-            break
-        best = found
-    return best, tried[best], len(tried)
-
-
-def _best(tried: dict[Any, Result]) -> Any:
     best = next(iter(tried))
-    for knobs, result in tried.items():
-        if is_better(result, tried[best]):
-            best = knobs
-    return best
+    for knobs in tried:
+        best = knobs if is_better(tried[knobs], tried[best]) else best
+    ways = [(axis, step) for axis in family.axes for step in (-1, 1)]
+    fruitless = 0
+    for axis, step in itertools.cycle(ways):
+        before = best
+        while (near := family.near(best, axis, step)) is not None and (near in tried or len(tried) < most):
+            if near not in tried:
+                tried[near] = run(near)
+            if not is_better(tried[near], tried[best]):
+                break
+            best = near
+        fruitless = 0 if best != before else fruitless + 1
+        if fruitless == len(ways):
+            return best, tried[best], len(tried)
+    raise AssertionError("a cycle does not end")
 
 
 def _bisect(family: Family, run: Callable[[Any], Result]) -> tuple[Any, Result, int]:

@@ -206,7 +206,7 @@ class Settings:
             raise ValueError(f"min_workers ({self.min_workers}) is above max_workers ({self.max_workers})")
         check_environment(self.worker_env, self.inherit_env)
         self._check_store()
-        _check_policy(self.policy)
+        check_policy(self.policy)
         _check_limits(self.rlimits)
         if self.cpu_affinity is not None:
             _check_cores(self.cpu_affinity)
@@ -310,7 +310,7 @@ def _named(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("collections.abc.", "")
 
 
-def _check_policy(policy: object) -> None:
+def check_policy(policy: object) -> None:
     """Raise for what can be no policy; strings of a user's own are looked up when the pool opens."""
     if isinstance(policy, str):
         if policy not in POLICIES and ":" not in policy:

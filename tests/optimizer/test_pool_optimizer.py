@@ -165,6 +165,9 @@ class Slow:
         self.asked.append((seen, then))
         return True
 
+    def end(self):
+        self.is_ended = True
+
     def close(self):
         pass
 
@@ -217,6 +220,30 @@ async def test_an_answer_that_comes_after_a_freeze_or_another_rule_is_not_follow
     await scene.answer(SizingRule(floor=2, ceiling=64))
     assert scene.pond.rule.floor == 5
     assert scene.optimizer.journal()[-1].reason == "Another rule was set while the policy thought."
+
+
+async def test_it_can_be_configured_while_it_runs():
+    """Another mode, policy or interval; the policy before is ended, and what it answers later is not followed."""
+    scene = Elsewhere()
+    scene.run(15)
+    configuration = scene.optimizer.configure(policy="target", mode="economy", interval_s=5.0)
+    assert (configuration.mode, configuration.slo) == ("economy", Slo())
+    assert scene.slow.is_ended
+    await scene.answer(SizingRule(floor=2, ceiling=64))
+    assert scene.pond.adopted == []
+    scene.run(5)
+    assert [one.policy for one in scene.optimizer.journal()] == ["target"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"mode": "cheap"}, {"policy": "clever"}, {"interval_s": 0.1}, {"slo": 1.0}, {"speed": 3}, {"policy": 3}]
+)
+def test_what_is_no_configuration_changes_nothing(changes):
+    """It raises, and all goes on as before."""
+    scene = Scene()
+    with pytest.raises((TypeError, ValueError), match=next(iter(changes))):
+        scene.optimizer.configure(**changes)
+    assert scene.optimizer.configuration.policy == "target"
 
 
 async def test_whoever_waits_for_a_decision_of_a_pool_that_closes_is_told():

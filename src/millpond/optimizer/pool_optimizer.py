@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from millpond import events
 from millpond.core import SizingRule
@@ -25,9 +25,11 @@ from millpond.optimizer.policies.chosen import LIGHT, make_policy
 from millpond.optimizer.policies.policy import Mode, Policy, Proposal
 from millpond.optimizer.side_process import Answer, SidePolicy
 from millpond.optimizer.story import change
+from millpond.settings import check_choice, check_policy
 from millpond.slo import Slo
 from millpond.telemetry.bus import Bus
 
+LEAST_INTERVAL_S = 1.0
 # It decides, only by hand, or not at all; or it has nothing to choose, or did not begin yet.
 State = Literal["new", "running", "paused", "frozen", "closed"]
 
@@ -64,7 +66,10 @@ class Sized(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """How one pool is to be optimized: its settings of the same names, and the bounds of its workers."""
+    """How one pool is to be optimized: its settings of the same names, and the bounds of its workers.
+
+    Raises `TypeError` or `ValueError` for what is no objective, mode, policy or interval.
+    """
 
     slo: Slo
     mode: Mode
@@ -72,6 +77,15 @@ class Configuration:
     low: int
     high: int
     longest_idle_s: float | None = None
+    interval_s: float | None = None  # between looks; without it the policy's
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.slo, Slo):
+            raise TypeError(f"slo must be an Slo, not {self.slo!r}")
+        check_choice("mode", self.mode)
+        check_policy(self.policy)
+        if self.interval_s is not None and not self.interval_s >= LEAST_INTERVAL_S:
+            raise ValueError(f"interval_s must be {LEAST_INTERVAL_S:.0f} or more, not {self.interval_s!r}")
 
     @property
     def limits(self) -> Limits:
@@ -97,13 +111,26 @@ class PoolOptimizer:
         self._wall_clock = wall_clock
         self._bus = bus
         self._state: State = "new"
-        self._due_at = 0.0
         self._waiting: list[asyncio.Future[Decision]] = []  # for the decision that is being made
         self._is_asking = False  # the policy in the side process
         self._has_traffic = False  # whether a call ever came
-        self._configure(configuration)
+        self._retired: list[SidePolicy] = []  # to be closed
+        self._go_by(configuration)
 
-    def _configure(self, configuration: Configuration) -> None:
+    def configure(self, **changes: Any) -> Configuration:
+        """Go on with another `slo`, `mode`, `policy` or `interval_s`; what was learned is learned anew.
+
+        Raises `TypeError` or `ValueError` for what is none of these, and nothing is changed then.
+        """
+        configuration = replace(self.configuration, **changes)
+        if self._side is not None:
+            self._side.end()
+            self._retired.append(self._side)
+        self._is_asking = False
+        self._go_by(configuration)
+        return configuration
+
+    def _go_by(self, configuration: Configuration) -> None:
         self.configuration = configuration
         named = configuration.policy
         made_of = named, configuration.slo, configuration.mode, configuration.low, configuration.high
@@ -111,7 +138,9 @@ class PoolOptimizer:
         self._side: SidePolicy | None = None if self._light else SidePolicy(*made_of)
         name = named if isinstance(named, str) else named.__name__
         self._decider = Decider(configuration.slo, configuration.limits, policy=name)
-        self._interval_s = self._light.interval_s if self._light else self._decider.interval_s
+        usual_s = self._light.interval_s if self._light else self._decider.interval_s
+        self._interval_s = configuration.interval_s or usual_s
+        self._due_at = self._clock() + self._interval_s
 
     # Running
 
@@ -154,8 +183,9 @@ class PoolOptimizer:
 
     def close(self) -> None:
         """End the side process and write what waits; a few seconds at most. Blocks; from any thread."""
-        if self._side is not None:
-            self._side.close()
+        for side in (*self._retired, self._side):
+            if side is not None:
+                side.close()
         self._journal.close()
 
     # Deciding
@@ -232,8 +262,8 @@ class PoolOptimizer:
             self._adopt(self._decider.held(seen, "No call has come yet."), seen)  # its process need not start
         else:
             self._has_traffic = True
-            loop, self._is_asking = asyncio.get_running_loop(), True
-            self._ask(seen, lambda answer: _post(loop, self._answered, seen, answer))
+            loop, asked, self._is_asking = asyncio.get_running_loop(), self._decider, True
+            self._ask(seen, lambda answer: _post(loop, self._answered, asked, seen, answer))
 
     def _ask(self, seen: Observation, then: Callable[[Answer], object]) -> None:
         if self._light is not None:
@@ -241,10 +271,10 @@ class PoolOptimizer:
         elif self._side is None or not self._side.ask(seen, then):
             then("The policy has not answered earlier questions yet.")
 
-    def _answered(self, seen: Observation, answer: Answer) -> None:
-        self._is_asking = False
-        if self._state == "closed":
+    def _answered(self, asked: Decider, seen: Observation, answer: Answer) -> None:
+        if self._state == "closed" or asked is not self._decider:  # it is configured otherwise by now
             return
+        self._is_asking = False
         if seen.rule != self._sized.rule:
             self._adopt(self._decider.held(seen, "Another rule was set while the policy thought."), seen)
         else:

@@ -55,13 +55,18 @@ class SidePolicy:
         """Have the policy propose something; whether it will be asked. Never waits."""
         return self._asker.put((seen, then))
 
-    def close(self) -> None:
-        """End the process; takes two seconds at most."""
+    def end(self) -> None:
+        """Begin to end the process; whoever waits for an answer is told that there is none. Never waits."""
         # The thread may be starting the process at this moment, and looks whether it is closed afterwards.
         self._is_closed = True
         process = self._process
-        if process is not None:  # the thread may be waiting for an answer
+        if process is not None:
             process.kill()
+        self._asker.finish()
+
+    def close(self) -> None:
+        """End the process; takes two seconds at most."""
+        self.end()
         self._asker.close(CLOSE_S)
         self._end()
 

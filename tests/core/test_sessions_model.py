@@ -216,6 +216,7 @@ class Sessions(RuleBasedStateMachine):
         spares=st.integers(0, 2),
         patience_s=st.sampled_from([0.0, 0.2, 3.0]),
         drain_s=st.sampled_from([None, 0.0, 0.5]),
+        window_s=st.sampled_from([0.0, 0.1]),
         idle_timeouts=st.sampled_from([(0.0,), (1.0, 0.1), (60.0,)]),
     )
     def size_by(self, floor: int, more: int, **rule: Any) -> None:

@@ -65,13 +65,14 @@ def test_what_stands_by_need_not_be_waited_for():
     service_s=st.floats(0, 100),
     start_s=st.floats(0, 100),
     drain_s=st.none() | st.floats(0, 100),
+    window_s=st.floats(0, 10),
 )
 def test_the_rule_keeps_those_at_work_and_wants_no_more_than_one_for_each_overdue_call(
-    busy, waiting, share, service_s, start_s, drain_s
+    busy, waiting, share, service_s, start_s, drain_s, window_s
 ):
     """Whatever the numbers; and without calls that wait it wants nobody but those at work."""
     overdue = int(waiting * share)
-    needed = SizingRule(drain_s=drain_s).needed(busy, waiting, overdue, service_s, start_s)
+    needed = SizingRule(drain_s=drain_s, window_s=window_s).needed(busy, waiting, overdue, service_s, start_s)
     assert busy <= needed <= busy + overdue
     unbounded = SizingRule(drain_s=0.0).needed(busy, waiting, overdue, service_s, start_s)
     assert unbounded == busy + overdue

@@ -139,12 +139,13 @@ def ruled(**rule: Any) -> World:
     world.machine.serve(world.now)
     world.settle()
     world.operation("work").expected = 0.5
+    world.records.sizing.start_s = 1.0
     return world
 
 
 def test_a_worker_is_started_when_a_call_is_as_old_as_the_rule_has_patience():
     """Not before, and one for each call of that age."""
-    world = ruled(patience_s=0.3)
+    world = ruled(patience_s=0.3, drain_s=0.0)
     world.submit()
     world.advance(0.2)
     world.submit()
@@ -152,6 +153,33 @@ def test_a_worker_is_started_when_a_call_is_as_old_as_the_rule_has_patience():
     world.advance(0.1)
     assert len(world.processes) == 1
     world.advance(0.1)
+    assert len(world.processes) == 1
+    world.advance(0.1)
+    assert len(world.processes) == 2
+
+
+def test_a_call_is_worth_a_worker_of_its_own_for_as_long_as_a_call_takes():
+    """After that the worker that starts for it will be free again for the next one."""
+    world = ruled(window_s=0.5, drain_s=0.0)
+    counts = []
+    for _ in range(6):
+        world.submit()
+        counts.append(len(world.processes))
+        world.advance(0.2)
+    assert counts == [1, 2, 3, 3, 3, 3]
+
+
+def test_a_call_that_waits_in_vain_for_a_worker_to_be_free_again_is_worth_one():
+    """Longer than a start and its window: whoever it was to be served by is stuck."""
+    world = ruled(window_s=0.1, drain_s=0.0)
+    world.records.sizing.start_s = 0.3
+    world.submit()
+    world.advance(0.15)
+    world.submit()
+    world.advance(0.15)
+    world.get_ready(world.all[0])
+    world.claim(world.all[0])
+    world.advance(0.2)
     assert len(world.processes) == 1
     world.advance(0.1)
     assert len(world.processes) == 2

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Reversible
 
     from millpond.core.records.call import Call
 
@@ -86,17 +86,26 @@ class CallQueue:
         firsts += (call for _, _, call in self._late)
         return min((call.submitted_at for call in firsts), default=None)
 
-    def overdue(self, patience_s: float, now: float, most: int) -> tuple[int, float]:
-        """How many calls are so old, up to `most`; and when the next will be, unless there are so many."""
+    def overdue(self, patience_s: float, window_s: float, now: float, most: int) -> tuple[int, float]:
+        """How many calls are so old, and by no more than the window, up to `most`; and when the next will be, unless
+        there are so many. A window of 0 has no end.
+        """
         count, next_at = 0, math.inf
-        for calls in ((call for _, _, call in self._late), *(lane.values() for lane in self._lanes.values())):
-            for call in calls:
-                if (old_at := call.submitted_at + patience_s) > now:
+        lines: list[Reversible[Call]] = [[call for _, _, call in self._late]]
+        lines += (lane.values() for lane in self._lanes.values())
+        for line in lines:
+            for call in reversed(line) if window_s else line:
+                old_at = call.submitted_at + patience_s
+                if old_at > now:
                     next_at = min(next_at, old_at)
+                    if not window_s:
+                        break
+                elif window_s and old_at + window_s < now:
                     break
-                count += 1
-                if count >= most:
-                    return count, math.inf
+                else:
+                    count += 1
+                    if count >= most:
+                        return count, math.inf
         return count, next_at
 
     def remove(self, call: Call) -> None:

@@ -34,18 +34,25 @@ class SizingRule:
     patience_s: float = 0.0  # how old a waiting call may grow before a worker is started for it
     # A backlog is worth as many workers as drain it in so many seconds; 0: one a call; None: the seconds of a start
     drain_s: float | None = None
+    # How long a waiting call stays worth a worker of its own once it is old enough: the seconds of a call, as later the
+    # worker that was started for it would be free again. With it only the calls that those at work do not finish within
+    # `drain_s` are worth one. 0: for as long as it waits
+    window_s: float = 0.0
 
     def needed(self, busy: int, waiting: int, overdue: int, service_s: float, start_s: float) -> int:
         """Workers that the load needs: those at work, and those worth starting for the calls that wait.
 
-        `overdue` of the waiting calls are as old as `patience_s`; a call takes `service_s` seconds on average, and the
-        start of a worker `start_s`.
+        `overdue` of the waiting calls are as old as `patience_s`, by no more than `window_s`; a call takes `service_s`
+        seconds on average, 0 if nobody knows, and the start of a worker `start_s`.
         """
         drain_s = start_s if self.drain_s is None else self.drain_s
-        needed = busy + overdue
-        if drain_s and waiting * service_s < drain_s * needed:
-            needed = math.ceil(waiting * service_s / drain_s)
-        return max(busy, needed)
+        if not drain_s or not service_s:
+            return busy + overdue
+        if self.window_s:
+            return busy + max(0, min(overdue, waiting - int(busy * drain_s / service_s)))
+        if waiting * service_s >= drain_s * (busy + overdue):
+            return busy + overdue
+        return max(busy, math.ceil(waiting * service_s / drain_s))
 
     def timeout(self, level: int) -> float:
         """Seconds after which an idle worker stops while so many are ready."""
@@ -169,8 +176,9 @@ class Sizing:
         A call that waits longer than the backlog should take to drain, and than a start takes, belies what its
         operation is said to take: whoever serves is stuck.
         """
-        drain_s = self.start_s if self.rule.drain_s is None else self.rule.drain_s
-        return max(drain_s, self.start_s) if drain_s else math.inf
+        rule = self.rule
+        drain_s = self.start_s if rule.drain_s is None else rule.drain_s
+        return max(drain_s, self.start_s) + rule.window_s if drain_s or rule.window_s else math.inf
 
     def timeout(self, ready: int) -> float:
         """Seconds after which an idle worker is let go while so many are ready."""

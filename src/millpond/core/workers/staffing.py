@@ -24,7 +24,9 @@ from millpond.core.workers import fleet
 from millpond.errors import Overloaded
 
 if TYPE_CHECKING:
+    from millpond.core.records.call import Call
     from millpond.core.records.pool import Records
+    from millpond.core.records.queue import CallQueue
     from millpond.core.records.sizing import SizingRule
     from millpond.errors import PoolError
 
@@ -242,38 +244,45 @@ def load_of(pool: Records, now: float) -> tuple[Load, float]:
     belies the estimate. Calls that were refused are among those that wait, and calls behind a busy worker that their
     session may leave.
     """
-    sizing, refused, patience_s = pool.sizing, pool.turned_away, pool.sizing.rule.patience_s
+    sizing, refused, rule = pool.sizing, pool.turned_away, pool.sizing.rule
     busy = pool.ready_count - pool.free.unused  # with private processes those that have a session, too
     most = max(1, sizing.ceiling - busy) * pool.concurrency  # more need not be told apart
-    waiting, overdue, oldest, again_at = refused.calls, refused.calls, math.inf, math.inf
-    queues = [pool.queue] if pool.is_private else [pool.queue, pool.unbound]
-    for queue in queues:
-        if queue.size:
-            old, old_at = queue.overdue(patience_s, now, most)
-            waiting, overdue, again_at = waiting + queue.size, overdue + old, min(again_at, old_at)
-            oldest = min(oldest, queue.oldest() or now)
-    sample = list(itertools.islice(itertools.chain(*queues), SAMPLED))
-    for call in itertools.islice(pool.candidates.values(), most):
-        if call.state == QUEUED and call.line is not None:
-            sample.append(call)
-            waiting, oldest = waiting + 1, min(oldest, call.submitted_at)
-            if (old_at := call.submitted_at + patience_s) > now:
-                again_at = min(again_at, old_at)
-            else:
-                overdue += 1
+    queues = [
+        queue for queue in (pool.queue, pool.unbound) if queue.size and (queue is pool.queue or not pool.is_private)
+    ]
+    elsewhere = [
+        call
+        for call in itertools.islice(pool.candidates.values(), most)
+        if call.state == QUEUED and call.line is not None
+    ]
+    waiting = refused.calls + sum(queue.size for queue in queues) + len(elsewhere)
     if not waiting:
         return Load(busy, 0, 0, 0.0), math.inf
-    seconds = sum(call.op.expected for call in sample) * (waiting - refused.calls) / max(1, len(sample))
-    if refused.calls:
-        seconds += refused.expected_s
-        oldest = min(oldest, refused.since)
-    belied_at = oldest + sizing.belied_after_s
-    if belied_at > now:
-        again_at = min(again_at, belied_at)
-    else:
-        seconds = math.inf
+    since = [queue.oldest() or now for queue in queues] + [call.submitted_at for call in elsewhere]
+    belied_at = min(since + [refused.since] * bool(refused.calls)) + sizing.belied_after_s
+    is_belied = belied_at <= now
+    overdue, again_at = refused.calls, math.inf if is_belied else belied_at
+    for queue in queues:
+        old, old_at = queue.overdue(rule.patience_s, 0.0 if is_belied else rule.window_s, now, most)
+        overdue, again_at = overdue + old, min(again_at, old_at)
+    for call in elsewhere:
+        if (old_at := call.submitted_at + rule.patience_s) > now:
+            again_at = min(again_at, old_at)
+        else:
+            overdue += 1
     in_workers = math.ceil(waiting / pool.concurrency), math.ceil(overdue / pool.concurrency)
-    return Load(busy, *in_workers, seconds / waiting), again_at
+    return Load(busy, *in_workers, math.inf if is_belied else _service_s(pool, queues, elsewhere)), again_at
+
+
+def _service_s(pool: Records, queues: list[CallQueue], elsewhere: list[Call]) -> float:
+    """Seconds that a call which waits, or was refused, is expected to take, on average."""
+    sample = list(itertools.islice(itertools.chain(*queues, elsewhere), SAMPLED))
+    calls, seconds = len(sample), sum(call.op.expected for call in sample)
+    refused = pool.turned_away
+    if not refused.calls:
+        return seconds / calls
+    waiting = sum(queue.size for queue in queues) + len(elsewhere)
+    return (seconds * waiting / max(1, calls) + refused.expected_s) / (waiting + refused.calls)
 
 
 def _missing_fresh(pool: Records) -> int:

@@ -81,11 +81,13 @@ def test_it_decides_every_interval_and_says_so():
 
 
 def test_under_pressure_it_looks_at_once():
-    """A call that has waited for half of what it may is looked into within a second."""
+    """A call that has waited for half of what it may is looked into within a second, once there was a first look."""
     scene = Scene()
-    scene.pond.oldest_wait_s = 0.6
-    scene.run(1)
+    scene.run(15)
+    scene.pond.oldest_wait_s, scene.pond.fields["busy"], scene.pond.fields["in_system_s"] = 0.6, 4, 12.0
     assert len(scene.pond.adopted) == 1
+    scene.run(1)
+    assert len(scene.pond.adopted) == 2
 
 
 def test_paused_it_decides_by_hand_only():

@@ -114,6 +114,7 @@ class PoolOptimizer:
         self._waiting: list[asyncio.Future[Decision]] = []  # for the decision that is being made
         self._is_asking = False  # the policy in the side process
         self._has_traffic = False  # whether a call ever came
+        self._has_looked = False
         self._retired: list[SidePolicy] = []  # to be closed
         self._go_by(configuration)
 
@@ -195,7 +196,9 @@ class PoolOptimizer:
         if self._state != "running" or self._is_asking or not self._sized.is_sizable:
             return
         now = self._clock()
-        if now >= self._due_at or self._decider.is_pressed(now, *self._sized.waited()):
+        # Before the first look there is nothing to know better by than the rule itself.
+        is_pressed = self._has_looked and self._decider.is_pressed(now, *self._sized.waited())
+        if is_pressed or now >= self._due_at:
             self._begin()
 
     async def perform_optimization(self) -> Decision:
@@ -249,8 +252,8 @@ class PoolOptimizer:
 
     def _begin(self) -> None:
         """Look; and decide, or ask the policy to."""
-        now = self._clock()
-        self._due_at = now + self._interval_s
+        self._has_looked = True
+        self._due_at = self._clock() + self._interval_s
         seen = self._sized.observe()
         if why := self._decider.take(seen):
             self._adopt(self._decider.held(seen, why), seen)

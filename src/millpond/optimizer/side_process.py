@@ -25,6 +25,9 @@ from millpond.slo import Slo
 ANSWER_S = 60.0  # a policy has for one answer; one that takes longer is ended
 AGAIN_S = 30.0  # before a process that died is started again; it may die of what it was asked
 CLOSE_S = 2.0
+NICE = 15
+# The priority comes first: importing numpy is half a second's work.
+PROGRAM = f"import os; os.nice({NICE}); from millpond.optimizer.side_program import main; main()"
 WAITING = 2  # questions; a policy that is slower is asked less often
 
 Answer = Proposal | str  # or why there is none
@@ -101,7 +104,7 @@ class SidePolicy:
         self._connection = connection = Connection(ours.detach())
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "millpond.optimizer.side_program", str(theirs.fileno())],
+                [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

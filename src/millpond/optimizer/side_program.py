@@ -1,7 +1,7 @@
-"""The program of the side process, in which a policy thinks: `python -m millpond.optimizer.side_program FD`.
+"""The program of the side process, in which a policy thinks; its one argument is the descriptor of a socket.
 
-Reads observations from the socket and answers each with a proposal, or with the text of what the policy raised. It has
-the lowest priority, and ends when the socket closes or whoever started it is gone.
+Reads observations from the socket and answers each with a proposal, or with the text of what the policy raised. Ends
+when the socket closes or whoever started it is gone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from millpond.optimizer.observation import Observation
 from millpond.optimizer.policies.chosen import make_policy
 from millpond.optimizer.policies.policy import Policy, Proposal
 
-NICE = 15
 LOOK_S = 2.0  # between two looks whether the parent is still there
 
 
@@ -46,6 +45,6 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-if __name__ == "__main__":
-    os.nice(NICE)
+def main() -> None:
+    """Serve whoever started this process."""
     serve(Connection(int(sys.argv[1])), os.getppid())

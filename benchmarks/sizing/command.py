@@ -72,6 +72,9 @@ def main() -> None:
             store.save()
             saved = time.monotonic()
     print(file=sys.stderr)
+    if not told.cells:
+        named = {task.key for task in tasks_of(list(cells(has_recorded=True)), told.policy)}
+        store.runs = {key: raw for key, raw in store.runs.items() if key in named}
     store.save()
     found = parts(store, chosen, told.policy)
     if told.cells:

@@ -8,7 +8,7 @@ from millpond.core import SizingRule
 from millpond.optimizer.observation import Observation
 
 NEVER = 1e9  # seconds: an idle worker stays
-SETTLED_S = 600.0  # after its windows have passed, nothing changes any more where nothing happens
+SETTLED_S = 60.0  # after its windows have passed, nothing changes any more where nothing happens
 
 
 class LoadWindow:

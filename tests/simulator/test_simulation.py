@@ -258,8 +258,15 @@ def test_a_policy_is_not_asked_while_nothing_happens_if_it_says_so():
     """It is asked again at the first multiple of its interval after the next request, and costs nothing meanwhile."""
     policy = Always(ON_DEMAND, interval_s=10.0, quiet_s=25.0)
     simulated(requests((1.0, 1.0), (1_000_003.0, 1.0), (1_000_020.0, 1.0)), policy=policy)
-    assert [round(one.now) for one in policy.seen[:7]] == [0, 10, 20, 30, 1_000_010, 1_000_020]
-    assert len(policy.seen[4].arrivals) == 1
+    assert [round(one.now) for one in policy.seen[:7]] == [0, 10, 20, 30, 40, 1_000_010, 1_000_020]
+    assert len(policy.seen[5].arrivals) == 1
+
+
+def test_a_policy_is_asked_as_long_after_the_last_answer_as_it_says():
+    """What still runs is no silence, however long ago it came."""
+    policy = Always(ON_DEMAND, interval_s=10.0, quiet_s=25.0)
+    simulated(requests((1.0, 100.0), (1_000_003.0, 1.0)), policy=policy)
+    assert [round(one.now) for one in policy.seen if 100 < one.now < 1_000_000] == [110, 120, 130, 140]
 
 
 def test_what_is_refused_is_counted_so():

@@ -96,6 +96,7 @@ class Simulation(SimulatedPool):
         self._next_look: float | None = None
         self._is_watched = False  # whether a look at how long requests wait is planned
         self._last_arrival = 0.0
+        self._busy_at = 0.0  # the last look at which something was in the pool, or had been since the one before
         self._rules: list[tuple[float, SizingRule, str]] = []
         count = len(traffic)
         self._services = traffic.service_s.tolist()
@@ -253,10 +254,11 @@ class Simulation(SimulatedPool):
     def _look_again(self) -> None:
         """The look of each interval, unless nothing new would be seen."""
         assert self._steering is not None
-        is_quiet = self._observer.is_idle and self.now - self._last_arrival > self._steering.quiet_s
+        if not self._observer.is_idle:
+            self._busy_at = self.now
         self._look()
         self._next_look = None
-        if not is_quiet:
+        if self.now - self._busy_at <= self._steering.quiet_s:
             self._plan_look()
 
     def _plan_look(self) -> None:

@@ -24,7 +24,7 @@ class Steering(Protocol):
     """Asked each `interval_s`, and again at once if a request waits so long and `is_pressed` says so."""
 
     interval_s: float
-    quiet_s: float  # after so long without a request nothing new is seen until the next
+    quiet_s: float  # after so long with nothing in the pool nothing new is seen until the next request
     pressing_wait_s: float
 
     def choose(self, seen: Observation) -> tuple[SizingRule, str]:

@@ -40,7 +40,7 @@ def wanted(tasks: Iterable[Task], store: Store, only: str | None) -> list[Task]:
         is_ours = task.what in ("ours", "step")
         if task.key not in store.runs if only is None else is_ours == (only == "ours"):
             found.append(task)
-    return sorted(found, key=lambda task: task.what != "tuned")  # the longest first: the end is not waited for
+    return sorted(found, key=lambda task: (task.what != "tuned", -task.cell.cold_s))  # the longest first
 
 
 def run(task: Task, folder: Path) -> tuple[str, dict[str, Any]]:

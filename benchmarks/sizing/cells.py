@@ -38,7 +38,7 @@ def azure(folder: Path, seed: int) -> Traffic:
         rows = [(_seconds(row["TIMESTAMP"]), int(row["GeneratedTokens"])) for row in csv.DictReader(file)]
     times, tokens = np.array(rows).T
     order = np.argsort(times, kind="stable")
-    return Traffic((times - times.min())[order], (0.1 + 0.01 * tokens)[order])
+    return Traffic(np.round(times - times.min(), 3)[order], (0.1 + 0.01 * tokens)[order])
 
 
 def _seconds(stamp: str) -> float:

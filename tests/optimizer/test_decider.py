@@ -29,10 +29,11 @@ class Says:
         self.rule = rule
         self.asked = 0
         self.candidates = ()
+        self.plan = ""
 
     def propose(self, seen):
         self.asked += 1
-        return Proposal(self.rule, "I was told so.", self.candidates)
+        return Proposal(self.rule, "I was told so.", self.candidates, self.plan)
 
 
 class Run:
@@ -65,6 +66,27 @@ def test_a_proposal_becomes_a_decision_with_its_reason_inputs_and_findings():
     assert decision.inputs["share_met"] == 1.0
     assert decision.candidates == policy.candidates
     assert "utilization" in [one.name for one in decision.findings]
+
+
+def test_new_numbers_of_the_plan_in_force_are_no_new_decision():
+    """A floor that follows the load is neither counted, nor paced, nor checked; within the bounds it is done."""
+    policy = Says(replace(SMALL, floor=1))
+    policy.plan = "mean of a minute"
+    run = Run(policy)
+    for _ in range(8):
+        run.look()
+    number = run.decider.step(observed(now=run.now + 1.0, rule=run.rule), policy).number
+    kinds, floors = [], []
+    for floor in (2, 1, 3, 2, 99, 2):
+        policy.rule = replace(SMALL, floor=floor)
+        decision = run.look()
+        kinds.append(decision.kind)
+        floors.append(decision.rule.floor)
+        assert decision.number == number
+    assert kinds == ["refreshed"] * 6
+    assert floors == [2, 1, 3, 2, observed(now=0.0).high, 2]
+    policy.plan, policy.rule = "mean of an hour", replace(SMALL, floor=5)
+    assert run.look().kind == "change"
 
 
 @pytest.mark.parametrize("fields", [{"waiting": math.nan}, {"in_system_s": -1.0}, {"start_s": math.inf}])

@@ -13,7 +13,7 @@ from millpond.core import SizingRule
 from millpond.optimizer.analysis.analyze import analyze
 from millpond.optimizer.analysis.finding import WorkloadAnalysis
 from millpond.optimizer.checking import ChangeCheck
-from millpond.optimizer.decision import Decision, Kind, Verdict
+from millpond.optimizer.decision import UNENTERED, Decision, Kind, Verdict
 from millpond.optimizer.guarding import Guard, Limits, absurdity
 from millpond.optimizer.load_history import LoadHistory
 from millpond.optimizer.observation import Observation
@@ -50,6 +50,7 @@ class Decider:
         self._check: ChangeCheck | None = None
         self._pause_s = PAUSE_S
         self._number = 0
+        self._plan = ""  # that the rule in force comes from
         self._pressed_at = float("-inf")
         self.verdicts: list[Verdict] = []  # what came of earlier decisions, until somebody takes them
 
@@ -97,11 +98,15 @@ class Decider:
     def decide(self, seen: Observation, proposal: Proposal) -> Decision:
         """What becomes of a proposal. Changes nothing: the same question has the same answer until one is adopted."""
         if proposal.rule == seen.rule and self.guard.is_content(seen):
-            return self._decision(seen, "none", seen.rule, proposal.rule, proposal.reason)
+            return self._decision(seen, "none", seen.rule, proposal.rule, proposal.reason, proposal.plan)
+        if proposal.plan and proposal.plan == self._plan:
+            rule = self.guard.refreshed(seen, proposal.rule)
+            kind: Kind = "none" if rule == seen.rule else "refreshed"
+            return self._decision(seen, kind, rule, proposal.rule, proposal.reason, proposal.plan)
         guarded = self.guard.check(seen, proposal.rule, self.history.most_workers, self.is_missed(seen))
         is_change = guarded.rule != seen.rule
-        kind: Kind = "change" if is_change else "hold" if guarded.changes else "none"
-        made = self._decision(seen, kind, guarded.rule, proposal.rule, proposal.reason)
+        kind = "change" if is_change else "hold" if guarded.changes else "none"
+        made = self._decision(seen, kind, guarded.rule, proposal.rule, proposal.reason, proposal.plan)
         if kind == "none":
             return made
         return replace(
@@ -115,8 +120,11 @@ class Decider:
     def adopt(self, decision: Decision, seen: Observation) -> None:
         """The decision's rule is in force from now on, and is checked; the check of an earlier change is over."""
         self._number = max(self._number, decision.number)
-        if not decision.is_change:
+        if decision.rule == decision.proposed:
+            self._plan = decision.plan
+        if not decision.is_change or decision.kind == "refreshed":
             return
+        self._plan = decision.plan
         if self._check is not None:
             self.verdicts.append(Verdict(self._check.number, f"Followed by decision {decision.number} before a check."))
         self.guard.adopted(decision.before, decision.rule, decision.at)
@@ -150,9 +158,17 @@ class Decider:
         last = self._analysis
         return last if last is not None and seen.now < last.at + ANALYZE_S else self.analyze()
 
-    def _decision(self, seen: Observation, kind: Kind, rule: SizingRule, proposed: SizingRule, reason: str) -> Decision:
+    def _decision(
+        self,
+        seen: Observation,
+        kind: Kind,
+        rule: SizingRule,
+        proposed: SizingRule,
+        reason: str,
+        plan: str = "",
+    ) -> Decision:
         return Decision(
-            number=self._number + (kind != "none"),
+            number=self._number + (kind not in UNENTERED),
             at=seen.now,
             kind=kind,
             before=seen.rule,
@@ -160,7 +176,8 @@ class Decider:
             proposed=proposed,
             reason=reason,
             policy=self._policy,
-            inputs={} if kind == "none" else self._inputs(seen),
+            plan=plan,
+            inputs={} if kind in UNENTERED else self._inputs(seen),
         )
 
     def _inputs(self, seen: Observation) -> dict[str, float]:

@@ -10,9 +10,10 @@ from millpond.core import SizingRule
 from millpond.optimizer.analysis.finding import Finding
 from millpond.optimizer.policies.policy import Candidate
 
-# A rule was changed, the guard kept one from being changed, a change was taken back, a person asked for it, or nothing
-# of that.
-Kind = Literal["change", "hold", "taken back", "command", "none"]
+# A rule was changed, its plan brought its numbers up to date, the guard kept one from being changed, a change was taken
+# back, a person asked for it, or nothing of that.
+Kind = Literal["change", "refreshed", "hold", "taken back", "command", "none"]
+UNENTERED = frozenset({"refreshed", "none"})  # kinds that the journal is spared: there would be one every interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Decision:
     proposed: SizingRule
     reason: str  # one plain sentence
     policy: str = ""
+    plan: str = ""  # that the rule in force comes from, of a policy that has plans
     guard: tuple[str, ...] = ()  # what the guard changed, and why
     inputs: Mapping[str, float] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()

@@ -70,14 +70,22 @@ class Guard:
         rule = self._bounded(proposed, seen, notes)
         if self._has_chosen:  # the first choice has none before it to step from
             rule = self._within_step(rule, seen, most_workers, notes)
-        rule = self._within_resources(rule, seen, notes)
-        if seen.starts_failed:
-            rule = self._not_raised(rule, seen, notes)
+        rule = self._possible(rule, seen, notes)
         if is_same(self._bounded(seen.rule, seen, []), rule):
             return Guarded(seen.rule, tuple(notes))
         if why := self._too_soon(seen, rule, is_missed):
             return Guarded(seen.rule, (*notes, why))
         return Guarded(rule, tuple(notes))
+
+    def refreshed(self, seen: Observation, proposed: SizingRule) -> SizingRule:
+        """What of new numbers of the plan in force may be done: what bounds, resources and failing starts allow."""
+        if absurd_rule(proposed):
+            return seen.rule
+        return self._possible(self._bounded(proposed, seen, []), seen, [])
+
+    def _possible(self, rule: SizingRule, seen: Observation, notes: list[str]) -> SizingRule:
+        rule = self._within_resources(rule, seen, notes)
+        return self._not_raised(rule, seen, notes) if seen.starts_failed else rule
 
     def is_content(self, seen: Observation) -> bool:
         """Whether the rule in force needs no look: it lies within the bounds, and nothing else limits it."""
@@ -217,7 +225,7 @@ def absurd_rule(rule: SizingRule) -> str:
     """What is wrong with a rule that cannot be meant; empty if nothing is."""
     numbers = {
         "floor": rule.floor, "ceiling": rule.ceiling, "spares": rule.spares, "patience_s": rule.patience_s,
-        "drain_s": rule.drain_s or 0.0,
+        "window_s": rule.window_s, "drain_s": rule.drain_s or 0.0,
     }  # fmt: skip
     for name, value in numbers.items():
         if not math.isfinite(value) or value < 0:

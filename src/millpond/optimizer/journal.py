@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 
-from millpond.optimizer.decision import Decision, Verdict
+from millpond.optimizer.decision import UNENTERED, Decision, Verdict
 from millpond.optimizer.journal_store import JournalStore
 
 KEPT = 1_000
@@ -24,7 +24,7 @@ class Journal:
 
     def enter(self, decision: Decision) -> bool:
         """Keep a decision; whether it was worth it: nothing is kept of looks that left all as it was."""
-        if decision.kind == "none" or (self._entries and _is_again(self._entries[-1], decision)):
+        if decision.kind in UNENTERED or (self._entries and _is_again(self._entries[-1], decision)):
             return False
         self._entries.append(decision)
         if self._store is not None:

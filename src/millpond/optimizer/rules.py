@@ -7,6 +7,7 @@ from millpond.core import SizingRule
 SAME = 0.1  # share by which a number may differ and still be the same
 SAME_TIMEOUT = 0.25  # learned ones wander a little
 SAME_S = 0.005  # seconds by which a patience may differ
+NO_WINDOW_S = 1e9  # a window of 0 has no end
 SAME_TIMEOUT_S = 0.01  # where a start takes 20 ms, timeouts of a tenth of a second are long
 
 
@@ -40,6 +41,9 @@ def _differences(before: SizingRule, after: SizingRule) -> list[tuple[str, float
     old_s, new_s = before.patience_s, after.patience_s
     if _differ(old_s, new_s, SAME, SAME_S):
         found.append((f"patience_s {old_s:.3g} -> {new_s:.3g}", old_s - new_s))
+    old_s, new_s = before.window_s or NO_WINDOW_S, after.window_s or NO_WINDOW_S
+    if _differ(old_s, new_s, SAME_TIMEOUT, SAME_S):
+        found.append((f"window_s {before.window_s:.3g} -> {after.window_s:.3g}", new_s - old_s))
     found += _drain(before.drain_s, after.drain_s)
     gains = [
         after.timeout(level) - before.timeout(level)

@@ -24,7 +24,7 @@ def change(before: SizingRule, after: SizingRule) -> str:
     """What differs between two rules: `floor 0 -> 2, spares 0 -> 1`."""
     parts = [
         f"{name} {getattr(before, name)} -> {getattr(after, name)}"
-        for name in ("floor", "ceiling", "spares", "patience_s", "drain_s")
+        for name in ("floor", "ceiling", "spares", "patience_s", "drain_s", "window_s")
         if getattr(before, name) != getattr(after, name)
     ]
     if before.idle_timeouts != after.idle_timeouts:

@@ -27,11 +27,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The rule to go by, why in one plain sentence, and what else was considered, the best first."""
+    """The rule to go by, why in one plain sentence, and what else was considered, the best first.
+
+    A policy that has plans, such as a floor that follows the load, names the one that the rule comes from: while it
+    stays the same, other numbers are no new decision, and only bounds hold for them.
+    """
 
     rule: SizingRule
     reason: str
     candidates: tuple[Candidate, ...] = ()
+    plan: str = ""
 
 
 class Policy(Protocol):

@@ -58,6 +58,14 @@ def test_what_stands_by_need_not_be_waited_for():
     assert sizing().worth(Load(1, 50, 50, 0.0005), standing_by=2) == 1
 
 
+def test_a_call_that_is_to_wait_belies_nothing_by_it():
+    """What it is expected to take is doubted when a worker that was started for it should have been through."""
+    made = sizing()
+    assert made.belied_after_s == made.start_s
+    made.go_by(made.settings, SizingRule(patience_s=0.5, drain_s=0.25))
+    assert made.belied_after_s == 0.75 + made.start_s
+
+
 @given(
     busy=st.integers(0, 64),
     waiting=st.integers(0, 1000),

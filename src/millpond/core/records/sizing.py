@@ -174,11 +174,16 @@ class Sizing:
         """Seconds of waiting after which no estimate keeps a worker from being started; infinite if none does.
 
         A call that waits longer than the backlog should take to drain, and than a start takes, belies what its
-        operation is said to take: whoever serves is stuck.
+        operation is said to take: whoever serves is stuck. One that waits on purpose may be left to whoever starts when
+        it is old enough, and then the backlog drains.
         """
         rule = self.rule
         drain_s = self.start_s if rule.drain_s is None else rule.drain_s
-        return max(drain_s, self.start_s) + rule.window_s if drain_s or rule.window_s else math.inf
+        if not drain_s and not rule.window_s:
+            return math.inf
+        if rule.patience_s:
+            return rule.patience_s + self.start_s + drain_s + rule.window_s
+        return max(drain_s, self.start_s) + rule.window_s
 
     def timeout(self, ready: int) -> float:
         """Seconds after which an idle worker is let go while so many are ready."""

@@ -107,22 +107,10 @@ class Simulation(SimulatedPool):
         self._session_of = [NO_SESSION] * count if traffic.session is None else traffic.session.tolist()
         self._left = [0] * len(traffic.sessions)  # session -> requests that have not ended
         self._sessions: list[Session | None] = [None] * len(traffic.sessions)
-        self._next_of: dict[
-            int, tuple[int, float]
-        ] = {}  # request -> the one that follows its answer, and after how long
-        self._link_sessions()
-
-    def _link_sessions(self) -> None:
-        thinks = self._traffic.think_s
-        last: dict[int, int] = {}  # session -> its request that was met last
-        for row, session in enumerate(self._session_of):
-            if session == NO_SESSION:
-                continue
-            self._left[session] += 1
-            think = math.nan if thinks is None else float(thinks[row])
-            if think >= 0 and session in last:
-                self._next_of[last[session]] = row, think
-            last[session] = row
+        self._next_of = traffic.followers()
+        for session in self._session_of:
+            if session != NO_SESSION:
+                self._left[session] += 1
 
     # The run
 

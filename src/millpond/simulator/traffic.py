@@ -58,6 +58,20 @@ class Traffic:
         """Whether some requests wait for answers before they come."""
         return self.think_s is not None and bool(np.isfinite(self.think_s).any())
 
+    def followers(self) -> dict[int, tuple[int, float]]:
+        """Request -> the one of its session that follows its answer, and how many seconds after it."""
+        if self.think_s is None or self.session is None:
+            return {}
+        found: dict[int, tuple[int, float]] = {}
+        last: dict[int, int] = {}  # session -> its request that was met last
+        for row, (session, think_s) in enumerate(zip(self.session.tolist(), self.think_s.tolist(), strict=True)):
+            if session == NO_SESSION:
+                continue
+            if think_s >= 0 and session in last:
+                found[last[session]] = row, think_s
+            last[session] = row
+        return found
+
     def stretched(self, factor: float) -> Traffic:
         """The same in so many times the time: arrivals, service and think times alike, so that the load is the same."""
         if not 0 < factor < np.inf:

@@ -13,6 +13,7 @@ from millpond.cli.simulate.options import Options, give_up, look_in_working_dire
 from millpond.cli.simulate.tables import show
 from millpond.simulator import Duration, Recording, Scenario, Score, Simulation, make_steering, score, settings_for
 
+PATIENCE = 20  # times as long as it usually takes a worker may take to start
 Ran = tuple[str, Score, Recording]  # the name it is shown by, and what came of it
 
 
@@ -46,7 +47,7 @@ def simulate(options: Options, name: str, cold: Duration) -> Ran:
     scenario = Scenario(
         traffic=options.traffic,
         cold=cold,
-        settings=settings_for(options.low, options.high),
+        settings=settings_for(options.low, options.high, start_timeout=max(60.0, PATIENCE * cold.mean_s)),
         deadline_s=options.deadline_s,
         faults=options.faults,
         seed=options.seed,

@@ -3,6 +3,7 @@
 Only the engine is simulated: how long starts and calls take, and what fails.
 """
 
+from millpond.core import SizingRule
 from millpond.simulator.durations import Duration, parse_duration
 from millpond.simulator.generators import generate, session_traffic
 from millpond.simulator.scoring import Score, score
@@ -20,6 +21,7 @@ __all__ = [
     "Scenario",
     "Score",
     "Simulation",
+    "SizingRule",
     "Steering",
     "TraceError",
     "Traffic",

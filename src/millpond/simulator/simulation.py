@@ -105,12 +105,9 @@ class Simulation(SimulatedPool):
         self._refused = bytearray(count)
         self._waiting = count  # requests that have neither begun nor ended
         self._session_of = [NO_SESSION] * count if traffic.session is None else traffic.session.tolist()
-        self._left = [0] * len(traffic.sessions)  # session -> requests that have not ended
+        self._left = traffic.session_sizes()  # requests of each session that have not ended
         self._sessions: list[Session | None] = [None] * len(traffic.sessions)
         self._next_of = traffic.followers()
-        for session in self._session_of:
-            if session != NO_SESSION:
-                self._left[session] += 1
 
     # The run
 

@@ -58,6 +58,13 @@ class Traffic:
         """Whether some requests wait for answers before they come."""
         return self.think_s is not None and bool(np.isfinite(self.think_s).any())
 
+    def session_sizes(self) -> list[int]:
+        """How many requests each session has."""
+        if self.session is None:
+            return []
+        sizes: list[int] = np.bincount(self.session[self.session != NO_SESSION], minlength=len(self.sessions)).tolist()
+        return sizes
+
     def followers(self) -> dict[int, tuple[int, float]]:
         """Request -> the one of its session that follows its answer, and how many seconds after it."""
         if self.think_s is None or self.session is None:

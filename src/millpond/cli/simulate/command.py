@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -11,7 +12,17 @@ from rich.console import Console
 from millpond.cli.simulate.arguments import Arguments
 from millpond.cli.simulate.options import Options, give_up, look_in_working_directory, parse_options
 from millpond.cli.simulate.tables import show
-from millpond.simulator import Duration, Recording, Scenario, Score, Simulation, make_steering, score, settings_for
+from millpond.simulator import (
+    Duration,
+    Recording,
+    Scenario,
+    Score,
+    Simulation,
+    Steering,
+    make_steering,
+    score,
+    settings_for,
+)
 
 PATIENCE = 20  # times as long as it usually takes a worker may take to start
 Ran = tuple[str, Score, Recording]  # the name it is shown by, and what came of it
@@ -23,19 +34,24 @@ def run(trace: str, arguments: Arguments) -> None:
     try:
         options = parse_options(trace, arguments)
         for name in options.policies:  # each is made anew for its run; a wrong name is told before the first
-            make_steering(name, options.slo, options.mode, options.low, options.high)
+            steering_of(options, name)
     except (ValueError, TypeError) as error:
         give_up(error)
     runs: list[Ran] = []
     with Console(stderr=True).status("") as status:
-        for cold in options.colds:
-            for name in options.policies:
-                status.update(f"{name}, cold start {cold.mean_s:g} s")
-                runs.append(simulate(options, name, cold))
+        for cold, name in itertools.product(options.colds, options.policies):
+            status.update(f"{name}, cold start {cold.mean_s:g} s")
+            runs.append(simulate(options, name, cold))
+            if arguments.validate:
+                status.update(f"{name}, cold start {cold.mean_s:g} s, real")
+                runs.append(run_real(options, name, cold, arguments.speed))
     if arguments.report is not None:
         _write_page(arguments.report, trace, runs, options)
     if arguments.json:
-        json.dump([one.as_dict() for _, one, _ in runs], sys.stdout, indent=1, allow_nan=False)
+        rows = [one.as_dict() for _, one, _ in runs]
+        if arguments.validate:
+            rows = [row | {"run": run} for row, run in zip(rows, itertools.cycle(("simulated", "real")), strict=False)]
+        json.dump(rows, sys.stdout, indent=1, allow_nan=False)
         print()
     else:
         show(trace, [(name, one) for name, one, _ in runs], options, Console())
@@ -43,8 +59,26 @@ def run(trace: str, arguments: Arguments) -> None:
 
 def simulate(options: Options, name: str, cold: Duration) -> Ran:
     """One policy at one cold start."""
-    steering = make_steering(name, options.slo, options.mode, options.low, options.high)
-    scenario = Scenario(
+    recording = Simulation(scenario_of(options, cold), steering_of(options, name)).run()
+    return label(name), judge(options, name, cold, recording), recording
+
+
+def run_real(options: Options, name: str, cold: Duration, speed: float) -> Ran:
+    """The same on a real pool."""
+    from millpond.cli.simulate.validate import validate
+
+    recording = validate(scenario_of(options, cold), steering_of(options, name), speed)
+    return f"{label(name)}, real", judge(options, name, cold, recording), recording
+
+
+def steering_of(options: Options, name: str) -> Steering:
+    """Who chooses the rule, of that name."""
+    return make_steering(name, options.slo, options.mode, options.low, options.high)
+
+
+def scenario_of(options: Options, cold: Duration) -> Scenario:
+    """What is simulated at one cold start."""
+    return Scenario(
         traffic=options.traffic,
         cold=cold,
         settings=settings_for(options.low, options.high, start_timeout=max(60.0, PATIENCE * cold.mean_s)),
@@ -52,8 +86,6 @@ def simulate(options: Options, name: str, cold: Duration) -> Ran:
         faults=options.faults,
         seed=options.seed,
     )
-    recording = Simulation(scenario, steering).run()
-    return label(name), judge(options, name, cold, recording), recording
 
 
 def label(name: str) -> str:

@@ -40,10 +40,13 @@ def parse_options(trace: str, arguments: Arguments) -> Options:
     a = arguments
     if a.min > a.max:
         raise ValueError(f"--min ({a.min}) is above --max ({a.max})")
+    colds, faults = tuple(map(parse_duration, a.cold)), Faults(failed=a.failing, died=a.dying, no_start=a.start_failing)
+    if a.validate and (faults != Faults() or any(cold.shape != "constant" for cold in colds)):
+        raise ValueError("a real pool has constant cold starts and no faults: --validate takes none")
     traffic = scaled(find_traffic(trace, a.column, a.service, a.format, a.seed), a.time, a.rate, a.seed)
     return Options(
         traffic=traffic,
-        colds=tuple(map(parse_duration, a.cold)),
+        colds=colds,
         slo=Slo(wait=a.wait, share=a.share),
         mode=a.mode,
         low=a.min,
@@ -52,7 +55,7 @@ def parse_options(trace: str, arguments: Arguments) -> Options:
         score_from=a.score_from,
         seed=a.seed,
         deadline_s=parse_deadline(a.deadline),
-        faults=Faults(failed=a.failing, died=a.dying, no_start=a.start_failing),
+        faults=faults,
     )
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from millpond.core import SizingRule
 from millpond.optimizer.guarding import Guard, Limits, absurdity
 from millpond.optimizer.policies.fixed import fixed_rule
+from millpond.optimizer.policies.policy import Proposal
 from tests.optimizer.made import observed
 
 MiB = 1 << 20
@@ -50,7 +51,7 @@ def test_a_rule_never_leaves_the_bounds(seen, proposed, most, is_missed):
     """Whatever is proposed: no floor or ceiling above max_workers, nothing negative, no timeout above the setting."""
     guard = Guard(Limits(longest_idle_s=300.0))
     guard.adopted(seen.rule, seen.rule, -1e6)
-    rule = guard.check(seen, proposed, most, is_missed).rule
+    rule = guard.check(seen, Proposal(proposed, ""), most, is_missed).rule
     if rule is not seen.rule:
         assert 0 <= rule.floor <= rule.ceiling <= seen.high
         assert rule.ceiling >= max(seen.low, 1)
@@ -63,15 +64,15 @@ def test_what_the_guard_lets_through_it_lets_through_again(seen, proposed, most,
     """Checked once more in the same situation, a rule is left as it is."""
     guard = Guard(Limits())
     guard.adopted(seen.rule, seen.rule, -1e6)
-    once = guard.check(seen, proposed, most, is_missed).rule
-    assert guard.check(seen, once, most, is_missed).rule == once
+    once = guard.check(seen, Proposal(proposed, ""), most, is_missed).rule
+    assert guard.check(seen, Proposal(once, ""), most, is_missed).rule == once
 
 
 @given(situations(), rules, st.floats(0.0, 100.0), st.booleans())
 def test_nothing_is_raised_while_workers_cannot_start(seen, proposed, most, is_missed):
     """Neither the floor nor the spares nor the ceiling goes up while starts fail."""
     seen = replace(seen, starts_failed=1)
-    rule = Guard(Limits()).check(seen, proposed, most, is_missed).rule
+    rule = Guard(Limits()).check(seen, Proposal(proposed, ""), most, is_missed).rule
     assert rule.floor <= max(seen.rule.floor, 0)
     assert rule.spares <= seen.rule.spares
     assert rule.ceiling <= seen.rule.ceiling
@@ -83,7 +84,7 @@ def test_memory_bounds_the_rule_but_sends_nobody_away(seen, proposed, most):
     seen = replace(seen, worker_bytes=1 << 30, free_bytes=2 << 30, starts_failed=0, worker_cores=0.0)
     guard = Guard(Limits())
     guard.adopted(seen.rule, seen.rule, -1e6)
-    rule = guard.check(seen, proposed, most, False).rule
+    rule = guard.check(seen, Proposal(proposed, ""), most, False).rule
     if rule is not seen.rule:
         assert rule.ceiling <= max(seen.ready + seen.starting + 1, seen.low, 1)
         assert rule.ceiling >= min(proposed.ceiling, seen.ready + seen.starting, seen.high)
@@ -133,7 +134,7 @@ def test_what_was_measured_of_a_quiet_pool_is_nothing_absurd():
 def test_an_absurd_proposal_changes_nothing(proposed):
     """The rule in force stays, and the guard says why."""
     seen = observed(rule=SizingRule(ceiling=64))
-    guarded = Guard(Limits()).check(seen, proposed, 4.0, True)
+    guarded = Guard(Limits()).check(seen, Proposal(proposed, ""), 4.0, True)
     assert guarded.rule == seen.rule
     assert guarded.changes[0].startswith("The proposal was not followed: its ")
 
@@ -141,7 +142,7 @@ def test_an_absurd_proposal_changes_nothing(proposed):
 def test_a_blocked_raise_says_what_was_wanted_and_what_is_there():
     """And what keeps workers from starting."""
     seen = observed(ready=2, starts_failed=3, start_error="no such model", rule=SizingRule(floor=2, ceiling=64))
-    guarded = Guard(Limits()).check(seen, SizingRule(floor=8, ceiling=64), 8.0, True)
+    guarded = Guard(Limits()).check(seen, Proposal(SizingRule(floor=8, ceiling=64), ""), 8.0, True)
     assert guarded.rule == seen.rule
     assert guarded.changes == ("wanted 8, have 2, blocked: no such model",)
 
@@ -150,19 +151,19 @@ def test_a_floor_goes_up_by_steps_of_what_was_needed_of_late():
     """At most twice what was at work of late, or four more; but the first choice is free."""
     seen, rule = observed(now=1000.0, ready=0, rule=SizingRule(ceiling=64)), SizingRule(floor=1, ceiling=64)
     guard = Guard(Limits())
-    assert guard.check(seen, SizingRule(floor=60, ceiling=64), 1.0, True).rule.floor == 60
+    assert guard.check(seen, Proposal(SizingRule(floor=60, ceiling=64), ""), 1.0, True).rule.floor == 60
     guard.adopted(rule, seen.rule, 0.0)
-    assert guard.check(seen, SizingRule(floor=60, ceiling=64), 1.0, True).rule.floor == 4
-    assert guard.check(seen, SizingRule(floor=60, ceiling=64), 20.0, True).rule.floor == 40
+    assert guard.check(seen, Proposal(SizingRule(floor=60, ceiling=64), ""), 1.0, True).rule.floor == 4
+    assert guard.check(seen, Proposal(SizingRule(floor=60, ceiling=64), ""), 20.0, True).rule.floor == 40
 
 
 def test_a_fixed_size_goes_down_by_half_at_most():
     """A floor that is the ceiling takes workers away from calls; another only stops keeping idle ones."""
     guard = Guard(Limits())
     guard.adopted(fixed_rule(9), fixed_rule(8), -1000.0)
-    assert guard.check(observed(rule=fixed_rule(9)), fixed_rule(1), 9.0, False).rule == fixed_rule(5)
+    assert guard.check(observed(rule=fixed_rule(9)), Proposal(fixed_rule(1), ""), 9.0, False).rule == fixed_rule(5)
     seen = observed(rule=SizingRule(floor=9, ceiling=64))
-    assert guard.check(seen, SizingRule(floor=1, ceiling=64), 9.0, False).rule.floor == 1
+    assert guard.check(seen, Proposal(SizingRule(floor=1, ceiling=64), ""), 9.0, False).rule.floor == 1
 
 
 def test_nothing_is_lowered_soon_after_a_raise_and_ever_later_while_they_alternate():
@@ -172,7 +173,7 @@ def test_nothing_is_lowered_soon_after_a_raise_and_ever_later_while_they_alterna
     for _ in range(4):
         guard.adopted(small, large, now)
         raised_at = now
-        while guard.check(observed(now=now, rule=large), small, 6.0, False).rule == large:
+        while guard.check(observed(now=now, rule=large), Proposal(small, ""), 6.0, False).rule == large:
             now += 1.0
         pauses.append(now - raised_at)
         guard.adopted(large, small, now)
@@ -187,22 +188,32 @@ def test_six_changes_in_half_an_hour_are_enough_unless_the_objective_is_missed()
         guard.adopted(rule, replace(rule, floor=3), 100.0 + i)
     seen = observed(now=200.0, rule=rule)
     more = replace(rule, floor=4)
-    assert guard.check(seen, more, 4.0, False).changes == ("6 changes in 30 min are enough.",)
-    assert guard.check(seen, more, 4.0, True).rule == more
-    assert guard.check(replace(seen, now=1906.0), more, 4.0, False).rule == more
+    assert guard.check(seen, Proposal(more, ""), 4.0, False).changes == ("6 changes in 30 min are enough.",)
+    assert guard.check(seen, Proposal(more, ""), 4.0, True).rule == more
+    assert guard.check(replace(seen, now=1906.0), Proposal(more, ""), 4.0, False).rule == more
 
 
 def test_a_proposal_that_differs_little_is_no_change():
     """Learned timeouts wander; a floor of 50 or 52 is the same."""
     rule = SizingRule(floor=50, ceiling=64, idle_timeouts=(60.0, 20.0), patience_s=0.5)
     near = SizingRule(floor=52, ceiling=64, idle_timeouts=(66.0, 21.0), patience_s=0.52)
-    assert Guard(Limits()).check(observed(rule=rule), near, 50.0, False).rule is rule
+    assert Guard(Limits()).check(observed(rule=rule), Proposal(near, ""), 50.0, False).rule is rule
 
 
 def test_a_rule_that_was_taken_back_is_not_tried_again_before_its_time():
     """Neither that rule nor one that differs little from it."""
     guard, rule = Guard(Limits()), SizingRule(floor=2, ceiling=64)
     worse = replace(rule, floor=5)
-    guard.refuse(worse, 500.0)
-    assert guard.check(observed(now=400.0, rule=rule), worse, 5.0, True).rule == rule
-    assert guard.check(observed(now=500.0, rule=rule), worse, 5.0, True).rule == worse
+    guard.refuse(Proposal(worse, ""), 300.0, 500.0)
+    assert guard.check(observed(now=400.0, rule=rule), Proposal(worse, ""), 5.0, True).rule == rule
+    assert guard.check(observed(now=500.0, rule=rule), Proposal(worse, ""), 5.0, True).rule == worse
+
+
+def test_a_plan_that_was_taken_back_is_not_tried_again_with_other_numbers():
+    """Unless the objective is missed without it, which shows a while after it was taken back only."""
+    guard, rule = Guard(Limits()), SizingRule(floor=2, ceiling=64)
+    guard.refuse(Proposal(replace(rule, floor=5), "", plan="a"), 200.0, 500.0)
+    again = Proposal(replace(rule, floor=8), "", plan="a")
+    assert guard.check(observed(now=340.0, rule=rule), again, 8.0, True).rule == rule
+    assert guard.check(observed(now=400.0, rule=rule), again, 8.0, False).rule == rule
+    assert guard.check(observed(now=400.0, rule=rule), again, 8.0, True).rule == again.rule

@@ -60,6 +60,7 @@ class ChangeCheck:
         self.number = decision.number
         self.before: SizingRule = decision.before
         self.rule: SizingRule = decision.rule
+        self.plan = decision.plan
         self._at = decision.at
         # What began before the change ends after it: workers that start, calls that run.
         self._settle_s = start_s + service_s

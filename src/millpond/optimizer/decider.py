@@ -50,7 +50,7 @@ class Decider:
         self._check: ChangeCheck | None = None
         self._pause_s = PAUSE_S
         self._number = 0
-        self._plan = ""  # that the rule in force comes from
+        self._plan = self._plan_before = ""  # that the rule in force comes from, and the one before the last change
         self._pressed_at = float("-inf")
         self.verdicts: list[Verdict] = []  # what came of earlier decisions, until somebody takes them
 
@@ -90,10 +90,10 @@ class Decider:
         if not verdict.is_worse:
             self._pause_s = PAUSE_S
             return None
-        self.guard.refuse(check.rule, seen.now + self._pause_s)
+        self.guard.refuse(Proposal(check.rule, "", plan=check.plan), seen.now, seen.now + self._pause_s)
         reason = f"Decision {check.number} is taken back for {self._pause_s:.0f} s. {verdict.sentence}"
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        return self._decision(seen, "taken back", check.before, check.before, reason)
+        return self._decision(seen, "taken back", check.before, check.before, reason, self._plan_before)
 
     def decide(self, seen: Observation, proposal: Proposal) -> Decision:
         """What becomes of a proposal. Changes nothing: the same question has the same answer until one is adopted."""
@@ -103,7 +103,7 @@ class Decider:
             rule = self.guard.refreshed(seen, proposal.rule)
             kind: Kind = "none" if rule == seen.rule else "refreshed"
             return self._decision(seen, kind, rule, proposal.rule, proposal.reason, proposal.plan)
-        guarded = self.guard.check(seen, proposal.rule, self.history.most_workers, self.is_missed(seen))
+        guarded = self.guard.check(seen, proposal, self.history.most_workers, self.is_missed(seen))
         is_change = guarded.rule != seen.rule
         kind = "change" if is_change else "hold" if guarded.changes else "none"
         made = self._decision(seen, kind, guarded.rule, proposal.rule, proposal.reason, proposal.plan)
@@ -120,11 +120,12 @@ class Decider:
     def adopt(self, decision: Decision, seen: Observation) -> None:
         """The decision's rule is in force from now on, and is checked; the check of an earlier change is over."""
         self._number = max(self._number, decision.number)
+        plan_before = self._plan
         if decision.rule == decision.proposed:
             self._plan = decision.plan
         if not decision.is_change or decision.kind == "refreshed":
             return
-        self._plan = decision.plan
+        self._plan_before, self._plan = plan_before, decision.plan
         if self._check is not None:
             self.verdicts.append(Verdict(self._check.number, f"Followed by decision {decision.number} before a check."))
         self.guard.adopted(decision.before, decision.rule, decision.at)

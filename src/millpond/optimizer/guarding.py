@@ -15,12 +15,14 @@ import numpy as np
 
 from millpond.core import SizingRule
 from millpond.optimizer.observation import Observation
+from millpond.optimizer.policies.policy import Proposal
 from millpond.optimizer.rules import is_same, lowered, raised, wanted
 
 MEMORY_SHARE = 0.9  # of what is free may be used
 LEAST_CORES = 0.5  # cores' worth of time of a worker at work from which the cores are what is scarce
 STEP_UP, LEAST_STEP = 2.0, 4  # a floor goes at most to so many times what was at work of late, or by so many
 MOST_TIMEOUT_S = 86_400.0
+MISSED_AGAIN_S = 150.0  # after a change was taken back, from which what is missed is missed for want of it
 # Of an observation; one of time may be negative.
 NUMBERS = (
     "now", "busy", "waiting", "ready", "starting", "in_system_s", "start_s", "service_s", "low", "high", "worker_bytes",
@@ -57,13 +59,14 @@ class Guard:
         self._has_chosen = False
         self._raised_at = self._lowered_at = -math.inf
         self._cool_down_s = limits.cool_down_s
-        self._refused: dict[SizingRule, float] = {}  # rules that were taken back -> until when they are not tried again
+        self._refused: list[tuple[Proposal, float, float]] = []  # taken back: when, and until when not tried again
 
-    def check(self, seen: Observation, proposed: SizingRule, most_workers: float, is_missed: bool) -> Guarded:
+    def check(self, seen: Observation, proposal: Proposal, most_workers: float, is_missed: bool) -> Guarded:
         """What of a proposal may be done now. `most_workers` were at work at once of late; `is_missed`: so is the aim.
 
         The observation is one that `absurdity` finds nothing wrong with.
         """
+        proposed = proposal.rule
         if wrong := absurd_rule(proposed):
             return Guarded(seen.rule, (f"The proposal was not followed: {wrong}.",))
         notes: list[str] = []
@@ -73,7 +76,7 @@ class Guard:
         rule = self._possible(rule, seen, notes)
         if is_same(self._bounded(seen.rule, seen, []), rule):
             return Guarded(seen.rule, tuple(notes))
-        if why := self._too_soon(seen, rule, is_missed):
+        if why := self._refusal(seen.now, rule, proposal.plan, is_missed) or self._too_soon(seen, rule, is_missed):
             return Guarded(seen.rule, (*notes, why))
         return Guarded(rule, tuple(notes))
 
@@ -111,10 +114,10 @@ class Guard:
         elif down:
             self._lowered_at = now
 
-    def refuse(self, rule: SizingRule, until: float) -> None:
-        """A rule was taken back: it is not tried again before that."""
-        self._refused = {one: at for one, at in self._refused.items() if at > until - 4 * self.limits.changes_s}
-        self._refused[rule] = until
+    def refuse(self, proposal: Proposal, now: float, until: float) -> None:
+        """What was adopted is taken back, and neither it nor its plan with other numbers is tried again before that."""
+        self._refused = [one for one in self._refused if one[2] > now]
+        self._refused.append((proposal, now, until))
 
     def _bounded(self, rule: SizingRule, seen: Observation, notes: list[str]) -> SizingRule:
         high = max(1, seen.high)
@@ -176,14 +179,21 @@ class Guard:
         notes.append(f"wanted {min(wanted(rule, needed), seen.high)}, have {seen.ready}, blocked: {why}")
         return kept
 
+    def _refusal(self, now: float, rule: SizingRule, plan: str, is_missed: bool) -> str:
+        """Why what was taken back is not tried again for now; empty if nothing of the kind was."""
+        for refused, since, until in self._refused:
+            is_again = refused.plan == plan if refused.plan else is_same(refused.rule, rule)
+            # What is missed soon after it was taken back is missed for what was taken back.
+            is_needed = is_missed and now > since + MISSED_AGAIN_S
+            if now < until and is_again and not is_needed:
+                return f"This was tried and taken back; it is not tried again for {until - now:.0f} s."
+        return ""
+
     def _too_soon(self, seen: Observation, rule: SizingRule, is_missed: bool) -> str:
         """Why the rule in force stays for now; empty if it may change."""
         now, limits = seen.now, self.limits
         while self._changed and self._changed[0] <= now - limits.changes_s:
             self._changed.popleft()
-        for refused, until in self._refused.items():
-            if now < until and is_same(refused, rule):
-                return f"This was tried and taken back; it is not tried again for {until - now:.0f} s."
         in_force = self._bounded(seen.rule, seen, [])
         down, up = lowered(in_force, rule), raised(in_force, rule)
         if up and not down and is_missed:

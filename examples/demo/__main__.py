@@ -68,7 +68,9 @@ def parse(tokens: list[str]) -> Namespace:
     size = min(max(2, cores()), 8)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to serve, after the cold start")
     parser.add_argument("--sessions", type=int, default=300, help="sessions at once, each with a score in its worker")
-    parser.add_argument("--workers", type=int, default=size, help="worker processes (default: the cores, from 2 to 8)")
+    parser.add_argument(
+        "--workers", type=int, default=size, help="worker processes at most (default: the cores, from 2 to 8)"
+    )
     parser.add_argument("--kill", action=BooleanOptionalAction, default=True, help="kill a worker half-way")
     parser.add_argument("--plain", action="store_true", help="print lines instead of the live view")
     options = parser.parse_args(tokens)

@@ -26,7 +26,7 @@ STYLES = {"starting": "yellow", "ready": "green", "busy": "bold green", "drainin
 MARGIN = 1  # columns left free on each side
 LABEL = 11  # columns of the figures' names
 VALUES = 28  # columns of the figures before their sparkline
-FIXED = 12  # lines that are always drawn: title, bar, the table's head, seven figures, and two that are empty
+FIXED = 13  # lines that are always drawn: title, bar, the table's head, eight figures, and two that are empty
 NOTES = 4  # notes that come before the pictures
 BARS = "▁▂▃▄▅▆▇█"
 EVERY_S = 2.0  # between two plain lines of figures
@@ -158,6 +158,7 @@ def figures(record: Record, columns: int) -> Table:
     lines.add_row("calls/s", Text.assemble(f"{f'{record.rate:,.0f}':<{VALUES - 1}}", (rates, "cyan")))
     lines.add_row("latency", Text.assemble(f"{times:<{VALUES - 1}}", (p99s, "magenta")))
     held = f"{record.open_sessions:,} sessions"
+    lines.add_row("size", f"{record.wanted:,} of up to {record.limit:,} workers wanted, chosen by the optimizer")
     lines.add_row("queue", f"{record.queued:,} waiting, {record.running:,} running, {held}")
     lines.add_row("answers", answers(tally))
     lines.add_row("health", health(record.minute))
@@ -266,9 +267,17 @@ def summary(record: Record) -> Iterator[tuple[str, str, str]]:
         times = minute.windows[60].distributions["latency"]
         seen = f"{minute.health.state}; {latency(times.p50, times.p99)} by the pool's own metrics"
         yield "health", f"{minute.health.score:.0f} of 100", seen
+    yield "most workers", f"{record.most_wanted:,}", sizing(record)
     yield from losses(record)
     yield "wrong answers", f"{tally.wrong:,}", f"of {tally.answered:,}, held against a second copy of the model"
     yield "wrong scores", f"{tally.miscounted:,}", "of sessions, held against their players' own"
+
+
+def sizing(record: Record) -> str:
+    """Who chose how many workers there are."""
+    if not record.decisions:
+        return "at a time, sized by the optimizer, which left its rule as it was"
+    return f"at a time, sized by the optimizer, whose last decision was: {record.decisions[-1]}"
 
 
 def losses(record: Record) -> Iterator[tuple[str, str, str]]:

@@ -25,7 +25,7 @@ import numpy as np
 
 from examples.demo.reader import ColdStart, DigitReader, Model, Pixels, Round, train
 from millpond import Pool, PoolError, SessionLost, Warmup, WorkerDied
-from millpond.events import Event, WorkerGone, WorkerReady
+from millpond.events import Event, OptimizerDecided, WorkerGone, WorkerReady
 
 THINK_S = 0.3  # mean think time of a player
 LONGEST_THINK_S = 1.0  # so that everybody has gone home a second after the end
@@ -34,6 +34,7 @@ FRAME_S = 0.25  # between two drawings
 RATE_OVER_S = 2.0  # what "calls/s" looks back on
 LATENCY_OVER_S = 5.0  # and what the percentiles do
 BIN_S = 0.5  # of the sparklines: two values a second, so that half a minute fits on a line of 60 characters
+SIZES = ("pool.resize", "optimizer.decision")
 LIFE = ("worker.starting", "worker.ready", "worker.draining", "worker.gone")
 
 
@@ -222,6 +223,7 @@ class Record:
 
     tally: Tally
     sessions: int
+    limit: int = 1  # workers at most
     began: float = 0.0  # the phase
     phase: str = "cold start"
     length_s: float | None = None  # None where nobody knows how long the phase takes
@@ -243,6 +245,9 @@ class Record:
     calls_per_s: float = 0.0
     gone: WorkerGone | None = None  # the worker that was killed
     replaced_s: float | None = None  # from the kill to the replacement's being ready
+    wanted: int = 1  # workers, by the sizing rule
+    most_wanted: int = 1
+    decisions: list[str] = field(default_factory=list)  # of the optimizer, with their reasons
     is_cut_short: bool = False
 
     @property
@@ -266,9 +271,12 @@ class Story:
         self._end = asyncio.Event()
         self._is_dropped = False
         size, warmup = options.workers, [Warmup("read", np.zeros(64))]
-        self._pool = Pool(DigitReader, name="demo", min_workers=size, max_workers=size, warmup=warmup)
+        # How many of these are there is not said: the optimizer sizes the pool.
+        self._pool = Pool(DigitReader, name="demo", min_workers=1, max_workers=size, warmup=warmup, optimizer=True)
         self._venue = Venue(pool=self._pool, random=Random())
-        self.record = Record(tally=self._venue.tally, sessions=options.sessions, began=self._began)
+        self.record = Record(
+            tally=self._venue.tally, sessions=options.sessions, limit=options.workers, began=self._began
+        )
 
     def end(self) -> None:
         """End early; asked again, drop what goes on and close at once."""
@@ -281,6 +289,7 @@ class Story:
     async def tell(self) -> None:
         """The whole story; the record has what came of it. Raises `CancelledError` if it was dropped."""
         self._pool.telemetry.attach("demo", LIFE, self._hear)
+        self._pool.telemetry.attach("demo-sizes", SIZES, self._hear_size)
         drawing = asyncio.create_task(self._draw())
         self._performing = asyncio.create_task(self._perform())
         try:
@@ -313,7 +322,7 @@ class Story:
         opened_s, cold = self._since(self._began), await self._pool.call("cold_start")
         self.record.opened_s, self.record.cold = opened_s, cold
         self._say(
-            f"{count(self._options.workers, 'worker')} ready after {opened_s:.2f} s "
+            f"the first of up to {count(self._options.workers, 'worker')} ready after {opened_s:.2f} s "
             f"(import {cold.import_s:.2f}, training {cold.train_s:.2f}, once for all)"
         )
 
@@ -368,6 +377,17 @@ class Story:
         if isinstance(event, WorkerReady) and self._victim and record.replaced_s is None:
             record.replaced_s = self._since(self._killed_at)
             self._say(f"worker {event.worker} (pid {event.pid}) ready {record.replaced_s * 1000:.0f} ms after the kill")
+
+    def _hear_size(self, event: Any) -> None:
+        record = self.record
+        if isinstance(event, OptimizerDecided):
+            record.decisions.append(event.reason)
+            self._say(f"the optimizer decided ({event.change}): {event.reason}")
+            return
+        record.wanted = event.after
+        if event.after > record.most_wanted:
+            record.most_wanted = event.after
+            self._say(f"sized from {event.before} to {count(event.after, 'worker')}: {event.reason}")
 
     async def _draw(self) -> None:
         while True:

@@ -232,11 +232,16 @@ def look_at_load(pool: Records, now: float) -> None:
     if pool.is_private:
         worth = max(worth, staff(pool)) + _missing_fresh(pool)
     if worth > sizing.wanted:
-        why = f"{pool.queue.size + pool.unbound.size} calls wait"
-        if refused.calls:
-            why += f" and {refused.calls} were refused"
-        resize(pool, worth, why if load.waiting else f"{load.busy} workers are at work")
+        resize(pool, worth, _why(pool, load))
         refused.clear()
+
+
+def _why(pool: Records, load: Load) -> str:
+    """What of a load asks for more workers."""
+    calls, refused = load.waiting, pool.turned_away.calls
+    if not calls:
+        return f"{load.busy} at work"
+    return f"{calls} waiting" + (f", {refused} of them refused" if refused else "")
 
 
 def load_of(pool: Records, now: float) -> tuple[Load, float]:

@@ -1,6 +1,7 @@
 """Each family of peers: how it is shipped, and which values of its knobs are tried in hindsight.
 
-`coarse` is tried first; then steps from the best of them along the `axes`.
+Points far apart are tried first, some of them with a part or all of the workers that a fixed size would need; then
+steps from the best of them along the `axes`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from benchmarks.peers.ray_serve import RayKnobs, RayServe
 from benchmarks.peers.static import Static, StaticKnobs
 
 TARGETS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-FLOORS = (0, 1, 2, 3, 4, 6, 8, 12, 16)
+FLOORS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)
 SECONDS = (0.0, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
 
 
@@ -29,10 +30,10 @@ class Family:
 
     name: str
     make: Callable[..., Any]
-    shipped: Mapping[str, Any]  # name -> knobs
-    coarse: Sequence[Any]
-    axes: Mapping[str, Sequence[float]]  # knob -> its values, ascending
     knobs: Callable[..., Any]
+    shipped: Mapping[str, Any]  # name -> knobs
+    coarse: Callable[[int], Sequence[Any]]  # the workers a fixed size would need -> knobs
+    axes: Mapping[str, Sequence[float]]  # knob -> its values, ascending
     is_ordered: bool = False
 
     def near(self, knobs: Any, axis: str, step: int) -> Any | None:
@@ -46,13 +47,54 @@ class Family:
         return partial(self.make, knobs=knobs)
 
 
+def floors(enough: int, least: int = 0) -> tuple[int, int, int]:
+    """None, half of what is enough, and enough; of the values that are tried."""
+    half = max(value for value in FLOORS if value <= max(least, enough // 2))
+    return least, half, min(value for value in FLOORS if value >= min(enough, FLOORS[-1]))
+
+
+def on_demand_points(enough: int) -> list[OnDemandKnobs]:
+    spares = floors(enough)[1]
+    points = itertools.product((0.0, 30.0, 300.0), (0, 2))
+    return [OnDemandKnobs(idle_s=idle_s, spares=k) for idle_s, k in (*points, (0.0, spares), (60.0, spares))]
+
+
+def ray_points(enough: int) -> list[RayKnobs]:
+    points = itertools.product((0.7,), (60.0, 300.0), floors(enough))
+    return [
+        RayKnobs(target=target, interval_s=2.0, look_back_s=10.0, up_delay_s=0.0, down_delay_s=down_s, minimum=floor)
+        for target, down_s, floor in (*points, (0.4, 300.0, 0), (0.4, 60.0, floors(enough)[1]))
+    ]
+
+
+def knative_points(enough: int) -> list[KnativeKnobs]:
+    points = itertools.product((0.7,), (60.0, 300.0), floors(enough))
+    return [
+        KnativeKnobs(target=target, stable_s=stable_s, minimum=floor)
+        for target, stable_s, floor in (*points, (0.4, 300.0, 0), (0.4, 60.0, floors(enough)[1]))
+    ]
+
+
+def hpa_points(enough: int) -> list[HpaKnobs]:
+    points = itertools.product((0.7,), (60.0, 300.0), floors(enough, 1))
+    return [
+        HpaKnobs(target=target, down_window_s=window_s, minimum=floor)
+        for target, window_s, floor in (*points, (0.4, 300.0, 1), (0.4, 60.0, floors(enough, 1)[1]))
+    ]
+
+
+def celery_points(enough: int) -> list[CeleryKnobs]:
+    points = itertools.product((3.0, 60.0, 300.0), floors(enough)[:2])
+    return [CeleryKnobs(keepalive_s=s, minimum=floor) for s, floor in (*points, (3.0, floors(enough)[2]))]
+
+
 STATIC = Family(
     name="static",
     make=Static,
-    shipped={},
-    coarse=[StaticKnobs(workers=workers) for workers in (2, 4, 8, 16, 32)],
-    axes={"workers": tuple(range(1, 65))},
     knobs=StaticKnobs,
+    shipped={},
+    coarse=lambda enough: [StaticKnobs(workers=max(1, enough))],
+    axes={"workers": tuple(range(1, 65))},
     is_ordered=True,
 )
 ON_DEMAND = Family(
@@ -63,25 +105,20 @@ ON_DEMAND = Family(
         "on demand, 60 s": OnDemandKnobs(),
         "on demand, 60 s, 2 spares": OnDemandKnobs(spares=2),
     },
-    coarse=[
-        OnDemandKnobs(idle_s=idle_s, spares=k) for idle_s, k in itertools.product((0.0, 10.0, 60.0, 300.0), (0, 2))
-    ],
-    axes={"idle_s": SECONDS, "spares": (0, 1, 2, 3, 4, 6, 8)},
+    coarse=on_demand_points,
+    axes={"idle_s": SECONDS, "spares": FLOORS},
 )
 RAY = Family(
     name="Ray Serve",
     make=RayServe,
     knobs=RayKnobs,
     shipped={"Ray Serve": RayKnobs()},
-    coarse=[
-        RayKnobs(target=target, interval_s=2.0, look_back_s=10.0, up_delay_s=0.0, down_delay_s=down_s, minimum=minimum)
-        for target, down_s, minimum in itertools.product((0.4, 0.7), (60.0, 300.0), (0, 2))
-    ],
+    coarse=ray_points,
     axes={
         "target": (*TARGETS, 1.5, 2.0),
-        "look_back_s": (2.0, 10.0, 30.0, 60.0),
         "down_delay_s": SECONDS,
         "minimum": FLOORS,
+        "look_back_s": (2.0, 10.0, 30.0, 60.0),
     },
 )
 KNATIVE = Family(
@@ -89,15 +126,12 @@ KNATIVE = Family(
     make=Knative,
     knobs=KnativeKnobs,
     shipped={"Knative KPA": KnativeKnobs()},
-    coarse=[
-        KnativeKnobs(target=target, stable_s=stable_s, minimum=minimum)
-        for target, stable_s, minimum in itertools.product((0.4, 0.7), (60.0, 300.0), (0, 2))
-    ],
+    coarse=knative_points,
     axes={
         "target": TARGETS,
         "stable_s": (6.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0),
-        "down_delay_s": SECONDS,
         "minimum": FLOORS,
+        "down_delay_s": SECONDS,
     },
 )
 HPA = Family(
@@ -105,10 +139,7 @@ HPA = Family(
     make=Hpa,
     knobs=HpaKnobs,
     shipped={"Kubernetes HPA": HpaKnobs()},
-    coarse=[
-        HpaKnobs(target=target, down_window_s=window_s, minimum=minimum)
-        for target, window_s, minimum in itertools.product((0.4, 0.7), (60.0, 300.0), (1, 3))
-    ],
+    coarse=hpa_points,
     axes={"target": TARGETS, "down_window_s": SECONDS, "minimum": FLOORS[1:]},
 )
 CELERY = Family(
@@ -116,10 +147,7 @@ CELERY = Family(
     make=Celery,
     knobs=CeleryKnobs,
     shipped={"Celery": CeleryKnobs()},
-    coarse=[
-        CeleryKnobs(keepalive_s=keepalive_s, minimum=minimum)
-        for keepalive_s, minimum in itertools.product((3.0, 30.0, 300.0), (0, 2))
-    ],
+    coarse=celery_points,
     axes={"keepalive_s": SECONDS, "minimum": FLOORS},
 )
 FAMILIES = (STATIC, ON_DEMAND, RAY, KNATIVE, HPA, CELERY)

@@ -6,12 +6,14 @@ no step is or enough were tried. Where nothing keeps the objective the best is w
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Callable
 from typing import Any
 
 from benchmarks.peers.families import Family
 from benchmarks.sizing.runs import Result
+from millpond.simulator import Traffic
 
 MOST_TRIED = 20
 
@@ -25,11 +27,32 @@ def _rank(result: Result) -> tuple[float, float]:
     return (0.0, result.worker_s) if result.is_met else (1.0 - result.attainment, result.worker_s)
 
 
-def tune(family: Family, run: Callable[[Any], Result], most: int = MOST_TRIED) -> tuple[Any, Result, int]:
-    """The best knobs, what they came to, and how many were tried."""
+def enough(traffic: Traffic, wait_s: float, share: float, most: int) -> int:
+    """The fewest workers, always there, with which that share of the calls begins within the wait; at most so many."""
+    low, high = 1, most
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _in_time(traffic, middle, wait_s) >= share else (middle + 1, high)
+    return low
+
+
+def _in_time(traffic: Traffic, workers: int, wait_s: float) -> float:
+    """The share of calls that a fixed number of workers begins in time, first come, first served."""
+    free_at, late = [0.0] * workers, 0
+    for came, took in zip(traffic.arrival_s.tolist(), traffic.service_s.tolist(), strict=True):
+        begins = max(came, free_at[0])
+        late += begins - came > wait_s
+        heapq.heapreplace(free_at, begins + took)
+    return 1 - late / len(traffic)
+
+
+def tune(
+    family: Family, run: Callable[[Any], Result], fixed_size: int, most: int = MOST_TRIED
+) -> tuple[Any, Result, int]:
+    """The best knobs, what they came to, and how many were tried. `fixed_size` workers would be enough at any time."""
     if family.is_ordered:
         return _bisect(family, run)
-    tried = {knobs: run(knobs) for knobs in family.coarse}
+    tried = {knobs: run(knobs) for knobs in dict.fromkeys(family.coarse(fixed_size))}
     best = next(iter(tried))
     for knobs in tried:
         best = knobs if is_better(tried[knobs], tried[best]) else best

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.peers.families import FAMILIES
-from benchmarks.sizing.cells import BY_NAME, Cell
-from benchmarks.sizing.runs import OURS, run_ours, run_peer, shipped_peers
-from benchmarks.sizing.search import tune
+from benchmarks.sizing.cells import BY_NAME, Cell, traffic_of
+from benchmarks.sizing.runs import HIGH, OBJECTIVE, OURS, run_ours, run_peer, shipped_peers
+from benchmarks.sizing.search import enough, tune
 from benchmarks.sizing.steps import run_step
 from millpond.optimizer import Mode
 
@@ -46,7 +46,11 @@ class Task:
             family, knobs = shipped_peers()[self.name]
             return run_peer(self.cell, folder, self.seed, family, knobs).as_dict()
         (family_of,) = [one for one in FAMILIES if one.name == self.name]
-        best, result, tried = tune(family_of, lambda knobs: run_peer(self.cell, folder, self.seed, self.name, knobs))
+        traffic = traffic_of(self.cell.kind, folder, self.seed)
+        size = enough(traffic, OBJECTIVE.wait, OBJECTIVE.share, HIGH)
+        best, result, tried = tune(
+            family_of, lambda knobs: run_peer(self.cell, folder, self.seed, self.name, knobs), size
+        )
         return result.as_dict() | {"knobs": asdict(best), "tried": tried}
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from benchmarks.peers.families import ON_DEMAND, STATIC
 from benchmarks.peers.on_demand import OnDemandKnobs
 from benchmarks.peers.static import StaticKnobs
 from benchmarks.sizing.runs import Result
-from benchmarks.sizing.search import is_better, tune
+from benchmarks.sizing.search import enough, is_better, tune
+from millpond.simulator import Traffic
 
 
 def result(attainment: float, worker_s: float) -> Result:
@@ -35,16 +38,16 @@ def test_the_objective_comes_before_the_cost():
 
 def test_the_fewest_workers_that_suffice_are_found_in_few_runs():
     """A fixed size is bisected: seven of 64 runs at most."""
-    for enough in (1, 2, 17, 63, 64):
-        run, asked = counting(lambda knobs, enough=enough: result(float(knobs.workers >= enough), knobs.workers))
-        best, found, tried = tune(STATIC, run)
-        assert (best, found.is_met) == (StaticKnobs(workers=enough), True)
+    for size in (1, 2, 17, 63, 64):
+        run, asked = counting(lambda knobs, size=size: result(float(knobs.workers >= size), knobs.workers))
+        best, found, tried = tune(STATIC, run, size)
+        assert (best, found.is_met) == (StaticKnobs(workers=size), True)
         assert tried == len(asked) <= 7
 
 
 def test_most_workers_are_told_where_none_suffice():
     """A fixed size that never keeps the objective is the largest."""
-    best, found, _ = tune(STATIC, lambda knobs: result(0.5, knobs.workers))
+    best, found, _ = tune(STATIC, lambda knobs: result(0.5, knobs.workers), 64)
     assert (best, found.is_met) == (StaticKnobs(workers=64), False)
 
 
@@ -56,12 +59,18 @@ def test_the_search_walks_from_the_best_point_to_its_neighbours():
         return result(0.99, 100.0 + away)
 
     run, asked = counting(cost)
-    best, _, tried = tune(ON_DEMAND, run)
+    best, _, tried = tune(ON_DEMAND, run, 4)
     assert best == OnDemandKnobs(idle_s=30.0, spares=1)
     assert tried == len(asked) == len(set(asked))
+
+
+def test_a_fixed_size_is_enough_when_the_calls_begin_in_time():
+    """Three calls at once for two seconds each: two workers begin all within two seconds, and three at once."""
+    traffic = Traffic(np.array([0.0, 0.0, 0.0]), np.array([2.0, 2.0, 2.0]))
+    assert [enough(traffic, wait_s, 1.0, 64) for wait_s in (4.0, 2.0, 1.9, 0.0)] == [1, 2, 3, 3]
 
 
 def test_the_search_ends_after_so_many_runs():
     """However far there is to go."""
     run, asked = counting(lambda knobs: result(0.99, 1000.0 - knobs.idle_s - knobs.spares))
-    assert tune(ON_DEMAND, run, most=10)[2] == len(asked) == 10
+    assert tune(ON_DEMAND, run, 4, most=10)[2] == len(asked) == 10

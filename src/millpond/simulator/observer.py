@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from millpond.optimizer import Observation
+from millpond.optimizer.observation import NONE_ARRIVED, NONE_ENDED
 
 if TYPE_CHECKING:
     from millpond.core import View
@@ -51,13 +52,13 @@ class Observer:
         view = self._view
         seen = Observation(
             now=now,
-            busy=sum(bool(worker.load) for worker in view.workers.values()),
+            busy=sum(1 for worker in view.workers.values() if worker.inflight) if self._in_system else 0,
             waiting=view.queued,
             ready=view.ready_count,
             starting=len(view.starting),
             in_system_s=self._in_system_s,
-            arrivals=np.array(self.arrivals),
-            ended=np.array(self.ended).reshape(-1, 3),
+            arrivals=np.array(self.arrivals) if self.arrivals else NONE_ARRIVED,
+            ended=np.array(self.ended) if self.ended else NONE_ENDED,
             start_s=view.start_seconds,
             service_s=service_s,
             rule=view.rule,

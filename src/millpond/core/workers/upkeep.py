@@ -48,7 +48,7 @@ def look_at_work(pool: Records, now: float) -> None:
             overload.look_back(pool, operation, now)
             next_at = now + overload.LOOK_BACK_S
     for worker in pool.workers.values():
-        if worker.load:
+        if worker.inflight or worker.skips:
             next_at = min(next_at, now + LOOK_S, _maybe_ask(pool, worker, now))
     pool.look_at("work", next_at)
 

@@ -138,7 +138,7 @@ async def test_the_pools_optimizer_sizes_it_and_says_why():
             scene.engine.release()
             await asyncio.gather(*tasks)
     assert events.of("optimizer.decision")
-    assert events.of("optimizer.state")[-1].state == "closed"
+    assert pool.optimizer.state == "closed"
 
 
 async def test_a_pool_that_is_to_have_no_optimizer_has_none():

@@ -542,7 +542,7 @@ class OptimizerConcluded(Event):
 
 @dataclass(frozen=True, slots=True)
 class OptimizerSwitched(Event):
-    """The optimizer is `running`, `paused`, `frozen` or `closed` from now on."""
+    """Somebody paused the optimizer, froze it or let it go on: it is `running`, `paused` or `frozen` from now on."""
 
     name = "optimizer.state"
     state: str

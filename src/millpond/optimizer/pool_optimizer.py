@@ -154,7 +154,7 @@ class PoolOptimizer:
         """Decide every interval from now on. The pool does so when it opens."""
         if self._state == "new":
             self._due_at = self._clock() + self._interval_s
-            self._switch("running", "started")
+            self._state = "running"
 
     def pause(self, reason: str = "asked to") -> None:
         """Decide no more by itself; `perform_optimization` and the scaling verbs still do."""
@@ -177,7 +177,7 @@ class PoolOptimizer:
 
     def end(self) -> None:
         """The pool closes: no decision is made any more. What waits for one is told so by a cancellation."""
-        self._switch("closed", "the pool closes")
+        self._state = "closed"
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             future.cancel()

@@ -7,6 +7,7 @@ the rows of those that ended are kept when the metrics have read them, those at 
 from __future__ import annotations
 
 import itertools
+import sys
 from array import array
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from millpond.runtime.driver import Driver
 
 SUBMITTED, SENT, SERVICE, ENDED = range(4)  # columns of a row
+HAS_PSS = sys.platform == "linux"
 LOOKED_AT = 2_000  # calls at work or waiting; the others are taken to be like them
 MOST_CALLS = 200_000  # between two observations; beyond, the oldest are left out
 FRESH_S = 0.001  # for which a reading is of now
@@ -178,7 +180,8 @@ class SizedPool:
         seen = self._watch.seen
         if not seen.processes:
             return {}
-        own = [one.pss if one.pss > 0 else one.rss for one in seen.processes.values()]
+        # What a forked worker shares with the others is not its own; a figure that is not known yet is -1.
+        own = [one.pss if HAS_PSS else one.rss for one in seen.processes.values()]
         busy = min(at_work, ready)
         used = max(0.0, seen.resources.workers_cpu) / busy if busy >= LEAST_BUSY else 0.0
         return {"worker_bytes": max(0, *own), "free_bytes": free_bytes(), "worker_cores": used}

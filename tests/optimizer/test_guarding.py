@@ -139,6 +139,16 @@ def test_an_absurd_proposal_changes_nothing(proposed):
     assert guarded.changes[0].startswith("The proposal was not followed: its ")
 
 
+def test_no_more_workers_are_kept_than_the_cores_can_do():
+    """On two cores that each worker uses one of, three; whoever waits may have one started all the same."""
+    seen = observed(ready=2, cores=2, worker_cores=1.0, rule=SizingRule(floor=2, ceiling=64))
+    guarded = Guard(Limits()).check(seen, Proposal(SizingRule(floor=8, ceiling=64), ""), 8.0, False)
+    assert (guarded.rule.floor, guarded.rule.ceiling) == (3, 64)
+    assert guarded.changes == ("No more than 3 are kept: so many use all of 2 cores.",)
+    guarded = Guard(Limits()).check(seen, Proposal(fixed_rule(8), ""), 8.0, False)
+    assert guarded.rule == fixed_rule(3)
+
+
 def test_a_blocked_raise_says_what_was_wanted_and_what_is_there():
     """And what keeps workers from starting."""
     seen = observed(ready=2, starts_failed=3, start_error="no such model", rule=SizingRule(floor=2, ceiling=64))

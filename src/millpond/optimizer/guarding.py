@@ -132,24 +132,22 @@ class Guard:
         return replace(rule, floor=floor, ceiling=ceiling, spares=spares, idle_timeouts=timeouts)
 
     def _within_resources(self, rule: SizingRule, seen: Observation, notes: list[str]) -> SizingRule:
-        """No more workers than fit into memory, or than the cores keep at work; never fewer than there are."""
-        there = seen.ready + seen.starting
-        most, why = seen.high, ""
+        """No more workers than fit into memory, none kept beyond what the cores can do; never fewer than there are."""
+        there, least = seen.ready + seen.starting, max(seen.low, 1)
+        if seen.cores and seen.worker_cores >= LEAST_CORES:
+            most = max(there, math.ceil(seen.cores / seen.worker_cores) + 1, least)
+            if rule.floor > most:
+                notes.append(f"No more than {most} are kept: so many use all of {seen.cores} cores.")
+                ceiling = most if rule.floor == rule.ceiling else rule.ceiling
+                rule = replace(rule, floor=most, ceiling=ceiling)
         if seen.worker_bytes and seen.free_bytes is not None:
             left = MEMORY_SHARE * seen.free_bytes - seen.starting * seen.worker_bytes
-            fit = there + max(0, int(left / seen.worker_bytes))
-            if fit < most:
-                most, why = fit, f"{fit} workers of {seen.worker_bytes >> 20} MiB fit into memory"
-        if seen.cores and seen.worker_cores >= LEAST_CORES:
-            busy = max(there, math.ceil(seen.cores / seen.worker_cores) + 1)
-            if busy < most:
-                most, why = busy, f"{busy} workers keep {seen.cores} cores at work"
-        most = max(most, seen.low, 1)
-        if rule.ceiling <= most:
-            return rule
-        if rule.floor > most or wanted(rule, seen.busy + seen.waiting) > most:
-            notes.append(f"No more than {most}: {why}.")
-        return replace(rule, ceiling=most, floor=min(rule.floor, most))
+            most = max(there + max(0, int(left / seen.worker_bytes)), least)
+            if rule.ceiling > most:
+                if rule.floor > most or wanted(rule, seen.busy + seen.waiting) > most:
+                    notes.append(f"No more than {most} of {seen.worker_bytes >> 20} MiB fit into memory.")
+                rule = replace(rule, ceiling=most, floor=min(rule.floor, most))
+        return rule
 
     def _within_step(self, rule: SizingRule, seen: Observation, most_workers: float, notes: list[str]) -> SizingRule:
         """A floor goes up by so much at a time, and one that is the ceiling too goes down by half at most."""

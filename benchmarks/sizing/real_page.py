@@ -80,12 +80,11 @@ def _figures(result: Raw) -> Section:
 
 
 def _section(shape: str, courses: list[Raw]) -> Section:
-    top = max(max(max(course["in_system"]), max(course["alive"])) for course in courses)
-    parts = [chart for course in courses for chart in (_workers(course, top), _waits(course))]
+    parts = [chart for course in courses for chart in (_workers(course), _waits(course))]
     return Section(title=shape.capitalize(), parts=parts)
 
 
-def _workers(course: Raw, top: float) -> Chart:
+def _workers(course: Raw) -> Chart:
     def series(name: str, column: str, shape: Any) -> Series:
         return Series(name=name, times=course["times"], values=course[column], shape=shape)
 
@@ -98,7 +97,6 @@ def _workers(course: Raw, top: float) -> Chart:
             series("workers alive", "alive", "step"),
         ],
         start=0.0,
-        top=top,
     )
 
 

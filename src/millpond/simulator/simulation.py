@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from millpond.simulator.steering import Steering
 
 LONGEST_TAIL_S = 86_400.0  # after the last request; what has not begun by then never does
-SOON_S = 1e-3  # a request that will have waited for long so soon has
-WATCH_AGAIN_S = 1.0  # between looks at requests that have waited for long
 RECENT = 0.1  # weight of the newest service time in the mean that is shown
 
 
@@ -154,9 +152,8 @@ class Simulation(SimulatedPool):
         if self._steering is not None:
             if self._next_look is None:
                 self._plan_look()
-            if self.machine.view.queued and not self._is_watched and self._steering.pressing_wait_s < math.inf:
-                self._is_watched = True
-                self.later(self._steering.pressing_wait_s, self._watch)
+            if not self._is_watched and self.machine.view.queued and self._steering.has_pressure:
+                self._plan_watch()
 
     def _session(self, number: int) -> Session:
         session = self._sessions[number]
@@ -253,16 +250,17 @@ class Simulation(SimulatedPool):
         self._next_look = (math.floor(self.now / interval_s + 1e-9) + 1) * interval_s
         self.later(self._next_look - self.now, self._look_again)
 
+    def _plan_watch(self) -> None:
+        """A pool asks each second, as long as anything waits."""
+        self._is_watched = True
+        self.later(math.floor(self.now) + 1.0 - self.now, self._watch)
+
     def _watch(self) -> None:
         """A request may have waited for so long that a look is due at once."""
-        steering, view = self._steering, self.machine.view
+        view, steering = self.machine.view, self._steering
         assert steering is not None
         self._is_watched = False
-        if not view.queued:
-            return
-        oldest_s = view.oldest_wait(self.now)
-        if steering.is_pressed(self.now, oldest_s, self._service_s):
-            self._look()
-        self._is_watched = True
-        left_s = steering.pressing_wait_s - oldest_s
-        self.later(left_s if left_s > SOON_S else WATCH_AGAIN_S, self._watch)
+        if view.queued:
+            if steering.is_pressed(self.now, view.oldest_wait(self.now), self._service_s):
+                self._look()
+            self._plan_watch()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from millpond.optimizer.decider import PRESSED_SHARE, Decider
+from millpond.optimizer.decider import Decider
 from millpond.optimizer.policies.chosen import POLICIES, policy_class
 
 if TYPE_CHECKING:
@@ -17,15 +17,14 @@ if TYPE_CHECKING:
     from millpond.optimizer import Mode, Observation, Policy, Slo
 
 NEVER = math.inf
-ROUNDING_S = 1e-6
 
 
 class Steering(Protocol):
-    """Asked each `interval_s`, and again at once if a request waits so long and `is_pressed` says so."""
+    """Asked each `interval_s`, and in between at a whole second if `has_pressure` and `is_pressed` says so."""
 
     interval_s: float
     quiet_s: float  # after so long with nothing in the pool nothing new is seen until the next request
-    pressing_wait_s: float
+    has_pressure: bool
 
     def choose(self, seen: Observation) -> tuple[SizingRule, str]:
         """The rule to go by from now on, and why."""
@@ -39,7 +38,7 @@ class Steering(Protocol):
 class Bare:
     """A policy whose proposals are followed."""
 
-    pressing_wait_s = NEVER
+    has_pressure = False
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -59,10 +58,11 @@ class Bare:
 class Decided(Bare):
     """A policy behind the optimizer's guard and checks."""
 
+    has_pressure = True
+
     def __init__(self, policy: Policy, slo: Slo) -> None:
         super().__init__(policy)
         self._decider = Decider(slo, interval_s=policy.interval_s, policy=policy.name, analyzes=False)
-        self.pressing_wait_s = PRESSED_SHARE * slo.wait + ROUNDING_S
 
     def choose(self, seen: Observation) -> tuple[SizingRule, str]:
         """What the optimizer decides."""

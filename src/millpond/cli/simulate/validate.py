@@ -23,8 +23,6 @@ from millpond.simulator import Recording, Scenario, SizingRule, Steering
 from millpond.simulator.observer import Observer
 from millpond.simulator.traffic import NO_SESSION
 
-WATCH_S = 0.05  # between looks at how long calls have waited
-
 
 def validate(scenario: Scenario, steering: Steering, speed: float) -> Recording:
     """Run the scenario on a pool of its own, so many times faster than its time."""
@@ -163,12 +161,12 @@ class RealRun:
         steering, view = self._steering, pool.driver.view
         due = steering.interval_s
         while True:
-            await asyncio.sleep(min(WATCH_S, max(0.0, (due - self._now()) / self._speed)))
+            await self._until(min(due, math.floor(self._now()) + 1.0) if steering.has_pressure else due)
             oldest_s = view.oldest_wait(time.monotonic()) * self._speed
             if self._now() >= due:
                 self._look(pool)
                 due += steering.interval_s
-            elif oldest_s > steering.pressing_wait_s and steering.is_pressed(self._now(), oldest_s, self._service_s):
+            elif steering.has_pressure and steering.is_pressed(self._now(), oldest_s, self._service_s):
                 self._look(pool)
 
     def _look(self, pool: millpond.Pool) -> None:

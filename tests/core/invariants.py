@@ -277,7 +277,7 @@ def _looks(pool: Records) -> Iterator[str]:
         and any(worker.id not in pool.outgoing for worker in workers if worker.state in (SPARE, READY)),
         "idle": is_staffed and _may_idle_out(pool),
         "surplus": is_staffed and pool.ready_count > pool.sizing.wanted,
-        "rebalance": bool(pool.candidates),
+        "rebalance": bool(pool.candidates and pool.free.idle and not pool.unbound.size),
         "expiry": bool(pool.expiring),
     }
     for verb, is_needed in needed.items():

@@ -83,6 +83,36 @@ def test_a_wait_that_grows_long_is_noticed(expected):
     assert (call.ending, call.worker is process.record) == ("ok", False)
 
 
+def test_while_nobody_is_free_nobody_looks_for_room():
+    """What costs nothing while all are busy is noticed at once when a worker is free."""
+    world = pool()
+    session, process = busy_at_home(world)
+    other = next(one for one in world.all if one is not process)
+    world.submit("tokens")
+    world.claim(other)
+    call = world.submit("say", session=session)
+    assert (call.line is process.record.queue, "rebalance" in world.records.looks) == (True, False)
+    let_come_back(world, other)
+    assert session.location == "leaving"
+
+
+def test_a_worker_that_starts_is_room():
+    """A call that waits behind a busy worker goes to the one that was started for it as soon as that is ready."""
+    world = pool(workers=1)
+    session = world.open_session("a")
+    world.submit("say", session=session)
+    world.serve_all()
+    world.submit("tokens")
+    (process,) = world.all
+    world.claim(process)
+    world.submit("say", session=session)
+    assert "rebalance" not in world.records.looks
+    world.resize(2, 2)
+    world.get_ready(world.all[-1])
+    world.tick()
+    assert session.location == "leaving"
+
+
 def test_an_export_that_cannot_begin_is_waited_for_no_longer_than_its_time():
     """Native code holds the interpreter: the call waits for its worker, and the export may be tried again."""
     world = pool()

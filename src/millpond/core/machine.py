@@ -258,7 +258,7 @@ class Machine:
         if worker.queue.size or pool.queue.size or pool.unbound.size:
             dispatch.fill(pool, worker, now)
         if pool.candidates:
-            rebalancing.rebalance(pool, now)
+            rebalancing.look(pool, now)
         if pool.sizing.fails or worker.state != READY or pool.state != SERVING:
             fleet.after_answer(pool, worker, now)
             settle(pool, now)

@@ -330,5 +330,5 @@ def wait_for_worker(pool: Records, worker: Worker, call: Call, now: float) -> No
     assert session is not None
     if session.affinity == "hint" and call.continuation is None and pool.is_candidate(session):
         pool.candidates[call.id] = call
-        pool.look_at("rebalance", now + STALL_S)
+        pool.look_for_room(now + STALL_S)
         pool.note_waiting(now)

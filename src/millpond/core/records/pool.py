@@ -174,6 +174,14 @@ class Records:
             self.looks[look] = at
             self.agenda.add(at, look)
 
+    def look_for_room(self, at: float) -> None:
+        """Have it looked at that time whether calls that wait behind busy workers had better go where there is room.
+
+        While nobody is free that is not asked; whoever becomes free asks it at once.
+        """
+        if self.candidates and self.free.idle and not self.unbound.size:
+            self.look_at("rebalance", at)
+
     def note_waiting(self, now: float) -> None:
         """A call has to wait: see whether that is worth a worker, when it is as old as the sizing rule says."""
         sizing = self.sizing

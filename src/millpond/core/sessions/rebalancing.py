@@ -57,10 +57,9 @@ def go_elsewhere(pool: Records, session: Session, call: Call, now: float) -> Non
 
 
 def look(pool: Records, now: float) -> None:
-    """Rebalance, and look again while any call waits behind a busy worker that another may serve."""
+    """Rebalance, and look again while any call waits behind a busy worker and another worker is free."""
     rebalance(pool, now)
-    if pool.candidates:
-        pool.look_at("rebalance", now + STALL_S)
+    pool.look_for_room(now + STALL_S)
 
 
 def rebalance(pool: Records, now: float) -> None:

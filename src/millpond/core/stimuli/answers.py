@@ -33,6 +33,7 @@ def slot_is_free(pool: Records, worker: Worker, now: float) -> None:
         dispatch.note_free(pool, worker, now)
     if worker.queue.size or pool.queue.size or pool.unbound.size:
         dispatch.fill(pool, worker, now)
+    pool.look_for_room(now)
 
 
 def passed_over(pool: Records, worker: Worker, now: float) -> None:

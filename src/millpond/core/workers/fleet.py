@@ -106,6 +106,7 @@ def enter_service(pool: Records, worker: Worker, now: float) -> None:
         pool.emit(events.PoolRecovered, worker.id, lost, now - died_at)
     dispatch.note_free(pool, worker, now)
     dispatch.fill(pool, worker, now)
+    pool.look_for_room(now)
     for other in list(pool.stalled.values()):
         dispatch.take_back(pool, other)
 

@@ -38,7 +38,7 @@ class Limits:
     cool_down_s: float = 60.0  # after a raise, before anything is lowered; doubles while they alternate
     longest_cool_down_s: float = 1_800.0
     alternating_s: float = 600.0  # a raise so soon after a lowering alternates
-    changes: int = 6  # in `changes_s` seconds at most, unless the objective is missed
+    changes: int = 5  # in `changes_s` seconds at most, unless the objective is missed
     changes_s: float = 1_800.0
 
 

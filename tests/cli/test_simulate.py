@@ -101,6 +101,18 @@ def test_generated_traffic_needs_no_file(capsys):
     assert 80 < json.loads(capsys.readouterr().out)[0]["requests"] < 170
 
 
+def test_settings_of_the_pool_can_be_set(capsys, tmp_path):
+    """With a session's calls bound to a busy worker by `strict`, and by `hint` not."""
+    path = tmp_path / "sessions.csv"
+    path.write_text("arrival_s,service_s,session\n0,1,a\n2,9,b\n3,1,a\n")
+    tokens = ["--cold", "0.1", "--policy", "target", "--score-from", "0", "--json"]
+    met = []
+    for setting in ("affinity=strict", "affinity=hint"):
+        app(["simulate", str(path), *tokens, "--setting", setting, "sleep_after=None"])
+        met.append(json.loads(capsys.readouterr().out)[0]["wait_p99"])
+    assert met[1] < 2.0 < met[0]
+
+
 def test_traffic_is_scaled_in_time_and_rate(trace, capsys):
     """Twice the time, three times the requests."""
     app(
@@ -136,6 +148,10 @@ def test_traffic_is_scaled_in_time_and_rate(trace, capsys):
         (["--cold", "1", "--min", "3", "--max", "2"], "--min (3) is above --max (2)"),
         (["--cold", "1", "--column", "when"], "'when' maps no column"),
         (["--cold", "1", "--rate", "1e-9"], "nothing is left"),
+        (["--cold", "1", "--setting", "affinity"], "'affinity' sets nothing"),
+        (["--cold", "1", "--setting", "affinity=loose"], "affinity must be one of"),
+        (["--cold", "1", "--setting", "afinity=hint"], "did you mean 'affinity'?"),
+        (["--cold", "1", "--setting", "max_workers=3"], "has an option of its own: --max"),
         (["--cold", "1", "--share", "0"], "an objective's share must be"),
     ],
 )

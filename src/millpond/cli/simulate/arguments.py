@@ -41,6 +41,8 @@ class Arguments:
         Of everything that is drawn.
     deadline
         Seconds until a request is given up, or `none`.
+    setting
+        A setting of the pool, as `affinity=hint`. Several may be given.
     service
         Seconds a request takes, where the traffic does not say; in the forms of `--cold`.
     column
@@ -77,6 +79,7 @@ class Arguments:
     score_from: Annotated[float, Share] = 0.2
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     deadline: str = "none"
+    setting: Annotated[list[str], Several] = field(default_factory=list)
     service: str | None = None
     column: Annotated[list[str], Several] = field(default_factory=list)
     format: Literal["csv", "jsonl", "counts"] | None = None

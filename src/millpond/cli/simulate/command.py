@@ -67,7 +67,7 @@ def run_real(options: Options, name: str, cold: Duration, speed: float) -> Ran:
     """The same on a real pool."""
     from millpond.cli.simulate.validate import validate
 
-    recording = validate(scenario_of(options, cold), steering_of(options, name), speed)
+    recording = validate(scenario_of(options, cold), steering_of(options, name), speed, options.settings)
     return f"{label(name)}, real", judge(options, name, cold, recording), recording
 
 
@@ -78,10 +78,11 @@ def steering_of(options: Options, name: str) -> Steering:
 
 def scenario_of(options: Options, cold: Duration) -> Scenario:
     """What is simulated at one cold start."""
+    start_timeout = max(60.0, PATIENCE * cold.mean_s)
     return Scenario(
         traffic=options.traffic,
         cold=cold,
-        settings=settings_for(options.low, options.high, start_timeout=max(60.0, PATIENCE * cold.mean_s)),
+        settings=settings_for(options.low, options.high, **{"start_timeout": start_timeout, **options.settings}),
         deadline_s=options.deadline_s,
         faults=options.faults,
         seed=options.seed,

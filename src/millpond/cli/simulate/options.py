@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import os
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from millpond.cli.simulate.arguments import Arguments
+from millpond.settings import Settings
 from millpond.simulator import Duration, Faults, Traffic, generate, parse_duration, read_traffic
 from millpond.simulator.generators import SHAPES
 from millpond.slo import Slo
 
+OWN_OPTIONS = {"min_workers": "--min", "max_workers": "--max", "deadline": "--deadline", "policy": "--policy"}
 WRONG = 2  # the exit code for arguments and files that cannot be used
 
 
@@ -28,6 +31,7 @@ class Options:
     mode: Any
     low: int
     high: int
+    settings: Mapping[str, Any]  # of the pool, beside those that have options of their own
     policies: tuple[str, ...]
     score_from: float
     seed: int
@@ -51,6 +55,7 @@ def parse_options(trace: str, arguments: Arguments) -> Options:
         mode=a.mode,
         low=a.min,
         high=a.max,
+        settings=parse_settings(a.setting),
         policies=tuple(a.policy),
         score_from=a.score_from,
         seed=a.seed,
@@ -80,13 +85,31 @@ def parse_deadline(text: str) -> float:
 
 def parse_columns(pairs: Sequence[str]) -> Mapping[str, str]:
     """`ours=theirs`, each. Raises `ValueError`."""
-    columns = {}
+    return _parse_pairs(pairs, "maps no column: write OURS=THEIRS, such as arrival_s=time")
+
+
+def parse_settings(pairs: Sequence[str]) -> Mapping[str, Any]:
+    """`name=value`, each; a value that is no number, `None` or the like is a text. Raises `ValueError`, `TypeError`."""
+    settings: dict[str, Any] = {}
+    for name, text in _parse_pairs(pairs, "sets nothing: write NAME=VALUE, such as affinity=hint").items():
+        if name in OWN_OPTIONS:
+            raise ValueError(f"{name} has an option of its own: {OWN_OPTIONS[name]}")
+        try:
+            settings[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            settings[name] = text
+    Settings().changed(**settings)  # raises
+    return settings
+
+
+def _parse_pairs(pairs: Sequence[str], what_is_wrong: str) -> dict[str, str]:
+    parsed = {}
     for pair in pairs:
-        ours, is_pair, theirs = pair.partition("=")
-        if not is_pair or not theirs:
-            raise ValueError(f"{pair!r} maps no column: write OURS=THEIRS, such as arrival_s=time")
-        columns[ours] = theirs
-    return columns
+        name, is_pair, value = pair.partition("=")
+        if not is_pair or not value:
+            raise ValueError(f"{pair!r} {what_is_wrong}")
+        parsed[name] = value
+    return parsed
 
 
 def find_traffic(trace: str, columns: Sequence[str], service: str | None, format: str | None, seed: int) -> Traffic:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,16 +25,16 @@ from millpond.simulator.observer import Observer
 from millpond.simulator.traffic import NO_SESSION
 
 
-def validate(scenario: Scenario, steering: Steering, speed: float) -> Recording:
-    """Run the scenario on a pool of its own, so many times faster than its time."""
-    return asyncio.run(RealRun(scenario, steering, speed).run())
+def validate(scenario: Scenario, steering: Steering, speed: float, settings: Mapping[str, Any]) -> Recording:
+    """Run the scenario on a pool of its own, so many times faster than its time; `settings` beside those it has."""
+    return asyncio.run(RealRun(scenario, steering, speed, settings).run())
 
 
 class RealRun:
     """One run. Times are those of the scenario unless a name says `real`."""
 
-    def __init__(self, scenario: Scenario, steering: Steering, speed: float) -> None:
-        self._scenario, self._steering, self._speed = scenario, steering, speed
+    def __init__(self, scenario: Scenario, steering: Steering, speed: float, settings: Mapping[str, Any]) -> None:
+        self._scenario, self._steering, self._speed, self._settings = scenario, steering, speed, settings
         count = len(scenario.traffic)
         self._came, self._began = np.full(count, math.inf), np.full(count, math.inf)
         self._refused = np.zeros(count, dtype=np.bool_)
@@ -74,20 +75,19 @@ class RealRun:
     def _pool(self) -> millpond.Pool:
         scenario, speed = self._scenario, self._speed
         settings = scenario.settings
-        pool = millpond.Pool(
-            Sleeper,
-            args=(scenario.cold.mean_s / speed,),
-            name="validated",
-            min_workers=settings.min_workers,
-            max_workers=settings.max_workers,
-            deadline=None if scenario.deadline_s == math.inf else scenario.deadline_s / speed,
-            max_queued=settings.max_queued,
-            session_ttl=None,
-            sleep_after=settings.sleep_after and settings.sleep_after / speed,
-            optimizer=False,
-            metrics=False,
-            alerts=False,
-        )
+        ours: dict[str, Any] = {
+            "min_workers": settings.min_workers,
+            "max_workers": settings.max_workers,
+            "deadline": None if scenario.deadline_s == math.inf else scenario.deadline_s / speed,
+            "max_queued": settings.max_queued,
+            "session_ttl": None,
+            "optimizer": False,
+            "metrics": False,
+            "alerts": False,
+        }
+        scaled = {"sleep_after": settings.sleep_after and settings.sleep_after / speed}
+        start_s = scenario.cold.mean_s / speed
+        pool = millpond.Pool(Sleeper, args=(start_s,), name="validated", **(ours | dict(self._settings) | scaled))
         pool.telemetry.attach("workers", ["worker.starting", "worker.gone"], self._note_worker)
         return pool
 

@@ -13,9 +13,11 @@ from typing import Any
 
 from benchmarks.machine import facts
 from benchmarks.sizing.cells import cells
+from benchmarks.sizing.runs import HIGH, LOW, OBJECTIVE
 from benchmarks.sizing.store import Store
 from benchmarks.sizing.tables import parts, write
 from benchmarks.sizing.tasks import Task, tasks_of
+from millpond.simulator import make_steering
 
 RESULTS = Path(__file__).parent.parent / "results" / "sizing.json"
 SAVE_EACH_S = 20.0
@@ -56,6 +58,7 @@ def results(tasks: list[Task], folder: Path, jobs: int) -> Iterator[tuple[str, d
 
 def main() -> None:
     told = arguments()
+    make_steering(told.policy, OBJECTIVE, "prompt", LOW, HIGH)  # a wrong name is told now, not after half an hour
     store = Store(told.out)
     if told.fresh:
         store.runs.clear()

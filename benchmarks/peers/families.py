@@ -47,45 +47,48 @@ class Family:
         return partial(self.make, knobs=knobs)
 
 
-def floors(enough: int, least: int = 0) -> tuple[int, int, int]:
-    """None, half of what is enough, and enough; of the values that are tried."""
-    half = max(value for value in FLOORS if value <= max(least, enough // 2))
-    return least, half, min(value for value in FLOORS if value >= min(enough, FLOORS[-1]))
+def half_of(enough: int) -> int:
+    """Half of what is enough, of the values that are tried; one at least, so that it is not none."""
+    return max(value for value in FLOORS if value <= max(1, enough // 2))
+
+
+def all_of(enough: int) -> int:
+    """What is enough, of the values that are tried."""
+    return min(value for value in FLOORS if value >= min(enough, FLOORS[-1]))
 
 
 def on_demand_points(enough: int) -> list[OnDemandKnobs]:
-    spares = floors(enough)[1]
-    points = itertools.product((0.0, 30.0, 300.0), (0, 2))
-    return [OnDemandKnobs(idle_s=idle_s, spares=k) for idle_s, k in (*points, (0.0, spares), (60.0, spares))]
+    points = itertools.product((0.0, 30.0, 120.0, 600.0), (0, 2, half_of(enough)))
+    return [OnDemandKnobs(idle_s=idle_s, spares=spares) for idle_s, spares in points]
 
 
 def ray_points(enough: int) -> list[RayKnobs]:
-    points = itertools.product((0.7,), (60.0, 300.0), floors(enough))
+    points = itertools.product((0.5, 0.7, 0.9), (30.0, 300.0), (0, half_of(enough)))
     return [
-        RayKnobs(target=target, interval_s=2.0, look_back_s=10.0, up_delay_s=0.0, down_delay_s=down_s, minimum=floor)
-        for target, down_s, floor in (*points, (0.4, 300.0, 0), (0.4, 60.0, floors(enough)[1]))
+        RayKnobs(target=target, interval_s=2.0, look_back_s=30.0, up_delay_s=0.0, down_delay_s=down_s, minimum=floor)
+        for target, down_s, floor in (*points, (0.7, 30.0, all_of(enough)))
     ]
 
 
 def knative_points(enough: int) -> list[KnativeKnobs]:
-    points = itertools.product((0.7,), (60.0, 300.0), floors(enough))
+    points = itertools.product((0.5, 0.7, 0.9), (60.0, 600.0), (0, half_of(enough)))
     return [
         KnativeKnobs(target=target, stable_s=stable_s, minimum=floor)
-        for target, stable_s, floor in (*points, (0.4, 300.0, 0), (0.4, 60.0, floors(enough)[1]))
+        for target, stable_s, floor in (*points, (0.7, 60.0, all_of(enough)))
     ]
 
 
 def hpa_points(enough: int) -> list[HpaKnobs]:
-    points = itertools.product((0.7,), (60.0, 300.0), floors(enough, 1))
+    points = itertools.product((0.5, 0.7, 0.9), (30.0, 300.0), (1, half_of(enough)))
     return [
         HpaKnobs(target=target, down_window_s=window_s, minimum=floor)
-        for target, window_s, floor in (*points, (0.4, 300.0, 1), (0.4, 60.0, floors(enough, 1)[1]))
+        for target, window_s, floor in (*points, (0.7, 30.0, all_of(enough)))
     ]
 
 
 def celery_points(enough: int) -> list[CeleryKnobs]:
-    points = itertools.product((3.0, 60.0, 300.0), floors(enough)[:2])
-    return [CeleryKnobs(keepalive_s=s, minimum=floor) for s, floor in (*points, (3.0, floors(enough)[2]))]
+    points = itertools.product((3.0, 30.0, 120.0, 600.0), (0, 2, half_of(enough)))
+    return [CeleryKnobs(keepalive_s=s, minimum=floor) for s, floor in (*points, (3.0, all_of(enough)))]
 
 
 STATIC = Family(

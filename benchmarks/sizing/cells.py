@@ -21,7 +21,7 @@ COLDS_S = (0.02, 0.2, 2.0, 10.0)
 SEEDS = 5
 HOUR_S, DAY_S = 3600.0, 86_400.0
 LOGNORMAL = 0.42  # sigma of service times that were not recorded
-AGENTS_SPAN_S = 3 * HOUR_S
+AGENTS_SPAN_S = 2.5 * HOUR_S
 AGENTS_A_SECOND = 200 / HOUR_S
 
 
@@ -96,9 +96,9 @@ class Kind:
 
 KINDS = (
     Kind("azure", azure, "recorded: a chat service, 58 min, 5.5 calls/s, 2.2 s each", True),
-    Kind("agents", agents, "recorded: sessions of a coding agent, 200 more an hour, 3 h, 10 s a call", True),
-    Kind("counts, bursty", counted("bursty.txt", 1 / 24), "recorded counts a second, 1 h, a 24th of them, 1 s", True),
-    Kind("counts, diurnal", counted("diurnal.txt", 1 / 40), "recorded counts a second, 1 h, a 40th of them, 1 s", True),
+    Kind("agents", agents, "recorded: sessions of a coding agent, 200 more an hour, 2.5 h, 10 s a call", True),
+    Kind("counts, bursty", counted("bursty.txt", 1 / 32), "recorded counts a second, 1 h, a 32nd of them, 1 s", True),
+    Kind("counts, diurnal", counted("diurnal.txt", 1 / 50), "recorded counts a second, 1 h, a 50th of them, 1 s", True),
     Kind(
         "bursty",
         made("bursty", 0.5, low=0.5, high=12.0, calm=240.0, burst=30.0, span=2 * HOUR_S),

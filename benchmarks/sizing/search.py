@@ -1,7 +1,8 @@
 """A family's best knobs in hindsight: the cheapest that keep the objective on the very traffic they are scored on.
 
-First some points far apart; then, from the best of them, one axis after the other as far as each step is better, until
-no step is or enough were tried. Where nothing keeps the objective the best is what comes nearest.
+First some points far apart; then, from the best of them, one axis after the other as far as each step is better; and
+the same once more from where a price on missed calls, instead of a bound, leads: the cheapest knobs lie at the edge of
+what keeps the objective, and from inside no single step leads along it.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.peers.families import Family
-from benchmarks.sizing.runs import Result
+from benchmarks.sizing.runs import OBJECTIVE, Result
 from millpond.simulator import Traffic
 
-MOST_TRIED = 20
+STEPS = 6  # runs of each of the two walks, at most
+
+Rank = Callable[[Result], tuple[float, float]]
 
 
-def is_better(one: Result, other: Result) -> bool:
-    """Whether one result is to be preferred: the objective first, then the cost."""
-    return _rank(one) < _rank(other)
-
-
-def _rank(result: Result) -> tuple[float, float]:
+def bounded(result: Result) -> tuple[float, float]:
+    """The objective first, then the cost."""
     return (0.0, result.worker_s) if result.is_met else (1.0 - result.attainment, result.worker_s)
+
+
+def priced(result: Result) -> tuple[float, float]:
+    """The cost; twice that for twice as many missed calls as may be missed."""
+    missed = max(0.0, OBJECTIVE.share - result.attainment) / (1.0 - OBJECTIVE.share)
+    return 0.0, result.worker_s * (1.0 + missed)
 
 
 def enough(traffic: Traffic, wait_s: float, share: float, most: int) -> int:
@@ -46,30 +51,33 @@ def _in_time(traffic: Traffic, workers: int, wait_s: float) -> float:
     return 1 - late / len(traffic)
 
 
-def tune(
-    family: Family, run: Callable[[Any], Result], fixed_size: int, most: int = MOST_TRIED
-) -> tuple[Any, Result, int]:
+def tune(family: Family, run: Callable[[Any], Result], fixed_size: int) -> tuple[Any, Result, int]:
     """The best knobs, what they came to, and how many were tried. `fixed_size` workers would be enough at any time."""
     if family.is_ordered:
         return _bisect(family, run)
     tried = {knobs: run(knobs) for knobs in dict.fromkeys(family.coarse(fixed_size))}
-    best = next(iter(tried))
-    for knobs in tried:
-        best = knobs if is_better(tried[knobs], tried[best]) else best
+    for rank in (bounded, priced):
+        _walk(family, run, tried, rank)
+    best = min(tried, key=lambda knobs: bounded(tried[knobs]))
+    return best, tried[best], len(tried)
+
+
+def _walk(family: Family, run: Callable[[Any], Result], tried: dict[Any, Result], rank: Rank) -> None:
+    """From the best that was tried along each axis while that is better, until nothing is or the steps are used up."""
+    most = len(tried) + STEPS
+    best = min(tried, key=lambda knobs: rank(tried[knobs]))
     ways = [(axis, step) for axis in family.axes for step in (-1, 1)]
     fruitless = 0
     for axis, step in itertools.cycle(ways):
-        before = best
+        fruitless += 1
         while (near := family.near(best, axis, step)) is not None and (near in tried or len(tried) < most):
             if near not in tried:
                 tried[near] = run(near)
-            if not is_better(tried[near], tried[best]):
+            if rank(tried[near]) >= rank(tried[best]):
                 break
-            best = near
-        fruitless = 0 if best != before else fruitless + 1
+            best, fruitless = near, 0
         if fruitless == len(ways):
-            return best, tried[best], len(tried)
-    raise AssertionError("a cycle does not end")
+            return
 
 
 def _bisect(family: Family, run: Callable[[Any], Result]) -> tuple[Any, Result, int]:

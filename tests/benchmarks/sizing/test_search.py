@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from benchmarks.peers.families import ON_DEMAND, STATIC
 from benchmarks.peers.on_demand import OnDemandKnobs
 from benchmarks.peers.static import StaticKnobs
 from benchmarks.sizing.runs import Result
-from benchmarks.sizing.search import enough, is_better, tune
+from benchmarks.sizing.search import STEPS, bounded, enough, priced, tune
 from millpond.simulator import Traffic
 
 
@@ -31,9 +32,15 @@ def counting(run: Callable[[Any], Result]) -> tuple[Callable[[Any], Result], lis
 
 def test_the_objective_comes_before_the_cost():
     """What keeps it beats what is cheaper; among those that miss it the nearest is the best."""
-    assert is_better(result(0.99, 500.0), result(0.9899, 1.0))
-    assert is_better(result(0.995, 10.0), result(1.0, 11.0))
-    assert is_better(result(0.98, 500.0), result(0.97, 1.0))
+    assert bounded(result(0.99, 500.0)) < bounded(result(0.9899, 1.0))
+    assert bounded(result(0.995, 10.0)) < bounded(result(1.0, 11.0))
+    assert bounded(result(0.98, 500.0)) < bounded(result(0.97, 1.0))
+
+
+def test_a_missed_call_has_a_price():
+    """Twice as many missed as may be cost as much again."""
+    assert priced(result(0.98, 100.0)) == pytest.approx((0.0, 200.0))
+    assert priced(result(1.0, 100.0)) == (0.0, 100.0)
 
 
 def test_the_fewest_workers_that_suffice_are_found_in_few_runs():
@@ -70,7 +77,19 @@ def test_a_fixed_size_is_enough_when_the_calls_begin_in_time():
     assert [enough(traffic, wait_s, 1.0, 64) for wait_s in (4.0, 2.0, 1.9, 0.0)] == [1, 2, 3, 3]
 
 
+def test_the_search_goes_along_the_edge_of_what_keeps_the_objective():
+    """The cheapest knobs are reached from cheap ones that just miss it, where no step from dear ones leads."""
+
+    def run(knobs: OnDemandKnobs) -> Result:
+        idle = ON_DEMAND.axes["idle_s"].index(knobs.idle_s)
+        return result(0.99 if idle >= 7 or knobs.spares >= 2 else 0.985, 100.0 + idle + 30 * knobs.spares)
+
+    best, found, _ = tune(ON_DEMAND, run, 4)
+    assert (best, found.is_met) == (OnDemandKnobs(idle_s=300.0), True)
+
+
 def test_the_search_ends_after_so_many_runs():
     """However far there is to go."""
     run, asked = counting(lambda knobs: result(0.99, 1000.0 - knobs.idle_s - knobs.spares))
-    assert tune(ON_DEMAND, run, 4, most=10)[2] == len(asked) == 10
+    coarse = len(set(ON_DEMAND.coarse(4)))
+    assert coarse + STEPS <= tune(ON_DEMAND, run, 4)[2] == len(asked) <= coarse + 2 * STEPS

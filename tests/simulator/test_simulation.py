@@ -14,7 +14,7 @@ from millpond.optimizer import Observation, Proposal
 from millpond.simulator import (
     Bare,
     Duration,
-    Faults,
+    FaultShares,
     Scenario,
     Simulation,
     Traffic,
@@ -49,7 +49,7 @@ def requests(*came_and_took: tuple[float, float], **columns: object) -> Traffic:
 
 def simulated(traffic, cold_s=2.0, policy=None, low=0, high=64, faults=None, **options):
     settings = settings_for(low, high, **options.pop("settings", {}))
-    faults = faults or Faults()
+    faults = faults or FaultShares()
     scenario = Scenario(traffic=traffic, cold=Duration(cold_s), settings=settings, faults=faults, **options)
     return Simulation(scenario, Bare(policy or Always(ON_DEMAND))).run()
 
@@ -157,7 +157,7 @@ def test_the_queue_is_erlangs(servers, erlangs):
 def test_the_same_seed_gives_the_same_run():
     """Everything that is drawn depends on it, failures and cold starts included."""
     traffic = generate("bursty", Duration(0.5, "lognormal"), 2, span=600)
-    faults = Faults(failed=0.05, died=0.01, no_start=0.1)
+    faults = FaultShares(failed=0.05, died=0.01, no_start=0.1)
 
     def run(seed):
         scenario = Scenario(
@@ -173,7 +173,7 @@ def test_the_same_seed_gives_the_same_run():
 def test_a_request_whose_worker_dies_never_began():
     """It counts as not met; the others are served by the worker that is started in its place."""
     traffic = generate("poisson", Duration(0.2), 3, rate=2, span=2000)
-    recording = simulated(traffic, 0.1, faults=Faults(died=0.05))
+    recording = simulated(traffic, 0.1, faults=FaultShares(died=0.05))
     lost = np.isinf(recording.began).mean()
     assert lost == pytest.approx(0.05, abs=0.02)
     assert recording.busy_killed == 0
@@ -182,7 +182,7 @@ def test_a_request_whose_worker_dies_never_began():
 def test_starts_that_fail_are_tried_again():
     """After the core's pauses; every request begins in the end, and each failed start counts."""
     traffic = generate("poisson", Duration(0.2), 3, rate=1, span=1000)
-    recording = simulated(traffic, 0.5, faults=Faults(no_start=0.5))
+    recording = simulated(traffic, 0.5, faults=FaultShares(no_start=0.5))
     assert np.isfinite(recording.began).all()
     assert (recording.stays[:, 0] == recording.stays[:, 1]).any()
 
@@ -209,7 +209,7 @@ def test_the_run_goes_on_until_every_request_has_begun():
 
 def test_a_pool_that_never_has_a_worker_ends_its_run():
     """Nothing ever begins, and the run does not go on for ever."""
-    recording = simulated(requests((0.0, 1.0)), policy=Always(SizingRule(ceiling=0)), faults=Faults(no_start=1.0))
+    recording = simulated(requests((0.0, 1.0)), policy=Always(SizingRule(ceiling=0)), faults=FaultShares(no_start=1.0))
     assert np.isinf(recording.began).all()
 
 

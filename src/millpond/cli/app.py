@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from millpond import __version__
-from millpond.cli.simulate.arguments import Arguments
+from millpond.cli.simulate.command_line import Arguments
 
 app = App(
     name="millpond",

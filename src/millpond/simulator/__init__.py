@@ -7,7 +7,7 @@ from millpond.core import SizingRule
 from millpond.simulator.durations import Duration, parse_duration
 from millpond.simulator.generators import generate, session_traffic
 from millpond.simulator.scoring import Score, score
-from millpond.simulator.simulation import Faults, Recording, Scenario, Simulation, settings_for
+from millpond.simulator.simulation import FaultShares, Recording, Scenario, Simulation, settings_for
 from millpond.simulator.steering import Bare, Decided, Steering, make_steering
 from millpond.simulator.trace_files import TraceError, read_traffic
 from millpond.simulator.traffic import Traffic
@@ -16,7 +16,7 @@ __all__ = [
     "Bare",
     "Decided",
     "Duration",
-    "Faults",
+    "FaultShares",
     "Recording",
     "Scenario",
     "Score",

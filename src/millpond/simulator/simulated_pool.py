@@ -19,7 +19,7 @@ from millpond.seams import EXPORTS, AnswerKind, Death, HandlerFacts, OperationFa
 from millpond.settings import Settings
 from millpond.simulator.simulated_worker import LATE, RUNNING, WITHDRAWN, HeldCall, SimulatedWorker
 
-Ending = Literal["ok", "failed", "died"]
+ComesBack = Literal["ok", "failed", "died"]
 
 EXPORT_S = 0.001  # to take a session's state out of its worker, or to run its closing hook
 GOODBYE, KILLED, CRASHED = Death(None, 0), Death(9, None), Death(11, None)
@@ -85,7 +85,7 @@ class SimulatedPool:
         """Seconds that a call takes which begins now."""
         raise NotImplementedError
 
-    def ending(self, call: Call) -> Ending:
+    def ending(self, call: Call) -> ComesBack:
         """How the call comes back that has run for its time: `died` takes its worker with it."""
         return "ok"
 

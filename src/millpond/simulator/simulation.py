@@ -19,7 +19,7 @@ from millpond.core import Call, SizingRule, error_code
 from millpond.settings import Settings
 from millpond.simulator.durations import Duration
 from millpond.simulator.observer import Observer
-from millpond.simulator.simulated_pool import Ending, SimulatedPool
+from millpond.simulator.simulated_pool import ComesBack, SimulatedPool
 from millpond.simulator.traffic import NO_SESSION, Floats, Traffic
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ RECENT = 0.1  # weight of the newest service time in the mean that is shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Faults:
+class FaultShares:
     """Shares of what goes wrong: calls that raise, calls that take their worker with them, starts that fail."""
 
     failed: float = 0.0
@@ -52,7 +52,7 @@ class Scenario:
     cold: Duration
     settings: Settings
     deadline_s: float = math.inf
-    faults: Faults = field(default_factory=Faults)
+    faults: FaultShares = field(default_factory=FaultShares)
     seed: int = 0
 
 
@@ -174,7 +174,7 @@ class Simulation(SimulatedPool):
         seconds: float = self._services[call.ticket]
         return seconds
 
-    def ending(self, call: Call) -> Ending:
+    def ending(self, call: Call) -> ComesBack:
         faults = self._scenario.faults
         if faults.failed or faults.died:
             chance = self._random.random()

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from millpond.cli.simulate.options import Options
+from millpond.cli.simulate.comparison import Comparison, Ran
 from millpond.report import Chart, Limit, Report, Section, Series, Table, Verdict, html
 from millpond.simulator import Recording, Score
 
 Floats = NDArray[np.float64]
-Ran = tuple[str, Score, Recording]  # the name it is shown by, and what came of it
 
 PARTS = 120  # of the time, of whose requests the waits are drawn
 HEAD = (
@@ -36,30 +35,30 @@ MEANING = (
 )
 
 
-def write_page(path: Path, trace: str, runs: list[Ran], options: Options) -> None:
+def write_page(path: Path, trace: str, runs: list[Ran], asked: Comparison) -> None:
     """Write the page to a file."""
-    share = f"{100 * options.slo.share:g} % of the requests"
-    goal = f"{share} begin within {options.slo.wait:g} s"
-    if options.slo.latency is not None:
-        goal = f"{share} are answered within {options.slo.latency:g} s"
+    share = f"{100 * asked.slo.share:g} % of the requests"
+    goal = f"{share} begin within {asked.slo.wait:g} s"
+    if asked.slo.latency is not None:
+        goal = f"{share} are answered within {asked.slo.latency:g} s"
     first = runs[0][1]
     scored = f"{first.scored:,} of {first.requests:,} requests are scored, those of the last {first.span_s:,.0f} s."
     demand = max(float(np.max(_demand(run)[1])) for _, _, run in runs)
     workers = max(float(np.max(_workers(run)[1])) for _, _, run in runs)
     page = Report(
         title=f"{trace}, simulated",
-        verdict=_verdict(runs, options),
-        sections=[_figures(runs, options), *(_section(*run, options, max(demand, workers)) for run in runs)],
-        note=f"The objective: {goal}. Mode {options.mode}, from {options.low} to {options.high} workers. {scored}",
+        verdict=_verdict(runs, asked),
+        sections=[_figures(runs, asked), *(_section(*run, asked, max(demand, workers)) for run in runs)],
+        note=f"The objective: {goal}. Mode {asked.mode}, from {asked.low} to {asked.high} workers. {scored}",
     )
     path.write_text(html(page), encoding="utf-8")
 
 
-def _verdict(runs: list[Ran], options: Options) -> Verdict:
+def _verdict(runs: list[Ran], asked: Comparison) -> Verdict:
     """Who met the objective for the least, at each cold start."""
     told, colds = [], dict.fromkeys(one.cold for _, one, _ in runs)
     for cold in colds:
-        met = [(one.worker_seconds, name) for name, one, _ in runs if one.cold == cold and _is_met(one, options)]
+        met = [(one.worker_seconds, name) for name, one, _ in runs if one.cold == cold and _is_met(one, asked)]
         cost, name = min(met) if met else (0.0, "")
         who = (
             f"{name} met the objective for the least, {cost:,.0f} worker-seconds"
@@ -71,26 +70,26 @@ def _verdict(runs: list[Ran], options: Options) -> Verdict:
     return Verdict(text=f"{text[0].upper()}{text[1:]}.", is_good=all(is_met for _, is_met in told))
 
 
-def _is_met(one: Score, options: Options) -> bool:
-    return one.attainment >= options.slo.share
+def _is_met(one: Score, asked: Comparison) -> bool:
+    return one.attainment >= asked.slo.share
 
 
-def _figures(runs: list[Ran], options: Options) -> Section:
+def _figures(runs: list[Ran], asked: Comparison) -> Section:
     rows: list[list[Any]] = []
     for name, one, _ in runs:
         waits = [float("inf") if wait is None else wait for wait in (one.wait_p50, one.wait_p99)]
         clairvoyant = one.clairvoyant_worker_seconds
         over = one.worker_seconds / clairvoyant if clairvoyant else None
         costs = [one.worker_seconds, over, one.starts, one.restarts_within_cold, one.refused]
-        rows.append([one.cold, name, _is_met(one, options), f"{one.attainment:.2%}"[:-1], *waits, *costs])
+        rows.append([one.cold, name, _is_met(one, asked), f"{one.attainment:.2%}"[:-1], *waits, *costs])
     return Section(title="Policies", parts=[Table(title="Figures", head=HEAD, rows=rows, note=MEANING)])
 
 
-def _section(name: str, one: Score, run: Recording, options: Options, top: float) -> Section:
+def _section(name: str, one: Score, run: Recording, asked: Comparison, top: float) -> Section:
     end = _end(run)
     demand = Series(name="requests at work or waiting", **_columns(_demand(run)), shape="area")
     workers = Series(name="workers, starting ones included", **_columns(_workers(run)), shape="step")
-    limits = [Limit(name="objective", value=options.slo.wait)] if options.slo.latency is None else []
+    limits = [Limit(name="objective", value=asked.slo.wait)] if asked.slo.latency is None else []
     return Section(
         title=f"{name}, cold start {one.cold:g} s",
         parts=[

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from millpond.cli.simulate.arguments import Arguments
-from millpond.cli.simulate.options import Options, give_up, look_in_working_directory, parse_options
+from millpond.cli.simulate.command_line import Arguments
+from millpond.cli.simulate.comparison import Comparison, Ran, give_up, look_in_working_directory, parse_comparison
 from millpond.cli.simulate.tables import show
 from millpond.simulator import (
     Duration,
@@ -25,28 +25,27 @@ from millpond.simulator import (
 )
 
 PATIENCE = 20  # times as long as it usually takes a worker may take to start
-Ran = tuple[str, Score, Recording]  # the name it is shown by, and what came of it
 
 
 def run(trace: str, arguments: Arguments) -> None:
     """Do all of it; exits with 2 and a sentence if that cannot be."""
     look_in_working_directory()
     try:
-        options = parse_options(trace, arguments)
-        for name in options.policies:  # each is made anew for its run; a wrong name is told before the first
-            steering_of(options, name)
+        asked = parse_comparison(trace, arguments)
+        for name in asked.policies:  # each is made anew for its run; a wrong name is told before the first
+            steering_of(asked, name)
     except (ValueError, TypeError) as error:
         give_up(error)
     runs: list[Ran] = []
     with Console(stderr=True).status("") as status:
-        for cold, name in itertools.product(options.colds, options.policies):
+        for cold, name in itertools.product(asked.colds, asked.policies):
             status.update(f"{name}, cold start {cold.mean_s:g} s")
-            runs.append(simulate(options, name, cold))
+            runs.append(simulate(asked, name, cold))
             if arguments.validate:
                 status.update(f"{name}, cold start {cold.mean_s:g} s, real")
-                runs.append(run_real(options, name, cold, arguments.speed))
+                runs.append(run_real(asked, name, cold, arguments.speed))
     if arguments.report is not None:
-        _write_page(arguments.report, trace, runs, options)
+        _write_page(arguments.report, trace, runs, asked)
     if arguments.json:
         rows = [one.as_dict() for _, one, _ in runs]
         if arguments.validate:
@@ -54,38 +53,38 @@ def run(trace: str, arguments: Arguments) -> None:
         json.dump(rows, sys.stdout, indent=1, allow_nan=False)
         print()
     else:
-        show(trace, [(name, one) for name, one, _ in runs], options, Console())
+        show(trace, [(name, one) for name, one, _ in runs], asked, Console())
 
 
-def simulate(options: Options, name: str, cold: Duration) -> Ran:
+def simulate(asked: Comparison, name: str, cold: Duration) -> Ran:
     """One policy at one cold start."""
-    recording = Simulation(scenario_of(options, cold), steering_of(options, name)).run()
-    return label(name), judge(options, name, cold, recording), recording
+    recording = Simulation(scenario_of(asked, cold), steering_of(asked, name)).run()
+    return label(name), judge(asked, name, cold, recording), recording
 
 
-def run_real(options: Options, name: str, cold: Duration, speed: float) -> Ran:
+def run_real(asked: Comparison, name: str, cold: Duration, speed: float) -> Ran:
     """The same on a real pool."""
     from millpond.cli.simulate.validate import validate
 
-    recording = validate(scenario_of(options, cold), steering_of(options, name), speed, options.settings)
-    return f"{label(name)}, real", judge(options, name, cold, recording), recording
+    recording = validate(scenario_of(asked, cold), steering_of(asked, name), speed, asked.settings)
+    return f"{label(name)}, real", judge(asked, name, cold, recording), recording
 
 
-def steering_of(options: Options, name: str) -> Steering:
+def steering_of(asked: Comparison, name: str) -> Steering:
     """Who chooses the rule, of that name."""
-    return make_steering(name, options.slo, options.mode, options.low, options.high)
+    return make_steering(name, asked.slo, asked.mode, asked.low, asked.high)
 
 
-def scenario_of(options: Options, cold: Duration) -> Scenario:
+def scenario_of(asked: Comparison, cold: Duration) -> Scenario:
     """What is simulated at one cold start."""
     start_timeout = max(60.0, PATIENCE * cold.mean_s)
     return Scenario(
-        traffic=options.traffic,
+        traffic=asked.traffic,
         cold=cold,
-        settings=settings_for(options.low, options.high, **{"start_timeout": start_timeout, **options.settings}),
-        deadline_s=options.deadline_s,
-        faults=options.faults,
-        seed=options.seed,
+        settings=settings_for(asked.low, asked.high, **{"start_timeout": start_timeout, **asked.settings}),
+        deadline_s=asked.deadline_s,
+        faults=asked.faults,
+        seed=asked.seed,
     )
 
 
@@ -94,22 +93,22 @@ def label(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def judge(options: Options, name: str, cold: Duration, recording: Recording) -> Score:
+def judge(asked: Comparison, name: str, cold: Duration, recording: Recording) -> Score:
     """Its figures."""
     return score(
         recording,
         policy=name,
-        mode=options.mode,
+        mode=asked.mode,
         cold_s=cold.mean_s,
-        objective=options.slo,
-        score_from=options.score_from,
+        objective=asked.slo,
+        score_from=asked.score_from,
     )
 
 
-def _write_page(path: Path, trace: str, runs: list[Ran], options: Options) -> None:
+def _write_page(path: Path, trace: str, runs: list[Ran], asked: Comparison) -> None:
     from millpond.cli.simulate.charts import write_page
 
     try:
-        write_page(path, trace, runs, options)
+        write_page(path, trace, runs, asked)
     except OSError as error:
         give_up(f"{path}: {error.strerror}")

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from millpond.cli.simulate.options import Options
+from millpond.cli.simulate.comparison import Comparison
 from millpond.simulator import Score
 
 WIDE = 1000  # columns, in which any table has room
@@ -19,9 +19,9 @@ LEGEND = (
 )
 
 
-def show(trace: str, rows: list[tuple[str, Score]], options: Options, console: Console) -> None:
+def show(trace: str, rows: list[tuple[str, Score]], asked: Comparison, console: Console) -> None:
     """Print the table, or one figure a line where that has no room; each row has the name it is shown by."""
-    slo, first = options.slo, rows[0][1]
+    slo, first = asked.slo, rows[0][1]
     title = f"{trace}: {first.scored:,} of {first.requests:,} requests scored, {first.span_s:,.0f} s"
     made = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     shown = len(HEAD) - (not any(one.refused for _, one in rows))
@@ -35,7 +35,7 @@ def show(trace: str, rows: list[tuple[str, Score]], options: Options, console: C
         console.print(made)
     else:
         _show_in_lines(title, rows, console)
-    console.print(LEGEND.format(wait=slo.wait, share=slo.share, mode=options.mode), highlight=False, style="dim")
+    console.print(LEGEND.format(wait=slo.wait, share=slo.share, mode=asked.mode), highlight=False, style="dim")
     lost, killed = sum(one.sessions_lost for _, one in rows), sum(one.busy_killed for _, one in rows)
     if lost or killed:
         console.print(f"{lost} sessions were lost, {killed} workers were ended while they ran a request")

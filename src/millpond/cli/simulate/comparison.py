@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from millpond.cli.simulate.arguments import Arguments
+from millpond.cli.simulate.command_line import Arguments
 from millpond.settings import Settings
-from millpond.simulator import Duration, Faults, Traffic, generate, parse_duration, read_traffic
+from millpond.simulator import Duration, FaultShares, Recording, Score, Traffic, generate, parse_duration, read_traffic
 from millpond.simulator.generators import SHAPES
 from millpond.slo import Slo
 
 OWN_OPTIONS = {"min_workers": "--min", "max_workers": "--max", "deadline": "--deadline", "policy": "--policy"}
+Ran = tuple[str, Score, Recording]  # the name it is shown by, and what came of it
 WRONG = 2  # the exit code for arguments and files that cannot be used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Comparison:
     """Everything but the policies' own business."""
 
     traffic: Traffic
@@ -36,19 +37,22 @@ class Options:
     score_from: float
     seed: int
     deadline_s: float
-    faults: Faults
+    faults: FaultShares
 
 
-def parse_options(trace: str, arguments: Arguments) -> Options:
+def parse_comparison(trace: str, arguments: Arguments) -> Comparison:
     """What was asked for. Raises `ValueError` for what cannot be."""
     a = arguments
     if a.min > a.max:
         raise ValueError(f"--min ({a.min}) is above --max ({a.max})")
-    colds, faults = tuple(map(parse_duration, a.cold)), Faults(failed=a.failing, died=a.dying, no_start=a.start_failing)
-    if a.validate and (faults != Faults() or any(cold.shape != "constant" for cold in colds)):
+    colds, faults = (
+        tuple(map(parse_duration, a.cold)),
+        FaultShares(failed=a.failing, died=a.dying, no_start=a.start_failing),
+    )
+    if a.validate and (faults != FaultShares() or any(cold.shape != "constant" for cold in colds)):
         raise ValueError("a real pool has constant cold starts and no faults: --validate takes none")
     traffic = scaled(find_traffic(trace, a.column, a.service, a.format, a.seed), a.time, a.rate, a.seed)
-    return Options(
+    return Comparison(
         traffic=traffic,
         colds=colds,
         slo=Slo(wait=a.wait, share=a.share),

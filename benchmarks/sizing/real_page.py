@@ -33,14 +33,14 @@ def workers_of(course: Raw) -> float:
 
 
 def table_of(result: Raw) -> str:
-    """The figures for a page of text."""
+    """The figures for a page of text, beside which the charts lie."""
     rows = [list(HEAD)]
     for course in result["courses"]:
         shape, pool, *figures = row_of(course)
         rows.append(
             [shape, pool, f"{figures[0]:.1f}", *(f"{figure:.3f}" for figure in figures[1:4]), f"{figures[4]:.1f}"]
         )
-    return f"{_conditions(result)}\n\n{markdown(rows)}"
+    return f"{_conditions(result)} [Charts of all of them](sizing-real.html).\n\n{markdown(rows)}"
 
 
 def page_of(result: Raw) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +36,11 @@ class Duration:
 
 def parse_duration(text: str) -> Duration:
     """`0.15`, `exponential:0.15`, `lognormal:0.15` or `lognormal:0.15:0.5`. Raises `ValueError` for anything else."""
-    shape, _, rest = text.rpartition(":") if text.count(":") < 2 else (text[: text.index(":")], "", "")
-    if text.count(":") == 2:
-        rest = text[text.index(":") + 1 :]
-    mean, _, sigma = rest.partition(":")
-    shape = shape or "constant"
-    if shape not in get_args(Shape) or (sigma and shape != "lognormal"):
-        raise ValueError(f"{text!r} is no duration: write seconds, exponential:MEAN or lognormal:MEAN[:SIGMA]")
+    shape, *numbers = text.split(":") if ":" in text else ("constant", text)
     try:
-        return Duration(float(mean), shape, float(sigma) if sigma else SIGMA)  # type: ignore[arg-type]
+        if shape not in get_args(Shape) or len(numbers) > 1 + (shape == "lognormal"):
+            raise ValueError(text)
+        return Duration(float(numbers[0]), cast(Shape, shape), *map(float, numbers[1:]))
     except ValueError:
-        raise ValueError(
-            f"{text!r} is no duration: write seconds, exponential:MEAN or lognormal:MEAN[:SIGMA]"
-        ) from None
+        wanted = "write seconds, exponential:MEAN or lognormal:MEAN[:SIGMA]"
+        raise ValueError(f"{text!r} is no duration: {wanted}") from None

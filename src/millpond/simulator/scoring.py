@@ -56,10 +56,9 @@ def score(
     t1 = float(came[is_known].max())
     t0 = score_from * t1
     is_scored = ~is_known | (came >= t0)
-    waits = (
-        np.where(is_known & np.isfinite(recording.began), recording.began, math.inf)[is_scored]
-        - np.where(is_known, came, 0.0)[is_scored]
-    )
+    waits = np.full(len(came), math.inf)
+    waits[is_known] = recording.began[is_known] - came[is_known]
+    waits = waits[is_scored]
     allowed_s = np.array([objective.wait_s(seconds) for seconds in recording.service[is_scored]])
     ordered, gone = recording.stays.T
     is_start = (ordered >= t0) & (ordered <= t1)
@@ -96,20 +95,9 @@ def within(begin: Floats, end: Floats, t0: float, t1: float) -> float:
 def percentile(values: Floats, percent: float) -> float | None:
     """Linear between the two nearest, `None` if one of them is infinite."""
     ordered = np.sort(values)
-    if not math.isfinite(ordered[math.ceil((len(ordered) - 1) * percent / 100)]):
-        return None
-    return (
-        float(np.percentile(ordered[np.isfinite(ordered)], percent))
-        if np.isfinite(ordered[-1])
-        else _lower(ordered, percent)
-    )
-
-
-def _lower(ordered: Floats, percent: float) -> float:
-    """The same for values whose last are infinite."""
-    at = (len(ordered) - 1) * percent / 100
-    low, high = ordered[math.floor(at)], ordered[math.ceil(at)]
-    return float(low + (high - low) * (at - math.floor(at)))
+    above = ordered[math.ceil((len(ordered) - 1) * percent / 100)]
+    # What lies beyond the two has no part in it, but numpy would make of infinities what is no number.
+    return float(np.percentile(np.minimum(ordered, above), percent)) if math.isfinite(above) else None
 
 
 def restarts(starts: Floats, stops: Floats, cold_s: float) -> int:

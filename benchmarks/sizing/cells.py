@@ -118,8 +118,8 @@ KINDS = (
     Kind("flat", made("poisson", 6.0, rate=0.6, span=6 * HOUR_S), "0.6 calls/s, 6 h, 6 s"),
     Kind(
         "spike",
-        made("spike", 0.5, low=2.0, high=60.0, at=HOUR_S, width=30.0, span=1.5 * HOUR_S),
-        "2 calls/s, and once 60/s for half a minute, 1.5 h, 0.5 s",
+        made("spike", 0.5, low=4.0, high=20.0, at=HOUR_S, width=30.0, span=1.5 * HOUR_S),
+        "4 calls/s, and once 20/s for half a minute, 1.5 h, 0.5 s",
     ),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from millpond.optimizer.level_gaps import TIMEOUTS_S, Floats, LevelGaps
 
-FEW = 5.0  # gaps of a level below which its timeout is that of a start: at most twice the least possible
+# Gaps of a level below which its timeout is that of a start, or of the level below: at most twice the least possible
+FEW = 5.0
 HALVINGS = 7
 Choice = NDArray[np.int64]  # (levels,): indices of TIMEOUTS_S
 
@@ -60,7 +61,10 @@ class Costs:
         choice = self.cheapest(0.0)
         if self.of(choice) < budget_s:
             choice = self._spent(choice, budget_s, most_s)
-        return np.where(self.seen < FEW, _index(self.start_s), choice)
+        usual = _index(self.start_s)
+        for level in np.flatnonzero(self.seen < FEW):
+            choice[level] = min(usual, choice[level - 1]) if level else usual
+        return choice
 
     def _spent(self, choice: Choice, budget_s: float, most_s: float) -> Choice:
         dearer = self.cheapest(most_s)
@@ -97,7 +101,8 @@ def costs_of(gaps: LevelGaps, now: float, start_s: float) -> Costs:
 
 def in_levels(choice: Choice, levels: int, start_s: float) -> Choice:
     """A choice for so many levels, those that are new included."""
-    return np.pad(choice[:levels], (0, max(0, levels - len(choice))), constant_values=_index(start_s))
+    usual = min(_index(start_s), int(choice[-1]))
+    return np.pad(choice[:levels], (0, max(0, levels - len(choice))), constant_values=usual)
 
 
 def in_seconds(choice: Choice) -> tuple[float, ...]:

@@ -19,10 +19,11 @@ MOST_LEVELS = 256  # the levels above are taken as the last
 
 
 class LevelGaps:
-    """The gaps of each level, weighted by how lately they ended. Row j - 1 is level j."""
+    """The gaps of each level, weighted by how lately they ended; row j - 1 is level j. Infinite numbers: none fades."""
 
-    def __init__(self) -> None:
-        self._counts = np.zeros((8, len(TIMEOUTS_S) + 1))  # (levels, gap up to that timeout): the last are longer
+    def __init__(self, timeouts_s: Floats = TIMEOUTS_S, fade_s: float = FADE_S, fade_calls: float = FADE_CALLS) -> None:
+        self._timeouts_s, self._fade_s, self._fade_calls = timeouts_s, fade_s, fade_calls
+        self._counts = np.zeros((8, len(timeouts_s) + 1))  # (levels, gap up to that timeout): the last are longer
         self._seconds = np.zeros_like(self._counts)  # of those gaps, added up
         self._empty_since = np.full(8, np.nan)  # level -> when it became empty; none while it is not, or never was
         self._in_pool = 0
@@ -62,8 +63,8 @@ class LevelGaps:
         emptied_at[is_first] = self._empty_since[levels[is_first]]
         gaps = times - emptied_at
         is_gap = is_filled & (gaps >= 0)
-        width = len(TIMEOUTS_S) + 1
-        cells = levels[is_gap] * width + np.searchsorted(TIMEOUTS_S, gaps[is_gap])
+        width = len(self._timeouts_s) + 1
+        cells = levels[is_gap] * width + np.searchsorted(self._timeouts_s, gaps[is_gap])
         self._counts += np.bincount(cells, minlength=self._counts.size).reshape(self._counts.shape)
         self._seconds += np.bincount(cells, gaps[is_gap], self._counts.size).reshape(self._counts.shape)
         self._empty_since[levels[is_last]] = np.where(is_filled[is_last], np.nan, times[is_last])
@@ -74,9 +75,9 @@ class LevelGaps:
         """
         within = np.cumsum(self._counts, axis=1)[:, :-1]
         missed = self._counts.sum(axis=1, keepdims=True) - within
-        idle_s = np.cumsum(self._seconds, axis=1)[:, :-1] + missed * TIMEOUTS_S
+        idle_s = np.cumsum(self._seconds, axis=1)[:, :-1] + missed * self._timeouts_s
         age_s = np.nan_to_num(now - self._empty_since)[:, None]
-        return idle_s + np.minimum(age_s, TIMEOUTS_S), missed + (age_s > TIMEOUTS_S)
+        return idle_s + np.minimum(age_s, self._timeouts_s), missed + (age_s > self._timeouts_s)
 
     def seen(self) -> Floats:
         """(levels,): the weight of the gaps that ended."""
@@ -84,7 +85,7 @@ class LevelGaps:
         return found
 
     def _fade(self, elapsed_s: float, calls: int) -> None:
-        left = max(np.exp(-elapsed_s / FADE_S), np.exp(-calls / FADE_CALLS))
+        left = max(np.exp(-elapsed_s / self._fade_s), np.exp(-calls / self._fade_calls))
         self._counts *= left
         self._seconds *= left
         self.calls *= left

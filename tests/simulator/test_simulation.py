@@ -233,6 +233,46 @@ def test_a_workers_sessions_leave_before_it_does():
     assert judged.worker_seconds < 2 * judged.floor_worker_seconds
 
 
+def test_a_lost_session_begins_anew_with_its_next_request():
+    """It is counted as lost, and only the request that ran then is."""
+    traffic = generate("sessions", Duration(0.5), 3, starts=0.05, requests=10, think=5, span=2000)
+    recording = simulated(traffic, 0.1, faults=FaultShares(died=0.03))
+    died = np.isinf(recording.began).mean()
+    assert died == pytest.approx(0.03, abs=0.02)
+    assert recording.sessions_lost > 0
+
+
+def test_a_session_that_may_not_be_opened_has_its_requests_refused():
+    """With a process of its own for each there are as many as workers."""
+    columns = {"session": np.array([0, 1, 0]), "sessions": ("a", "b")}
+    settings = {"isolation": "process"}
+    recording = simulated(requests((0.0, 9.0), (1.0, 9.0), (2.0, 1.0), **columns), high=1, settings=settings)
+    assert recording.is_refused.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"concurrency": 4},
+        {"max_calls": 5},
+        {"max_lifetime": 20.0},
+        {"spare_workers": 2},
+        {"health_interval": 5.0},
+        {"max_memory": 2**30},
+        {"cancel_grace": 0.0},
+        {"affinity": "hint"},
+    ],
+)
+def test_a_run_ends_well_under_any_setting(settings):
+    """Each request began once or is known not to, and every worker that was ordered was there for some time."""
+    traffic = generate("sessions", Duration(0.5, "lognormal"), 3, starts=0.05, requests=8, think=10, span=600)
+    faults = FaultShares(failed=0.05, died=0.02, no_start=0.1)
+    recording = simulated(traffic, 0.5, high=8, faults=faults, deadline_s=5.0, settings=settings)
+    assert (recording.began >= recording.came).all()
+    assert (recording.stays[:, 1] >= recording.stays[:, 0]).all()
+    assert np.isfinite(recording.began).mean() > 0.8
+
+
 def test_a_policy_sees_what_happened():
     """Each request once, in the observation after it came and after it ended; the integral is exact."""
     traffic = generate("poisson", Duration(0.7, "exponential"), 3, rate=3, span=300)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from millpond.core import Call, SizingRule, error_code
+from millpond.core import Call, SizingRule, error_code, session_states
+from millpond.errors import PoolError
 from millpond.settings import Settings
 from millpond.simulator.durations import Duration
 from millpond.simulator.observer import Observer
@@ -136,16 +137,11 @@ class Simulation(SimulatedPool):
 
     def _arrive(self, row: int) -> None:
         """A request comes now."""
-        now, machine = self.now, self.machine
+        now, observer = self.now, self._observer
         self._came[row] = self._last_arrival = now
-        operation = self.operations[0] if self._operation_of is None else self._operation_of[row]
-        number = self._session_of[row]
-        session = None if number == NO_SESSION else self._session(number)
-        observer = self._observer
         observer.arrivals.append(now)
         observer.change(1, now)
-        deadline = now + self._scenario.deadline_s
-        error = self.submit(Call(next(machine.call_ids), operation, b"", deadline, row, session))
+        error = self._call(row)
         if error is not None:
             self._refused[row] = True
             self._over(row, error)
@@ -155,11 +151,22 @@ class Simulation(SimulatedPool):
             if not self._is_watched and self.machine.view.queued and self._steering.has_pressure:
                 self._plan_watch()
 
+    def _call(self, row: int) -> PoolError | None:
+        """Make the call of a request; the error that refuses it."""
+        operation = self.operations[0] if self._operation_of is None else self._operation_of[row]
+        number, deadline = self._session_of[row], self.now + self._scenario.deadline_s
+        try:
+            session = None if number == NO_SESSION else self._session(number)
+        except PoolError as error:
+            return error
+        return self.submit(Call(next(self.machine.call_ids), operation, b"", deadline, row, session))
+
     def _session(self, number: int) -> Session:
+        """The session, opened by its first request; one that was lost is opened anew by the next."""
         session = self._sessions[number]
-        if session is None:
-            name = self._traffic.sessions[number]
-            session = self._sessions[number] = self.machine.open_session(name, None, False, self.now)
+        if session is None or session.state != session_states.OPEN:
+            name, is_anew = self._traffic.sessions[number], session is not None
+            session = self._sessions[number] = self.machine.open_session(name, None, is_anew, self.now)
         return session
 
     # What happens to it

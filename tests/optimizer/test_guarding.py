@@ -227,3 +227,13 @@ def test_a_plan_that_was_taken_back_is_not_tried_again_with_other_numbers():
     assert guard.check(observed(now=340.0, rule=rule), again, 8.0, True).rule == rule
     assert guard.check(observed(now=400.0, rule=rule), again, 8.0, False).rule == rule
     assert guard.check(observed(now=400.0, rule=rule), again, 8.0, True).rule == again.rule
+
+
+def test_numbers_that_do_not_matter_now_are_not_brought_up_to_date():
+    """The timeouts of workers that are not there, and what differs little."""
+    rule = SizingRule(floor=2, ceiling=64, idle_timeouts=(60.0, 30.0, 20.0, 10.0, 5.0))
+    seen, guard = observed(ready=2, rule=rule), Guard(Limits())
+    assert guard.refreshed(seen, replace(rule, idle_timeouts=(60.0, 30.0, 20.0, 10.0, 2.0))) is rule
+    assert guard.refreshed(seen, replace(rule, idle_timeouts=(66.0, 30.0, 20.0, 10.0, 5.0))) is rule
+    other = replace(rule, idle_timeouts=(60.0, 30.0, 20.0, 2.0, 5.0))
+    assert guard.refreshed(seen, other) == other

@@ -123,7 +123,10 @@ class Decider:
         plan_before = self._plan
         if decision.rule == decision.proposed:
             self._plan = decision.plan
-        if not decision.is_change or decision.kind == "refreshed":
+        if decision.kind == "refreshed":
+            self.guard.was_refreshed(decision.before, decision.rule, decision.at)
+            return
+        if not decision.is_change:
             return
         self._plan_before, self._plan = plan_before, decision.plan
         if self._check is not None:

@@ -20,6 +20,7 @@ from millpond.optimizer.rules import is_same, lowered, raised, wanted
 
 MEMORY_SHARE = 0.9  # of what is free may be used
 LEAST_CORES = 0.5  # cores' worth of time of a worker at work from which the cores are what is scarce
+LEVELS_AHEAD = 2  # beyond the workers that are there, whose timeouts matter
 STEP_UP, LEAST_STEP = 2.0, 4  # a floor goes at most to so many times what was at work of late, or by so many
 MOST_TIMEOUT_S = 86_400.0
 MISSED_AGAIN_S = 150.0  # after a change was taken back, from which what is missed is missed for want of it
@@ -58,6 +59,7 @@ class Guard:
         self._changed: deque[float] = deque()
         self._has_chosen = False
         self._raised_at = self._lowered_at = -math.inf
+        self._refreshed_at = -math.inf  # a plan's numbers were raised
         self._cool_down_s = limits.cool_down_s
         self._refused: list[tuple[Proposal, float, float]] = []  # taken back: when, and until when not tried again
 
@@ -81,10 +83,23 @@ class Guard:
         return Guarded(rule, tuple(notes))
 
     def refreshed(self, seen: Observation, proposed: SizingRule) -> SizingRule:
-        """What of new numbers of the plan in force may be done: what bounds, resources and failing starts allow."""
+        """What of new numbers of the plan in force may be done: what bounds, resources and failing starts allow.
+
+        Those that matter now: a timeout of workers that are not there does not. A raise is followed at once, and
+        nothing is lowered for a while after it, so that a load that jumps to and fro is not followed in each jump.
+        """
         if absurd_rule(proposed):
             return seen.rule
-        return self._possible(self._bounded(proposed, seen, []), seen, [])
+        rule = self._possible(self._bounded(proposed, seen, []), seen, [])
+        levels = max(seen.ready + seen.starting, rule.floor) + LEVELS_AHEAD
+        before, after = _of_levels(self._bounded(seen.rule, seen, []), levels), _of_levels(rule, levels)
+        is_early = lowered(before, after) and seen.now < self._refreshed_at + self.limits.cool_down_s
+        return seen.rule if is_early or is_same(before, after) else rule
+
+    def was_refreshed(self, before: SizingRule, after: SizingRule, now: float) -> None:
+        """New numbers of the plan in force were adopted."""
+        if raised(before, after) and not lowered(before, after):
+            self._refreshed_at = now
 
     def _possible(self, rule: SizingRule, seen: Observation, notes: list[str]) -> SizingRule:
         rule = self._within_resources(rule, seen, notes)
@@ -201,6 +216,11 @@ class Guard:
         if len(self._changed) >= limits.changes:
             return f"{limits.changes} changes in {limits.changes_s / 60:.0f} min are enough."
         return ""
+
+
+def _of_levels(rule: SizingRule, levels: int) -> SizingRule:
+    """The rule as far as so many workers are concerned."""
+    return replace(rule, idle_timeouts=rule.idle_timeouts[:levels])
 
 
 def absurdity(seen: Observation) -> str:

@@ -79,8 +79,54 @@ def test_a_wait_that_grows_long_is_noticed(expected):
     assert (call.state == "running") is (expected < 0.001)
     world.advance(0.03)
     assert session.location == "leaving"
+    process.export(world.now, world.ledger)
+    process.export(world.now, world.ledger)
+    world.deliver(process)
+    assert call.worker is not process.record
     world.serve_all()
-    assert (call.ending, call.worker is process.record) == ("ok", False)
+    assert call.ending == "ok"
+
+
+@pytest.mark.parametrize(("affinity", "workers"), [("hint", 1), ("strict", 3)])
+def test_sessions_that_may_leave_gather_where_calls_do(affinity, workers):
+    """They begin with the worker used last, so that the others idle and may go; who has to stay has few beside it."""
+    world = pool(workers=3, affinity=affinity)
+    sessions = [world.open_session(f"{n}") for n in range(3)]
+    for session in sessions:
+        world.now += 1.0
+        world.submit("say", session=session)
+        world.serve_all()
+    assert len({session.worker.id for session in sessions}) == workers
+
+
+def test_sessions_that_wake_let_idle_workers_go():
+    """However many sessions come and go one after another, one worker is enough for them: the others time out."""
+    world = World(min_workers=0, max_workers=3, affinity="hint", sleep_after=1.0, idle_timeout=20.0).begin()
+    world.records.exports_concurrently = True
+    world.resize(3, 3)
+    for process in world.all:
+        world.get_ready(process)
+    world.resize(0, 3)
+    sessions = [world.open_session(f"{n}") for n in range(5)]
+    for _ in range(4):
+        for session in sessions:
+            world.advance(2.0)
+            world.serve_all()  # the one before has gone to sleep
+            world.submit("say", session=session)
+            world.serve_all()
+    assert world.records.ready_count == 1
+    assert all(session.state == "open" for session in sessions)
+
+
+def test_a_session_that_cannot_leave_freely_has_few_beside_it():
+    """With a hook of the handler's the state comes out between calls only, and its calls wait for the worker."""
+    world = pool(workers=2, has_hook=True)
+    first, second = world.open_session("a"), world.open_session("b")
+    for session in (first, second):
+        world.now += 1.0
+        world.submit("say", session=session)
+        world.serve_all()
+    assert first.worker is not second.worker
 
 
 def test_while_nobody_is_free_nobody_looks_for_room():

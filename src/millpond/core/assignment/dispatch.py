@@ -44,8 +44,8 @@ def place(pool: Records, call: Call, now: float) -> None:
 
 
 def place_unbound(pool: Records, session: Session, call: Call, now: float) -> None:
-    """Bind the session to the idle worker with the fewest sessions, or let the first free one take it."""
-    worker = None if pool.unbound.size else pool.free.for_session()
+    """Bind the session to an idle worker, or let the first free one take it."""
+    worker = None if pool.unbound.size else _pick_for_session(pool, session)
     if worker is not None:
         _bind(pool, session, worker)
         send(pool, worker, call, now)
@@ -152,8 +152,19 @@ def fill_free(pool: Records, now: float) -> None:
 
 
 def _free_for_waiting(pool: Records) -> Worker | None:
-    worker = pool.free.for_call() if pool.queue.size else None
-    return worker or (pool.free.for_session() if pool.unbound.size else None)
+    if pool.queue.size and (worker := pool.free.for_call()) is not None:
+        return worker
+    first = pool.unbound.head() if pool.unbound.size else None
+    return _pick_for_session(pool, first.session) if first is not None and first.session is not None else None
+
+
+def _pick_for_session(pool: Records, session: Session) -> Worker | None:
+    """The idle worker with the fewest sessions: who stays is to have few beside it.
+
+    Whoever may leave at any time has the one used last, as calls without a session do: those that are not needed are
+    idle, and go.
+    """
+    return pool.free.for_call() if pool.leaves_freely(session) else pool.free.for_session()
 
 
 def _serve_next(pool: Records, worker: Worker, now: float) -> bool:

@@ -232,6 +232,11 @@ class Records:
         """Whether its state may be asked for while the worker is busy, as far as is known."""
         return self.exports_concurrently and session.mobility == MOVABLE
 
+    def leaves_freely(self, session: Session) -> bool:
+        """Whether it need not stay with a worker that is busy with other sessions, as far as is known before it ran."""
+        is_movable = self.is_durable or self.exports_concurrently
+        return is_movable and session.affinity == "hint" and not self.is_private and session.mobility != PINNED
+
     def is_candidate(self, session: Session) -> bool:
         """Whether it may leave its worker for its waiting call: before that has run, nothing changes the state."""
         return self.may_move(session) and (self.is_kept(session) or self.may_export_concurrently(session))

@@ -233,9 +233,10 @@ class Records:
         return self.exports_concurrently and session.mobility == MOVABLE
 
     def leaves_freely(self, session: Session) -> bool:
-        """Whether it need not stay with a worker that is busy with other sessions, as far as is known before it ran."""
-        is_movable = self.is_durable or self.exports_concurrently
-        return is_movable and session.affinity == "hint" and not self.is_private and session.mobility != PINNED
+        """Whether it need not wait for a worker that is busy with other sessions, as far as is known before it ran."""
+        if session.affinity != "hint" or self.is_private or session.mobility == PINNED:
+            return False
+        return self.is_durable or self.may_export_concurrently(session)
 
     def is_candidate(self, session: Session) -> bool:
         """Whether it may leave its worker for its waiting call: before that has run, nothing changes the state."""

@@ -49,7 +49,7 @@ class SizingRule:
         if not drain_s or not service_s:
             return busy + overdue
         if self.window_s:
-            return busy + max(0, min(overdue, waiting - int(busy * drain_s / service_s)))
+            return busy + max(0, min(overdue, waiting - int(min(waiting, busy * drain_s / service_s))))
         if waiting * service_s >= drain_s * (busy + overdue):
             return busy + overdue
         return max(busy, math.ceil(waiting * service_s / drain_s))

@@ -12,7 +12,7 @@ def test_more_is_kept_while_calls_wait_too_long():
     for _ in range(6):
         reserve.note(100, 5)
         shares.append(reserve.share)
-    assert shares == [2 * LEAST, 4 * LEAST, 8 * LEAST, MOST, MOST, MOST]
+    assert shares == [2 * LEAST, 4 * LEAST, 8 * LEAST, 16 * LEAST, MOST, MOST]
 
 
 def test_as_few_as_may_wait_too_long_change_nothing():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-LEAST, MOST = 0.05, 0.4  # share
+LEAST, MOST = 0.05, 0.8  # share
 MISSED = 3  # calls that waited too long, and half of the share that may: more is kept
 FORGOTTEN_CALLS = 1_000.0  # by which a miss is forgotten to a share of 1/e
 FORGIVEN_CALLS = 10_000

@@ -19,6 +19,7 @@ from millpond.optimizer.observation import Observation
 from millpond.optimizer.policies.policy import Candidate, Mode, Proposal
 from millpond.optimizer.reserve import Reserve
 from millpond.optimizer.rules import is_same
+from millpond.optimizer.start_time import StartTime
 from millpond.slo import Slo
 
 IN_TIME = 0.8  # of the time that calls may wait: a start that takes no longer is short
@@ -41,6 +42,7 @@ class ShortStarts:
         self._slo, self._mode = slo, mode
         self._gaps = LevelGaps()
         self._services: Floats = np.empty(0)  # of recent calls
+        self._start = StartTime()
         self._reserve = Reserve(1.0 - slo.share)
         self._calls = self._chosen_at = 0  # that came, and those of them before the last choice
         self._choice: Choice | None = None
@@ -51,6 +53,7 @@ class ShortStarts:
         """What came and ended since the last observation."""
         ended = seen.ended
         self._calls += len(seen.arrivals)
+        self._start.note(seen.start_s)
         if self._mode == "prompt":
             left = np.minimum(ended.sum(axis=1), seen.now)  # arrival, service and wait
             self._gaps.note(seen.now, seen.arrivals, left, float(ended[:, 1].sum()))
@@ -60,7 +63,7 @@ class ShortStarts:
 
     def fits(self, seen: Observation) -> bool:
         """Whether starts are short, as far as is known."""
-        return 0.0 < seen.start_s <= IN_TIME * self._wait_s(seen)
+        return 0.0 < self._start.seconds <= IN_TIME * self._wait_s(seen)
 
     def propose(self, seen: Observation) -> Proposal:
         """The rule for what was noted; the last one while nothing differs enough to matter."""
@@ -75,7 +78,8 @@ class ShortStarts:
         return self._slo.wait_s(seen.service_s) + 1e-9
 
     def _economy(self, seen: Observation) -> Proposal:
-        left_s = self._wait_s(seen) - seen.start_s
+        start_s = self._start.seconds
+        left_s = self._wait_s(seen) - start_s
         spread = self._spread()
         drain_s = self._reserve.share * left_s
         reserved_s = drain_s
@@ -87,7 +91,7 @@ class ShortStarts:
         rule = SizingRule(idle_timeouts=(0.0,), patience_s=patience_s, drain_s=drain_s)
         return Proposal(
             rule,
-            f"A start takes {seen.start_s:.3g} s, and calls may wait {left_s + seen.start_s:.3g} s: a worker starts "
+            f"A start takes {start_s:.3g} s, and calls may wait {left_s + start_s:.3g} s: a worker starts "
             f"for a call that has waited {patience_s:.3g} s, and goes when nobody waits.",
         )
 
@@ -99,9 +103,9 @@ class ShortStarts:
     def _prompt(self, seen: Observation) -> Proposal:
         if self._calls - self._chosen_at >= max(LEAST_CALLS, MORE * self._gaps.calls) and len(self._services):
             self._chosen_at = self._calls
-            self._choose(costs_of(self._gaps, seen.now, seen.start_s))
+            self._choose(costs_of(self._gaps, seen.now, self._start.seconds))
         if self._proposal is None:
-            rule = SizingRule(idle_timeouts=(seen.start_s,), drain_s=0.0)
+            rule = SizingRule(idle_timeouts=(self._start.seconds,), drain_s=0.0)
             self._proposal = Proposal(rule, "Until more is known a worker idles as long as a start takes.")
         return self._proposal
 

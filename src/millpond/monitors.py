@@ -220,9 +220,10 @@ class Monitors:
         return made
 
     def _make_optimizer(self) -> PoolOptimizer:
+        from millpond.optimizer.configuration import Configuration
         from millpond.optimizer.journal import Journal
         from millpond.optimizer.journal_store import JournalStore
-        from millpond.optimizer.pool_optimizer import Configuration, PoolOptimizer
+        from millpond.optimizer.pool_optimizer import PoolOptimizer
         from millpond.sized_pool import SizedPool
 
         settings, path = self._driver.view.settings, self._history_path

@@ -9,10 +9,11 @@ import pytest
 
 from millpond.core import SizingRule
 from millpond.events import OptimizerConcluded, OptimizerDecided, OptimizerSwitched
+from millpond.optimizer.configuration import Configuration
 from millpond.optimizer.journal import Journal
 from millpond.optimizer.policies.fixed import fixed_rule
 from millpond.optimizer.policies.policy import Proposal
-from millpond.optimizer.pool_optimizer import Configuration, PoolOptimizer
+from millpond.optimizer.pool_optimizer import PoolOptimizer
 from millpond.slo import Slo
 from millpond.telemetry.bus import Bus
 from tests.optimizer.made import STEP_S, calls, observed

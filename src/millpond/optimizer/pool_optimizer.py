@@ -10,26 +10,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 from millpond import events
 from millpond.core import SizingRule
 from millpond.optimizer.analysis.finding import WorkloadAnalysis
+from millpond.optimizer.configuration import Configuration
 from millpond.optimizer.decider import Decider
 from millpond.optimizer.decision import Decision
-from millpond.optimizer.guarding import Limits
 from millpond.optimizer.journal import Journal
 from millpond.optimizer.observation import Observation
 from millpond.optimizer.policies.chosen import LIGHT, make_policy
-from millpond.optimizer.policies.policy import Mode, Policy, Proposal
+from millpond.optimizer.policies.policy import Policy, Proposal
 from millpond.optimizer.side_process import Answer, SidePolicy
 from millpond.optimizer.story import change
-from millpond.settings import check_choice, check_policy
-from millpond.slo import Slo
 from millpond.telemetry.bus import Bus
 
-LEAST_INTERVAL_S = 1.0
 # It decides, only by hand, or not at all; or it has nothing to choose, or did not begin yet.
 State = Literal["new", "running", "paused", "frozen", "closed"]
 
@@ -62,35 +59,6 @@ class Sized(Protocol):
     def size_by(self, rule: SizingRule, reason: str) -> None:
         """Go by another rule."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
-    """How one pool is to be optimized: its settings of the same names, and the bounds of its workers.
-
-    Raises `TypeError` or `ValueError` for what is no objective, mode, policy or interval.
-    """
-
-    slo: Slo
-    mode: Mode
-    policy: str | type[Policy]
-    low: int
-    high: int
-    longest_idle_s: float | None = None
-    interval_s: float | None = None  # between looks; without it the policy's
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.slo, Slo):
-            raise TypeError(f"slo must be an Slo, not {self.slo!r}")
-        check_choice("mode", self.mode)
-        check_policy(self.policy)
-        if self.interval_s is not None and not self.interval_s >= LEAST_INTERVAL_S:
-            raise ValueError(f"interval_s must be {LEAST_INTERVAL_S:.0f} or more, not {self.interval_s!r}")
-
-    @property
-    def limits(self) -> Limits:
-        """What the guard makes of it."""
-        return Limits() if self.longest_idle_s is None else Limits(longest_idle_s=self.longest_idle_s)
 
 
 class PoolOptimizer:

@@ -29,6 +29,7 @@ BATCH, BATCH_CALLS = 0.25, 5
 # Prompt
 EXTRA = 0.04  # of the least cost possible: what saving starts may cost
 WORTH = 2.0  # calls' time: what saving one start may cost
+NOTED_CALLS = 64  # at once: a few cost as much as these
 LEAST_CALLS, MORE = 40, 0.5  # calls before the first choice, and share by which they grow until the next
 DEARER, FEWER = 0.005, 0.03  # beyond the budget, of the calls a start less: worth other timeouts
 LONGEST_CALL = 0.98  # quantile
@@ -41,6 +42,8 @@ class ShortStarts:
     def __init__(self, slo: Slo, mode: Mode) -> None:
         self._slo, self._mode = slo, mode
         self._gaps = LevelGaps()
+        self._unnoted: list[tuple[Floats, Floats]] = []  # arrivals and ended calls that are to be noted together
+        self._noted_at = 0
         self._services: Floats = np.empty(0)  # of recent calls
         self._start = StartTime()
         self._reserve = Reserve(1.0 - slo.share)
@@ -54,12 +57,21 @@ class ShortStarts:
         ended = seen.ended
         self._calls += len(seen.arrivals)
         self._start.note(seen.start_s)
-        if self._mode == "prompt":
-            left = np.minimum(ended.sum(axis=1), seen.now)  # arrival, service and wait
-            self._gaps.note(seen.now, seen.arrivals, left, float(ended[:, 1].sum()))
+        if self._mode == "prompt" and len(seen.arrivals) + len(ended):
+            self._unnoted.append((seen.arrivals, ended))
+            if self._calls - self._noted_at >= NOTED_CALLS:
+                self._note_gaps(seen.now)
         if len(ended):
             self._services = np.concatenate([self._services, ended[:, 1]])[-RECENT_CALLS:]
             self._reserve.note(len(ended), int((ended[:, 2] > self._wait_s(seen)).sum()))
+
+    def _note_gaps(self, now: float) -> None:
+        if self._unnoted:
+            arrivals, ended = (np.concatenate(column) for column in zip(*self._unnoted, strict=True))
+            left = np.minimum(ended.sum(axis=1), now)  # arrival, service and wait
+            self._gaps.note(now, arrivals, left, float(ended[:, 1].sum()))
+        self._unnoted = []
+        self._noted_at = self._calls
 
     def fits(self, seen: Observation) -> bool:
         """Whether starts are short, as far as is known."""
@@ -103,6 +115,7 @@ class ShortStarts:
     def _prompt(self, seen: Observation) -> Proposal:
         if self._calls - self._chosen_at >= max(LEAST_CALLS, MORE * self._gaps.calls) and len(self._services):
             self._chosen_at = self._calls
+            self._note_gaps(seen.now)
             self._choose(costs_of(self._gaps, seen.now, self._start.seconds))
         if self._proposal is None:
             rule = SizingRule(idle_timeouts=(self._start.seconds,), drain_s=0.0)

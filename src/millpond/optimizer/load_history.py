@@ -18,6 +18,7 @@ from millpond.slo import Slo
 
 FINE, COARSE = 480, 4_032  # rows kept of each
 COARSE_S = 300.0
+REFUSED = ("overloaded", "queue_full")
 
 
 class Row(NamedTuple):
@@ -34,7 +35,7 @@ class Row(NamedTuple):
     ready: float
     starting: float
     service_sum_s: float  # of those that ended
-    started: float  # calls whose wait is known
+    started: float  # calls whose wait is known, and those that were refused because others wait: they count as missed
     met: float  # those of them that waited no longer than the objective allows
     wait_sum_s: float
     worker_bytes: float
@@ -101,6 +102,8 @@ class LoadHistory:
                 met += int(np.count_nonzero(waits <= allowed_s))
                 wait_sum_s += float(waits.sum())
                 self._note_waits(operation, waits)
+        if seen.errors:
+            started += sum(seen.errors.get(code, 0) for code in REFUSED)
         return Row(
             seen.now,
             elapsed_s,

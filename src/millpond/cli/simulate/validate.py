@@ -41,6 +41,7 @@ class RealRun:
         self._next_of = scenario.traffic.followers()
         self._left = scenario.traffic.session_sizes()  # requests of each session that have not ended
         self._stays: dict[int, list[float]] = {}  # worker -> ordered, gone
+        self._busy_killed = 0
         self._service_s = self._real_t0 = 0.0
         self._rule = SizingRule()
         self._rules: list[tuple[float, SizingRule, str]] = []
@@ -58,8 +59,9 @@ class RealRun:
             steering.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await steering
-            lost = pool.driver.view.counters.sessions_lost
-            stays = np.array(sorted(self._stays.values())).reshape(-1, 2)  # before the pool closes
+            # As it is before the pool closes
+            lost, busy_killed = pool.driver.view.counters.sessions_lost, self._busy_killed
+            stays = np.array(sorted(self._stays.values())).reshape(-1, 2)
         return Recording(
             self._came,
             self._began,
@@ -68,7 +70,7 @@ class RealRun:
             stays,
             tuple(self._rules),
             lost,
-            0,
+            busy_killed,
             time.perf_counter() - wall,
         )
 
@@ -88,12 +90,14 @@ class RealRun:
         scaled = {"sleep_after": settings.sleep_after and settings.sleep_after / speed}
         start_s = scenario.cold.mean_s / speed
         pool = millpond.Pool(Sleeper, args=(start_s,), name="validated", **(ours | dict(self._settings) | scaled))
-        pool.telemetry.attach("workers", ["worker.starting", "worker.gone"], self._note_worker)
+        pool.telemetry.attach("workers", ["worker.starting", "worker.killed", "worker.gone"], self._note_worker)
         return pool
 
     def _note_worker(self, event: Any) -> None:
         if event.name == "worker.starting":
             self._stays[event.worker] = [max(0.0, self._now()), math.inf]
+        elif event.name == "worker.killed":
+            self._busy_killed += bool(event.running)
         else:
             self._stays[event.worker][1] = self._now()
 

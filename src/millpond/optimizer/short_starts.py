@@ -27,7 +27,7 @@ RECENT_CALLS = 500
 # Economy. Of the time left to wait so much is kept to drain in, if so many calls fit in one after another.
 BATCH, BATCH_CALLS = 0.25, 5
 # Prompt
-EXTRA = 0.04  # of the least cost possible: what saving starts may cost
+EXTRA = 0.0375  # of the least cost possible: what saving starts may cost
 WORTH = 2.0  # calls' time: what saving one start may cost
 NOTED_CALLS = 64  # at once: a few cost as much as these
 LEAST_CALLS, MORE = 40, 0.5  # calls before the first choice, and share by which they grow until the next

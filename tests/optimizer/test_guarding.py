@@ -219,6 +219,17 @@ def test_a_rule_that_was_taken_back_is_not_tried_again_before_its_time():
     assert guard.check(observed(now=500.0, rule=rule), Proposal(worse, ""), 5.0, True).rule == worse
 
 
+def test_a_plan_is_kept_for_a_minute():
+    """Who has plans chooses by all that was seen, not by the last look: neither a budget nor growing pauses hold it."""
+    guard, rule = Guard(Limits()), SizingRule(floor=2, ceiling=64)
+    for i in range(10):
+        guard.adopted(rule, replace(rule, floor=3), 100.0 + i)
+    other = Proposal(replace(rule, floor=1, spares=1), "", plan="a")
+    held = guard.check(observed(now=160.0, rule=rule), other, 4.0, False)
+    assert held.changes == ("A plan is kept for 60 s.",)
+    assert guard.check(observed(now=169.0, rule=rule), other, 4.0, False).rule == other.rule
+
+
 def test_a_plan_that_was_taken_back_is_not_tried_again_with_other_numbers():
     """Unless the objective is missed without it, which shows a while after it was taken back only."""
     guard, rule = Guard(Limits()), SizingRule(floor=2, ceiling=64)

@@ -78,7 +78,8 @@ class Guard:
         rule = self._possible(rule, seen, notes)
         if is_same(self._bounded(seen.rule, seen, []), rule):
             return Guarded(seen.rule, tuple(notes))
-        if why := self._refusal(seen.now, rule, proposal.plan, is_missed) or self._too_soon(seen, rule, is_missed):
+        why = self._refusal(seen.now, rule, proposal.plan, is_missed)
+        if why := why or self._too_soon(seen, rule, is_missed, has_plans=bool(proposal.plan)):
             return Guarded(seen.rule, (*notes, why))
         return Guarded(rule, tuple(notes))
 
@@ -202,7 +203,7 @@ class Guard:
                 return f"This was tried and taken back; it is not tried again for {until - now:.0f} s."
         return ""
 
-    def _too_soon(self, seen: Observation, rule: SizingRule, is_missed: bool) -> str:
+    def _too_soon(self, seen: Observation, rule: SizingRule, is_missed: bool, has_plans: bool) -> str:
         """Why the rule in force stays for now; empty if it may change."""
         now, limits = seen.now, self.limits
         while self._changed and self._changed[0] <= now - limits.changes_s:
@@ -211,6 +212,9 @@ class Guard:
         down, up = lowered(in_force, rule), raised(in_force, rule)
         if up and not down and is_missed:
             return ""
+        if has_plans:  # each is chosen by all that was seen: the pauses that grow are for those who go by the last look
+            is_early = self._changed and now < self._changed[-1] + limits.cool_down_s
+            return f"A plan is kept for {limits.cool_down_s:.0f} s." if is_early else ""
         if down and now < self._raised_at + self._cool_down_s:
             return f"Nothing is lowered within {self._cool_down_s:.0f} s of a raise."
         if len(self._changed) >= limits.changes:

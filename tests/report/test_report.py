@@ -128,7 +128,7 @@ def test_no_peak_is_lost_however_many_points_there_are():
     values[61_803] = 50.0
     shown = Series(name="calls", times=np.arange(100_000.0), values=values)
     text = html(report_of(chart(shown)))
-    band = re.search(r'class="band series-1" d="([^"]*)"', text)
+    band = re.search(r'class="band thin series-1" d="([^"]*)"', text)
     assert band is not None
     assert min(float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", band[1])) == 0.0
     assert len(text) < 60_000

@@ -107,7 +107,8 @@ def _paths(chart: Chart, outlines: Sequence[Outline], picture: Picture) -> str:
 
 
 def _path(series: Series, outline: Outline, picture: Picture, number: int) -> str:
-    band = f'<path class="band {_colour(number)}" d="{picture.band(outline)}"/>' if outline.has_band else ""
+    kind = "band" if series.shape == "area" else "band thin"
+    band = f'<path class="{kind} {_colour(number)}" d="{picture.band(outline)}"/>' if outline.has_band else ""
     line = f'<path class="{_classes(series, number)}" d="{picture.line(series, outline)}">'
     return f"{band}{line}<title>{escaped(series.name)}</title></path>"
 

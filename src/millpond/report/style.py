@@ -59,7 +59,7 @@ svg text { fill: var(--faint); font-size: .8rem; }
 .limit { stroke: var(--text); stroke-dasharray: 1 3; }
 svg .limit-name { fill: var(--text); stroke: var(--page); stroke-width: 4px; paint-order: stroke; }
 .series { fill: none; stroke-width: 1.8; vector-effect: non-scaling-stroke; }
-.band { fill-opacity: .2; stroke-opacity: 0; }
+.band { fill-opacity: .2; stroke-opacity: 0; } .band.thin { fill-opacity: .1; }
 .area { fill-opacity: .25; stroke-width: 1; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; }

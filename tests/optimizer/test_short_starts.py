@@ -137,7 +137,7 @@ def test_until_more_is_known_a_worker_idles_as_long_as_a_start_takes():
     short = ShortStarts(Slo(), "prompt")
     seen = observed(start_s=0.1, **calls(3, 15.0))
     short.note(seen)
-    assert short.propose(seen).rule == SizingRule(idle_timeouts=(0.1,), drain_s=0.0)
+    assert short.propose(seen).rule == SizingRule(idle_timeouts=(0.1,))
 
 
 @pytest.mark.parametrize("mode", ["prompt", "economy"])
@@ -170,3 +170,13 @@ def test_the_objective_is_met_though_starts_take_very_different_times():
     found = score(Simulation(scenario, Bare(policy)).run(), policy="", mode="economy", cold_s=0.2, objective=Slo())
     assert found.attainment >= 0.99
     assert len(policy.changes) <= 20
+
+
+def test_in_prompt_a_backlog_that_those_at_work_surely_finish_starts_nobody():
+    """Fifty callers of two milliseconds, five workers and starts of a second: none is worth one; ten long calls are."""
+    short = ShortStarts(Slo(wait=2.0), "prompt")
+    seen = observed(start_s=1.0, **calls(100, 15.0, service_s=0.002))
+    short.note(seen)
+    rule = short.propose(seen).rule
+    assert rule.needed(5, 45, 45, 0.002, 1.0) == 5
+    assert rule.needed(5, 10, 10, 2.0, 1.0) == 15

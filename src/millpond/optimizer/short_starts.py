@@ -118,7 +118,7 @@ class ShortStarts:
             self._note_gaps(seen.now)
             self._choose(costs_of(self._gaps, seen.now, self._start.seconds))
         if self._proposal is None:
-            rule = SizingRule(idle_timeouts=(self._start.seconds,), drain_s=0.0)
+            rule = SizingRule(idle_timeouts=(self._start.seconds,))
             self._proposal = Proposal(rule, "Until more is known a worker idles as long as a start takes.")
         return self._proposal
 

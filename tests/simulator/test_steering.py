@@ -66,10 +66,12 @@ def test_a_policy_of_somebody_else_is_taken_at_its_word():
 
 
 def test_the_optimizer_is_asked_at_once_if_a_request_waits_for_long():
-    """At the first second at which it has waited for half of what it may, and not only at the next interval."""
+    """At the first second at which it has waited for half of what it may; the next interval is counted from there."""
     policy = Absurd(Slo(), "prompt", 0, 4)
     run(Decided(policy, Slo(wait=1.0)), 11.0)
-    assert policy.looks[:3] == pytest.approx([0.0, 10.0, 12.0], abs=1e-3)
+    assert policy.looks == pytest.approx([0.0, 10.0, 12.0], abs=1e-3)
+    run(Decided(policy, Slo(wait=1.0)), 11.0, 40.0)
+    assert policy.looks[3:] == pytest.approx([0.0, 10.0, 12.0, 22.0, 32.0, 41.0], abs=1e-3)
     bare = Absurd(Slo(), "prompt", 0, 4)
     run(Bare(bare), 11.0)
     assert not any(10.0 < at < 20.0 for at in bare.looks)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from millpond.simulator.steering import Steering
 
 LONGEST_TAIL_S = 86_400.0  # after the last request; what has not begun by then never does
+ROUNDING = 1e-9
 RECENT = 0.1  # weight of the newest service time in the mean that is shown
 
 
@@ -93,6 +94,7 @@ class Simulation(SimulatedPool):
         self._observer = Observer(self.machine.view)
         self._service_s = 0.0  # mean of recent calls
         self._next_look: float | None = None
+        self._looks_from = 0.0
         self._is_watched = False  # whether a look at how long requests wait is planned
         self._last_arrival = 0.0
         self._busy_at = 0.0  # the last look at which something was in the pool, or had been since the one before
@@ -235,27 +237,30 @@ class Simulation(SimulatedPool):
         """Show the optimizer what there is to see, and go by what it chooses."""
         machine, now = self.machine, self.now
         assert self._steering is not None
+        if not self._observer.is_idle:
+            self._busy_at = now
         rule, reason = self._steering.choose(self._observer.observe(now, self._service_s))
         if rule != machine.view.rule:
             machine.size_by(rule, reason, now)
             self._rules.append((now, rule, reason))
 
-    def _look_again(self) -> None:
+    def _look_again(self, planned_at: float | None = None) -> None:
         """The look of each interval, unless nothing new would be seen."""
+        if planned_at != self._next_look:
+            return  # a look under pressure has put it off
         assert self._steering is not None
-        if not self._observer.is_idle:
-            self._busy_at = self.now
         self._look()
         self._next_look = None
         if self.now - self._busy_at <= self._steering.quiet_s:
             self._plan_look()
 
     def _plan_look(self) -> None:
-        """The next look is at a whole multiple of the interval."""
+        """The next look is so many whole intervals after the first, or after the last under pressure."""
         assert self._steering is not None
         interval_s = self._steering.interval_s
-        self._next_look = (math.floor(self.now / interval_s + 1e-9) + 1) * interval_s
-        self.later(self._next_look - self.now, self._look_again)
+        past = math.floor((self.now - self._looks_from) / interval_s + ROUNDING)
+        self._next_look = self._looks_from + (past + 1) * interval_s
+        self.later(self._next_look - self.now, self._look_again, self._next_look)
 
     def _plan_watch(self) -> None:
         """A pool asks each second, as long as anything waits."""
@@ -263,11 +268,15 @@ class Simulation(SimulatedPool):
         self.later(math.floor(self.now) + 1.0 - self.now, self._watch)
 
     def _watch(self) -> None:
-        """A request may have waited for so long that a look is due at once."""
+        """A request may have waited for so long that a look is due at once; the next is an interval later."""
         view, steering = self.machine.view, self._steering
         assert steering is not None
         self._is_watched = False
-        if view.queued:
-            if steering.is_pressed(self.now, view.oldest_wait(self.now), self._service_s):
-                self._look()
-            self._plan_watch()
+        if not view.queued:
+            return
+        is_before_look = self._next_look is not None and self._next_look > self.now + ROUNDING
+        if is_before_look and steering.is_pressed(self.now, view.oldest_wait(self.now), self._service_s):
+            self._looks_from = self.now
+            self._look()
+            self._plan_look()
+        self._plan_watch()

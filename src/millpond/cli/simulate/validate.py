@@ -172,6 +172,7 @@ class RealRun:
                 due += steering.interval_s
             elif steering.has_pressure and steering.is_pressed(self._now(), oldest_s, self._service_s):
                 self._look(pool)
+                due = self._now() + steering.interval_s
 
     def _look(self, pool: millpond.Pool) -> None:
         now = self._now()

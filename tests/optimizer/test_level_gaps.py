@@ -98,3 +98,17 @@ def test_levels_above_the_most_are_taken_as_the_last():
     gaps.note(1e4, came, came + 1e3, 0.0)
     assert len(gaps.seen()) == MOST_LEVELS
     assert np.isfinite(gaps.costs(1e4)[0]).all()
+
+
+def test_calls_that_left_or_came_without_being_told_are_missed_by_the_time_they_were_there():
+    """One that expired is not in the pool for ever, and one that was there before anybody looked has come."""
+    gaps = LevelGaps()
+    gaps.note(0.0, NONE, NONE, 0.0, 0.0)
+    gaps.note(10.0, np.array([1.0, 2.0]), NONE, 0.0, 17.0)
+    gaps.note(20.0, np.array([19.0]), np.array([18.0]), 6.0, 9.0)  # the other of the first two left at once
+    gaps.note(30.0, NONE, NONE, 0.0, 10.0)
+    assert gaps.seen()[:2].tolist() == [0.0, 1.0]
+    gaps.note(40.0, np.array([31.0]), np.array([32.0]), 1.0, 11.0)
+    gaps.note(50.0, NONE, NONE, 0.0, 20.0)  # two are there
+    gaps.note(60.0, np.array([51.0]), np.array([52.0]), 1.0, 21.0)
+    assert gaps.seen()[:3].round(2).tolist() == [0.0, 3.0, 0.0]

@@ -32,14 +32,23 @@ class LevelGaps:
         self.busy_s = 0.0  # of those that ended
         self.elapsed_s = 0.0
 
-    def note(self, now: float, arrivals: Floats, left: Floats, busy_s: float) -> None:
-        """The times at which calls came and left since the last note, and how long those that left were at work."""
+    def note(self, now: float, arrivals: Floats, left: Floats, busy_s: float, in_pool_s: float | None = None) -> None:
+        """The times at which calls came and left since the last note, and how long those that left were at work.
+
+        `in_pool_s` is how long all calls were in the pool since then, added up: by it calls are missed that left, or
+        came, without being told.
+        """
         before = now if self._noted_at is None else self._noted_at
         self._fade(now - before, len(arrivals))
         self.calls += len(arrivals)
         self.busy_s += busy_s
         self.elapsed_s += now - before
         self._noted_at = now
+        if in_pool_s is not None and now > before:
+            known_s = self._in_pool * (now - before) + (now - arrivals).sum() - (now - left).sum()
+            untold = round((known_s - in_pool_s) / (now - before))
+            left = np.append(left, np.full(max(0, untold), now))
+            arrivals = np.append(arrivals, np.full(max(0, -untold), now))
         if not len(arrivals) + len(left):
             return
         # An end before an arrival at the same time: that worker is free for it.
@@ -49,7 +58,7 @@ class LevelGaps:
         order = np.argsort(times, kind="stable")
         times, steps = times[order], steps[order]
         in_pool = self._in_pool + np.cumsum(steps)
-        self._in_pool = max(0, int(in_pool[-1]))  # what nobody told of leaves some behind
+        self._in_pool = max(0, int(in_pool[-1]))
         levels = np.clip(np.where(steps > 0, in_pool, in_pool + 1), 1, MOST_LEVELS) - 1
         self._grow(int(levels.max()) + 1)
         order = np.argsort(levels, kind="stable")

@@ -43,7 +43,7 @@ class ShortStarts:
         self._slo, self._mode = slo, mode
         self._gaps = LevelGaps()
         self._unnoted: list[tuple[Floats, Floats]] = []  # arrivals and ended calls that are to be noted together
-        self._noted_at = 0
+        self._noted_at, self._in_pool_s = 0, 0.0
         self._services: Floats = np.empty(0)  # of recent calls
         self._start = StartTime()
         self._reserve = Reserve(1.0 - slo.share)
@@ -57,6 +57,7 @@ class ShortStarts:
         ended = seen.ended
         self._calls += len(seen.arrivals)
         self._start.note(seen.start_s)
+        self._in_pool_s += seen.in_system_s
         if self._mode == "prompt" and len(seen.arrivals) + len(ended):
             self._unnoted.append((seen.arrivals, ended))
             if self._calls - self._noted_at >= NOTED_CALLS:
@@ -69,8 +70,8 @@ class ShortStarts:
         if self._unnoted:
             arrivals, ended = (np.concatenate(column) for column in zip(*self._unnoted, strict=True))
             left = np.minimum(ended.sum(axis=1), now)  # arrival, service and wait
-            self._gaps.note(now, arrivals, left, float(ended[:, 1].sum()))
-        self._unnoted = []
+            self._gaps.note(now, arrivals, left, float(ended[:, 1].sum()), self._in_pool_s)
+        self._unnoted, self._in_pool_s = [], 0.0
         self._noted_at = self._calls
 
     def fits(self, seen: Observation) -> bool:

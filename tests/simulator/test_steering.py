@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import ClassVar
 
 import numpy as np
@@ -56,6 +57,14 @@ def test_a_policy_of_ours_is_behind_the_guard():
     """As in a pool."""
     assert isinstance(make_steering("target", Slo(), "prompt", 0, 4), Decided)
     assert run(Decided(Absurd(Slo(), "prompt", 0, 4), Slo()), 0.0).rules == ()
+
+
+@pytest.mark.parametrize("came", [8.5, 9.5])
+def test_there_is_one_look_a_second(came):
+    """A request that has waited for long when a look is due anyway is no reason for two."""
+    policy = Absurd(Slo(), "prompt", 0, 4)
+    run(Decided(policy, Slo(wait=1.0)), came, came + 20.0)
+    assert all(later - earlier > 0.9 for earlier, later in itertools.pairwise(policy.looks))
 
 
 def test_a_policy_of_somebody_else_is_taken_at_its_word():

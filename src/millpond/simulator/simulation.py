@@ -94,7 +94,7 @@ class Simulation(SimulatedPool):
         self._observer = Observer(self.machine.view)
         self._service_s = 0.0  # mean of recent calls
         self._next_look: float | None = None
-        self._looks_from = 0.0
+        self._looks_from = self._looked_at = 0.0
         self._is_watched = False  # whether a look at how long requests wait is planned
         self._last_arrival = 0.0
         self._busy_at = 0.0  # the last look at which something was in the pool, or had been since the one before
@@ -239,6 +239,7 @@ class Simulation(SimulatedPool):
         assert self._steering is not None
         if not self._observer.is_idle:
             self._busy_at = now
+        self._looked_at = now
         rule, reason = self._steering.choose(self._observer.observe(now, self._service_s))
         if rule != machine.view.rule:
             machine.size_by(rule, reason, now)
@@ -274,8 +275,9 @@ class Simulation(SimulatedPool):
         self._is_watched = False
         if not view.queued:
             return
-        is_before_look = self._next_look is not None and self._next_look > self.now + ROUNDING
-        if is_before_look and steering.is_pressed(self.now, view.oldest_wait(self.now), self._service_s):
+        next_at = math.inf if self._next_look is None else self._next_look
+        is_between = self._looked_at + ROUNDING < self.now < next_at - ROUNDING
+        if is_between and steering.is_pressed(self.now, view.oldest_wait(self.now), self._service_s):
             self._looks_from = self.now
             self._look()
             self._plan_look()

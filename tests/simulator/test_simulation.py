@@ -319,3 +319,17 @@ def test_what_is_refused_is_counted_so():
     )
     assert recording.is_refused.sum() == 3 or recording.is_refused.sum() == 2
     assert np.isinf(recording.began[recording.is_refused]).all()
+
+
+def test_sessions_that_may_leave_cost_what_calls_without_sessions_do():
+    """Whoever sleeps and wakes, or leaves a busy worker, keeps no more workers from their timeouts than other calls."""
+    thinking = generate("sessions", Duration(6.0, "exponential"), seed=1, starts=0.05, requests=20.0, think=30.0)
+    rule = Always(SizingRule(idle_timeouts=(20.0,), drain_s=0.0))
+
+    def worker_seconds(traffic: Traffic, **settings: object) -> float:
+        recording = simulated(traffic, 0.2, rule, settings={"affinity": "hint", **settings})
+        return float(np.ptp(np.minimum(recording.stays, thinking.arrival_s[-1]), axis=1).sum())
+
+    alone = worker_seconds(Traffic(thinking.arrival_s, thinking.service_s))
+    assert worker_seconds(thinking) <= 1.1 * alone
+    assert worker_seconds(thinking, sleep_after=2.0) <= 1.1 * alone

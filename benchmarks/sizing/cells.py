@@ -7,6 +7,7 @@ recorded counts a second, whose calls come at random within it, are thinned to a
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -141,6 +142,12 @@ def cells(has_recorded: bool) -> Iterator[Cell]:
     for kind in KINDS:
         if has_recorded or not kind.is_recorded:
             yield from (Cell(kind.name, cold_s) for cold_s in COLDS_S)
+
+
+def digest_of(kind: str, folder: Path, seed: int) -> str:
+    """What tells traffic from other traffic of the same name."""
+    traffic = traffic_of(kind, folder, seed)
+    return hashlib.sha256(traffic.arrival_s.tobytes() + traffic.service_s.tobytes()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=4)

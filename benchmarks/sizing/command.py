@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import facts
-from benchmarks.sizing.cells import cells
+from benchmarks.sizing.cells import cells, digest_of
 from benchmarks.sizing.runs import HIGH, LOW, OBJECTIVE
 from benchmarks.sizing.store import Store
 from benchmarks.sizing.tables import parts, write
@@ -29,7 +29,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="processes that simulate (2)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the raw results are, and go (%(default)s)")
     parser.add_argument("--policy", default="rehearsal", help="the package's policy that is judged (%(default)s)")
-    parser.add_argument("--only", choices=["ours", "peers"], help="run these anew and take the others as they are")
+    parser.add_argument(
+        "--only", choices=["ours", "shipped", "tuned"], help="run these anew, take the others as they are"
+    )
     parser.add_argument("--cells", default="", help="only cells with this in their names; the page is left alone")
     parser.add_argument("--fresh", action="store_true", help="forget what was run before")
     return parser.parse_args()
@@ -39,10 +41,19 @@ def wanted(tasks: Iterable[Task], store: Store, only: str | None) -> list[Task]:
     """What is to be run: what is missing, or what was asked for, whether it is there or not."""
     found = []
     for task in tasks:
-        is_ours = task.what in ("ours", "step")
-        if task.key not in store.runs if only is None else is_ours == (only == "ours"):
+        is_chosen = only == ("ours" if task.what == "step" else task.what)
+        if task.key not in store.runs if only is None else is_chosen:
             found.append(task)
     return sorted(found, key=lambda task: (task.what != "tuned", -task.cell.cold_s))  # the longest first
+
+
+def digests(tasks: Iterable[Task], folder: Path) -> dict[str, str]:
+    """Of the traffic of each task, by the task's name."""
+    on = [task for task in tasks if task.what != "step"]
+    found = {
+        (kind, seed): digest_of(kind, folder, seed) for kind, seed in dict.fromkeys((t.cell.kind, t.seed) for t in on)
+    }
+    return {task.key: found[task.cell.kind, task.seed] for task in on}
 
 
 def run(task: Task, folder: Path) -> tuple[str, dict[str, Any]]:
@@ -63,7 +74,9 @@ def main() -> None:
     if told.fresh:
         store.runs.clear()
     chosen = [cell for cell in cells(told.traces is not None) if told.cells in str(cell)]
-    tasks = wanted(tasks_of(chosen, told.policy), store, told.only)
+    everything = list(tasks_of(chosen, told.policy))
+    store.keep(digests(everything, told.traces or Path()))
+    tasks = wanted(everything, store, told.only)
     store.facts = facts() | {"date": datetime.date.today().isoformat(), "policy": told.policy}
     began = saved = time.monotonic()
     for number, (key, raw) in enumerate(results(tasks, told.traces or Path(), told.jobs), 1):

@@ -21,6 +21,12 @@ class Store:
             read = json.loads(path.read_text())
             self.facts, self.runs = read["facts"], read["runs"]
 
+    def keep(self, traffic: dict[str, str]) -> None:
+        """Forget what was run on other traffic than is run now: name of a run -> its traffic's digest."""
+        stale = [key for key, raw in self.runs.items() if key in traffic and raw.get("traffic") != traffic[key]]
+        for key in stale:
+            del self.runs[key]
+
     def save(self) -> None:
         rows = ",\n".join(f"{json.dumps(key)}: {json.dumps(_rounded(raw))}" for key, raw in sorted(self.runs.items()))
         self.path.parent.mkdir(parents=True, exist_ok=True)

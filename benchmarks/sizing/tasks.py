@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.peers.families import FAMILIES
-from benchmarks.sizing.cells import BY_NAME, Cell, traffic_of
+from benchmarks.sizing.cells import BY_NAME, Cell, digest_of, traffic_of
 from benchmarks.sizing.runs import HIGH, OBJECTIVE, OURS, run_ours, run_peer, shipped_peers
 from benchmarks.sizing.search import enough, tune
 from benchmarks.sizing.steps import run_step
@@ -37,11 +37,14 @@ class Task:
         return f"{self.what} | {self.cell} | seed {self.seed} | {self.name}{mode}"
 
     def run(self, folder: Path) -> Raw:
-        """Do it."""
-        if self.what == "ours":
-            return run_ours(self.cell, folder, self.seed, self.name, self.mode).as_dict()
+        """Do it, and say on which traffic."""
         if self.what == "step":
             return run_step(self.cell.cold_s, self.name, self.mode)
+        return self._simulated(folder) | {"traffic": digest_of(self.cell.kind, folder, self.seed)}
+
+    def _simulated(self, folder: Path) -> Raw:
+        if self.what == "ours":
+            return run_ours(self.cell, folder, self.seed, self.name, self.mode).as_dict()
         if self.what == "shipped":
             family, knobs = shipped_peers()[self.name]
             return run_peer(self.cell, folder, self.seed, family, knobs).as_dict()

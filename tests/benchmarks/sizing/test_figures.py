@@ -129,6 +129,16 @@ def test_raw_results_are_read_as_they_were_saved(store):
     assert result_of(again.runs[key]).worker_s == 110.0
 
 
+def test_what_was_run_on_other_traffic_is_forgotten(store):
+    """Two policies are never compared on different traffic of one name."""
+    stale, fresh = "ours | spike, 2 s | seed 0 | ours, economy", "ours | spike, 2 s | seed 1 | ours, economy"
+    store.runs[stale]["traffic"], store.runs[fresh]["traffic"] = "old", "new"
+    store.keep({stale: "new", fresh: "new"})
+    assert stale not in store.runs
+    assert fresh in store.runs
+    assert Results(store, [SPIKE], "ours").cells == []
+
+
 def test_names_of_runs_are_unique():
     """No two tasks share a name in the raw results."""
     keys = [task.key for task in tasks_of(list(cells(has_recorded=True)), "ours")]

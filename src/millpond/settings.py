@@ -32,7 +32,7 @@ SizingMode = Literal["prompt", "economy"]
 
 KiB, MiB = 1024, 1024 * 1024
 MOST_PAYLOAD_BYTES = 4094 * MiB  # a frame says its length, of which the payload is all but 1 MiB, in 32 bits
-POLICIES = ("fixed", "target", "threshold")  # of the optimizer
+POLICIES = ("rehearsal", "fixed", "target", "threshold")  # of the optimizer
 # What other pools and clients call it -> its name here.
 MEANT = {
     "timeout": "deadline",
@@ -88,7 +88,7 @@ class Settings:
     slo: Slo = _setting(Slo, "the objective of sizing: which share of the calls may wait how long")
     mode: SizingMode = _setting("prompt", "whether calls may be kept waiting, within the objective, to spare workers")
     policy: str | object = _setting(
-        "fixed",
+        "rehearsal",
         f"who chooses: {', '.join(f'`{name!r}`' for name in POLICIES)}, `'module:Class'`, or a class of your own",
     )
 

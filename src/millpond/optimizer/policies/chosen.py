@@ -9,6 +9,7 @@ from millpond.slo import Slo
 
 POLICIES = {
     "fixed": "millpond.optimizer.policies.fixed:Fixed",
+    "rehearsal": "millpond.optimizer.policies.rehearsal:Rehearsal",
     "target": "millpond.optimizer.policies.target:Target",
     "threshold": "millpond.optimizer.policies.threshold:Threshold",
 }

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from millpond.cores import cores
 from millpond.settings import KiB, MiB, Settings, nearest
+from millpond.slo import Slo
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,9 @@ PROFILES: dict[str, Profile] = {
             "min_workers": Value(EACH_CORE, "A call that comes after a silence finds a ready worker as well."),
             "max_workers": Value(TWICE, "In a burst, calls share the cores rather than stand behind long ones."),
             "spare_workers": Value(1, "When a worker dies another is ready to take its place."),
+            "slo": Value(
+                Slo(wait=0.1), "An optimizer sees to it that hardly any call waits longer than a tenth of a second."
+            ),
             "deadline": Value(10.0, "A later answer is of no use to who waits: the call fails while that still helps."),
             "max_queued": Value(1_000, "A deep queue is only waiting: beyond it callers are told to come again."),
             "retry_backoff": Value(0.01, "A call that may be tried again is so while its caller still waits."),
@@ -78,6 +82,7 @@ PROFILES: dict[str, Profile] = {
         {
             "min_workers": Value(0, "Without calls there is no worker; one that is forked is there in milliseconds."),
             "max_workers": Value(HALF, "The other cores are for whatever else runs on the machine."),
+            "mode": Value("economy", "A call waits within the objective where that spares a worker."),
             "idle_timeout": Value(15.0, "A worker that nobody needs gives its memory back within seconds."),
             "affinity": Value("hint", "Few workers serve many sessions, wherever there is room."),
             "sleep_after": Value(5.0, "A session that pauses keeps no worker: it takes less room in the store."),

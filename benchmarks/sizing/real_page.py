@@ -60,7 +60,7 @@ def _conditions(result: Raw) -> str:
     machine = result["machine"]
     return (
         f"{machine['cores']} cores ({machine['processor']}), Python {machine['python']}, {result['date']}; a start "
-        f"takes {result['cold_s']:g} s, policy `{result['policy']}`, each shape {result['seconds']:.0f} s."
+        f"takes {result['cold_s']:g} s, policy {result['policy']}, each shape {result['seconds']:.0f} s."
     )
 
 

@@ -71,7 +71,7 @@ def courses_of(load: Load, policy: str) -> Iterator[Course]:
     """Two fixed sizes and the optimizer."""
     guess = math.ceil(1.25 * load.mean)
     safe = math.ceil(load.peak + 2 * math.sqrt(load.peak))
-    for name, size in (("fixed at what the mean load needs", guess), ("fixed at what the peak needs", safe)):
+    for name, size in (("fixed for the mean", guess), ("fixed for the peak", safe)):
         yield Course(load, f"{name}: {size}", {"min_workers": size, "max_workers": size})
     sizing = {"min_workers": 0, "max_workers": MOST, "optimizer": True, "policy": policy}
     yield Course(load, OPTIMIZER, sizing)

@@ -71,7 +71,7 @@ def test_workers_are_counted_over_time_and_failed_calls_as_late():
 
 def test_the_page_stands_alone_and_has_two_charts_a_pool():
     """Demand with workers, and waits; the table of the text has each pool."""
-    result = result_of(course("fixed at what the peak needs: 9"), course())
+    result = result_of(course("fixed for the peak: 9"), course())
     page = Page(page_of(result))
     assert page.tags.count("figure") == 4
     assert any("kept the objective under 0 of 1 shapes" in text for text in page.texts)

@@ -272,7 +272,7 @@ class Story:
         self._is_dropped = False
         size, warmup = options.workers, [Warmup("read", np.zeros(64))]
         # How many of these are there is not said: the optimizer sizes the pool.
-        self._pool = Pool(DigitReader, name="demo", min_workers=1, max_workers=size, warmup=warmup, optimizer=True)
+        self._pool = Pool(DigitReader, name="demo", min_workers=1, max_workers=size, warmup=warmup)
         self._venue = Venue(pool=self._pool, random=Random())
         self.record = Record(
             tally=self._venue.tally, sessions=options.sessions, limit=options.workers, began=self._began

@@ -84,7 +84,7 @@ class Settings:
     )
 
     # The optimizer
-    optimizer: bool = _setting(False, "whether the parameters by which the pool is sized are chosen for its load")
+    optimizer: bool = _setting(True, "whether the parameters by which the pool is sized are chosen for its load")
     slo: Slo = _setting(Slo, "the objective of sizing: which share of the calls may wait how long")
     mode: SizingMode = _setting("prompt", "whether calls may be kept waiting, within the objective, to spare workers")
     policy: str | object = _setting(

@@ -141,6 +141,23 @@ async def test_the_pools_optimizer_sizes_it_and_says_why():
     assert pool.optimizer.state == "closed"
 
 
+@pytest.mark.parametrize(
+    ("settings", "state"),
+    [
+        ({}, "running"),
+        ({"concurrency": 2}, "paused"),
+        ({"isolation": "process"}, "paused"),
+        ({"concurrency": 2, "policy": "target"}, "running"),
+    ],
+)
+async def test_what_cannot_be_rehearsed_is_not(settings, state):
+    """Workers that run several calls at a time, and private processes, stay as they are unless a policy is named."""
+    scene = Scene(**{"policy": "rehearsal"} | settings)
+    async with scene.pool as pool:
+        assert pool.optimizer.state == state
+        await scene.clock.advance(40.0)
+
+
 async def test_a_pool_that_is_to_have_no_optimizer_has_none():
     """Neither without it nor without the metrics that feed it."""
     for settings in ({"optimizer": False}, {"metrics": False}):

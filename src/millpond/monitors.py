@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from millpond.pool_source import PoolSource
     from millpond.runtime.driver import Driver
     from millpond.seams import Clock, Timer
+    from millpond.settings import Settings
     from millpond.statistics import Percentiles
 
 log = PoolLogger("millpond")
@@ -129,6 +130,8 @@ class Monitors:
             self.alerts.evaluate()
         if self._has_optimizer:
             self.optimizer.start()
+            if why := unrehearsed(self._driver.view.settings):
+                self.optimizer.pause(why)
         self._wait(loop, self._clock.now())
 
     def stop(self) -> None:
@@ -241,6 +244,15 @@ class Monitors:
         )
         journal = Journal(JournalStore(path, self._name, self._run_id) if path is not None else None)
         return PoolOptimizer(sized, configuration, journal, self._clock.now, time.time, self._driver.bus)
+
+
+def unrehearsed(settings: Settings) -> str:
+    """Why a pool is of no kind that can be rehearsed; empty if it is, or is sized in another way."""
+    if settings.policy != "rehearsal":
+        return ""
+    if settings.concurrency > 1:
+        return "workers that run several calls at a time are not rehearsed"
+    return "private processes are not rehearsed" if settings.isolation == "process" else ""
 
 
 def _settle(future: asyncio.Future[None]) -> None:

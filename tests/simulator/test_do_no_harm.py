@@ -70,6 +70,16 @@ def test_a_square_wave_at_the_threshold_moves_little(policy, mode, low, high, pe
     assert len(sizes(recording, HALF_HOUR_S, 2 * HALF_HOUR_S)) <= CHANGES
 
 
+@pytest.mark.parametrize(("low", "high"), [(1.3, 1.5), (2.6, 3.0)])
+def test_so_it_does_with_rehearsed_rules(low, high):
+    """What was learned in the half an hour before is not learned anew with every wave."""
+    steering = make_steering("rehearsal", Slo(), "prompt", 0, HIGH)
+    decided = decisions_of(steering)
+    recording = simulated(square_wave(low, high, 120.0), steering, cold_s=10.0)
+    assert len([one for one in decided if one.at > HALF_HOUR_S]) <= CHANGES
+    assert len(sizes(recording, HALF_HOUR_S, 2 * HALF_HOUR_S)) <= CHANGES
+
+
 @pytest.mark.parametrize("policy", ["", "target", "threshold"])
 def test_many_callers_of_short_calls_start_one_worker_at_most(policy):
     """50 callers at once, again and again, with calls of 2 ms on five warm workers: a start of 1 s is worth nothing."""

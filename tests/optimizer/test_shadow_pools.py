@@ -14,10 +14,10 @@ from millpond.optimizer.shadow_pools import ShadowPools, needed
 INPUTS = 100_000
 
 
-def pools(spares=(0,), drains=None, most=8, start_s=2.0):
+def pools(spares=(0,), drains=None, most=8, start_s=2.0, drain_s=None):
     """Shadow pools of so many spares each, with floors of 0 and timeouts of 60 s until they are set."""
     drains = [False] * len(spares) if drains is None else drains
-    made = ShadowPools(np.array(spares), np.array(drains), most=most, wait_s=1.0, now=0.0)
+    made = ShadowPools(np.array(spares), np.array(drains), most=most, wait_s=1.0, now=0.0, drain_s=drain_s)
     made.starts_take(start_s)
     return made
 
@@ -48,6 +48,19 @@ def test_a_call_that_finds_no_worker_waits_for_a_start():
     shadow.advance(11.0)
     assert shadow.late.tolist() == [1]
     assert shadow.worker_s.tolist() == [11.0]
+
+
+def test_a_backlog_may_have_less_time_to_drain_than_a_start_takes():
+    """Three short calls at once: one worker is through with them while another starts, but not within a moment."""
+    cost = []
+    for drain_s in (None, 0.02):
+        shadow = pools(drains=[True], drain_s=drain_s)
+        shadow.set(0.0, np.array([1]), timeouts(60.0))
+        for at in (5.0, 5.0, 5.0):
+            shadow.call(at, 0.5)
+        shadow.advance(10.0)
+        cost.append(float(shadow.worker_s[0]))
+    assert cost == [10.0, 20.0]
 
 
 def test_an_idle_worker_costs_until_its_timeout_is_over():

@@ -111,8 +111,11 @@ def timeouts(learned: Floats) -> Floats:
     return np.where(_IS_LEARNED, np.vstack([learned, np.zeros(levels)])[_PRICES].T, given)
 
 
-def rule(number: int, floor: int, timeouts_s: Floats, most: int) -> SizingRule:
-    """The sizing rule of an expert with this floor, these timeouts of the levels, and so many workers at most."""
+def rule(number: int, floor: int, timeouts_s: Floats, most: int, drain_s: float | None = None) -> SizingRule:
+    """The sizing rule of an expert with this floor, these timeouts of the levels, and so many workers at most.
+
+    `drain_s`: of those that drain a backlog, in which time; without it, that of a start.
+    """
     expert = EXPERTS[number]
     given = timeouts_s.tolist()
     while len(given) > 1 and given[-2] == given[-1]:
@@ -122,5 +125,5 @@ def rule(number: int, floor: int, timeouts_s: Floats, most: int) -> SizingRule:
         ceiling=most,
         spares=min(expert.spares, most),
         idle_timeouts=tuple(given),
-        drain_s=None if expert.drains else 0.0,
+        drain_s=drain_s if expert.drains else 0.0,
     )

@@ -19,7 +19,7 @@ from millpond.optimizer.call_record import CallRecord
 from millpond.optimizer.evidence import Evidence
 from millpond.optimizer.experts import EXPERTS, PRICES_S, WINDOWS_S, Counts, Floats
 from millpond.optimizer.observation import Observation
-from millpond.optimizer.policies.policy import Candidate, Proposal
+from millpond.optimizer.policies.policy import Candidate, Mode, Proposal
 from millpond.optimizer.priced_timeouts import PricedTimeouts
 from millpond.optimizer.rules import is_same
 from millpond.optimizer.shadow_pools import ShadowPools
@@ -31,6 +31,7 @@ MANY_CALLS, LEAST_OFTEN, RUN_LOOKS = 50_000, 4, 16
 FIRST_S, FIRST_STARTS = 60.0, 6.0  # after the first call, and starts: how a pool begins from nothing is no evidence
 QUIET_S = 60.0  # without a call, after which there is a look; after twice that the next, and so on
 SHOWN = 5  # candidates
+PROMPT_DRAIN_S = 0.02  # in prompt a backlog is left to those at work only if they are through with it at once
 KEPT_S = 60.0  # an expert, before another
 HELD_LOOKS, REFUSED_S = 6, 300.0
 
@@ -48,8 +49,9 @@ class Look:
 class LongStarts:
     """One pool. `note` each observation, and `propose` where starts are long."""
 
-    def __init__(self, slo: Slo) -> None:
+    def __init__(self, slo: Slo, mode: Mode = "economy") -> None:
         self._slo = slo
+        self._drain_s = PROMPT_DRAIN_S if mode == "prompt" else None
         self._record = CallRecord(max(WINDOWS_S))
         self._priced = PricedTimeouts(PRICES_S)
         self._looks: deque[Look] = deque()  # that the shadow pools have not come to
@@ -66,7 +68,7 @@ class LongStarts:
         self._refused: dict[int, float] = {}  # experts that the guard refused -> until when they are left out
         self._timeouts: Floats | None = None
         self._learned: Floats | None = None  # that they follow from
-        rule = SizingRule(spares=1, idle_timeouts=(60.0,))
+        rule = SizingRule(spares=1, idle_timeouts=(60.0,), drain_s=self._drain_s)
         self._proposal = Proposal(rule, "Until more is known one worker is ready beyond the load.")
 
     def note(self, seen: Observation) -> None:
@@ -121,6 +123,7 @@ class LongStarts:
             experts.DRAINS,
             most=max(1, seen.high),
             wait_s=self._slo.wait_s(seen.service_s),
+            drain_s=self._drain_s,
             now=min(seen.now, self._record.next_at, *self._known[0][:1]),
         )
         return self._shadows
@@ -187,14 +190,14 @@ class LongStarts:
         """The chosen rule; if it is another than before, why, and the next best."""
         number, before = evidence.chosen, self._proposal
         floor, timeouts = int(look.floors[number]), look.timeouts[:, number]
-        rule = experts.rule(number, floor, timeouts, look.most)
+        rule = experts.rule(number, floor, timeouts, look.most, self._drain_s)
         if before.plan == EXPERTS[number].name:
             return before if rule == before.rule else replace(before, rule=rule, candidates=())
         shown = [number, *(n for n in np.argsort(evidence.scores)[:SHOWN].tolist() if n != number)][:SHOWN]
         candidates = tuple(
             Candidate(
                 EXPERTS[n].name,
-                experts.rule(n, int(look.floors[n]), look.timeouts[:, n], look.most),
+                experts.rule(n, int(look.floors[n]), look.timeouts[:, n], look.most, self._drain_s),
                 evidence.workers(n),
                 evidence.attainment(n),
             )

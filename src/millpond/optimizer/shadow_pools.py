@@ -43,7 +43,16 @@ class ShadowPools:
     `worker_s` and `late` add up what each rule cost and how many calls it let wait for longer than `wait_s`.
     """
 
-    def __init__(self, spares: Counts, drains: NDArray[np.bool_], *, most: int, wait_s: float, now: float) -> None:
+    def __init__(
+        self,
+        spares: Counts,
+        drains: NDArray[np.bool_],
+        *,
+        most: int,
+        wait_s: float,
+        now: float,
+        drain_s: float | None = None,
+    ) -> None:
         rules = len(spares)
         self.now = now
         self.most = most  # workers
@@ -52,7 +61,7 @@ class ShadowPools:
         self.service_s = 0.0  # mean of recent calls
         self.worker_s = np.zeros(rules)
         self.late = np.zeros(rules, np.int64)
-        self._spares, self._drains, self._wait_s = spares, drains, wait_s
+        self._spares, self._drains, self._wait_s, self._drains_in_s = spares, drains, wait_s, drain_s
         self.starts_take(0.0)
         self._rules = np.arange(rules)
         self._alive = np.zeros(rules, np.int64)  # workers that are ready or start
@@ -71,7 +80,7 @@ class ShadowPools:
     def starts_take(self, start_s: float) -> None:
         """How long a worker takes to be ready from now on."""
         self._start_s = start_s
-        self._drain_s = np.where(self._drains, start_s, 0.0)
+        self._drain_s = np.where(self._drains, start_s if self._drains_in_s is None else self._drains_in_s, 0.0)
 
     def set(self, at: float, floors: Counts, timeouts: Floats) -> None:
         """From now on each rule has this floor and these idle timeouts: `timeouts[j - 1]` those of the j-th worker, the

@@ -28,11 +28,12 @@ def test_nothing_is_kept_ready_where_starts_are_short():
 
 
 def test_rules_are_rehearsed_where_starts_are_long():
-    """In both modes: nobody waits on purpose for a worker that could be there sooner."""
-    for mode in ("economy", "prompt"):
+    """In both modes; in prompt a backlog is left to those at work only if they are through with it at once."""
+    for mode, drains in (("economy", (None, 0.0)), ("prompt", (0.02, 0.0))):
         proposal = looks(Rehearsal(Slo(), mode, 0, 64), start_s=2.0)
         assert proposal.plan
         assert proposal.rule.patience_s == 0.0
+        assert {candidate.rule.drain_s for candidate in proposal.candidates} <= set(drains)
 
 
 def test_how_long_starts_take_is_followed():

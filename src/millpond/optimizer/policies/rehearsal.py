@@ -26,7 +26,7 @@ class Rehearsal:
 
     def __init__(self, slo: Slo, mode: Mode, low: int, high: int) -> None:
         self.interval_s = INTERVAL_S
-        self._slo = slo
+        self._slo, self._mode = slo, mode
         self._short = ShortStarts(slo, mode)
         self._long: LongStarts | None = None  # what was rehearsed with long starts is of no use for short ones
 
@@ -36,6 +36,6 @@ class Rehearsal:
         if self._short.fits(seen):
             self._long = None
             return self._short.propose(seen)
-        self._long = self._long or LongStarts(self._slo)
+        self._long = self._long or LongStarts(self._slo, self._mode)
         self._long.note(seen)
         return self._long.propose(seen)

@@ -15,6 +15,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "millpond"
 FACE = "pool"  # pool.py, sync.py, executor/, testing/ and the names `millpond` itself offers: one unit
 FACE_FOLDERS = {"executor", "testing"}
 FLOORS = (
+    {"control_groups"},
     {"cores", "environment", "files", "free_memory", "labels", "queue_thread"},
     {"slo"},
     {"errors", "events", "settings", "seams", "logger"},
@@ -26,7 +27,7 @@ FLOORS = (
     {"cli", "http", "dashboard"},
 )
 FOR_PROGRAMS = {FACE, "simulator", "report"}  # what commands and pages may know beside the vocabulary
-VOCABULARY = FLOORS[0] | FLOORS[1] | FLOORS[2] | FLOORS[3]
+VOCABULARY = set().union(*FLOORS[:5])
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 NO_IO_IN_CORE = {"asyncio", "os", "time", "random", "socket", "threading", "logging"}

@@ -5,11 +5,10 @@ Part of the vocabulary. Reads Linux's own files, of control groups of version 2 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
-MOUNT = "/sys/fs/cgroup"
-OWN = "/proc/self/cgroup"
+from millpond.control_groups import MOUNT, OWN, groups, read
+
 MACHINE = "/proc/meminfo"
 
 
@@ -20,7 +19,7 @@ def free_bytes(mount: str = MOUNT, own: str = OWN, machine: str = MACHINE) -> in
 
 
 def _machine(path: str) -> Iterator[int]:
-    for line in _read(path).splitlines():
+    for line in read(path).splitlines():
         name, _, amount = line.partition(":")
         if name == "MemAvailable":
             yield int(amount.split()[0]) * 1024
@@ -28,25 +27,16 @@ def _machine(path: str) -> Iterator[int]:
 
 def _groups(mount: str, own: str) -> Iterator[int]:
     """What the limit of each control group leaves, of this process's own group up to the root."""
-    for line in _read(own).splitlines():
-        number, controllers, group = [*line.split(":", 2), "", ""][:3]
-        if number == "0":
-            folder, limit, used = mount, "memory.max", "memory.current"
-        elif "memory" in controllers.split(","):
-            folder, limit, used = os.path.join(mount, "memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"
-        else:
-            continue
-        names = group.strip("/").split("/")
-        for depth in range(len(names), -1, -1):
-            at = os.path.join(folder, *names[:depth])
-            most, now = _number(os.path.join(at, limit)), _number(os.path.join(at, used))
-            if most is not None and now is not None:
-                yield most - now + _reclaimable(at)
+    for is_v2, group in groups("memory", ("memory",), mount, own):
+        limit, used = ("max", "current") if is_v2 else ("limit_in_bytes", "usage_in_bytes")
+        most, now = _number(f"{group}/memory.{limit}"), _number(f"{group}/memory.{used}")
+        if most is not None and now is not None:
+            yield most - now + _reclaimable(group)
 
 
 def _reclaimable(group: str) -> int:
     """Pages of files that nobody used of late: the kernel gives them back before it refuses memory."""
-    for line in _read(f"{group}/memory.stat").splitlines():
+    for line in read(f"{group}/memory.stat").splitlines():
         name, _, amount = line.partition(" ")
         if name in ("inactive_file", "total_inactive_file"):
             return int(amount)
@@ -55,13 +45,5 @@ def _reclaimable(group: str) -> int:
 
 def _number(path: str) -> int | None:
     """The number in a file; nothing if there is none, or `max`."""
-    text = _read(path).strip()
+    text = read(path).strip()
     return int(text) if text.isdigit() else None
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path) as file:
-            return file.read()
-    except OSError:
-        return ""

@@ -16,7 +16,7 @@ from benchmarks.peers.families import Family
 from benchmarks.sizing.runs import OBJECTIVE, Result
 from millpond.simulator import Traffic
 
-STEPS = 6  # runs of each of the two walks, at most
+STEPS = 4  # runs of each of the two walks, at most
 
 Rank = Callable[[Result], tuple[float, float]]
 

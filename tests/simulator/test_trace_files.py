@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -151,3 +153,37 @@ def test_unknown_columns_and_formats_are_refused(tmp_path):
         read_traffic(path, format="xml")
     with pytest.raises(TraceError, match="has no column 'took'"):
         read_traffic(path, {"service_s": "took"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("trace.jsonl", '{"arrival_s": 1' + "0" * 400 + ', "service_s": 1}\n'),
+        ("trace.jsonl", '{"arrival_s": ' + "[" * 100_000 + "]" * 100_000 + "}\n"),
+        ("trace.csv", "arrival_s,service_s\n1e300,1\n"),
+        ("trace.txt", "9" * 5_000 + "\n"),
+    ],
+    ids=["integer", "nesting", "huge", "count"],
+)
+def test_what_no_number_can_hold_is_told_with_its_line(tmp_path, name, text):
+    """And in a few words."""
+    line = 2 if name == "trace.csv" else 1
+    with pytest.raises(TraceError, match=f"{name}:{line}: ") as told:
+        read_traffic(written(tmp_path, text, name), service=SERVICE)
+    assert len(str(told.value)) < 400
+
+
+def test_blanks_around_the_names_of_columns_do_not_count(tmp_path):
+    """Else recorded service times would be drawn anew."""
+    path = written(tmp_path, "arrival_s, service_s\n0, 0.25\n")
+    assert read_traffic(path, service=SERVICE).service_s.tolist() == [0.25]
+
+
+def test_a_pipe_is_read_like_a_file(tmp_path):
+    """It can be read only once, from its beginning."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_text, args=("arrival_s,service_s\n1,2\n",))
+    writer.start()
+    assert read_traffic(path).service_s.tolist() == [2.0]
+    writer.join(10.0)

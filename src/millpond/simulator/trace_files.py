@@ -10,9 +10,10 @@ import gzip
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -26,6 +27,8 @@ NUMBERS, NAMES = ("arrival_s", "service_s", "think_s"), ("session", "operation")
 COLUMNS = (*NUMBERS, *NAMES)
 SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "counts", ".counts": "counts"}
 GZIP = b"\x1f\x8b"
+MOST_S = 1e10  # three centuries; beyond, times are too coarse to be told apart
+SHOWN = 60  # characters of what is wrong
 MOST_A_SECOND = 1_000_000  # calls; more in a row of counts is taken for a mistake
 
 
@@ -73,12 +76,11 @@ def read_traffic(
 class _Lines:
     """The lines of a file, and the number of the one that was read last."""
 
-    def __init__(self, path: str | Path, file: BinaryIO) -> None:
+    def __init__(self, path: str | Path, file: BufferedReader) -> None:
         self.path = path
         self.number = 0
-        is_gzip = file.read(2) == GZIP
-        file.seek(0)
-        self._file = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_gzip else file
+        is_gzip = file.peek(2).startswith(GZIP)  # a pipe cannot be read again from its beginning
+        self._file: Iterable[bytes] = gzip.GzipFile(fileobj=file) if is_gzip else file
 
     def __iter__(self) -> Iterator[str]:
         for line in self._file:
@@ -98,6 +100,7 @@ def _csv_rows(lines: _Lines, names: Mapping[str, str]) -> Iterator[Row]:
         header = next(reader, None)
         if not header:
             raise lines.error("has no header", 1)
+        header = [name.strip() for name in header]
         places = {ours: header.index(theirs) for ours, theirs in names.items() if theirs in header}
         _check_names(lines, header, names)
         for cells in reader:
@@ -124,7 +127,7 @@ def _json_rows(lines: _Lines, names: Mapping[str, str]) -> Iterator[Row]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise lines.error(f"is no JSON: {error}") from error
         if not isinstance(row, dict):
             raise lines.error("is no object")
@@ -188,11 +191,20 @@ def _number(lines: _Lines, row: Row, column: str, names: Mapping[str, str]) -> f
         return None
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not 0 <= number < math.inf:
-        raise lines.error(f"{names[column]} must be a number of seconds from 0 up, not {value!r}")
+    if not 0 <= number <= MOST_S:
+        bounds = f"up to {MOST_S:.0e}" if number > MOST_S else "from 0 up"
+        raise lines.error(f"{names[column]} must be a number of seconds {bounds}, not {_shown(value)}")
     return number
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = "that"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _name(lines: _Lines, row: Row, column: str, names: Mapping[str, str]) -> str:
@@ -213,9 +225,10 @@ def _from_counts(lines: _Lines, service: Duration | None, random: np.random.Gene
         text = line.strip()
         if not text:
             continue
-        if not text.isascii() or not text.isdigit() or int(text) > MOST_A_SECOND:
-            raise lines.error(f"must be a count from 0 to {MOST_A_SECOND:,}, not {text!r}")
-        counts.append(int(text))
+        is_number = text.isascii() and text.isdigit() and len(text.lstrip("0")) <= len(str(MOST_A_SECOND))
+        if not is_number or int(text.lstrip("0") or "0") > MOST_A_SECOND:
+            raise lines.error(f"must be a count from 0 to {MOST_A_SECOND:,}, not {_shown(text)}")
+        counts.append(int(text.lstrip("0") or "0"))
     seconds = np.repeat(np.arange(float(len(counts))), counts)
     if not len(seconds):
         raise lines.error("has no requests")

@@ -210,6 +210,31 @@ def test_who_starts_processes_without_end_is_swept_away() -> None:
             endless.kill()
 
 
+def test_a_trackers_time_begins_when_the_others_are_dead() -> None:
+    """On a busy machine these may have died so late that nothing would be left of it."""
+    image = f"late-{os.getpid()}.1"
+    marked = dict(os.environ) | {kernel.IMAGE_ID: image}
+    wait = "import time\ntime.sleep(300)  # from a.resource_tracker import main"
+    with (
+        subprocess.Popen(["sleep", "300"], env=marked) as worker,
+        subprocess.Popen([sys.executable, "-S", "-c", wait], env=marked) as tracker,
+    ):
+        try:
+            until_sync(lambda: kernel.is_tracker(tracker.pid) and len(kernel.carriers(image, kernel.IMAGE_ID)) == 2)
+            sweep = kernel.sweep(image)
+            next(sweep)
+            assert worker.wait(10.0) == -signal.SIGKILL
+            time.sleep(kernel.TRACKER_GRACE_S)
+            next(sweep)
+            assert tracker.poll() is None
+            for _ in sweep:
+                time.sleep(0.005)
+            assert tracker.wait(10.0) == -signal.SIGKILL
+        finally:
+            worker.kill()
+            tracker.kill()
+
+
 @on_a_loop
 async def test_without_a_warden_a_start_is_refused() -> None:
     """It is lost with a reason, and its workers are named before their deaths are told."""

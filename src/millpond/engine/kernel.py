@@ -277,14 +277,20 @@ def _read(path: str) -> bytes:
 def sweep(image_id: str) -> Iterator[None]:
     """Kill what carries the image's mark and all below it, round after round until none is left; pause at each step.
 
-    Resource trackers come last: with the others dead they have a while to do their work. Gives up on what cannot be
-    killed, such as a program that became another user's.
+    Resource trackers come last: from when the others are dead they have a while to do their work. Gives up on what
+    cannot be killed, such as a program that became another user's.
     """
-    begin, patience = time.monotonic(), BELOW_ROUNDS
-    while (found := carriers(image_id, IMAGE_ID)) and (passed := time.monotonic() - begin) < _SWEEP_S:
-        patience -= 1
-        if not kill_below(found) or patience <= 0:
-            for pid in found:
-                if passed >= TRACKER_GRACE_S or not is_tracker(pid):
+    begin, patience, has_others = time.monotonic(), BELOW_ROUNDS, True
+    while (found := carriers(image_id, IMAGE_ID)) and (now := time.monotonic()) - begin < _SWEEP_S:
+        others = [pid for pid in found if not is_tracker(pid)]
+        if others:
+            patience -= 1
+            if not kill_below(found) or patience <= 0:
+                for pid in others:
                     kill_carrier(pid, image_id, IMAGE_ID)
+        elif has_others:  # on a busy machine they may have died late: the trackers' time begins now
+            begin, has_others = now, False
+        elif now - begin >= TRACKER_GRACE_S:
+            for pid in found:
+                kill_carrier(pid, image_id, IMAGE_ID)
         yield

@@ -226,7 +226,8 @@ def test_a_trackers_time_begins_when_the_others_are_dead() -> None:
             assert worker.wait(10.0) == -signal.SIGKILL
             time.sleep(kernel.TRACKER_GRACE_S)
             next(sweep)
-            assert tracker.poll() is None
+            with pytest.raises(subprocess.TimeoutExpired):
+                tracker.wait(0.3)
             for _ in sweep:
                 time.sleep(0.005)
             assert tracker.wait(10.0) == -signal.SIGKILL

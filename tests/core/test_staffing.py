@@ -120,6 +120,22 @@ def test_a_look_that_is_far_away_is_brought_forward_by_new_settings():
     assert len(world.records.workers) == 1
 
 
+def test_a_longer_idle_timeout_holds_for_a_pool_that_runs():
+    """Where no rule was chosen the timeout is the setting's of now, not that of the beginning."""
+    world = World(min_workers=1, max_workers=2, idle_timeout=1.0).begin()
+    world.resize(2, 2)
+    world.serve_all()
+    world.resize(1, 2)
+    world.machine.configure(replace(world.records.settings, idle_timeout=50.0), "asked for", world.now)
+    world.settle()
+    world.advance(40.0)
+    world.serve_all()
+    assert len(world.records.workers) == 2
+    world.advance(20.0)
+    world.serve_all()
+    assert len(world.records.workers) == 1
+
+
 def test_a_look_is_made_once_however_often_it_is_brought_forward():
     """What it was planned for before is forgotten: it may be days off."""
     world = World(min_workers=1, max_workers=1, health_interval=1e5).begin()

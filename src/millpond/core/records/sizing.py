@@ -60,6 +60,12 @@ class SizingRule:
         return timeouts[min(level, len(timeouts)) - 1]
 
 
+def first_rule(settings: Settings) -> SizingRule:
+    """The rule of a pool for which none was chosen."""
+    longest = settings.idle_timeout
+    return SizingRule() if longest is None else SizingRule(idle_timeouts=(longest,))
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What there is to do, in workers and calls: see `SizingRule.needed`. Infinite seconds a call: nobody can tell."""
@@ -115,12 +121,13 @@ class Sizing:
     start_s: float = 0.0  # how long starting takes, a moving average; 0 while unknown
 
     def __post_init__(self) -> None:
-        longest = self.settings.idle_timeout
         self.wanted = self.low
-        self.go_by(self.settings, SizingRule() if longest is None else SizingRule(idle_timeouts=(longest,)))
+        self.go_by(self.settings, first_rule(self.settings))
 
     def go_by(self, settings: Settings, rule: SizingRule) -> None:
         """Take these settings and this rule; what is wanted is within the new bounds."""
+        if rule == first_rule(self.settings):
+            rule = first_rule(settings)
         self.settings, self.rule = settings, rule
         self.floor = max(self.low, min(rule.floor, self.high))
         self.ceiling = max(self.floor, min(max(rule.ceiling, 1), self.high))

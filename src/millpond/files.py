@@ -8,6 +8,11 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _BESIDE = ("-wal", "-shm", "-journal")
 _OWNERS_ONLY = 0o600
@@ -32,6 +37,16 @@ def create_private(path: str | os.PathLike[str]) -> None:
     """
     with suppress(FileExistsError):
         os.close(os.open(os.path.realpath(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNERS_ONLY))
+
+
+def connect(path: str | os.PathLike[str], mode: str, timeout_s: float) -> sqlite3.Connection:
+    """An SQLite file of an absolute path, for reading (`ro`), writing (`rw`), or made if need be (`rwc`).
+
+    Raises `sqlite3.Error`, also for one that is locked for so long.
+    """
+    import sqlite3  # not in the workers, which read the settings too
+
+    return sqlite3.connect(f"file:{quote(os.fspath(path))}?mode={mode}", timeout=timeout_s, uri=True)
 
 
 def make_private(path: str | os.PathLike[str]) -> None:

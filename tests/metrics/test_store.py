@@ -243,7 +243,7 @@ def test_what_a_reader_met_is_over_with_the_next_slot(make, monkeypatch):
         raise sqlite3.OperationalError("database is locked")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_connect", refuse)
+        patch.setattr("millpond.metrics.store.connect", refuse)
         assert read(store) == []
     assert store.error
     store.put(60, at(WALL + 60))

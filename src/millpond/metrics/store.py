@@ -14,11 +14,10 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
-from millpond.files import create_private, make_private
+from millpond.files import connect, create_private, make_private
 from millpond.logger.pool_logger import PoolLogger
 from millpond.metrics import columns
 from millpond.metrics.columns import Row, rearranged
@@ -98,7 +97,7 @@ class HistoryStore:
         try:
             if not self.path.exists():
                 return []
-            with closing(self._connect("rw")) as connection:
+            with closing(connect(self.path, "rw", CLOSE_S)) as connection:
                 return list(_read(connection, self.boot.pool, step, since, until))
         except (sqlite3.Error, OSError, ValueError) as error:
             self._failed(error)
@@ -127,14 +126,10 @@ class HistoryStore:
             log.raised(error, "the history is not stored; the notes of the snapshot's health have the text")
         self.error = f"{type(error).__name__}: {error}"
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        """The file, which is made with mode `rwc` only."""
-        return sqlite3.connect(f"file:{quote(str(self.path))}?mode={mode}", timeout=CLOSE_S, uri=True)
-
     def _prepared(self) -> sqlite3.Connection:
         """The file, with its tables and this boot in them."""
         create_private(self.path)
-        connection = self._connect("rwc")
+        connection = connect(self.path, "rwc", CLOSE_S)
         try:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")

@@ -11,10 +11,9 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from millpond.core import SizingRule
-from millpond.files import create_private, make_private
+from millpond.files import connect, create_private, make_private
 from millpond.logger.pool_logger import PoolLogger
 from millpond.optimizer.analysis.finding import Finding
 from millpond.optimizer.decision import Decision
@@ -57,7 +56,7 @@ class JournalStore:
     def _write(self, batch: list[Decision]) -> None:
         try:
             create_private(self._path)
-            with closing(_connect(self._path, "rwc")) as connection:
+            with closing(connect(self._path, "rwc", TIMEOUT_S)) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 make_private(self._path)
                 with connection:
@@ -84,17 +83,13 @@ def read_journal(path: str | Path, pool: str | None = None) -> tuple[Decision, .
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no file {str(path)!r}")
     try:
-        with closing(_connect(Path(path).absolute(), "ro")) as connection:
+        with closing(connect(Path(path).absolute(), "ro", TIMEOUT_S)) as connection:
             rows = connection.execute(
                 "SELECT wall, body FROM decisions WHERE pool = ?1 OR ?1 IS NULL ORDER BY wall, number", (pool,)
             ).fetchall()
     except sqlite3.Error as error:
         raise ValueError(f"{str(path)!r} holds no journal: {error}") from error
     return tuple(_decision(wall, body) for wall, body in rows)
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path))}?mode={mode}", timeout=TIMEOUT_S, uri=True)
 
 
 def _body(decision: Decision) -> str:

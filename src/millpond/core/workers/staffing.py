@@ -66,7 +66,12 @@ def keep(pool: Records, worker: Worker, now: float) -> None:
 def resize(pool: Records, workers: int, reason: str) -> None:
     """Want another number of workers (within bounds), and act on it."""
     before = pool.sizing.wanted
-    if pool.sizing.want(workers) != before:
+    pool.sizing.want(workers)
+    _resized(pool, before, reason)
+
+
+def _resized(pool: Records, before: int, reason: str) -> None:
+    if pool.sizing.wanted != before:
         pool.emit(events.PoolResized, before, pool.sizing.wanted, reason)
     pool.unsettled.is_staffed = False
 
@@ -75,9 +80,7 @@ def size_by(pool: Records, rule: SizingRule, reason: str, now: float) -> None:
     """Go by another rule from now on: what it is worth starts, what is beyond it goes as it becomes idle."""
     before = pool.sizing.wanted
     pool.sizing.go_by(pool.settings, rule)
-    if pool.sizing.wanted != before:
-        pool.emit(events.PoolResized, before, pool.sizing.wanted, reason)
-    pool.unsettled.is_staffed = False
+    _resized(pool, before, reason)
     pool.unsettled.has_more_load = True
     if pool.ready_count > pool.sizing.floor:
         pool.look_at("idle", now)
@@ -110,6 +113,7 @@ def reconcile(pool: Records, now: float) -> None:
     if pool.queue.size or pool.unbound.size:
         pool.unsettled.has_more_load = True
     if pool.ready_count > pool.sizing.floor:
+        # Who was idle before while no more were needed was planned for by nobody, and may be due before the next is.
         pool.look_at("idle", now + IDLE_AGAIN_S)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from millpond.cores import cores
 from millpond.free_memory import free_bytes
-from millpond.optimizer.observation import Observation
+from millpond.optimizer.observation import Observation, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,28 +130,18 @@ class SizedPool:
             now=now,
             busy=busy,
             waiting=-(-view.queued // each),
-            ready=view.ready_count,
-            starting=len(view.starting),
             in_system_s=in_system_s / each,
             arrivals=arrivals,
             ended=_ended(rows),
-            start_s=view.start_seconds,
             service_s=self._service_s,
-            rule=view.rule,
-            low=view.low,
-            high=view.high,
             waits=waits,
             oldest_wait_s=view.oldest_wait(now),
             stalled_s=self._stalled_s(),
-            starts_failed=view.fails,
             start_error=view.failure.strip().rpartition("\n")[2] if view.fails else "",
             errors=errors,
-            deadline_s=settings.deadline,
-            max_queued=settings.max_queued,
             cores=len(settings.cpu_affinity) if settings.cpu_affinity else cores(),
             worker_age_s=sum(ages) / len(ages) if ages else 0.0,
-            sessions_open=view.sessions_open,
-            sessions_asleep=view.sessions_asleep,
+            **facts_of(view),
             **self._used(in_system_s / each / max(now - self._since, 1e-3), view.ready_count),
         )
 

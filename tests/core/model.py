@@ -10,6 +10,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+import hypothesis.strategies as st
+
 from millpond import events
 from millpond.core import Call, Command, Machine, Operation, Run, Session, SizingRule, Worker, orders
 from millpond.core.records.states import AVAILABLE
@@ -28,6 +30,16 @@ from tests.core.store import Store
 # Orders to tell somebody something: who raises was told. Of `Send` every other one comes to nothing.
 DONE_ALL_THE_SAME = (orders.Finish, orders.Emit, orders.SessionEnded, orders.WarmStep, orders.WarmEnd)
 OPERATIONS = ("work", "tokens", "say")  # plain, stream, and one that is called in sessions
+# Of a sizing rule, drawn by the model tests; the ceiling is so many more than the floor.
+SIZING_RULES: dict[str, Any] = {
+    "floor": st.integers(0, 3),
+    "more": st.integers(0, 2),
+    "spares": st.integers(0, 2),
+    "patience_s": st.sampled_from([0.0, 0.2, 3.0]),
+    "drain_s": st.sampled_from([None, 0.0, 0.5]),
+    "window_s": st.sampled_from([0.0, 0.1]),
+    "idle_timeouts": st.sampled_from([(0.0,), (1.0, 0.1), (60.0,)]),
+}
 KILLED = Death(9, None, "the end of stderr")
 EXITED = Death(None, 0)
 

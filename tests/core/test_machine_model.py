@@ -16,7 +16,7 @@ from millpond.core.records import states
 from millpond.core.records.call import Call
 from millpond.core.records.session import Session
 from millpond.core.stimuli.failures import FAILED
-from tests.core.model import World
+from tests.core.model import SIZING_RULES, World
 from tests.core.process import Process
 
 DURATIONS = st.sampled_from([1e-5, 1e-5, 2e-4, 0.02, 3.0])
@@ -152,15 +152,7 @@ class Pool(RuleBasedStateMachine):
     def resize(self, low: int, more: int) -> None:
         self.world.resize(low, max(1, low + more))
 
-    @rule(
-        floor=st.integers(0, 3),
-        more=st.integers(0, 2),
-        spares=st.integers(0, 2),
-        patience_s=st.sampled_from([0.0, 0.2, 3.0]),
-        drain_s=st.sampled_from([None, 0.0, 0.5]),
-        window_s=st.sampled_from([0.0, 0.1]),
-        idle_timeouts=st.sampled_from([(0.0,), (1.0, 0.1), (60.0,)]),
-    )
+    @rule(**SIZING_RULES)
     def size_by(self, floor: int, more: int, **rule: Any) -> None:
         """The rule is another from now on, whatever it says."""
         self.world.size_by(floor=floor, ceiling=floor + more, **rule)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from millpond.core.records.session import Session
-from tests.core.model import World
+from tests.core.model import SIZING_RULES, World
 from tests.core.process import Process
 
 PICK = st.integers(0, 2**16)
@@ -210,15 +210,7 @@ class Sessions(RuleBasedStateMachine):
     def resize(self, low: int, more: int) -> None:
         self.world.resize(low, max(1, low + more))
 
-    @rule(
-        floor=st.integers(0, 3),
-        more=st.integers(0, 2),
-        spares=st.integers(0, 2),
-        patience_s=st.sampled_from([0.0, 0.2, 3.0]),
-        drain_s=st.sampled_from([None, 0.0, 0.5]),
-        window_s=st.sampled_from([0.0, 0.1]),
-        idle_timeouts=st.sampled_from([(0.0,), (1.0, 0.1), (60.0,)]),
-    )
+    @rule(**SIZING_RULES)
     def size_by(self, floor: int, more: int, **rule: Any) -> None:
         """The rule is another from now on, whatever it says."""
         self.world.size_by(floor=floor, ceiling=floor + more, **rule)

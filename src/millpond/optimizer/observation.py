@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from millpond.core import SizingRule
+from millpond.core import SizingRule, View
 
 NONE_ARRIVED = np.empty(0)
 NONE_ENDED = np.empty((0, 3))
@@ -50,3 +51,21 @@ class Observation:
     worker_age_s: float = 0.0  # mean, of the ready ones
     sessions_open: int = 0
     sessions_asleep: int = 0
+
+
+def facts_of(view: View) -> dict[str, Any]:
+    """The fields of an observation that the core's view has as they are, whatever the engine is."""
+    settings = view.settings
+    return {
+        "ready": view.ready_count,
+        "starting": len(view.starting),
+        "start_s": view.start_seconds,
+        "rule": view.rule,
+        "low": view.low,
+        "high": view.high,
+        "starts_failed": view.fails,
+        "deadline_s": settings.deadline,
+        "max_queued": settings.max_queued,
+        "sessions_open": view.sessions_open,
+        "sessions_asleep": view.sessions_asleep,
+    }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from millpond.optimizer import Observation
-from millpond.optimizer.observation import NONE_ARRIVED, NONE_ENDED
+from millpond.optimizer.observation import NONE_ARRIVED, NONE_ENDED, facts_of
 
 if TYPE_CHECKING:
     from millpond.core import View
@@ -54,25 +54,15 @@ class Observer:
             now=now,
             busy=sum(1 for worker in view.workers.values() if worker.inflight) if self._in_system else 0,
             waiting=view.queued,
-            ready=view.ready_count,
-            starting=len(view.starting),
             in_system_s=self._in_system_s,
             arrivals=np.array(self.arrivals) if self.arrivals else NONE_ARRIVED,
             ended=np.array(self.ended) if self.ended else NONE_ENDED,
-            start_s=view.start_seconds,
             service_s=service_s,
-            rule=view.rule,
-            low=view.low,
-            high=view.high,
-            starts_failed=view.fails,
             start_error=view.failure,
             errors=self.errors,
             waits={name: np.array(waits) for name, waits in self.waits.items()},
             oldest_wait_s=view.oldest_wait(now) if view.queued else 0.0,
-            deadline_s=view.settings.deadline,
-            max_queued=view.settings.max_queued,
-            sessions_open=view.sessions_open,
-            sessions_asleep=view.sessions_asleep,
+            **facts_of(view),
         )
         self._in_system_s = 0.0
         self._begin()

@@ -1,0 +1,1 @@
+"""Who may ask: tokens, roles, cookies, hosts, origins, and the pages for logging in."""

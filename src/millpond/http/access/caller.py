@@ -1,0 +1,35 @@
+"""Who a request comes from and what that one may do: what `Access.check` finds, and every route goes by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# "none" is the role of a request without a token on a path that is open to all; it allows nothing else.
+Role = Literal["none", "call", "view", "admin"]
+
+ROLES: tuple[Role, ...] = ("call", "view", "admin")  # those that tokens have
+ANYONE: frozenset[Role] = frozenset({"none", *ROLES})  # for the routes of open paths
+MAY_CALL: frozenset[Role] = frozenset({"call", "admin"})
+MAY_VIEW: frozenset[Role] = frozenset({"view", "admin"})
+MAY_ADMINISTER: frozenset[Role] = frozenset({"admin"})
+LOGGED_IN: frozenset[Role] = frozenset(ROLES)  # openapi, docs
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One caller.
+
+    `owner` is whose sessions and idempotency keys are used ("" for the program's own, without a name before ids);
+    `by` is how it was found; `token_id` is the public name of the token, by which `Access.holds` finds whether a
+    long answer may go on.
+    """
+
+    owner: str
+    role: Role
+    by: Literal["token", "cookie", "program", "nobody"]
+    token_id: str = ""
+
+
+NOBODY = Caller("", "none", "nobody")
+PROGRAM = Caller("", "admin", "program")

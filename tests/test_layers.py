@@ -19,7 +19,7 @@ FLOORS = (
     {"cores", "environment", "files", "free_memory", "labels", "queue_thread"},
     {"slo"},
     {"errors", "events", "settings", "seams", "logger"},
-    {"texts", "profiles"},
+    {"loopthread", "mapping", "options", "texts", "profiles"},
     {"core", "wire", "telemetry", "metrics", "sessions", "report"},
     {"runtime", "optimizer", "warming", "engine", "worker", "alerts"},
     {"simulator"},

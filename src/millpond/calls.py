@@ -7,12 +7,12 @@ its call at once.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from millpond.call_factory import Options
 from millpond.errors import PoolError
+from millpond.mapping import in_order
+from millpond.options import Options
 from millpond.streaming import Inflow, Stream
 
 if TYPE_CHECKING:
@@ -81,41 +81,14 @@ class Calls:
 
         return Stream(self._pool.call_factory, make, self._pool.settings.stream_window)
 
-    async def map(self, operation: str, items: Iterable[Any] | AsyncIterable[Any], /) -> AsyncIterator[Any]:
+    def map(self, operation: str, items: Iterable[Any] | AsyncIterable[Any], /) -> AsyncIterator[Any]:
         """Run one operation over many arguments; results in the order of the arguments, a bounded number ahead.
 
         The first failure is raised at its place; what was sent ahead is cancelled, as it is when the iterator is
         closed.
         """
-        ahead: deque[asyncio.Task[Any]] = deque()
-        try:
-            async for item in _each(items):
-                ahead.append(asyncio.ensure_future(self.call(operation, item)))
-                if len(ahead) >= self._pool.map_window:
-                    yield await _first(ahead)
-            while ahead:
-                yield await _first(ahead)
-        finally:
-            for task in reversed(ahead):  # those that wait first, so that none begins where another stops
-                task.cancel()
-            await asyncio.gather(*ahead, return_exceptions=True)
+        return in_order(lambda item: self.call(operation, item), items, self._pool.map_window)
 
     def options(self, **changes: Any) -> Calls:
         """The same operations under other options: deadline, session, idempotent, priority, on_cancel."""
         return Calls(self._pool, self._options.changed(changes))
-
-
-async def _first(ahead: deque[asyncio.Task[Any]]) -> Any:
-    """The first result, or what it raises. A caller who leaves does not cancel it here: all go together."""
-    result = await asyncio.shield(ahead[0])
-    ahead.popleft()
-    return result
-
-
-async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from millpond.call_factory import Options
 from millpond.calls import Calls
 from millpond.core import refusals, session_states, states
+from millpond.options import Options
 from millpond.settings import Affinity, OnRestore
 
 if TYPE_CHECKING:

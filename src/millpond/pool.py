@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from millpond.call_factory import DEFAULT, CallFactory
+from millpond.call_factory import CallFactory
 from millpond.calls import Calls
 from millpond.clock import MonotonicClock
 from millpond.core import refusals, states
@@ -21,7 +21,9 @@ from millpond.handles import SessionHandle
 from millpond.labels import check_label
 from millpond.leftovers import LEFT_OPEN
 from millpond.loopthread import ask_on
+from millpond.mapping import MAP_AHEAD
 from millpond.monitors import Monitors
+from millpond.options import DEFAULT
 from millpond.profiles import chosen_settings
 from millpond.runtime.door import Door
 from millpond.runtime.driver import Driver
@@ -51,8 +53,6 @@ if TYPE_CHECKING:
 # Programs that have set up no logging are not shown what the pool says there: errors reach their callers anyway.
 for _name in ("millpond.events", "millpond.alerts"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
-
-MAP_AHEAD = 64  # calls `map` keeps in flight beyond two for each slot
 
 
 class Pool(Calls):

@@ -13,12 +13,12 @@ from concurrent.futures import Future
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, cast
 
-from millpond.call_factory import DEFAULT, Options
 from millpond.calls import Calls
 from millpond.core import states
 from millpond.errors import PoolClosed, PoolError
 from millpond.following import SyncWarmer
 from millpond.loopthread import LoopThread
+from millpond.options import DEFAULT, Options
 from millpond.pool import Pool
 from millpond.settings import Affinity, OnRestore
 from millpond.statistics import Statistics

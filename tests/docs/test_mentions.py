@@ -10,10 +10,10 @@ from typing import Any
 import millpond
 from millpond import errors, events, testing
 from millpond.alerts.alerts import Alerts
-from millpond.call_factory import Options
 from millpond.calls import Calls
 from millpond.cli.app import app
 from millpond.handles import SessionHandle
+from millpond.options import Options
 from millpond.seams import RESERVED_EVENTS
 from millpond.settings import FIELDS
 from millpond.statistics import BusyWorker, Statistics

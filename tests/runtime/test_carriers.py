@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 import millpond
-from millpond.call_factory import DEFAULT
 from millpond.core import orders
+from millpond.options import DEFAULT
 from millpond.testing import FakeEngine
 
 

@@ -20,7 +20,6 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, SupportsIndex, TypeVar
 
-from millpond.call_factory import DEFAULT
 from millpond.errors import PoolClosed, PoolError, StartFailed
 from millpond.executor.finishing import (
     ENDING,
@@ -42,6 +41,7 @@ from millpond.executor.standard import (
     standard_settings,
 )
 from millpond.loopthread import LoopThread
+from millpond.options import DEFAULT
 from millpond.pool import Pool
 from millpond.profiles import profile_named
 from millpond.settings import MOST_PAYLOAD_BYTES

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
+    from millpond.documents import Document as Document
     from millpond.errors import *  # noqa: F403
     from millpond.executor import Executor as Executor
     from millpond.optimizer.pool_optimizer import PoolOptimizer as PoolOptimizer
@@ -33,6 +34,7 @@ _HOMES = {
     "Pool": "pool",
     "SyncPool": "sync",
     "Executor": "executor",
+    "Document": "documents",
     "Settings": "settings",
     "Slo": "slo",
     "PoolOptimizer": "optimizer.pool_optimizer",

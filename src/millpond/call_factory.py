@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.arguments import Check, compile_check
 from millpond.core import QUEUED, Call, Command, refusals, states
+from millpond.documents import check_document
 from millpond.early import EarlyCall
 from millpond.errors import BadArgument, OutOfMemory, PayloadTooLarge, PoolError, SessionLost
 from millpond.labels import LONGEST_BYTES, is_label
@@ -22,12 +23,13 @@ from millpond.options import UNSET, Options
 from millpond.runtime import traces
 from millpond.seams import FUNCTION, NO_OPERATION, HandlerFacts, TraceSource
 from millpond.wire import remote
-from millpond.wire.codec import Codec, CodecError
+from millpond.wire.codec import Codec, CodecError, Encoded
 from millpond.wire.functions import NAMED, encode_function, function_name
 from millpond.wire.sharing import reusable
 
 if TYPE_CHECKING:
     from millpond.core import Operation, Session
+    from millpond.documents import Document, Format
     from millpond.runtime.driver import Driver
     from millpond.settings import Settings
     from millpond.warming.commands import Warmup
@@ -53,6 +55,7 @@ class CallFactory:
         self._definitions = definitions
         self._pool_name = pool_name
         self._max_payload = settings.max_payload
+        self._buffer_threshold = settings.buffer_threshold
         self._deadline = math.inf if settings.deadline is None else float(settings.deadline)
         self._operations: dict[str, tuple[Operation, Check]] = {}
         self._handler_name = "no handler"
@@ -97,15 +100,49 @@ class CallFactory:
         wrong = check(args, kwargs)
         if wrong is not None:
             raise BadArgument(wrong)
-        if operation.is_stream is not stream:
-            verb = "stream" if operation.is_stream else "call"
-            raise BadArgument(f"{name!r} is {'' if operation.is_stream else 'not '}a generator; use pool.{verb}()")
-        session = None if options.session is None else self._session(options.session)
-        if session is None and operation.session_required:
-            raise BadArgument(f"{name}() needs a session; use pool.session(id) or pool.options(session=id)")
+        self._check_kind(operation, stream)
+        session = self._session_for(operation, options)
         if early is not None:
             return early.become(operation, session)
         return self._make_call(operation, args, kwargs, session, options, ticket)
+
+    def document_call(
+        self,
+        name: str,
+        document: Document,
+        answer: Format,
+        options: Options,
+        ticket: Any,
+        trace: str = "",
+        stream: bool = False,
+        early: EarlyCall | None = None,
+    ) -> Call:
+        """A call of an operation whose arguments are encoded, and are checked in the worker only.
+
+        Raises as `operation_call`. `trace` is the caller's own: a `traceparent`, and after a newline the `tracestate`
+        if there is one.
+        """
+        body, form = check_document(document, answer)
+        payload = body if len(body) <= self._buffer_threshold else Encoded(b"", [body])
+        known = self._operations.get(name)
+        if known is None:
+            if self._view.state != states.OPENING or not isinstance(name, str):
+                raise self._unknown(name) if self._view.state == states.SERVING else refusals.closed(self._view.state)
+            call: Call = self._early(
+                lambda early: self.document_call(name, document, answer, options, ticket, trace, stream, early),
+                self._machine.unlisted(name, NO_OPERATION),
+                (payload, None, options, ticket),
+                trace,
+            )
+        else:
+            operation, _ = known
+            self._check_kind(operation, stream)
+            session = self._session_for(operation, options)
+            if early is not None:
+                return early.become(operation, session)
+            call = self._make_call(operation, payload, None, session, options, ticket, trace=trace)
+        call.form = form
+        return call
 
     def function_call(
         self,
@@ -193,10 +230,12 @@ class CallFactory:
             self._machine.let_in(call, refused, self.driver.now())
         self.driver.carry_out()
 
-    def _early(self, again: Callable[[EarlyCall], Call], operation: Operation, made_of: Any) -> EarlyCall:
+    def _early(
+        self, again: Callable[[EarlyCall], Call], operation: Operation, made_of: Any, trace: str = ""
+    ) -> EarlyCall:
         """A call whose operation or session cannot be known yet."""
         args, kwargs, options, ticket = made_of
-        call = self._make_call(operation, args, kwargs, None, options, ticket, EarlyCall)
+        call = self._make_call(operation, args, kwargs, None, options, ticket, EarlyCall, trace)
         assert isinstance(call, EarlyCall)
         call.again = again
         return call
@@ -204,13 +243,15 @@ class CallFactory:
     def _make_call(
         self,
         operation: Operation,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        args: Any,
+        kwargs: dict[str, Any] | None,
         session: Session | None,
         options: Options,
         ticket: Any,
         record: type[Call] = Call,
+        trace: str = "",
     ) -> Call:
+        """The call's record; without `kwargs` the arguments are a payload already."""
         now = self.driver.now()
         ends_at = now + (self._deadline if options.deadline == UNSET else options.deadline)
         if self.checks_bounds_first:
@@ -219,7 +260,7 @@ class CallFactory:
             if refused is not None:
                 raise refused
         try:
-            payload = self._codec.encode_arguments(args, kwargs)
+            payload = args if kwargs is None else self._codec.encode_arguments(args, kwargs)
         except CodecError as error:
             kind = OutOfMemory if isinstance(error.__cause__, MemoryError) else BadArgument
             raise kind(f"the arguments of {operation.name!r} cannot be sent: {error}") from error
@@ -241,8 +282,22 @@ class CallFactory:
             options.on_cancel,
         )
         if self.trace_source is not None:
-            call.trace = traces.begin(self.trace_source, call, self._pool_name, self.driver.carriers.faults)
+            call.trace = traces.begin(self.trace_source, call, self._pool_name, self.driver.carriers.faults, trace)
+        elif trace:
+            call.trace = traces.ForwardedTrace(trace)
         return call
+
+    def _check_kind(self, operation: Operation, stream: bool) -> None:
+        name, is_stream = operation.name, operation.is_stream
+        if is_stream is not stream:
+            verb = "stream" if is_stream else "call"
+            raise BadArgument(f"{name!r} is {'' if is_stream else 'not '}a generator; use pool.{verb}()")
+
+    def _session_for(self, operation: Operation, options: Options) -> Session | None:
+        session = None if options.session is None else self._session(options.session)
+        if session is None and operation.session_required:
+            raise BadArgument(f"{operation.name}() needs a session; use pool.session(id) or pool.options(session=id)")
+        return session
 
     def submit(self, call: Call) -> None:
         """Hand over a call made in this turn. What the caller could still change is copied if it has to wait."""
@@ -256,6 +311,16 @@ class CallFactory:
         driver.carry_out()
         if call.state == QUEUED:
             call.own_payload()
+
+    def submit_in_turn(self, call: Call) -> None:
+        """As `submit`, for one of many callers: what this turn of the loop brings is sent together when it ends."""
+        try:
+            self._machine.submit(call, self.driver.now(), self.checks_wait_first)
+        except PoolError as error:
+            traces.end(call, "rejected", error)
+            raise
+        finally:
+            self.driver.carry_out_soon()
 
     def submit_or_fail(self, call: Call) -> None:
         """Hand a call over, to be carried out with the others of its batch; a refusal is told by its ticket."""

@@ -10,13 +10,15 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from millpond.errors import PoolError
+from millpond.documents import Document
+from millpond.errors import InternalError, PoolError
 from millpond.mapping import in_order
 from millpond.options import Options
 from millpond.streaming import Inflow, Stream
 
 if TYPE_CHECKING:
     from millpond.core import Call
+    from millpond.documents import Format
     from millpond.pool import Pool
 
 
@@ -48,6 +50,45 @@ class Calls:
         except asyncio.CancelledError:
             factory.driver.cancel(call)
             raise
+
+    async def call_document(
+        self, operation: str, document: Document, *, answer: Format = "json", trace: str = ""
+    ) -> Document:
+        """Run one operation whose arguments are encoded already, and return its result encoded as `answer`.
+
+        The worker decodes the arguments by the operation's type hints: `BadArgument.field` names what does not fit. The
+        pool looks at neither. `trace` is the caller's W3C `traceparent`, with the `tracestate` after a newline. An
+        `answer` in bytes that is no bytes comes as JSON. Calls of one turn of the loop are sent together when it ends.
+        Raises and cancels as `call`, and `TypeError` or `ValueError` for what is no document.
+        """
+        factory, loop = self._pool.factory_on_loop()
+        future: asyncio.Future[Document] = loop.create_future()
+        try:
+            call = factory.document_call(operation, document, answer, self._options, future, trace)
+        except PoolError as error:
+            factory.refuse(error)
+            raise
+        factory.submit_in_turn(call)
+        try:
+            return check_answer(await future)
+        except asyncio.CancelledError:
+            factory.driver.cancel(call)
+            raise
+
+    def stream_documents(
+        self, operation: str, document: Document, *, answer: Format = "json", trace: str = ""
+    ) -> Stream:
+        """Run a generator operation as `call_document` does; its items are `Document`s. Otherwise as `stream`."""
+
+        def make(ticket: Inflow) -> Call:
+            factory, _ = self._pool.factory_on_loop()
+            try:
+                return factory.document_call(operation, document, answer, self._options, ticket, trace, stream=True)
+            except PoolError as error:
+                factory.refuse(error)
+                raise
+
+        return Stream(self._pool.call_factory, make, self._pool.settings.stream_window)
 
     async def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Run a plain function in a worker and return its result; raises and cancels as `call`.
@@ -92,3 +133,10 @@ class Calls:
     def options(self, **changes: Any) -> Calls:
         """The same operations under other options: deadline, session, idempotent, priority, on_cancel."""
         return Calls(self._pool, self._options.changed(changes))
+
+
+def check_answer(answer: Any) -> Document:
+    """A document, as the worker should have answered. Raises `InternalError` for anything else."""
+    if type(answer) is not Document:
+        raise InternalError("the worker answered a document with a value", outcome="completed")
+    return answer

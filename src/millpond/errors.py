@@ -143,9 +143,16 @@ class ResultNotSerializable(PoolError):
 
 
 class BadArgument(PoolError):
-    """The call does not fit the handler: unknown operation, wrong arguments, or arguments that cannot be sent."""
+    """The call does not fit the handler: unknown operation, wrong arguments, or arguments that cannot be sent.
+
+    `field` is, for arguments in a document, the path of the first that does not fit, such as `$.texts[3]`.
+    """
 
     code = "bad_argument"
+
+    def __init__(self, message: str = "", *, field: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.field = field
 
 
 class PayloadTooLarge(PoolError):

@@ -31,7 +31,7 @@ from millpond.runtime.forwarding import settled
 from millpond.runtime.renewal import replace_workers, resize
 from millpond.runtime.signals import ClosingOnSignals
 from millpond.runtime.store_client import StoreClient
-from millpond.seams import Clock, Engine, EngineSpec, TraceSource
+from millpond.seams import Clock, Engine, EngineSpec, OperationFacts, TraceSource
 from millpond.settings import BOUNDS, Affinity, OnRestore, Settings, check_choice, make_settings
 from millpond.statistics import Statistics, collect
 from millpond.stub import PoolStub
@@ -274,6 +274,13 @@ class Pool(Calls):
     def statistics(self) -> Statistics:
         """The pool at this moment; from any thread."""
         return ask_on(self._loop, lambda: collect(self.driver, self.name, self.run_id, self._monitors.percentiles()))
+
+    def operations(self) -> tuple[OperationFacts, ...]:
+        """The handler's operations, with their parameters, docstrings and JSON Schemas; none before it opens."""
+        facts = self.driver.engine.facts()
+        if facts is None:
+            return ()
+        return tuple(one for one in facts.operations if one.name not in facts.removed)
 
     def logs(self, worker: int | None = None) -> str:
         """What workers wrote to stdout and stderr (the kept end of it): of one worker, or of all; from any thread."""

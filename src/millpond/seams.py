@@ -66,7 +66,8 @@ class OperationFacts:
     `positional` are the parameters that may be given by position, in order, `self` and `session` left out;
     `required` of them have no default. `keyword_only` and `required_keywords` are names. `more_positional` and
     `more_keywords` say that there is a `*args` or a `**kwargs`. `session`: it takes one; `session_optional`: it has a
-    default for calls without.
+    default for calls without. `doc` is its docstring. `schema` is JSON text, from its type hints: an object with the
+    JSON Schemas `arguments` (an object, by name) and `result` (of a stream: of an item), and `$defs` for both.
     """
 
     name: str
@@ -80,6 +81,8 @@ class OperationFacts:
     more_positional: bool
     more_keywords: bool
     session_optional: bool = False
+    doc: str = ""
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +253,11 @@ class TraceSource(Protocol):
     """Who traces calls, such as OpenTelemetry."""
 
     def begin(self, operation: str, attributes: Mapping[str, Any]) -> Trace | None:
-        """A call is being made out, in its caller's thread and context; `None` leaves it untraced."""
+        """A call is being made out, in its caller's thread and context; `None` leaves it untraced.
+
+        `attributes` are of the span, but for `traceparent` and `tracestate`: the W3C headers of a caller elsewhere,
+        whose child it is.
+        """
         ...
 
 

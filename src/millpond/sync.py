@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from millpond.handles import SessionHandle
     from millpond.metrics.collector import MetricsCollector
     from millpond.optimizer.pool_optimizer import PoolOptimizer
-    from millpond.seams import TraceSource
+    from millpond.seams import OperationFacts, TraceSource
     from millpond.telemetry.bus import Bus
 
 
@@ -232,6 +232,10 @@ class SyncPool(SyncCalls):
     def statistics(self) -> Statistics:
         """The pool at this moment."""
         return self.thread.ask(self.pool.statistics)
+
+    def operations(self) -> tuple[OperationFacts, ...]:
+        """The handler's operations, with their parameters, docstrings and JSON Schemas; none before it opens."""
+        return self.thread.ask(self.pool.operations)
 
     def logs(self, worker: int | None = None) -> str:
         """What workers wrote to stdout and stderr (the kept end of it)."""

@@ -8,7 +8,7 @@ import tomllib
 from tests.docs.pages import PAGES, ROOT
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-FOR_USERS = {"cli", "opentelemetry", "prometheus", "structlog"}
+FOR_USERS = {"cli", "client", "http", "opentelemetry", "prometheus", "structlog"}
 
 
 def test_every_extra_is_on_the_page_of_installing():

@@ -30,7 +30,7 @@ class Rig:
 
     def send(self, call_id: int) -> list[Any]:
         """What was written for a call: a frame's kind, or which name got which entry."""
-        operation = {"operation": 1, "payload": b"x", "deadline": 9.0, "trace": None, "session": None}
+        operation = {"operation": 1, "payload": b"x", "deadline": 9.0, "trace": None, "form": 0, "session": None}
         self.link.send(SimpleNamespace(id=call_id, **operation))
         self.link.outbox.flush()
         return [

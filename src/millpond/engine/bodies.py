@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from millpond.errors import CLASSES, HandlerError, PoolError
+from millpond.documents import BYTES, FORMATS, Document
+from millpond.errors import CLASSES, BadArgument, HandlerError, PoolError
+from millpond.wire.codec import Encoded
 from millpond.wire.emitted import Number, Plain
 from millpond.wire.exceptions import Carried, RemoteTraceback, restored
 from millpond.wire.frames import Body, ProtocolError
@@ -28,6 +30,7 @@ class Fault(Carried, kw_only=True):
     type: str = ""
     text: str = ""
     traceback: str = ""
+    field: str = ""
 
 
 class Hello(msgspec.Struct):
@@ -39,6 +42,14 @@ class StartFailure(msgspec.Struct):
     text: str
     traceback: str
     brief: str
+
+
+def document(form: int, body: Body | Encoded) -> Document:
+    """An answer that goes on as it came; `form` is the number of its format."""
+    if form > BYTES:
+        raise ProtocolError(f"a document came in the unknown format {form}")
+    whole = b"".join((body.stream, *body.buffers)) if isinstance(body, Encoded) else bytes(body)
+    return Document(whole, FORMATS[form])  # type: ignore[arg-type]
 
 
 def decoded(body: Body, kind: type[T]) -> T:
@@ -57,6 +68,8 @@ def fault_of(body: Body, codec_name: str) -> PoolError:
     facts: dict[str, Any] = {"outcome": fault.outcome}
     if kind is HandlerError:
         facts |= {"type_name": fault.type, "text": fault.text, "traceback": fault.traceback}
+    elif kind is BadArgument:
+        facts |= {"field": fault.field or None}
     error = kind(fault.message, **facts)
     if fault.traceback:
         error.__cause__ = RemoteTraceback(fault.traceback, restored(fault, codec_name))

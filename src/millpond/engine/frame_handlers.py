@@ -11,7 +11,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from millpond.engine.bodies import Emitted, Hello, StartFailure, decoded, fault_of
+from millpond.engine.bodies import Emitted, Hello, StartFailure, decoded, document, fault_of
 from millpond.engine.decoder_thread import DecoderThread
 from millpond.engine.image_set import OperationNumbers
 from millpond.engine.link import FAILED, READY, STARTING, WARMING, Link, Reading
@@ -74,7 +74,7 @@ class FrameHandlers:
         try:
             for fields, body in got:
                 try:
-                    length, kind, flags, position, _, _, sender, call_id, _, began, ended = fields
+                    length, kind, flags, position, _, form, sender, call_id, _, began, ended = fields
                     # The way of nearly every frame; what is anything else or in any doubt goes the long way.
                     if (
                         kind == ok
@@ -85,7 +85,7 @@ class FrameHandlers:
                         and link.is_plain
                     ):
                         try:
-                            value = decode(body)
+                            value = decode(body) if not form else document(form, body)
                         except CodecError:
                             self._handle_uncommon(link, fields, body)
                             continue
@@ -212,9 +212,11 @@ class FrameHandlers:
 
     def _decode(self, link: Link, fields: Fields, body: Body) -> Any:
         """The value, or `_DECODING`; what under msgpack cannot be decoded is no worker's honest answer."""
-        is_segmented = fields[2] & frames.SEGMENTED
+        is_segmented, form = fields[2] & frames.SEGMENTED, fields[5]
         stream, buffers = segments.unpack(body, link.replies) if is_segmented else (body, ())
         nbytes = link.answer_bytes = len(stream) + sum(map(len, buffers))
+        if form:
+            return document(form, b"".join((stream, *buffers)))
         try:
             return self._codec.decode_result(stream, buffers)
         except NotLoaded:

@@ -124,8 +124,9 @@ class Link:
                 operation = self.renumbered.get(operation, operation)
             body = call.payload
             if type(body) is bytes and len(body) <= LARGE_BYTES and call.trace is None:
+                size, form = len(body), call.form
                 header = _pack(
-                    len(body), frames.CALL, 0, position, operation, 0, self.id, call.id, number, call.deadline, 0.0
+                    size, frames.CALL, 0, position, operation, form, self.id, call.id, number, call.deadline, 0.0
                 )
                 self.outbox.parts += (header, body)
             else:
@@ -218,7 +219,9 @@ class Link:
         if call.trace is not None and len(call.trace.header) <= trace_header.LONGEST:
             parts, flags = [trace_header.prefix(call.trace.header), *parts], flags | frames.TRACED
         length = sum(map(len, parts))
-        header = _pack(length, frames.CALL, flags, position, operation, 0, self.id, call.id, number, call.deadline, 0.0)
+        header = _pack(
+            length, frames.CALL, flags, position, operation, call.form, self.id, call.id, number, call.deadline, 0.0
+        )
         self._add(header, parts, length)
 
     def _parts(self, payload: bytes | Encoded) -> tuple[list[bytes | memoryview], int]:

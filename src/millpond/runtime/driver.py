@@ -58,6 +58,7 @@ class Driver:
         self._timer_at = math.inf
         self._beat_timer: Timer | None = None
         self._is_carrying = False
+        self._is_due = False  # whether the end of this turn carries out what is ordered until then
         self._tells_depth = False  # whether anybody listens to `queue.depth`
         self._depth = 0  # bits of the number of waiting calls when it was last told
         self._explained: set[int] = set()  # workers that said why they cannot start, until they are gone
@@ -281,6 +282,16 @@ class Driver:
             raise interrupt
 
     batch_end = carry_out  # see `EngineEvents`
+
+    def carry_out_soon(self) -> None:
+        """Carry out when this turn of the loop ends what its callers have brought by then."""
+        if not self._is_due and self._loop is not None:
+            self._is_due = True
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._is_due = False
+        self.carry_out()
 
     def _failed(self, order: orders.Order, error: BaseException) -> BaseException | None:
         """An order raised; returns what raised if that was an interrupt, which is for the loop."""

@@ -39,10 +39,28 @@ class ContainedTrace:
             self._faults.note(TRACER, failure, "its call is answered all the same")
 
 
-def begin(source: TraceSource, call: Call, pool_name: str, faults: Faults) -> ContainedTrace | None:
-    """Begin a call's trace, in its caller's thread and context; `None` if it is not traced, or the tracer failed."""
+class ForwardedTrace:
+    """A trace that somebody else keeps: the worker is told of it, and nobody of its end."""
+
+    __slots__ = ("header",)
+
+    def __init__(self, parent: str) -> None:
+        self.header = parent.encode()
+
+    def end(self, ending: str, code: str | None, error: BaseException | None) -> None:
+        """See `Trace`."""
+
+
+def begin(source: TraceSource, call: Call, pool_name: str, faults: Faults, parent: str = "") -> ContainedTrace | None:
+    """Begin a call's trace, in its caller's thread and context; `None` if it is not traced, or the tracer failed.
+
+    `parent` is the trace of a caller elsewhere: a `traceparent`, and after a newline the `tracestate`.
+    """
     try:
-        trace = source.begin(call.op.name, {"pool": pool_name, "call": call.id})
+        about: dict[str, Any] = {"pool": pool_name, "call": call.id}
+        if parent:
+            about |= zip(("traceparent", "tracestate"), parent.split("\n"), strict=False)
+        trace = source.begin(call.op.name, about)
         return None if trace is None else ContainedTrace(trace, faults)
     except BaseException as failure:
         _let_interrupts_pass(failure)

@@ -14,12 +14,15 @@ from millpond.logger.pool_logger import PoolLogger
 from millpond.seams import Trace, TraceSource
 
 try:
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer, set_span_in_context
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 except ImportError as error:
     raise ImportError('OpenTelemetry is not installed: pip install "millpond[opentelemetry]"') from error
 
 log = PoolLogger("millpond.telemetry")
+
+_W3C = ("traceparent", "tracestate")
 
 
 class Traceable(Protocol):
@@ -50,16 +53,25 @@ class OpenTelemetryTracing:
     def begin(self, operation: str, attributes: Mapping[str, Any]) -> Trace | None:
         """See `TraceSource`. `None` if there is no SDK and no trace around."""
         try:
-            said = ((key if "." in key else f"millpond.{key}", value) for key, value in attributes.items())
+            said = (
+                (key if "." in key else f"millpond.{key}", value)
+                for key, value in attributes.items()
+                if key not in _W3C
+            )
             about, name = {key: _readable(value) for key, value in said}, escaped(operation)
             about |= {"rpc.system.name": "millpond", "rpc.method": name}
-            span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=about)
+            span = self._tracer.start_span(name, self._parent(attributes), kind=SpanKind.CLIENT, attributes=about)
             if not span.get_span_context().is_valid:
                 return None
             return CallTrace(self, span, self._header(span))
         except Exception as error:
             self.complain(error)
             return None
+
+    def _parent(self, attributes: Mapping[str, Any]) -> Context | None:
+        """The context of a caller elsewhere; `None` for that of who makes the call."""
+        carrier = {name: attributes[name] for name in _W3C if name in attributes}
+        return self._propagator.extract(carrier) if carrier else None
 
     def complain(self, error: Exception) -> None:
         """Log what was raised, the first time."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from millpond.engine.bodies import fault_of
+from millpond.engine.bodies import document, fault_of
 from millpond.errors import ResultNotSerializable
 from millpond.seams import EXPORTS
 from millpond.wire.codec import Codec, CodecError, Encoded
@@ -16,7 +16,7 @@ from millpond.wire.descriptors import OF_ITS_PROCESS
 from millpond.wire.exceptions import restore
 from millpond.wire.frames import EXPIRED, FAULT, INTERRUPTED, ITEM, OK, RAISED, SEGMENTED, SKIPPED
 from millpond.wire.segments import Parts, joined
-from millpond.worker.replies import Replies, Unsendable
+from millpond.worker.replies import Replies, Unsendable, document_of
 
 if TYPE_CHECKING:
     from millpond.seams import AnswerKind
@@ -43,10 +43,15 @@ class DirectAnswers(Replies):
 
     def value(self, kind: int, fields: Fields, started: float, ended: float, value: Any, ahead: Ahead = None) -> None:
         """Tell a result or an item, or raise `Unsendable`."""
-        try:
-            body = self._encode(value)
-        except CodecError as error:
-            raise Unsendable("result_not_serializable", str(error)) from error
+        body: bytes | Encoded
+        form = 0
+        if fields[5]:
+            body, form = document_of(value, fields[5])
+        else:
+            try:
+                body = self._encode(value)
+            except CodecError as error:
+                raise Unsendable("result_not_serializable", str(error)) from error
         if len(body) > self._limit:
             message = f"the result is {len(body)} bytes large, max_payload is {self._limit}"
             raise Unsendable("payload_too_large", message)
@@ -57,7 +62,7 @@ class DirectAnswers(Replies):
             self._notify(fields, "ok", joined(body) if isinstance(body, Encoded) else body, 0, len(body))
             return
         try:
-            arrived = self._codec.decode(*parts_of(private(body)))
+            arrived = document(form, body) if form else self._codec.decode(*parts_of(private(body)))
         except CodecError as error:
             failure = ResultNotSerializable(f"the result came, but {error}", outcome="completed")
             self._notify(fields, "failed", failure, 0, len(body))

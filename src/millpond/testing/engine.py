@@ -32,10 +32,17 @@ class Sent:
         self.operation: str = call.op.name
         self.session: str | None = call.session.id if call.session is not None else None
         self._payload: bytes | Encoded = private(call.payload)
+        self._form: int = call.form
         self._codec = codec
 
     def arguments(self) -> Any:
-        """What travelled: `(args, kwargs)`, the first of a function's being its encoded form; empty for an errand."""
+        """What travelled: `(args, kwargs)`, the first of a function's being its encoded form; empty for an errand.
+
+        Of a call by a document its body.
+        """
+        if self._form:
+            stream, buffers = parts_of(self._payload)
+            return b"".join((stream, *buffers))
         if not len(self._payload):
             return ()
         args, kwargs = self._codec.decode_arguments(*parts_of(self._payload))

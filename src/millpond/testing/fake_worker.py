@@ -240,7 +240,7 @@ class FakeWorker:
         self._logbook.reset(position)
         self._begun[position] = held, now
         number = call.session.number if call.session is not None else 0
-        fields = (0, CALL, 0, position, call.operation, 0, self.id, call.id, number, math.inf, 0.0)
+        fields = (0, CALL, 0, position, call.operation, call.form, self.id, call.id, number, math.inf, 0.0)
         running = held.note = Running(fields, self._engine.settings.stream_window)
         return running
 

@@ -58,6 +58,11 @@ class MemoryRunner(Runner):
         header = self.headers.get(fields[7])
         return function if header is None else traced(header, operation.kind, function), args, kwargs
 
+    def document(self, body: Any, flags: int) -> Any:
+        """The body of a document."""
+        stream, buffers = parts_of(body)
+        return b"".join((stream, *buffers))
+
     def decode_arguments(self, body: Any, flags: int) -> Any:
         """The arguments in a payload."""
         return self._decoder.decode_arguments(*parts_of(body))

@@ -7,6 +7,7 @@ guards what it guards in all calls that run in a worker, and a cache stays fille
 from __future__ import annotations
 
 import contextvars
+import dataclasses
 import functools
 import gc
 import sys
@@ -223,6 +224,7 @@ REDUCERS: dict[type, Callable[[Any], Any]] = {
     types.MappingProxyType: _reduce_mappingproxy,
     types.CodeType: _reduce_code,
     types.ModuleType: _reduce_module,
+    type(dataclasses.MISSING): lambda _: "MISSING",  # of `dataclasses`, told by its identity
 }
 if hasattr(typing, "TypeAliasType"):  # since Python 3.12
     REDUCERS[typing.TypeAliasType] = _reduce_alias

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.labels import check_label
 from millpond.seams import FUNCTION, HandlerFacts, OperationFacts
+from millpond.worker.hints import schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,18 +65,35 @@ def _operation_facts(handler: type, name: str) -> OperationFacts:
         more_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
         more_keywords=inspect.Parameter.VAR_KEYWORD in kinds,
         session_optional=any(_is_session(p) and p.default is not p.empty for p in parameters),
+        doc=inspect.getdoc(getattr(handler, name)) or "",
+        schema=schema_of(parameters_of(handler, name), getattr(handler, name), kind_of(getattr(handler, name))),
     )
 
 
-def _parameters(handler: type, name: str) -> list[inspect.Parameter]:
-    """The parameters a caller sees; anything at all where native code tells nothing."""
+def parameters_of(handler: type, name: str) -> list[inspect.Parameter]:
+    """The parameters to which a caller of an operation gives arguments: all but the session."""
+    return [one for one in _parameters(handler, name) if not _is_session(one)]
+
+
+def bound_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The same of an operation that is bound to its instance."""
+    return [one for one in _signature(function) if not _is_session(one)]
+
+
+def _signature(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """What can be given to a function; anything at all where native code tells nothing."""
     try:
-        parameters = list(inspect.signature(getattr(handler, name)).parameters.values())
+        return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return [
             inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
             inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
         ]
+
+
+def _parameters(handler: type, name: str) -> list[inspect.Parameter]:
+    """The parameters a caller sees."""
+    parameters = _signature(getattr(handler, name))
     attribute = inspect.getattr_static(handler, name)
     is_bound_later = hasattr(type(attribute), "__get__") and not isinstance(attribute, staticmethod | classmethod)
     takes_self = is_bound_later and parameters and parameters[0].kind in _BY_POSITION

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from millpond.seams import HandlerFacts
     from millpond.worker.parallel import ParallelLoop
 
+_found: tuple[type | None, HandlerFacts] | None = None  # the facts of the class that was looked at last
 FRAME_ROOM_BYTES = 1024 * 1024  # what a frame may have beyond `max_payload`
 GOODBYE, NO_START, ORPHANED, BROKEN = 0, 1, 1, 70  # exit codes
 
@@ -87,12 +88,20 @@ def main(
         _leave(code, os.getpid() != pid, last)
 
 
+def facts_of(handler: type | None) -> HandlerFacts:
+    """The handler's facts; what was found in the image is known to all that are forked from it."""
+    global _found
+    if _found is None or _found[0] is not handler:
+        _found = handler, handlers.facts_of(handler)
+    return _found[1]
+
+
 def describe(handler: type | None) -> Any:
     """The handler's facts as they stand in the READY frame.
 
     Imports what its workers will need, so that those forked from here share it.
     """
-    facts = handlers.facts_of(handler)
+    facts = facts_of(handler)
     if handlers.is_async(handler, facts):
         import millpond.worker.parallel  # noqa: F401
     return msgspec.to_builtins(facts)
@@ -142,7 +151,7 @@ class Worker:
 
     def make(self, handler: type | None) -> tuple[BlockingLoop | ParallelLoop, Runner, HandlerFacts]:
         """The handler's instance, set up, in the runner of its calls, and the loop that fits it."""
-        facts = handlers.facts_of(handler)
+        facts = facts_of(handler)
         loop = self._loop_for(handlers.is_async(handler, facts))
         args, kwargs = load_arguments(self._config["arguments"])
         instance = handler(*args, **kwargs) if handler is not None else None

@@ -18,7 +18,7 @@ import msgspec
 from millpond.logger.escaping import traceback_of
 from millpond.seams import EXPORTS
 from millpond.wire import segments
-from millpond.wire.codec import CodecError, Encoded
+from millpond.wire.codec import CodecError, Encoded, refuse_all
 from millpond.wire.descriptors import OF_ITS_PROCESS
 from millpond.wire.exceptions import carry, describe, told_of
 from millpond.wire.frames import FAULT, RAISED, SAVED, SEGMENTED, pack
@@ -56,6 +56,7 @@ class Fault(NamedTuple):
     message: str
     error: BaseException | None = None
     outcome: Outcome = "not_started"
+    field: str = ""  # of a document: the path of what does not fit
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -82,14 +83,23 @@ class Replies:
 
     def value(self, kind: int, fields: Fields, started: float, ended: float, value: Any, ahead: Ahead = None) -> None:
         """Send a result (`OK`) or an item (`ITEM`), or raise `Unsendable`."""
-        try:
-            body = self._encode(value)
-        except CodecError as error:
-            raise Unsendable("result_not_serializable", str(error)) from error
+        form = 0
+        if fields[5]:
+            body, form = self._document(value, fields[5])
+        else:
+            try:
+                body = self._encode(value)
+            except CodecError as error:
+                raise Unsendable("result_not_serializable", str(error)) from error
         if len(body) > self._quick or type(body) is not bytes or ahead is not None:
-            self._large(kind, fields, started, ended, body, ahead)
+            self._large(kind, fields, started, ended, body, ahead, form)
             return
-        self._channel.send(self._header(len(body), kind, 0, fields, started, ended) + body)
+        self._channel.send(self._header(len(body), kind, 0, fields, started, ended, form) + body)
+
+    def _document(self, value: Any, form: int) -> tuple[bytes | Encoded, int]:
+        """The value as the document that its caller asked for, and the number of its format."""
+        body, form = document_of(value, form)
+        return body if len(body) <= self._threshold else Encoded(b"", [body]), form
 
     def raised(
         self, fields: Fields, started: float, ended: float, error: BaseException, flags: int = 0, ahead: Ahead = None
@@ -102,8 +112,8 @@ class Replies:
         self, fields: Fields, started: float, ended: float, fault: Fault, flags: int = 0, ahead: Ahead = None
     ) -> None:
         """Send a failure of the pool's own."""
-        code, message, error, outcome = fault
-        text: dict[str, Any] = {"code": code, "outcome": outcome, "message": message}
+        code, message, error, outcome, field_path = fault
+        text: dict[str, Any] = {"code": code, "outcome": outcome, "message": message, "field": field_path}
         if error is not None:
             text |= told_of(error)
             if code == "result_not_serializable" and error.__cause__ is not None:
@@ -131,13 +141,21 @@ class Replies:
         return [self._header(len(body), SAVED, flags, fields, float(lease), 0.0), body]
 
     def _large(
-        self, kind: int, fields: Fields, started: float, ended: float, body: bytes | Encoded, ahead: Ahead
+        self,
+        kind: int,
+        fields: Fields,
+        started: float,
+        ended: float,
+        body: bytes | Encoded,
+        ahead: Ahead,
+        form: int = 0,
     ) -> None:
         nbytes = len(body)
         if nbytes > self._limit:
             raise Unsendable("payload_too_large", f"the result is {nbytes} bytes large, max_payload is {self._limit}")
         if type(body) is bytes:
-            self.send(kind, fields, started, ended, body, ahead=ahead)
+            header = self._header(nbytes, kind, 0, fields, started, ended, form)
+            self._channel.send_parts([*self._ahead(fields, ahead), header, body])
             return
         assert isinstance(body, Encoded)
         if body.lease is not None:
@@ -148,13 +166,28 @@ class Replies:
         # in: a slot is the frame's that names it.
         with self._packing:
             parts = segments.pack(body, self._writer, self._threshold)
-        header = self._header(sum(map(len, parts)), kind, SEGMENTED, fields, started, ended)
+        header = self._header(sum(map(len, parts)), kind, SEGMENTED, fields, started, ended, form)
         self._channel.send_parts([*self._ahead(fields, ahead), header, *parts])
 
-    def _header(self, nbytes: int, kind: int, flags: int, fields: Fields, started: float, ended: float) -> bytes:
+    def _header(
+        self, nbytes: int, kind: int, flags: int, fields: Fields, started: float, ended: float, form: int = 0
+    ) -> bytes:
         return pack(
-            nbytes, kind, flags, fields[3], fields[4], 0, self._incarnation, fields[7], fields[8], started, ended
+            nbytes, kind, flags, fields[3], fields[4], form, self._incarnation, fields[7], fields[8], started, ended
         )
+
+
+def document_of(value: Any, form: int) -> tuple[bytes, int]:
+    """The value as a document and the number of its format, or `Unsendable`."""
+    from millpond.worker.documents import encode
+
+    try:
+        return encode(value, form)
+    except BaseException as error:
+        try:
+            refuse_all("this value cannot be written into a document", error)
+        except CodecError as refused:
+            raise Unsendable("result_not_serializable", str(refused)) from refused
 
 
 def without_our_frames(error: BaseException) -> BaseException:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from millpond.wire.logbook import Logbook
     from millpond.wire.saved import Saved
     from millpond.worker.channel import FrameChannel
+    from millpond.worker.documents import Documents
     from millpond.worker.handler import BoundOperation
     from millpond.worker.handler_session import Hooks, SessionSlot
     from millpond.worker.replies import Replies
@@ -57,6 +58,7 @@ class Runner:
     interruptions: tuple[type[BaseException], ...] = (Interrupted,)
     # Session number -> slot; calls without a session have number 0.
     session_slots: dict[int, SessionSlot] = field(default_factory=lambda: {0: NO_SLOT})
+    _documents: Documents | None = None  # who reads them, once one came
     _plain: dict[int, BoundOperation] = field(init=False)
     _claim: Callable[[int], int] = field(init=False)
     _end: Callable[[int], None] = field(init=False)
@@ -121,7 +123,10 @@ class Runner:
         """What to call with what; raises whatever is wrong with the payload."""
         if fields[2] & TRACED:
             return self._decode_traced(operation, fields, body, slot)
-        args, kwargs = self.decode_arguments(body, fields[2])
+        if fields[5]:
+            args, kwargs = self._read_document(operation, fields, body)
+        else:
+            args, kwargs = self.decode_arguments(body, fields[2])
         if fields[4] == FUNCTION:
             return decode_function(args[0]), args[1:], kwargs
         if operation.session_at is not None:
@@ -138,6 +143,20 @@ class Runner:
         untraced: Fields = (*fields[:2], fields[2] & ~TRACED, *fields[3:])
         function, args, kwargs = self.decode(operation, untraced, body, slot)
         return traced(header, operation.kind, function), args, kwargs
+
+    def _read_document(self, operation: BoundOperation, fields: Fields, body: Body) -> Any:
+        from millpond.worker.documents import Documents
+
+        if self._documents is None:
+            self._documents = Documents()
+        return self._documents.read(operation, fields[4], self.document(body, fields[2]), fields[5])
+
+    def document(self, body: Body, flags: int) -> Body:
+        """The body of a document."""
+        if not flags & SEGMENTED:
+            return body
+        stream, buffers = segments.unpack(body, self._reader)
+        return b"".join((stream, *buffers))
 
     def decode_value(self, body: Body, flags: int) -> Any:
         """The value of a payload."""
@@ -251,6 +270,8 @@ def unreadable_fault(what: str, error: BaseException, code: str, remedy: str = "
 
     `code` says whose it is, unless there was no memory: then it is nobody's who made the call.
     """
+    if field := getattr(error, "field", ""):  # of a document, whose text says it all
+        return Fault(code, error_text(error), field=str(field))
     message = f"{what} cannot be read in the worker: {type_name(type(error))}: {error_text(error)}"
     if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
         code, remedy = "out_of_memory", _WITHOUT_MEMORY

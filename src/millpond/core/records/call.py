@@ -59,6 +59,7 @@ class Call:
         "ending",
         "expected",
         "failure",
+        "form",
         "id",
         "idempotent",
         "is_interrupted",
@@ -132,6 +133,7 @@ class Call:
         self.sent_at = 0.0
         self.service_s = 0.0  # between the worker's start and end of it, once it was answered
         self.trace: Trace | None = None  # of whoever traces calls, if anybody does
+        self.form = 0  # of a payload that is a document: the numbers of its format and of its answer's
 
     def own_payload(self) -> None:
         """Copy what its caller could still change of the arguments."""

@@ -51,7 +51,7 @@ class Call:
     ) -> None:
         self.id = next(_ids)
         self.operation, self.session, self.deadline = operation, session, deadline
-        self.payload, self.trace = _codec.encode((args, {})), None
+        self.payload, self.trace, self.form = _codec.encode((args, {})), None, 0
 
 
 class Recorder:

@@ -17,7 +17,7 @@ FACE_FOLDERS = {"executor", "testing"}
 FLOORS = (
     {"control_groups"},
     {"cores", "environment", "files", "free_memory", "labels", "queue_thread"},
-    {"documents", "slo"},
+    {"documents", "slo", "token_file"},
     {"errors", "events", "settings", "seams", "logger"},
     {"loopthread", "mapping", "options", "texts", "profiles"},
     {"core", "wire", "telemetry", "metrics", "sessions", "report"},

@@ -12,6 +12,10 @@ from fnmatch import fnmatchcase
 ALWAYS = ("PATH", "HOME", "LANG", "LC_*", "TMPDIR")
 RUN_ID = "MILLPOND_RUN_ID"
 IMAGE_ID = "MILLPOND_IMAGE_ID"  # of the warm image a process comes from: a pool that loads code anew has several
+# What opens a server to its holder. No process that runs a handler's or a policy's code is given it.
+TOKEN = "MILLPOND_TOKEN"
+TOKEN_FILE = "MILLPOND_TOKEN_FILE"
+SECRETS = frozenset({TOKEN, TOKEN_FILE})
 
 
 def image_mark(image: str, program: Mapping[str, str]) -> str:
@@ -29,6 +33,8 @@ def check_environment(chosen: Mapping[str, str | None], inherited: Sequence[str]
             raise ValueError(f"worker_env[{name!r}] cannot be a variable: names have no '=', and neither part has NUL")
         if name in (RUN_ID, IMAGE_ID):
             raise ValueError(f"worker_env cannot change {name}, by which the pool finds its processes")
+        if name in SECRETS and value is not None:
+            raise ValueError(f"worker_env cannot hand on {name}: no handler is given what opens the server")
     for pattern in inherited or ():
         if not isinstance(pattern, str):
             raise TypeError(f"inherit_env must list names or globs of variables, such as 'AWS_*', not {pattern!r}")
@@ -40,4 +46,9 @@ def made_of(
     """The environment: of the program's what is to be inherited (`None`: all), with what is `chosen` over it."""
     wanted = ("*",) if inherited is None else (*ALWAYS, *inherited)
     kept = {name: value for name, value in program.items() if any(fnmatchcase(name, glob) for glob in wanted)}
-    return {name: value for name, value in {**kept, **chosen}.items() if value is not None}
+    return {name: value for name, value in {**kept, **chosen}.items() if value is not None and name not in SECRETS}
+
+
+def without_secrets(program: Mapping[str, str]) -> dict[str, str]:
+    """The program's environment without what opens a server."""
+    return {name: value for name, value in program.items() if name not in SECRETS}

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 
 import cloudpickle
 
+from millpond.environment import without_secrets
 from millpond.optimizer.observation import Observation
 from millpond.optimizer.policies.policy import Mode, Policy, Proposal
 from millpond.queue_thread import QueueThread
@@ -110,7 +111,7 @@ class SidePolicy:
                 stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,  # an interrupt from the terminal is the program's
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+                env={**without_secrets(os.environ), "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
             )
         if self._is_closed:
             raise ConnectionError("the pool is closed")

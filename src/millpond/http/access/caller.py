@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 # "none" is the role of a request without a token on a path that is open to all; it allows nothing else.
@@ -20,15 +21,17 @@ LOGGED_IN: frozenset[Role] = frozenset(ROLES)  # openapi, docs
 class Caller:
     """One caller.
 
-    `owner` is whose sessions and idempotency keys are used ("" for the program's own, without a name before ids);
-    `by` is how it was found; `token_id` is the public name of the token, by which `Access.holds` finds whether a
-    long answer may go on.
+    `owner` is whose sessions and idempotency keys are used ("" for the program's own, which have no name before their
+    ids); `by` is how it was found. The rest is for `Access.holds`, by which a long answer finds whether it may go on:
+    the token's public name, the name of a browser's login, and when (Unix seconds) either ends by itself.
     """
 
     owner: str
     role: Role
     by: Literal["token", "cookie", "program", "nobody"]
     token_id: str = ""
+    login: str = ""
+    expires: float = inf
 
 
 NOBODY = Caller("", "none", "nobody")

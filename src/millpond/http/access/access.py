@@ -1,0 +1,267 @@
+"""Whether a request is let in, and as whom: `Access.check`, which comes before everything else that a server does.
+
+The order is Host, token or cookie, Origin. What is on the way of every call costs one SHA-256 and a few look-ups.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from hashlib import sha256
+from math import inf
+from typing import Any, Literal
+
+from millpond.environment import SECRETS
+from millpond.http.access.attempts import Attempts
+from millpond.http.access.caller import NOBODY, PROGRAM, Caller
+from millpond.http.access.cookies import Cookies, cookie_name
+from millpond.http.access.hosts import Hosts, is_own_origin
+from millpond.http.access.state import State
+from millpond.http.access.tokens import Tokens
+from millpond.http.problems import Problem
+from millpond.token_file import NoStateFolder
+
+Scope = MutableMapping[str, Any]
+Decide = Callable[[Scope], "Caller | Awaitable[Caller | None] | None"]
+
+FOR_ALL = frozenset({"/healthz", "/readyz"})  # whatever the Host: those who look after a machine name it by address
+LOGIN = "/login"
+ASSETS = "/assets/"
+_SAFE = ("GET", "HEAD")
+_READ = frozenset({b"host", b"authorization", b"cookie", b"origin", b"content-type"})
+
+logger = logging.getLogger("millpond.http")
+
+
+class Wall:
+    """Unix time that a clock set back while the server runs does not turn back: what has expired stays so."""
+
+    def __init__(self) -> None:
+        self._start = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def __call__(self) -> float:
+        return max(time.time(), self._start + time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+class Gate:
+    """What every kind of access has: the paths that are open to all, and the Host check."""
+
+    def __init__(self, hosts: Hosts | None) -> None:
+        self._hosts = hosts
+
+    def check(self, scope: Scope) -> Caller | Awaitable[Caller]:
+        """Who a request comes from (of an asynchronous callable: something to await). Raises `Problem`."""
+        raise NotImplementedError
+
+    def holds(self, caller: Caller) -> bool:
+        """Whether a caller that was let in still would be: what answers for long asks this once a second."""
+        return True
+
+    def _check_host(self, host: bytes, scope: Scope) -> None:
+        server = scope.get("server")
+        port = server[1] if server else None
+        if self._hosts is not None and not self._hosts.answers_to(host, port, scope.get("scheme", "http")):
+            raise Problem(421, "misdirected", "The Host header does not name this server (see --allowed-host).")
+
+
+class ProgramAccess(Gate):
+    """For an application that is part of another, which has a way of its own to let people in, or needs none."""
+
+    def __init__(self, decide: Decide | None, allowed_hosts: Iterable[str] = ()) -> None:
+        allowed = tuple(allowed_hosts)
+        super().__init__(Hosts(allowed) if allowed else None)
+        self._decide = decide
+
+    def check(self, scope: Scope) -> Caller | Awaitable[Caller]:
+        """The program's caller, or whom its callable names; where that names none, 401."""
+        path = route_path(scope)
+        if path in FOR_ALL:
+            return NOBODY
+        self._check_host(_read(scope).get(b"host", b""), scope)
+        if self._decide is None:
+            return PROGRAM
+        decided = self._decide(scope)
+        return _let_in(decided) if isinstance(decided, Caller | None) else _awaited(decided)
+
+
+class Access(Gate):
+    """By token and cookie.
+
+    Raises `StateError` when it is made if the server's token or the state folder is not safe to use. `state_folder`
+    is where they are kept (default: by the environment), `allowed_hosts` are names the server answers to beside those
+    of the loopback.
+    """
+
+    def __init__(
+        self,
+        *,
+        allowed_hosts: Iterable[str] = (),
+        state_folder: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+        wall: Callable[[], float] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(hosts := Hosts(allowed_hosts))
+        self._names = hosts
+        self.state = State(state_folder)
+        self.wall = wall or Wall()
+        self.tokens = Tokens(self.state, environ)
+        self.cookies = Cookies(self._cookie_key(environ))
+        self._monotonic = monotonic
+        self._attempts = Attempts()
+
+    def check(self, scope: Scope) -> Caller:
+        """Who a request comes from. Raises `Problem`: 401, 403, 415, 421, 429, or 503 if the tokens cannot be read."""
+        path = route_path(scope)
+        if path in FOR_ALL:
+            return NOBODY
+        found = _read(scope)
+        self._check_host(found.get(b"host", b""), scope)
+        if path == LOGIN or path.startswith(ASSETS):
+            return self._open(scope, found)
+        now = self._monotonic()
+        if now >= self.tokens.next_look:
+            self.tokens.look(now)
+        if self.tokens.fault:
+            raise Problem(503, "access_unavailable", "The server cannot read its tokens.", headers={"Retry-After": "1"})
+        authorization = found.get(b"authorization")
+        if authorization is not None and (given := _bearer(authorization)) is not None:
+            return self._by_token(given, scope, found, now)
+        return self._by_cookie(path, scope, found)
+
+    def holds(self, caller: Caller) -> bool:
+        """Whether its token was not revoked, and neither that nor its login has ended."""
+        now = self._monotonic()
+        if now >= self.tokens.next_look:
+            self.tokens.look(now)
+        token = self.tokens.by_id.get(caller.token_id)
+        if token is None or caller.login in self.tokens.logouts:
+            return False
+        return token.caller.role == caller.role and self.wall() < caller.expires
+
+    def too_many(self, scope: Scope) -> bool:
+        """Count a wrong token or code of the address; whether it has sent too many in this second."""
+        return self._attempts.is_one_too_many(scope.get("client"), self._monotonic())
+
+    def _by_token(self, given: bytes, scope: Scope, found: Mapping[bytes, bytes], now: float) -> Caller:
+        # Found by its hash, not compared: who sends tokens cannot choose hashes, so how long a look-up takes says
+        # nothing about the tokens there are.
+        token = self.tokens.by_digest.get(sha256(given).digest())
+        if token is None or (token.caller.expires < inf and self.wall() >= token.caller.expires):
+            if self.too_many(scope):
+                raise Problem(
+                    429, "too_many_attempts", "Too many wrong tokens from this address.", headers={"Retry-After": "1"}
+                )
+            raise unauthorized()
+        origin = found.get(b"origin")
+        if origin is not None and not self._has_origin(origin, scope):
+            raise _foreign_origin()
+        return token.caller
+
+    def _by_cookie(self, path: str, scope: Scope, found: Mapping[bytes, bytes]) -> Caller:
+        cookie = found.get(b"cookie")
+        caller = None if cookie is None else self.cookies.caller(name_of(scope), cookie, self.tokens, self.wall())
+        method = scope.get("method", "")
+        if caller is None:
+            if path in ("", "/") and method in _SAFE:
+                return NOBODY  # the page there says how to log in
+            raise unauthorized()
+        if method not in _SAFE:
+            _check_page(scope, found)
+        return caller
+
+    def _open(self, scope: Scope, found: Mapping[bytes, bytes]) -> Caller:
+        if scope.get("method", "") not in _SAFE:
+            _check_page(scope, found)
+        return NOBODY
+
+    def _has_origin(self, origin: bytes, scope: Scope) -> bool:
+        server = scope.get("server")
+        return self._names.has_origin(origin, server[1] if server else None, scope.get("scheme", "http"))
+
+    def _cookie_key(self, environ: Mapping[str, str]) -> bytes:
+        try:
+            return self.state.cookie_key()
+        except NoStateFolder as error:
+            if SECRETS.isdisjoint(environ):
+                raise
+            logger.warning("browsers must log in again after a restart, and no token can be issued: %s", error)
+            return secrets.token_bytes(32)
+
+
+def access_of(auth: Gate | Literal["token"] | Decide | None, allowed_hosts: Iterable[str] = ()) -> Gate:
+    """What `app(auth=...)` means. Raises `TypeError` for what it cannot be, `StateError` as `Access` does."""
+    if isinstance(auth, Gate):
+        return auth
+    if auth == "token":
+        return Access(allowed_hosts=allowed_hosts)
+    if auth is None or callable(auth):
+        return ProgramAccess(auth, allowed_hosts)
+    raise TypeError(f"auth must be 'token', an Access, a function of the ASGI scope, or None, not {auth!r}")
+
+
+def route_path(scope: Scope) -> str:
+    """The path without that under which the application is mounted."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
+        return path[len(root) :]
+    return path
+
+
+def name_of(scope: Scope) -> str:
+    """The name of the cookie under the server a request came to."""
+    server = scope.get("server")
+    return cookie_name(server[1] if server else None, scope.get("scheme", "http"))
+
+
+def unauthorized() -> Problem:
+    """The one answer to all who are not let in, whatever they sent and wherever to."""
+    return Problem(
+        401, "unauthorized", "This needs a token: Authorization: Bearer mp_...", headers={"WWW-Authenticate": "Bearer"}
+    )
+
+
+def _read(scope: Scope) -> dict[bytes, bytes]:
+    """The headers that matter here. One that comes twice is joined, and then none that is accepted."""
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in _READ:
+            # HTTP/2 lets browsers send a Cookie header in parts.
+            between = b"; " if name == b"cookie" else b","
+            found[name] = found[name] + between + value if name in found else value
+    return found
+
+
+def _bearer(authorization: bytes) -> bytes | None:
+    """What stands behind `Bearer`, in whatever case; `None` if another kind of authorization is named."""
+    if authorization[:7] == b"Bearer ":
+        return authorization[7:].strip(b" ")
+    kind, _, given = authorization.partition(b" ")
+    return given.strip(b" ") if kind.lower() == b"bearer" else None
+
+
+def _check_page(scope: Scope, found: Mapping[bytes, bytes]) -> None:
+    """Raise unless the request comes from a script of the server's own pages: no form or page elsewhere can send it."""
+    if not is_own_origin(found.get(b"origin", b""), found.get(b"host", b""), scope.get("scheme", "http")):
+        raise _foreign_origin()
+    kind = found.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
+    if kind != b"application/json" and scope["type"] == "http":
+        raise Problem(415, "unsupported_media_type", "With a cookie every request that changes something is JSON.")
+
+
+def _foreign_origin() -> Problem:
+    return Problem(403, "foreign_origin", "The request comes from a page that is not this server's own.")
+
+
+def _let_in(caller: Caller | None) -> Caller:
+    if caller is None:
+        raise unauthorized()
+    return caller
+
+
+async def _awaited(decided: Awaitable[Caller | None]) -> Caller:
+    return _let_in(await decided)

@@ -1,7 +1,7 @@
 """Calls whose arguments and results are documents: decoded by the operation's type hints, encoded as asked for.
 
-What the hints do not allow raises `ArgumentError`, which names the field, before the operation begins. Loaded when the
-first such call comes; the runner asks it instead of the codec.
+What the hints do not allow raises `ArgumentError`, which names the field, before the operation begins. The runner and
+the replies ask it instead of the codec.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Documents:
         return reader.read(body, form & BYTES)
 
 
-def encode(value: Any, form: int) -> tuple[bytes, int]:
+def encode_document(value: Any, form: int) -> tuple[bytes, int]:
     """The value as the document that was asked for, and the number of its format: bytes are what is bytes already.
 
     Raises what cannot be encoded: `TypeError`, `ValueError` and whatever the value's own methods raise.

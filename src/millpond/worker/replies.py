@@ -22,6 +22,7 @@ from millpond.wire.codec import CodecError, Encoded, refuse_all
 from millpond.wire.descriptors import OF_ITS_PROCESS
 from millpond.wire.exceptions import carry, describe, told_of
 from millpond.wire.frames import FAULT, RAISED, SAVED, SEGMENTED, pack
+from millpond.worker.documents import encode_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,10 +180,8 @@ class Replies:
 
 def document_of(value: Any, form: int) -> tuple[bytes, int]:
     """The value as a document and the number of its format, or `Unsendable`."""
-    from millpond.worker.documents import encode
-
     try:
-        return encode(value, form)
+        return encode_document(value, form)
     except BaseException as error:
         try:
             refuse_all("this value cannot be written into a document", error)

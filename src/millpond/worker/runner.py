@@ -17,6 +17,7 @@ from millpond.wire.frames import EXPIRED, INTERRUPTED, OK, SEGMENTED, SESSION_FA
 from millpond.wire.functions import decode_function
 from millpond.wire.logbook import INTERRUPT
 from millpond.wire.wording import error_text, type_name
+from millpond.worker.documents import Documents
 from millpond.worker.finalizers import leave_forked_child
 from millpond.worker.handler_session import NO_SLOT
 from millpond.worker.replies import Fault, Unsendable
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from millpond.wire.logbook import Logbook
     from millpond.wire.saved import Saved
     from millpond.worker.channel import FrameChannel
-    from millpond.worker.documents import Documents
     from millpond.worker.handler import BoundOperation
     from millpond.worker.handler_session import Hooks, SessionSlot
     from millpond.worker.replies import Replies
@@ -58,7 +58,7 @@ class Runner:
     interruptions: tuple[type[BaseException], ...] = (Interrupted,)
     # Session number -> slot; calls without a session have number 0.
     session_slots: dict[int, SessionSlot] = field(default_factory=lambda: {0: NO_SLOT})
-    _documents: Documents | None = None  # who reads them, once one came
+    _documents: Documents = field(init=False, default_factory=Documents)
     _plain: dict[int, BoundOperation] = field(init=False)
     _claim: Callable[[int], int] = field(init=False)
     _end: Callable[[int], None] = field(init=False)
@@ -145,10 +145,6 @@ class Runner:
         return traced(header, operation.kind, function), args, kwargs
 
     def _read_document(self, operation: BoundOperation, fields: Fields, body: Body) -> Any:
-        from millpond.worker.documents import Documents
-
-        if self._documents is None:
-            self._documents = Documents()
         return self._documents.read(operation, fields[4], self.document(body, fields[2]), fields[5])
 
     def document(self, body: Body, flags: int) -> Body:

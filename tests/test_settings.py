@@ -93,6 +93,7 @@ def test_a_refusal_says_in_plain_words_what_is_wanted(name, value, wanted):
         ({"cpu_affinity": [0, 100_000]}, "cpu_affinity names core 100000; the machine has 0 to "),
         ({"cpu_affinity": ["0"]}, "cpu_affinity names core '0'"),
         ({"cpu_affinity": []}, "cpu_affinity names no core"),
+        ({"worker_env": {"MILLPOND_TOKEN": "mp_x"}}, "worker_env cannot hand on MILLPOND_TOKEN"),
     ],
 )
 def test_surroundings_no_worker_could_have_are_named_when_they_are_set(setting, named):

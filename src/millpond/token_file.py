@@ -88,9 +88,9 @@ def opened_folder(path: str) -> Iterator[int]:
     """
     try:
         fd = os.open(_followed(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if not os.path.lexists(path):  # also where a home is no folder, or another user's
+            raise FileNotFoundError(path) from None
         why = "is a link or no folder" if error.errno in (errno.ELOOP, errno.ENOTDIR) else f"fails: {error.strerror}"
         raise StateError(f"the state folder {path!r} {why}; make it a folder of your own with mode 0700") from None
     try:

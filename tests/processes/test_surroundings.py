@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import millpond
+from millpond.environment import SECRETS
 from tests.faults.harness import processes_of
 from tests.processes.handlers import Surroundings
 from tests.start_methods import both
@@ -69,6 +70,23 @@ def test_only_what_is_listed_of_the_programs_variables_reaches_its_processes(
     settings = {"start_method": start_method}
     assert with_pool(body, Surroundings, worker_env={"SECRET_KEY": None}, **settings) == shown
     assert with_pool(body, Surroundings, inherit_env=["SHOWN_*"], **settings) == shown
+
+
+@both
+def test_no_worker_or_warden_is_given_the_servers_token(start_method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where all variables, or these by name, are to be inherited."""
+    for name in sorted(SECRETS):
+        monkeypatch.setenv(name, "canary")
+
+    async def body(pool: millpond.Pool) -> list[str | None]:
+        environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in processes_of(pool.run_id)]
+        assert len(environments) == 2
+        assert not any(b"canary" in environment for environment in environments)
+        return [(await pool.call("about", name))["variable"] for name in sorted(SECRETS)]
+
+    settings = {"start_method": start_method}
+    assert with_pool(body, Surroundings, **settings) == [None, None]
+    assert with_pool(body, Surroundings, inherit_env=["MILLPOND_*"], **settings) == [None, None]
 
 
 def test_forked_workers_draw_different_numbers() -> None:

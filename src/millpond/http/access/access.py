@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from hashlib import sha256
 from math import inf
 from typing import Any, Literal
@@ -19,8 +20,8 @@ from millpond.http.access.attempts import Attempts
 from millpond.http.access.caller import NOBODY, PROGRAM, Caller
 from millpond.http.access.cookies import Cookies, cookie_name
 from millpond.http.access.hosts import Hosts, is_own_origin
-from millpond.http.access.state import State
-from millpond.http.access.tokens import Tokens
+from millpond.http.access.state import LOCAL, State
+from millpond.http.access.tokens import Token, Tokens
 from millpond.http.problems import Problem
 from millpond.token_file import NoStateFolder
 
@@ -142,20 +143,36 @@ class Access(Gate):
             return False
         return token.caller.role == caller.role and self.wall() < caller.expires
 
-    def too_many(self, scope: Scope) -> bool:
-        """Count a wrong token or code of the address; whether it has sent too many in this second."""
-        return self._attempts.is_one_too_many(scope.get("client"), self._monotonic())
+    def login_url(self, base: str, token_id: str = LOCAL) -> str:
+        """A link with a new code, by which a browser logs in once within 10 minutes. Raises `StateError`."""
+        return f"{base.rstrip('/')}{LOGIN}#{self.state.new_code(token_id, self.wall())}"
+
+    def take_code(self, code: str) -> Token | None:
+        """The token whose holder may log in by this code; the code is used up, and `None` if it is not valid."""
+        token_id = self.state.take_code(code, self.wall())
+        self.tokens.look(self._monotonic())
+        token = self.tokens.by_id.get(token_id or "")
+        return token if token is not None and self.wall() < token.caller.expires else None
+
+    def log_out(self, caller: Caller) -> None:
+        """End the login that a caller's cookie stands for. Waits for the disk."""
+        self.tokens.logouts[caller.login] = caller.expires
+        with suppress(NoStateFolder):  # then no cookie outlives this server either
+            self.state.log_out(caller.login, caller.expires, self.wall())
+
+    def refusal(self, scope: Scope) -> Problem:
+        """The answer to a wrong token or code: 401, or 429 if the address has sent too many in this second."""
+        if self._attempts.is_one_too_many(scope.get("client"), self._monotonic()):
+            later = {"Retry-After": "1"}
+            return Problem(429, "too_many_attempts", "Too many wrong tokens from this address.", headers=later)
+        return unauthorized()
 
     def _by_token(self, given: bytes, scope: Scope, found: Mapping[bytes, bytes], now: float) -> Caller:
         # Found by its hash, not compared: who sends tokens cannot choose hashes, so how long a look-up takes says
         # nothing about the tokens there are.
         token = self.tokens.by_digest.get(sha256(given).digest())
         if token is None or (token.caller.expires < inf and self.wall() >= token.caller.expires):
-            if self.too_many(scope):
-                raise Problem(
-                    429, "too_many_attempts", "Too many wrong tokens from this address.", headers={"Retry-After": "1"}
-                )
-            raise unauthorized()
+            raise self.refusal(scope)
         origin = found.get(b"origin")
         if origin is not None and not self._has_origin(origin, scope):
             raise _foreign_origin()

@@ -24,9 +24,11 @@ FLOORS = (
     {"runtime", "optimizer", "warming", "engine", "worker", "alerts"},
     {"simulator"},
     {FACE},
-    {"cli", "http", "dashboard"},
+    {"http", "dashboard"},
+    {"cli"},
 )
 FOR_PROGRAMS = {FACE, "simulator", "report"}  # what commands and pages may know beside the vocabulary
+FOR_COMMANDS = {"http"}  # and commands alone
 VOCABULARY = set().union(*FLOORS[:5])
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
@@ -68,7 +70,8 @@ def may_import(importer: str, imported: str) -> bool:
     if importer == "worker":
         return imported == "wire" or imported in VOCABULARY
     if FLOOR_OF[importer] > FLOOR_OF[FACE]:
-        return imported in FOR_PROGRAMS or imported in VOCABULARY
+        known = FOR_PROGRAMS | FOR_COMMANDS if importer == "cli" else FOR_PROGRAMS
+        return imported in known or imported in VOCABULARY
     return FLOOR_OF[imported] < FLOOR_OF[importer]
 
 

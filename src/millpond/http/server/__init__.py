@@ -1,0 +1,1 @@
+"""The server: uvicorn's protocol on uvloop, with limits for what clients may do to it."""

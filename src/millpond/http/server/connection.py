@@ -1,0 +1,352 @@
+"""One connection: uvicorn's protocol with limits on what a client may send, hold and make others wait for.
+
+Before it is the parser (httptools), after it the exchanges, one for each request. It decides what is refused, in which
+order pipelined requests are answered, and when the connection closes. Times are looked at by the `Sweep`, twice a
+second for all connections together: no timer is set or cancelled for a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from millpond.http.server import refusal
+from millpond.http.server.exchange import Exchange
+from millpond.http.server.refusal import Refusal, Refused
+
+if TYPE_CHECKING:
+    from millpond.http.server.state import State
+
+logger = logging.getLogger("millpond.http")
+
+# What is being read: nothing yet, headers, a body, what a client still sends that was sent away, or the first bytes of
+# one that is one too many.
+IDLE, HEAD, BODY, LEAVING, UNWELCOME = "idle", "head", "body", "leaving", "unwelcome"
+LINGER_S = 2.0  # for a client to take a last answer before its unread bytes make the kernel reset the connection
+MOST_PIPELINED = 8  # requests read ahead of the one that is answered
+SPECIAL = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+
+class Connection(HttpToolsProtocol):
+    """A client's connection."""
+
+    server_state: State
+    cycle: Exchange | None  # type: ignore[assignment]  # that is answered
+    pipeline: deque[Exchange]  # type: ignore[assignment] # that wait for it
+
+    def __init__(
+        self,
+        config: Any,
+        server_state: State,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.limits = server_state.limits
+        self.access_log = server_state.access_log
+        self.phase = IDLE
+        self.since = server_state.now  # the phase began, or the connection's last answer ended
+        self.head_bytes = 0
+        self.is_head_long = False  # perhaps: then it is counted exactly
+        self.newest: Exchange | None = None  # whose body is being read
+        self.is_chunked = False
+        self.body_left: int | None = None  # announced and not yet here; None if it was not announced
+        self.body_bytes = 0
+        self.last_words: bytes | None = None  # sent when what was asked before is answered
+        self.waited_s = 0.0  # for a slow body, or a slow reader
+        self.written_left: int | None = None  # bytes the client had not taken when waiting for it began
+
+    # Coming and going
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self.server_state.came(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connections.discard(self)
+        self.phase = LEAVING
+        self.flow.resume_writing()
+        for exchange in (self.cycle, self.newest, *self.pipeline):
+            if exchange is not None:
+                exchange.cut()
+        self.cycle = self.newest = None
+        self.pipeline.clear()
+        self.parser = None  # type: ignore[assignment]  # it refers to the connection
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request."""
+        return self.phase is IDLE and self.cycle is None
+
+    # Reading
+
+    def data_received(self, data: bytes) -> None:
+        if self.phase is LEAVING:
+            return
+        if self.phase is UNWELCOME:
+            self.leave(refusal.TOO_MANY_CONNECTIONS.answer(self.server_state.date_line))
+            return
+        was_head = self.phase is HEAD
+        if self.phase is IDLE:
+            self._enter(HEAD)
+        if len(data) + self.head_bytes > self.limits.limit_header_bytes:
+            self.is_head_long = True
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            return  # answered as if it did not ask for another protocol; nothing is read after it
+        except httptools.HttpParserError as error:
+            refused = error.__context__
+            self.refuse(refused.refusal if isinstance(refused, Refused) else refusal.MALFORMED)
+            return
+        if was_head and self.phase is HEAD:
+            self.head_bytes += len(data)
+            if self.head_bytes > self.limits.limit_header_bytes:
+                self.refuse(refusal.HEADERS_TOO_LARGE)
+
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self.since = self.server_state.now
+
+    def on_message_begin(self) -> None:
+        if self.phase is not HEAD:
+            self._enter(HEAD)
+        self.url = b""
+        self.headers = []
+        self.head_bytes = 0
+        self.expect_100_continue = self.is_chunked = False
+        self.body_left = None
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+        if len(self.url) > self.limits.limit_target:
+            raise Refused(refusal.TARGET_TOO_LONG)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.phase is not HEAD:
+            return  # a trailer: what comes after the body was not there when the request was judged
+        name = name.lower()
+        self.headers.append((name, value))
+        if name in SPECIAL:
+            self._note(name, value)
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length":
+            self.body_left = int(value)
+            if self.body_left > self.limits.limit_body:
+                raise Refused(refusal.BODY_TOO_LARGE)
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                raise Refused(refusal.BAD_ENCODING)
+            self.is_chunked = True
+        elif value.lower() == b"100-continue":
+            self.expect_100_continue = True
+
+    def on_headers_complete(self) -> None:
+        parser = self.parser
+        version = parser.get_http_version()
+        self._check_head(version)
+        path, _, query = self.url.partition(b"?")
+        text = path.decode("ascii")
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": version,
+            "method": parser.get_method().decode("ascii"),
+            "scheme": self.scheme,
+            "path": unquote(text) if "%" in text else text,
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": self.headers,
+            "server": self.server,
+            "client": self.client,
+            "state": self.app_state.copy(),
+        }
+        keeps_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        exchange = Exchange(self, self.app, scope, keeps_alive, self.expect_100_continue)
+        scope["millpond.connection"] = exchange
+        self._enter(BODY)
+        self.newest = exchange
+        self.body_bytes = 0
+        self.waited_s = 0.0
+        if self.cycle is None:
+            self.cycle = exchange
+            exchange.start()
+        else:
+            self.pipeline.append(exchange)
+            if len(self.pipeline) >= MOST_PIPELINED:
+                self.flow.pause_reading()
+
+    def _check_head(self, version: str) -> None:
+        limits = self.limits
+        if len(self.headers) > limits.limit_header_count:
+            raise Refused(refusal.HEADERS_TOO_LARGE)
+        if self.is_head_long:
+            self.is_head_long = False
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > limits.limit_header_bytes:
+                raise Refused(refusal.HEADERS_TOO_LARGE)
+        if version != "1.1":
+            if version != "1.0":
+                raise Refused(refusal.BAD_VERSION)
+            if self.is_chunked:
+                raise Refused(refusal.BAD_ENCODING)
+        if self.url[:1] != b"/" or b"#" in self.url:
+            raise Refused(refusal.BAD_TARGET)
+
+    def on_body(self, body: bytes) -> None:
+        self.body_bytes += len(body)
+        exchange = self.newest
+        if exchange is None or exchange.is_complete:
+            return
+        if self.is_chunked and self.body_bytes > self.limits.limit_body:
+            raise Refused(refusal.BODY_TOO_LARGE)
+        exchange.feed(body)
+        if exchange.buffered_bytes > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+
+    def on_message_complete(self) -> None:
+        self._enter(IDLE)
+        exchange, self.newest = self.newest, None
+        if exchange is not None:
+            exchange.end_body()
+
+    def resume_body(self) -> None:
+        """The application waits for more of the body."""
+        if self.flow.read_paused and len(self.pipeline) < MOST_PIPELINED:
+            self.flow.resume_reading()
+
+    # Answering
+
+    def is_last(self, exchange: Exchange) -> bool:
+        """Whether the connection closes after this answer."""
+        if self.server_state.is_draining:
+            return True
+        if self.newest is not exchange or self.phase is not BODY:
+            return False
+        # The body is not wanted. What is little is read and dropped; for the rest the connection ends.
+        left = self.body_left
+        return left is None or left - self.body_bytes > HIGH_WATER_LIMIT
+
+    def answered(self, exchange: Exchange) -> None:
+        """An answer is complete: the next request's turn, or the connection's end."""
+        self.server_state.total_requests += 1
+        self.cycle = None
+        if self.transport.is_closing():
+            return
+        if not exchange.keeps_alive:
+            self.leave()
+            return
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if self.pipeline:
+            self.cycle = self.pipeline.popleft()
+            self.cycle.start()
+        elif self.last_words is not None:
+            self.leave(self.last_words)
+        elif self.phase is IDLE:
+            self.since = self.server_state.now
+            if self.server_state.is_draining:
+                self.leave()
+
+    def refuse(self, why: Refusal) -> None:
+        """Answer the request that is being read with a refusal, in its turn, and close."""
+        logger.debug("refused a request: %s", why.code)
+        words = why.answer(self.server_state.date_line)
+        broken, self.newest = self.newest, None
+        if broken is not None and broken in self.pipeline:
+            self.pipeline.remove(broken)
+            broken = None
+        if broken is None and self.cycle is not None:
+            self.last_words = words
+            self._enter(LEAVING)
+        elif broken is None:
+            self.leave(words)
+        elif broken.is_complete:
+            self.leave()
+        else:
+            self._break_off(broken, words)
+
+    def _break_off(self, broken: Exchange, words: bytes) -> None:
+        """End a request whose body is no good: with a refusal, or by the closing of a connection half answered."""
+        self.cycle = None
+        if broken.is_started:
+            self.transport.abort()
+        else:
+            self.leave(words)
+        broken.cut()
+
+    def turn_away(self) -> None:
+        """This connection is one too many: say so as soon as it asks, since an answer before that may be lost."""
+        self._enter(UNWELCOME)
+
+    def leave(self, words: bytes | None = None) -> None:
+        """Close after the last words: what the client still sends is dropped for a while, or it could not read them."""
+        if words is not None:
+            self.transport.write(words)
+        is_quiet = self.phase is IDLE
+        self._enter(LEAVING)
+        self.pipeline.clear()
+        if is_quiet:
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def shutdown(self) -> None:
+        """The server stops: leave if nothing is being asked or answered; else after the answer (`is_last`)."""
+        if self.is_idle:
+            self.leave()
+
+    # Times
+
+    def look(self, now: float, elapsed_s: float) -> None:
+        """What time alone causes: slow clients are sent away, idle ones let go."""
+        limits, waiting_s = self.limits, now - self.since
+        if self.flow.write_paused or (self.phase is LEAVING and self.transport.get_write_buffer_size()):
+            self._look_at_reader(elapsed_s)
+        elif self.written_left is not None:
+            self.written_left, self.waited_s = None, 0.0
+        if self.phase is HEAD:
+            if waiting_s > limits.timeout_headers:
+                self.refuse(refusal.HEADERS_TOO_SLOW)
+        elif self.phase is BODY:
+            self._look_at_body(elapsed_s)
+        elif self.phase is UNWELCOME:
+            if waiting_s > LINGER_S:
+                self.transport.abort()
+        elif self.phase is LEAVING:
+            if self.cycle is None and waiting_s > LINGER_S and self.written_left is None:
+                self.transport.abort()
+        elif self.cycle is None and waiting_s > limits.timeout_keep_alive:
+            self.leave()
+
+    def _look_at_body(self, elapsed_s: float) -> None:
+        """A body that comes too slowly ends its request; time in which nobody wanted to read it does not count."""
+        if self.flow.read_paused or self.flow.write_paused:
+            return
+        self.waited_s += elapsed_s
+        if self.waited_s > self.limits.timeout_stalled and self.body_bytes < self.limits.min_rate * self.waited_s:
+            self.refuse(refusal.BODY_TOO_SLOW)
+
+    def _look_at_reader(self, elapsed_s: float) -> None:
+        """A client that does not take its answer loses it: it holds memory here, and what a worker would do next."""
+        left = self.transport.get_write_buffer_size()
+        if self.written_left is None or left > self.written_left:
+            self.written_left, self.waited_s = left, 0.0
+            return
+        self.waited_s += elapsed_s
+        taken = self.written_left - left
+        if self.waited_s > self.limits.timeout_stalled and taken < self.limits.min_rate * self.waited_s:
+            logger.debug("cut a client off that does not read its answer")
+            self.transport.abort()

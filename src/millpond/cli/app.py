@@ -9,6 +9,7 @@ from cyclopts.validators import Number
 
 from millpond import __version__
 from millpond.cli.simulate.command_line import Arguments
+from millpond.cli.token_commands import login, token
 
 app = App(
     name="millpond",
@@ -16,6 +17,9 @@ app = App(
     version=f"millpond {__version__}",
     result_action="return_value",
 )
+
+app.command(token)
+app.command(login)
 
 Samples = Annotated[int, Parameter(validator=Number(gte=1, lte=1000))]
 Last = Annotated[int, Parameter(validator=Number(gte=1))]

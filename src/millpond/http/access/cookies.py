@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import islice
 
 from millpond.http.access.caller import Caller
+from millpond.http.access.state import SLACK_S
 from millpond.http.access.tokens import Token, Tokens
 
 COOKIE_S = 12 * 3600
@@ -64,7 +65,7 @@ class Cookies:
             return None
         expires = int(parts["expires"])
         # One that holds for longer than any does was made when the clock was ahead.
-        if not now < expires <= now + COOKIE_S + 1 or parts["login"] in tokens.logouts:
+        if not now < expires <= now + COOKIE_S + SLACK_S or parts["login"] in tokens.logouts:
             return None
         ends = min(expires, token.caller.expires)
         return replace(token.caller, by="cookie", login=parts["login"], expires=ends) if now < ends else None

@@ -27,6 +27,7 @@ LOCAL = "local"  # id and owner of the token that a server makes for itself
 ISSUED = "issued.json"
 LOGOUTS = "logouts.json"
 CODE_S = 600.0  # a login code holds
+SLACK_S = 60.0  # between the clocks of who makes a code or cookie and who reads it
 CODES = 100  # unused ones at most
 _KEY = "cookie-key"
 _LOCK = "lock"
@@ -96,6 +97,12 @@ class State:
             return read_token(folder)
         return None
 
+    def is_used(self) -> bool:
+        """Whether a server has kept anything here."""
+        with suppress(FileNotFoundError), opened_folder(self.folder) as folder:
+            return _KEY in os.listdir(folder)
+        return False
+
     def issued(self) -> list[IssuedToken]:
         """The tokens that were issued and not revoked, the expired ones among them."""
         with suppress(FileNotFoundError), opened_folder(self.folder) as folder:
@@ -146,7 +153,7 @@ class State:
                 os.unlink(name, dir_fd=folder)
         except FileNotFoundError:
             return None
-        return found.token_id if now < found.expires <= now + CODE_S else None
+        return found.token_id if now < found.expires <= now + CODE_S + SLACK_S else None
 
     def logouts(self) -> dict[str, float]:
         """The logins that were ended by logging out, with when their cookies would have ended."""

@@ -1,7 +1,7 @@
 """Where a server's token is: in the environment, or in a file of the state folder that only its owner can read.
 
 Part of the vocabulary: servers, commands and clients find and read it alike. What only a server writes there is in
-`http.access.state`.
+`http.access.state_folder`.
 """
 
 from __future__ import annotations

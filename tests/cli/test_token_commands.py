@@ -11,7 +11,7 @@ import pytest
 
 from millpond.cli.app import app
 from millpond.http.access.caller import Caller
-from millpond.http.access.state import digest_of
+from millpond.http.access.state_folder import digest_of
 from tests.http.access.asked import Asked
 
 

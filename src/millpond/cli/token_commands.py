@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, Parameter
 
-from millpond.http.access.state import CODE_S, LOCAL, IssuedToken, State
+from millpond.http.access.state_folder import CODE_S, LOCAL, IssuedToken, StateFolder
 from millpond.token_file import StateError
 
 token = App(name="token", help="Issue, list and revoke the tokens by which programs use this machine's server.")
@@ -48,7 +48,7 @@ def new(
         _fail(f"--expires must be longer than nothing, not {expires}")
     now = time.time()
     with _told():
-        made, secret = State().issue(role, owner, None if expires is None else now + expires.total_seconds(), now)
+        made, secret = StateFolder().issue(role, owner, None if expires is None else now + expires.total_seconds(), now)
     if as_json:
         print(json.dumps({**_facts(made), "token": secret}))
         return
@@ -71,7 +71,7 @@ def list_tokens(*, as_json: AsJson = False) -> None:
         Print a JSON array.
     """
     with _told():
-        state = State()
+        state = StateFolder()
         found = [_facts(one) for one in state.issued()]
         if state.own_token() is not None:
             found.insert(0, {"id": LOCAL, "role": "admin", "owner": LOCAL, "created": None, "expires": None})
@@ -97,7 +97,7 @@ def revoke(token_id: str, *, as_json: AsJson = False) -> None:
         Print one line of JSON.
     """
     with _told():
-        was_there = State().revoke(token_id)
+        was_there = StateFolder().revoke(token_id)
     if not was_there:
         _fail("there is no such token; `millpond token list` shows those there are")
     print(json.dumps({"revoked": token_id}) if as_json else f"Revoked {token_id}.")
@@ -122,7 +122,7 @@ def login(
     """
     now = time.time()
     with _told():
-        state = State()
+        state = StateFolder()
         if not state.is_used():
             _fail(f"no server has run with the state folder {state.folder!r}; run this as the user who runs the server")
         if token_id != LOCAL and not any(one.id == token_id and _holds(one, now) for one in state.issued()):

@@ -20,7 +20,7 @@ from millpond.http.access.attempts import Attempts
 from millpond.http.access.caller import NOBODY, PROGRAM, Caller
 from millpond.http.access.cookies import Cookies, cookie_name
 from millpond.http.access.hosts import Hosts, is_own_origin
-from millpond.http.access.state import LOCAL, State
+from millpond.http.access.state_folder import LOCAL, StateFolder
 from millpond.http.access.tokens import Token, Tokens
 from millpond.http.problems import Problem
 from millpond.token_file import NoStateFolder
@@ -107,7 +107,7 @@ class Access(Gate):
     ) -> None:
         super().__init__(hosts := Hosts(allowed_hosts))
         self._names = hosts
-        self.state = State(state_folder)
+        self.state = StateFolder(state_folder)
         self.wall = wall or Wall()
         self.tokens = Tokens(self.state, environ)
         self.cookies = Cookies(self._cookie_key(environ))

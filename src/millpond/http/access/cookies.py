@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import islice
 
 from millpond.http.access.caller import Caller
-from millpond.http.access.state import SLACK_S
+from millpond.http.access.state_folder import SLACK_S
 from millpond.http.access.tokens import Token, Tokens
 
 COOKIE_S = 12 * 3600

@@ -15,7 +15,7 @@ from math import inf
 
 from millpond.environment import TOKEN, TOKEN_FILE
 from millpond.http.access.caller import Caller
-from millpond.http.access.state import ISSUED, LOCAL, LOGOUTS, State
+from millpond.http.access.state_folder import ISSUED, LOCAL, LOGOUTS, StateFolder
 from millpond.token_file import NAME, StateError, given_token, token_in
 
 LOOK_S = 0.5
@@ -41,7 +41,7 @@ class Tokens:
     holds until it is mended, and `fault` says why.
     """
 
-    def __init__(self, state: State, environ: Mapping[str, str]) -> None:
+    def __init__(self, state: StateFolder, environ: Mapping[str, str]) -> None:
         self.by_digest: dict[bytes, Token] = {}
         self.by_id: dict[str, Token] = {}
         self.logouts: dict[str, float] = {}

@@ -61,7 +61,7 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-class State:
+class StateFolder:
     """The state folder. Each method raises `StateError` if the folder or a file in it is not safe to use."""
 
     def __init__(self, folder: str | None = None) -> None:

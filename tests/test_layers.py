@@ -20,14 +20,14 @@ FLOORS = (
     {"documents", "slo", "token_file"},
     {"errors", "events", "settings", "seams", "logger"},
     {"loopthread", "mapping", "options", "texts", "profiles"},
-    {"core", "wire", "telemetry", "metrics", "sessions", "report"},
+    {"client", "core", "wire", "telemetry", "metrics", "sessions", "report"},
     {"runtime", "optimizer", "warming", "engine", "worker", "alerts"},
     {"simulator"},
     {FACE},
     {"http", "dashboard"},
     {"cli"},
 )
-FOR_PROGRAMS = {FACE, "simulator", "report"}  # what commands and pages may know beside the vocabulary
+FOR_PROGRAMS = {FACE, "client", "simulator", "report"}  # what commands and pages may know beside the vocabulary
 FOR_COMMANDS = {"http"}  # and commands alone
 VOCABULARY = set().union(*FLOORS[:5])
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}

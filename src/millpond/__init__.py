@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
+    from millpond.client.asynchronous import Client as Client
+    from millpond.client.blocking import SyncClient as SyncClient
     from millpond.documents import Document as Document
     from millpond.errors import *  # noqa: F403
     from millpond.executor import Executor as Executor
@@ -34,6 +36,8 @@ _HOMES = {
     "Pool": "pool",
     "SyncPool": "sync",
     "Executor": "executor",
+    "Client": "client.asynchronous",
+    "SyncClient": "client.blocking",
     "Document": "documents",
     "Settings": "settings",
     "Slo": "slo",

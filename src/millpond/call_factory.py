@@ -18,8 +18,7 @@ from millpond.core import QUEUED, Call, Command, refusals, states
 from millpond.documents import check_document
 from millpond.early import EarlyCall
 from millpond.errors import BadArgument, OutOfMemory, PayloadTooLarge, PoolError, SessionLost
-from millpond.labels import LONGEST_BYTES, is_label
-from millpond.options import UNSET, Options
+from millpond.options import UNSET, Options, check_operation
 from millpond.runtime import traces
 from millpond.seams import FUNCTION, NO_OPERATION, HandlerFacts, TraceSource
 from millpond.wire import remote
@@ -346,10 +345,10 @@ class CallFactory:
         return found
 
     def _unknown(self, name: object) -> BadArgument:
-        if not isinstance(name, str):
-            return BadArgument(f"the first argument is the operation's name, not {name!r}; functions go to pool.run()")
-        if not is_label(name):
-            return BadArgument(f"an operation's name is 1 to {LONGEST_BYTES} bytes of UTF-8, not {name[:40]!r}...")
+        try:
+            name = check_operation(name)
+        except BadArgument as error:
+            return error
         near = difflib.get_close_matches(name, self._operations, n=1)
         message = (
             f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(self._operations) or 'no operations'}"

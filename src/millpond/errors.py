@@ -55,6 +55,10 @@ TABLE: dict[str, Code] = {
     "pool_closed": Code("rejected", "not_started", "safe", 503, "The pool is closed, or was never opened."),
     "start_failed": Code("rejected", "not_started", "safe", 503, "No worker could be started."),
     "reentrant_call": Code("rejected", "not_started", "no", 409, "A handler called the pool that runs it."),
+    "unreachable": Code(
+        "lost", "unknown", "if idempotent", 502, "A client cannot reach its server, or their connection broke."
+    ),
+    "access_denied": Code("rejected", "not_started", "no", 403, "The server does not let the client do that."),
     "internal_error": Code(
         "failed", "unknown", "if idempotent", 500, "The pool could not carry out an order about the call."
     ),
@@ -283,6 +287,23 @@ class PoisonCall(PoolError):
     """The call killed two workers and is not given to a third."""
 
     code = "poison_call"
+
+
+class Unreachable(PoolError, ConnectionError):
+    """A client of a served pool cannot reach the server, or their connection broke. Also a `ConnectionError`.
+
+    `not_started`: no byte of the call left, or the server says that it did not begin. `unknown`: it may have run.
+    """
+
+    code = "unreachable"
+
+
+class AccessDenied(PoolError, PermissionError):
+    """The server refused the client: its token is missing, wrong or of another role, or its address. Also a
+    `PermissionError`.
+    """
+
+    code = "access_denied"
 
 
 class InternalError(PoolError):

@@ -83,14 +83,19 @@ class LoopThread:
 
         Raises `PoolClosed` when the loop has ended.
         """
-        running = self._hand_over(work)
-        if running is None:
-            raise PoolClosed("the pool is closed")
+        running = self.begin(work)
         try:
             return running.result()
         except BaseException:
             running.cancel()
             raise
+
+    def begin(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Run a coroutine on the loop; its result comes later. Raises `PoolClosed` when the loop has ended."""
+        running = self._hand_over(work)
+        if running is None:
+            raise PoolClosed("the pool is closed")
+        return running
 
     def start_task(self, work: Coroutine[Any, Any, Any]) -> bool:
         """Run a coroutine on the loop without waiting for it; whether it will be: not if the loop has ended."""

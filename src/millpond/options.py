@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from millpond.errors import BadArgument
 from millpond.labels import LONGEST_BYTES, is_label
 from millpond.settings import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, OnCancel, nearest
 
@@ -67,3 +68,12 @@ _BOUNDS = {
     "priority": f"; it is a whole number from {-HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}",
 }
 DEFAULT = Options()
+
+
+def check_operation(name: object) -> str:
+    """The name of an operation, as plain text. Raises `BadArgument` for what can be none."""
+    if not isinstance(name, str):
+        raise BadArgument(f"the first argument is the operation's name, not {name!r}; functions go to pool.run()")
+    if not is_label(name):
+        raise BadArgument(f"an operation's name is 1 to {LONGEST_BYTES} bytes of UTF-8, not {name[:40]!r}...")
+    return str.__str__(name)

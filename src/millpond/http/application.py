@@ -1,0 +1,172 @@
+"""The ASGI application of one or more pools: who is let in, which route a request takes, and how failures are told.
+
+`app` makes one. A call of an operation that was called before goes straight to `calls`; every other path is looked up
+by Starlette's router.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from starlette.exceptions import HTTPException
+from starlette.routing import Router
+
+from millpond.errors import PoolError
+from millpond.http import batches, calls, sessions, streams
+from millpond.http.access.access import access_of
+from millpond.http.access.caller import MAY_CALL, NOBODY, Caller
+from millpond.http.asking import ClientLeft, Receive, Scope
+from millpond.http.idempotency import Kept
+from millpond.http.problems import Problem, problem_of
+from millpond.http.routing import CALLER, check_path
+from millpond.labels import check_label
+from millpond.pool import Pool
+
+if TYPE_CHECKING:
+    from millpond.http.access.access import Decide, Gate
+
+Send = Callable[[Any], Awaitable[None]]
+
+logger = logging.getLogger("millpond.http")
+
+_ROUTING = {404: "not_found", 405: "method_not_allowed"}
+MODULES = (calls, batches, streams, sessions)  # whose `ROUTES` there are
+
+
+def app(
+    pools: Pool | Mapping[str, Pool],
+    *,
+    auth: Gate | Literal["token"] | Decide | None,
+    allowed_hosts: Iterable[str] = (),
+    limit_body: int | None = None,
+    open_pools: bool = False,
+) -> Application:
+    """An ASGI application that serves these pools; several are a mapping of the names in paths.
+
+    `auth` says who is let in, and has no default: `"token"` for the tokens of the state folder, a function of the ASGI
+    scope that returns a `Caller`, or `None` for them, where the program has its own way, or `None` for everybody.
+    `allowed_hosts` are names the application answers to, beside the loopback's with `"token"`. `limit_body` bounds a
+    request's body, in bytes (default: the pool's `max_payload`). With `open_pools` its lifespan opens the pools and
+    closes them; otherwise the program does. Raises `TypeError` or `ValueError` for what cannot be served.
+    """
+    named = {pools.name: pools} if isinstance(pools, Pool) else dict(pools)
+    for name, pool in named.items():
+        check_label("a pool's name", name)
+        if not isinstance(pool, Pool):
+            raise TypeError(f"what is served is a Pool, not {pool!r}")
+    return Application(named, access_of(auth, allowed_hosts), limit_body, open_pools)
+
+
+class Application:
+    """Serves pools over HTTP; `app` makes it. Its fields are for the server that runs it and for routes."""
+
+    def __init__(self, pools: dict[str, Pool], access: Gate, limit_body: int | None, open_pools: bool) -> None:
+        self.pools = pools
+        self.access = access
+        self.is_draining = False  # set by the server: no longer ready from then on
+        self.running = 0  # requests that are being answered
+        self.kept = Kept()
+        self._limit_body = limit_body
+        self._open_pools = open_pools
+        self._calls: dict[str, tuple[Pool, str]] = {}  # path -> what is called, of operations that were called
+        self._router = Router([one for module in MODULES for one in module.ROUTES], redirect_slashes=False)
+
+    def most_bytes(self, pool: Pool) -> int:
+        """The largest body of a request to a pool."""
+        most = pool.settings.max_payload
+        return most if self._limit_body is None else min(most, self._limit_body)
+
+    def know_call(self, path: str, pool: Pool, operation: str) -> None:
+        """A path was that of an operation, which answered: the next request to it need not be looked up."""
+        if len(self._calls) < 10_000:  # of the operations there are; more only after many replacements
+            self._calls[path] = pool, operation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or the lifespan. Cancelling cancels the call that it is for."""
+        if scope["type"] != "http":
+            await self._not_http(scope, receive, send)
+            return
+        self.running += 1
+        answering = Answering(send)
+        caller = NOBODY
+        try:
+            known = self._calls.get(scope["path"]) if scope["method"] == "POST" else None
+            if known is None:
+                check_path(scope["path"], scope.get("raw_path") or b"")
+            found = self.access.check(scope)
+            caller = found if type(found) is Caller else await found  # type: ignore[misc]
+            if known is not None and caller.role in MAY_CALL:
+                await calls.answer_call(self, *known, caller, scope, receive, answering)
+            else:
+                await self._look_up(scope, receive, answering, caller)
+        except ClientLeft:
+            pass
+        except Exception as error:
+            await answering.refuse(self._problem(error, caller))
+        finally:
+            self.running -= 1
+
+    async def _look_up(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
+        inner = {**scope, CALLER: caller, "app": self}
+        await self._router(inner, receive, send)
+
+    def _problem(self, error: Exception, caller: Caller) -> Problem:
+        if isinstance(error, HTTPException):  # of the router
+            return Problem(error.status_code, _ROUTING[error.status_code], headers=error.headers or {})
+        if isinstance(error, Problem | PoolError):
+            return problem_of(error, tells_all=caller.role == "admin")
+        # Ours: its text may have what a client sent.
+        logger.error(
+            "answering a request raised %s", type(error).__name__, exc_info=error.with_traceback(error.__traceback__)
+        )
+        return Problem(500, "internal_error", "The server could not answer; its log says more.", outcome="unknown")
+
+    async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Open the pools when the server starts and close them when it stops, if they are the application's."""
+        await receive()
+        opened = list(self.pools.values()) if self._open_pools else []
+        try:
+            await asyncio.gather(*(pool.open() for pool in opened))
+        except Exception as error:
+            await asyncio.gather(*(pool.close(drain=0) for pool in opened))
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.is_draining = True
+        await asyncio.gather(*(pool.close() for pool in opened))
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class Answering:
+    """An ASGI `send` that knows whether the answer has begun."""
+
+    __slots__ = ("_is_begun", "_send")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_begun = False
+
+    def __call__(self, message: Any) -> Awaitable[None]:
+        self._is_begun = True
+        return self._send(message)
+
+    async def refuse(self, problem: Problem) -> None:
+        """Answer with a problem. Raises it where the answer has begun: then the server breaks it off."""
+        if self._is_begun:
+            raise problem
+        body = problem.body()
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in problem.all_headers().items()]
+        headers.append((b"content-length", b"%d" % len(body)))
+        await self._send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})

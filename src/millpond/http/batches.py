@@ -1,0 +1,98 @@
+"""A batch of calls in one request: each is answered on its own, in the order in which they stand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from millpond.documents import Document
+from millpond.errors import BadArgument, PoolError
+from millpond.http.access.caller import MAY_CALL
+from millpond.http.asking import body_of, headers_of, options_of, owned, trace_of
+from millpond.http.calls import Asked, called, misfit
+from millpond.http.disconnect import answered_or_left
+from millpond.http.formats import decoded, document, format_of
+from millpond.http.problems import Problem, problem_of
+from millpond.http.routing import application_of, caller_of, json_response, pool_of, route
+
+if TYPE_CHECKING:
+    from millpond.http.access.caller import Caller
+    from millpond.pool import Pool
+
+MOST_CALLS = 10_000
+
+
+class One(msgspec.Struct, forbid_unknown_fields=True):
+    """One call of a batch."""
+
+    operation: str
+    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+    session: str | None = None
+    deadline: float | None = None
+    priority: int | None = None
+    idempotent: bool | None = None
+
+
+class Batch(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of the request."""
+
+    calls: list[One]
+
+
+async def batch(request: Request) -> Response:
+    """Run several calls and answer each with its result or its problem."""
+    application, pool, caller = application_of(request), pool_of(request), caller_of(request)
+    headers = headers_of(request.scope)
+    body = await body_of(request.receive, headers, application.most_bytes(pool))
+    if format_of(headers.get(b"content-type"), body) != "json":
+        raise Problem(415, "unsupported_media_type", "A batch is JSON.", headers={"Accept": "application/json"})
+    document(body, "json")
+    asked: Batch = decoded(body, Batch)
+    if len(asked.calls) > MOST_CALLS:
+        raise Problem(413, "payload_too_large", f"A batch has at most {MOST_CALLS} calls.", outcome="not_started")
+    common, trace = options_of(headers), trace_of(headers)
+    works = [_one(pool, one, caller, common, trace) for one in asked.calls]
+    results = await answered_or_left(request.scope, request.receive, _all(works))
+    return json_response(b'{"results":[%b]}' % b",".join(results))
+
+
+async def _all(works: list[Coroutine[Any, Any, bytes]]) -> list[bytes]:
+    """All results; who leaves cancels those that still run."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in reversed(tasks):  # those that wait first, so that none begins where another stops
+            task.cancel()
+
+
+async def _one(pool: Pool, one: One, caller: Caller, common: dict[str, Any], trace: str) -> bytes:
+    try:
+        got = await called(_asked(pool, one, caller, common, trace))
+    except BadArgument as error:
+        problem = misfit(pool, one.operation, error)
+    except (PoolError, Problem) as error:
+        problem = problem_of(error, tells_all=caller.role == "admin")
+    else:
+        return b'{"result":%b}' % got.body
+    return b'{"problem":%b}' % problem.body()
+
+
+def _asked(pool: Pool, one: One, caller: Caller, common: dict[str, Any], trace: str) -> Asked:
+    own = {name: getattr(one, name) for name in ("deadline", "priority", "idempotent")}
+    options = common | {name: value for name, value in own.items() if value is not None}
+    if one.session is not None:
+        options["session"] = owned(one.session, caller.owner)
+    try:
+        calls = pool.options(**options) if options else pool
+    except (TypeError, ValueError) as error:
+        raise Problem(400, "bad_argument", str(error), outcome="not_started") from None
+    return Asked(pool, one.operation, Document(bytes(one.arguments)), "json", calls, trace)
+
+
+ROUTES = [route("/v1/pools/{pool}/batch", batch, methods=["POST"], roles=MAY_CALL)]

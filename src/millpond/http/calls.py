@@ -1,0 +1,175 @@
+"""The way of nearly every request: a call of one operation, whose document goes to the worker and comes back unread.
+
+Plain ASGI, with no more a request than it takes. Comes after `application`, which has let the request in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from millpond.errors import BadArgument, PoolError
+from millpond.http.access.caller import MAY_CALL
+from millpond.http.asking import (
+    IDEMPOTENCY_KEY,
+    body_of,
+    headers_of,
+    options_of,
+    owned,
+    session_of,
+    trace_of,
+)
+from millpond.http.disconnect import answered_or_left
+from millpond.http.formats import CONTENT_TYPES, answer_format, document, format_of
+from millpond.http.headers import ANSWER
+from millpond.http.idempotency import Fingerprint, given_key
+from millpond.http.problems import Problem, as_handler_error, problem_of
+from millpond.http.routing import application_of, caller_of, pool_of, route
+
+if TYPE_CHECKING:
+    from millpond.calls import Calls
+    from millpond.documents import Document, Format
+    from millpond.http.access.caller import Caller
+    from millpond.http.application import Application
+    from millpond.http.asking import Receive, Scope
+    from millpond.pool import Pool
+
+_HEADERS = [(name.lower().encode(), value.encode()) for name, value in ANSWER.items()]
+REPLAYED = "Idempotency-Replayed"
+
+
+class Asked(NamedTuple):
+    """A call that a request asks for: made out, and not begun."""
+
+    pool: Pool
+    operation: str
+    document: Document
+    answer: Format
+    calls: Calls
+    trace: str
+
+
+async def asked(
+    application: Application,
+    pool: Pool,
+    operation: str,
+    caller: Caller,
+    headers: dict[bytes, bytes],
+    receive: Receive,
+    session: str | None = None,
+) -> Asked:
+    """Read what is asked for. Raises `Problem`. `session` is the id that the path has."""
+    body = await body_of(receive, headers, application.most_bytes(pool))
+    given = format_of(headers.get(b"content-type"), body)
+    return Asked(
+        pool,
+        operation,
+        document(body, given),
+        answer_format(headers.get(b"accept"), given),
+        calls_for(pool, caller, headers, session),
+        trace_of(headers) if b"traceparent" in headers else "",
+    )
+
+
+def calls_for(pool: Pool, caller: Caller, headers: dict[bytes, bytes], session: str | None) -> Calls:
+    """The pool's operations under the options that the request sets."""
+    options = options_of(headers)
+    named = session_of(headers, caller)
+    if session is not None:
+        session = owned(session, caller.owner)
+        if named is not None and named != session:
+            raise Problem(400, "bad_header", "Millpond-Session names another session than the path.")
+        named = session
+    if named is not None:
+        options["session"] = named
+    if not options:
+        return pool
+    try:
+        return pool.options(**options)
+    except (TypeError, ValueError) as error:
+        raise Problem(400, "bad_argument", str(error), outcome="not_started") from None
+
+
+async def run(application: Application, what: Asked, caller: Caller, scope: Scope, receive: Receive, key: str) -> Any:
+    """The call's answer, and whether it was kept from before. Raises what the call raises; `ClientLeft` cancels it.
+
+    A call with an idempotency key goes on without its client, who may ask for the answer by the same key.
+    """
+    call = called(what)
+    if not key:
+        return await answered_or_left(scope, receive, call), False
+    print_ = Fingerprint.of(what.pool.name, what.operation, what.document, what.answer)
+    return await application.kept.answer((caller.owner, what.pool.name, key), print_, call)
+
+
+async def called(what: Asked) -> Document:
+    """The answer; what the handler raised itself is a `HandlerError`, as to all that it cannot reach as it is."""
+    try:
+        return await what.calls.call_document(what.operation, what.document, answer=what.answer, trace=what.trace)
+    except PoolError:
+        raise
+    except Exception as error:
+        raise as_handler_error(error) from None
+
+
+async def answer_call(
+    application: Application, pool: Pool, operation: str, caller: Caller, scope: Scope, receive: Receive, send: Any
+) -> None:
+    """Answer a request whose path is known to be that of an operation."""
+    headers = headers_of(scope)
+    what = await asked(application, pool, operation, caller, headers, receive)
+    key = given_key(headers[IDEMPOTENCY_KEY]) if IDEMPOTENCY_KEY in headers else ""
+    try:
+        got, is_kept = await run(application, what, caller, scope, receive, key)
+    except BadArgument as error:
+        raise misfit(pool, operation, error) from error
+    said = [
+        (b"content-type", CONTENT_TYPES[got.format]),
+        (b"content-length", b"%d" % len(got.body)),
+        *_HEADERS,
+    ]
+    if is_kept:
+        said.append((REPLAYED.lower().encode(), b"true"))
+    await send({"type": "http.response.start", "status": 200, "headers": said})
+    await send({"type": "http.response.body", "body": got.body})
+
+
+def misfit(pool: Pool, operation: str, error: BadArgument) -> Problem:
+    """The problem of a call that does not fit: 404 if there is no such operation, else 400."""
+    problem = problem_of(error)
+    if error.field is None and operation not in {one.name for one in pool.operations()}:
+        problem.status = 404
+    return problem
+
+
+async def call(request: Request) -> Response:
+    """Run one operation."""
+    return await _call(request, None)
+
+
+async def call_in_session(request: Request) -> Response:
+    """Run one operation in an open session."""
+    return await _call(request, request.path_params["session"])
+
+
+async def _call(request: Request, session: str | None) -> Response:
+    application, pool, caller = application_of(request), pool_of(request), caller_of(request)
+    operation, headers = request.path_params["operation"], headers_of(request.scope)
+    what = await asked(application, pool, operation, caller, headers, request.receive, session)
+    key = given_key(headers[IDEMPOTENCY_KEY]) if IDEMPOTENCY_KEY in headers else ""
+    try:
+        got, is_kept = await run(application, what, caller, request.scope, request.receive, key)
+    except BadArgument as error:
+        raise misfit(pool, operation, error) from error
+    if session is None:
+        application.know_call(request.scope["path"], pool, operation)
+    said = {**ANSWER, "Content-Type": CONTENT_TYPES[got.format].decode()} | ({REPLAYED: "true"} if is_kept else {})
+    return Response(got.body, headers=said)
+
+
+ROUTES = [
+    route("/v1/pools/{pool}/call/{operation}", call, methods=["POST"], roles=MAY_CALL),
+    route("/v1/pools/{pool}/sessions/{session}/call/{operation}", call_in_session, methods=["POST"], roles=MAY_CALL),
+]

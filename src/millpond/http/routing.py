@@ -1,0 +1,78 @@
+"""Routes: which path means what, which roles may ask for it, and the pool and the caller that a request is about."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from millpond.http.headers import ANSWER
+from millpond.http.problems import Problem
+
+if TYPE_CHECKING:
+    from millpond.http.access.caller import Caller, Role
+    from millpond.http.application import Application
+    from millpond.pool import Pool
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+CALLER = "millpond.caller"  # in a scope that was let in
+# What a path in a request must not have: each has a meaning to some proxy or file system that is not the one it has
+# here. A session whose id has a slash is named by the header.
+ODD = ("//", "\\", "\0", "/./", "/../")
+ODD_ENCODED = (b"%2f", b"%5c", b"%00", b"%2e", b"//")
+
+
+def route(path: str, endpoint: Endpoint, *, methods: Collection[str] = ("GET",), roles: Collection[Role]) -> Route:
+    """A route for callers of these roles; others get 403. What the endpoint raises is answered as a problem."""
+
+    async def guarded(request: Request) -> Response:
+        caller = caller_of(request)
+        if caller.role not in roles:
+            raise Problem(403, "forbidden", f"This needs the role {' or '.join(sorted(roles))}.")
+        return await endpoint(request)
+
+    return Route(path, guarded, methods=list(methods), name=endpoint.__name__)
+
+
+def application_of(request: Request) -> Application:
+    """The application that a request came to."""
+    found: Application = request.scope["app"]
+    return found
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks."""
+    found: Caller = request.scope[CALLER]
+    return found
+
+
+def pool_of(request: Request) -> Pool:
+    """The pool in the request's path. Raises `Problem` 404."""
+    name = request.path_params["pool"]
+    pool = application_of(request).pools.get(name)
+    if pool is None:
+        raise Problem(404, "unknown_pool", "No pool of that name is served here.")
+    return pool
+
+
+def check_path(path: str, raw_path: bytes) -> None:
+    """Raise `Problem` 400 for a path that another program might read in another way."""
+    raw = raw_path.partition(b"?")[0].lower()
+    if any(odd in f"{path}/" for odd in ODD) or any(odd in raw for odd in ODD_ENCODED):
+        raise Problem(400, "bad_path", "The path has empty or relative parts, or encoded separators.")
+
+
+def json_response(content: bytes, status: int = 200, **headers: str) -> Response:
+    """An answer of JSON that is encoded already."""
+    return Response(content, status, {**ANSWER, **headers}, media_type="application/json")
+
+
+def answer(value: Any, status: int = 200, **headers: str) -> Response:
+    """An answer of JSON."""
+    import msgspec
+
+    return json_response(msgspec.json.encode(value), status, **headers)

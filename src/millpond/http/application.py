@@ -72,7 +72,9 @@ class Application:
         self._limit_body = limit_body
         self._open_pools = open_pools
         self._calls: dict[str, tuple[Pool, str]] = {}  # path -> what is called, of operations that were called
-        self._router = Router([one for module in MODULES for one in module.ROUTES], redirect_slashes=False)
+        self._router = Router(
+            [*access.routes(), *(one for module in MODULES for one in module.ROUTES)], redirect_slashes=False
+        )
 
     def most_bytes(self, pool: Pool) -> int:
         """The largest body of a request to a pool."""

@@ -22,7 +22,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 CALLER = "millpond.caller"  # in a scope that was let in
 # What a path in a request must not have: each has a meaning to some proxy or file system that is not the one it has
 # here. A session whose id has a slash is named by the header.
-ODD = ("//", "\\", "\0", "/./", "/../")
+ODD = ("//", "\\", "\0")
+RELATIVE = ("/./", "/../")
 ODD_ENCODED = (b"%2f", b"%5c", b"%00", b"%2e", b"//")
 
 
@@ -62,7 +63,8 @@ def pool_of(request: Request) -> Pool:
 def check_path(path: str, raw_path: bytes) -> None:
     """Raise `Problem` 400 for a path that another program might read in another way."""
     raw = raw_path.partition(b"?")[0].lower()
-    if any(odd in f"{path}/" for odd in ODD) or any(odd in raw for odd in ODD_ENCODED):
+    is_odd = any(odd in path for odd in ODD) or any(odd in f"{path}/" for odd in RELATIVE)
+    if is_odd or any(odd in raw for odd in ODD_ENCODED):
         raise Problem(400, "bad_path", "The path has empty or relative parts, or encoded separators.")
 
 

@@ -10,10 +10,9 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from contextlib import suppress
 from hashlib import sha256
 from math import inf
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from millpond.environment import SECRETS
 from millpond.http.access.attempts import Attempts
@@ -24,6 +23,9 @@ from millpond.http.access.state_folder import LOCAL, StateFolder
 from millpond.http.access.tokens import Token, Tokens
 from millpond.http.problems import Problem
 from millpond.token_file import NoStateFolder
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
 
 Scope = MutableMapping[str, Any]
 Decide = Callable[[Scope], "Caller | Awaitable[Caller | None] | None"]
@@ -60,6 +62,12 @@ class Gate:
     def holds(self, caller: Caller) -> bool:
         """Whether a caller that was let in still would be: what answers for long asks this once a second."""
         return True
+
+    def routes(self) -> list[Route]:
+        """The routes that come with it: what pages load, and where there are tokens those of logging in."""
+        from millpond.http.access.login import asset_route  # which needs what is defined here
+
+        return [asset_route()]
 
     def _check_host(self, host: bytes, scope: Scope) -> None:
         server = scope.get("server")
@@ -109,7 +117,8 @@ class Access(Gate):
         self._names = hosts
         self.state = StateFolder(state_folder)
         self.wall = wall or Wall()
-        self.tokens = Tokens(self.state, environ)
+        self.tokens = Tokens(self.state, environ, self.wall)
+        self._keeps_logins = True
         self.cookies = Cookies(self._cookie_key(environ))
         self._monotonic = monotonic
         self._attempts = Attempts()
@@ -143,6 +152,12 @@ class Access(Gate):
             return False
         return token.caller.role == caller.role and self.wall() < caller.expires
 
+    def routes(self) -> list[Route]:
+        """Those of logging in and out, and what pages load."""
+        from millpond.http.access.login import login_routes
+
+        return login_routes(self)
+
     def login_url(self, base: str, token_id: str = LOCAL) -> str:
         """A link with a new code, by which a browser logs in once within 10 minutes. Raises `StateError`."""
         return f"{base.rstrip('/')}{LOGIN}#{self.state.new_code(token_id, self.wall())}"
@@ -155,9 +170,9 @@ class Access(Gate):
         return token if token is not None and self.wall() < token.caller.expires else None
 
     def log_out(self, caller: Caller) -> None:
-        """End the login that a caller's cookie stands for. Waits for the disk."""
+        """End the login that a caller's cookie stands for. Waits for the disk; raises `StateError`."""
         self.tokens.logouts[caller.login] = caller.expires
-        with suppress(NoStateFolder):  # then no cookie outlives this server either
+        if self._keeps_logins:
             self.state.log_out(caller.login, caller.expires, self.wall())
 
     def refusal(self, scope: Scope) -> Problem:
@@ -205,6 +220,7 @@ class Access(Gate):
         except NoStateFolder as error:
             if SECRETS.isdisjoint(environ):
                 raise
+            self._keeps_logins = False
             logger.warning("browsers must log in again after a restart, and no token can be issued: %s", error)
             return secrets.token_bytes(32)
 

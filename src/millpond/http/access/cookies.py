@@ -27,7 +27,7 @@ _VALUE = re.compile(
 def cookie_name(port: int | None, scheme: str) -> str:
     """The name under a server that is bound to a port (`None`: a Unix socket)."""
     name = f"millpond_{port or 0}"
-    return f"__Host-{name}" if scheme == "https" else name
+    return f"__Host-{name}" if scheme in ("https", "wss") else name
 
 
 def set_cookie(name: str, value: str, seconds: int) -> str:

@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -32,16 +32,16 @@ CODES = 100  # unused ones at most
 _KEY = "cookie-key"
 _LOCK = "lock"
 _CODE_PREFIX = "login-"
-_OWNER = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+_OWNER = r"\A[A-Za-z0-9._@-]{1,64}\Z"
 
 
 class IssuedToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One token that was issued: of the token itself only its SHA-256 (hexadecimal) is kept. Times are Unix seconds."""
 
-    id: str
-    sha256: str
+    id: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9]{1,32}\Z")]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
     role: Role
-    owner: str
+    owner: Annotated[str, msgspec.Meta(pattern=_OWNER)]
     created: float
     expires: float | None = None
 
@@ -114,7 +114,7 @@ class StateFolder:
 
         Raises `ValueError` for an owner that cannot be.
         """
-        if owner is not None and not _OWNER.fullmatch(owner):
+        if owner is not None and not re.search(_OWNER, owner):
             raise ValueError(f"an owner is 1 to 64 of A-Z a-z 0-9 . _ @ -, not {owner!r}")
         with self._locked() as folder:
             issued = self._issued(folder)
@@ -237,7 +237,7 @@ def _remove(folder: int, name: str) -> bool:
 def _decoded(body: bytes, kind: type[T], path: str) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StateError(f"{path!r} is damaged ({error}); remove it") from None
 
 

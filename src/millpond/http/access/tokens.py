@@ -41,13 +41,14 @@ class Tokens:
     holds until it is mended, and `fault` says why.
     """
 
-    def __init__(self, state: StateFolder, environ: Mapping[str, str]) -> None:
+    def __init__(self, state: StateFolder, environ: Mapping[str, str], wall: Callable[[], float]) -> None:
         self.by_digest: dict[bytes, Token] = {}
         self.by_id: dict[str, Token] = {}
         self.logouts: dict[str, float] = {}
         self.fault = ""
         self.next_look = 0.0  # of time.monotonic
         self._state = state
+        self._wall = wall
         given = given_token(environ)
         self._given = given if TOKEN in environ else None
         self._file = "" if TOKEN in environ else environ.get(TOKEN_FILE, "")
@@ -82,7 +83,9 @@ class Tokens:
         ]
         if (own := self._own()) is not None:
             tokens.append(Token(Caller(LOCAL, "admin", "token", LOCAL), sha256(own.encode()).digest()))
-        self.logouts = self._state.logouts()
+        # One that is being written at this moment is kept.
+        ended = self.logouts | self._state.logouts()
+        self.logouts = {login: until for login, until in ended.items() if until > self._wall()}
         self.by_digest = {one.digest: one for one in tokens}
         self.by_id = {one.caller.token_id: one for one in tokens}
         self._seen = seen if _are_settled(seen) else None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from millpond import __version__
+from millpond.cli.serve.declared_options import LimitOptions, PoolOptions, given
+from millpond.cli.serve.options import ServerOptions
+from millpond.cli.serve.sources import SOURCES
 from millpond.cli.simulate.command_line import Arguments
 from millpond.cli.token_commands import login, token
 
@@ -76,3 +80,31 @@ def explain(path: str | None = None, *, pool: str | None = None, last: Last = 10
     from millpond.cli.explain import explain as print_story
 
     print_story(path, pool, last)
+
+
+@app.command(config=SOURCES)
+def serve(
+    handler: str | None = None,
+    *,
+    config: Path | None = None,
+    name: str = "default",
+    server: ServerOptions = ServerOptions(),  # noqa: B008
+    limits: Annotated[LimitOptions, Parameter(name="*")] = LimitOptions(),  # noqa: B008
+    settings: Annotated[PoolOptions, Parameter(name="*")] = PoolOptions(),  # noqa: B008
+) -> None:
+    """Serve a handler's operations over HTTP, or the pools of a file.
+
+    Options come from the command line, else from the environment (MILLPOND_PORT and so on), else from the file.
+
+    Parameters
+    ----------
+    handler
+        The handler as `module:Class`; modules are looked for in this folder, too.
+    config
+        A TOML file with options of the server and a table [pools.NAME] for each pool.
+    name
+        Of the handler's pool.
+    """
+    from millpond.cli.serve.command import serve as run
+
+    run(handler, config, name, server, given(limits), given(settings))

@@ -30,6 +30,7 @@ logger = logging.getLogger("millpond.http")
 # one that is one too many.
 IDLE, HEAD, BODY, LEAVING, UNWELCOME = "idle", "head", "body", "leaving", "unwelcome"
 LINGER_S = 2.0  # for a client to take a last answer before its unread bytes make the kernel reset the connection
+FRAMED = 8  # bytes of a chunk and of what tells its length, at most, to each of its own
 MOST_PIPELINED = 8  # requests read ahead of the one that is answered
 SPECIAL = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 ASGI = {"version": "3.0", "spec_version": "2.3"}
@@ -94,8 +95,8 @@ class Connection(HttpToolsProtocol):
         if self.phase is UNWELCOME:
             self.leave(refusal.TOO_MANY_CONNECTIONS.answer(self.server_state.date_line))
             return
-        was_head = self.phase is HEAD
-        if self.phase is IDLE:
+        was, body_bytes = self.phase, self.body_bytes
+        if was is IDLE:
             self._enter(HEAD)
         if len(data) + self.head_bytes > self.limits.limit_header_bytes:
             self.is_head_long = True
@@ -107,10 +108,14 @@ class Connection(HttpToolsProtocol):
             refused = error.__context__
             self.refuse(refused.refusal if isinstance(refused, Refused) else refusal.MALFORMED)
             return
-        if was_head and self.phase is HEAD:
-            self.head_bytes += len(data)
-            if self.head_bytes > self.limits.limit_header_bytes:
-                self.refuse(refusal.HEADERS_TOO_LARGE)
+        if self.phase is was and (was is HEAD or (was is BODY and self.is_chunked)):
+            self._count(len(data), self.body_bytes - body_bytes)
+
+    def _count(self, fed_bytes: int, body_bytes: int) -> None:
+        """Count what the parser holds back: headers, or trailers. A little is allowed for the ends of each chunk."""
+        self.head_bytes = max(0, self.head_bytes + fed_bytes - FRAMED * body_bytes)
+        if self.head_bytes > self.limits.limit_header_bytes:
+            self.refuse(refusal.HEADERS_TOO_LARGE)
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
@@ -132,11 +137,18 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.phase is not HEAD:
-            return  # a trailer: what comes after the body was not there when the request was judged
+            self._drop_trailer(name, value)
+            return
         name = name.lower()
         self.headers.append((name, value))
         if name in SPECIAL:
             self._note(name, value)
+
+    def _drop_trailer(self, name: bytes, value: bytes) -> None:
+        """What comes after the body was not there when the request was judged."""
+        self.head_bytes += len(name) + len(value) + 4
+        if self.head_bytes > self.limits.limit_header_bytes:
+            raise Refused(refusal.HEADERS_TOO_LARGE)
 
     def _note(self, name: bytes, value: bytes) -> None:
         if name == b"content-length":
@@ -176,7 +188,7 @@ class Connection(HttpToolsProtocol):
         scope["millpond.connection"] = exchange
         self._enter(BODY)
         self.newest = exchange
-        self.body_bytes = 0
+        self.head_bytes = self.body_bytes = 0
         self.waited_s = 0.0
         if self.cycle is None:
             self.cycle = exchange

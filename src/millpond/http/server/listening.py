@@ -32,7 +32,7 @@ class Listener(NamedTuple):
     socket: socket.socket
     is_kept: bool = False  # open elsewhere too, so that connections wait in it while no program takes them
     path: Path | None = None  # that was made for it, and goes with it
-    mark: tuple[int, int] | None = None  # device and inode of that path
+    mark: tuple[int, ...] | None = None  # by which that path is told from one made later
 
     @property
     def is_public(self) -> bool:
@@ -159,9 +159,9 @@ def remove_path(listener: Listener) -> None:
             listener.path.unlink()
 
 
-def _mark(path: Path) -> tuple[int, int]:
+def _mark(path: Path) -> tuple[int, ...]:
     there = path.lstat()
-    return there.st_dev, there.st_ino
+    return there.st_dev, there.st_ino, there.st_mtime_ns  # inodes are used again
 
 
 def open_inherited(descriptor: int) -> Listener:

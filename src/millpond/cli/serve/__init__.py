@@ -1,0 +1,1 @@
+"""`millpond serve`: pools behind HTTP, from the command line and one TOML file."""

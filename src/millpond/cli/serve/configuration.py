@@ -1,0 +1,149 @@
+"""The TOML file of a server: options of the server at its top, one table for each pool.
+
+What is wrong in it is told with the file's name and, where it can be found, the line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from millpond import Pool, Slo, Warmup
+from millpond.cli.serve.options import ServerOptions
+from millpond.http.server.limits import Limits
+from millpond.settings import FIELDS, nearest
+
+SERVER = tuple(field.name for part in (ServerOptions, Limits) for field in dataclasses.fields(part))
+OF_POOL = ("handler", "args", "kwargs", "profile", *FIELDS)
+POOLS = "pools"
+WRONG = 2  # the exit code for options and files that cannot be
+
+
+class WrongConfiguration(Exception):
+    """What is wrong in the file or the options, as a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a file says."""
+
+    path: str
+    text: str
+    server: Mapping[str, Any]
+    pools: Mapping[str, Mapping[str, Any]]
+
+    def wrong(self, why: object, table: tuple[str, ...], key: str | None = None) -> WrongConfiguration:
+        """The error about a key of a table, or about the table."""
+        line = line_of(self.text, table, key)
+        return WrongConfiguration(f"{self.path}{f':{line}' if line else ''}: {why}")
+
+
+NOTHING = Configuration("", "", {}, {})
+
+
+def read(path: str | Path) -> Configuration:
+    """Read a file. Raises `WrongConfiguration` for what is no TOML and for unknown keys."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        told = tomllib.loads(text)
+    except OSError as error:
+        raise WrongConfiguration(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongConfiguration(f"{path} is no TOML: {error}") from None
+    pools = told.pop(POOLS, {})
+    found = Configuration(str(path), text, told, pools)
+    _check_keys(found, told, (*SERVER, POOLS), ())
+    if not isinstance(pools, dict) or not all(isinstance(pool, dict) for pool in pools.values()):
+        raise found.wrong("pools are tables, such as [pools.reader]", (), POOLS)
+    for name, pool in pools.items():
+        _check_keys(found, pool, OF_POOL, (POOLS, name))
+    return found
+
+
+def read_or_exit(path: str | Path) -> Configuration:
+    """Read a file; what is wrong with it ends the program with a sentence."""
+    try:
+        return read(path)
+    except WrongConfiguration as error:
+        print(f"millpond: {error}", file=sys.stderr)
+        sys.exit(WRONG)
+
+
+def _check_keys(found: Configuration, keys: Mapping[str, Any], known: tuple[str, ...], table: tuple[str, ...]) -> None:
+    for key in keys:
+        if key.replace("-", "_") not in known:
+            where = f"of [{'.'.join(table)}]" if table else "of the server"
+            raise found.wrong(f"unknown key {key!r} {where}; did you mean {nearest(key, known)!r}?", table, key)
+
+
+def line_of(text: str, table: tuple[str, ...], key: str | None = None) -> int | None:
+    """The line on which a table has a key, or begins; `None` if it is not written in the usual way."""
+    inside: tuple[str, ...] = ()
+    begin = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if head := re.match(r"\s*\[{1,2}\s*([^\[\]]+?)\s*\]", line):
+            inside = tuple(part.strip(" \t\"'") for part in head[1].split("."))
+            if inside == table:
+                begin = number
+                if key is None:
+                    return begin
+            elif key is not None and inside == (*table, key):
+                return number
+        elif key is not None and inside == table and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
+            return number
+    return begin
+
+
+def make_pool(name: str, told: Mapping[str, Any], given: Mapping[str, Any], found: Configuration) -> Pool:
+    """A pool of what the file tells about it and what was given beside. Raises `WrongConfiguration`."""
+    told = {key.replace("-", "_"): value for key, value in told.items()}
+    settings = {"codec": "msgpack", **told, **given}
+    handler = settings.pop("handler", None)
+    table = (POOLS, name)
+    if handler is None:
+        raise found.wrong(f"the pool {name!r} has no handler, such as handler = 'module:Class'", table)
+    try:
+        _build_values(settings)
+        return Pool(handler, name=name, **settings)
+    except (TypeError, ValueError) as error:
+        key = re.split(r"[^A-Za-z0-9_]", str(error), maxsplit=1)[0]
+        if name in found.pools and key in told:
+            raise found.wrong(error, table, key) from None
+        raise WrongConfiguration(f"pool {name!r}: {error}") from None
+
+
+def _build_values(settings: dict[str, Any]) -> None:
+    """Make what TOML cannot write from what stands for it."""
+    if "args" in settings:
+        settings["args"] = tuple(settings["args"])
+    if isinstance(settings.get("slo"), dict):
+        settings["slo"] = Slo(**settings["slo"])
+    if "warmup" in settings:
+        settings["warmup"] = [_warmup(**one) for one in settings["warmup"]]
+    if isinstance(settings.get("warm_strategy"), str):
+        settings["warm_strategy"] = _named(settings["warm_strategy"])
+
+
+def _warmup(
+    operation: str = "", imports: str = "", args: Any = (), kwargs: Mapping[str, Any] | None = None, **how: Any
+) -> Warmup:
+    if imports:
+        return Warmup.imports(imports, **how)
+    return Warmup(operation, *args, **how, **(kwargs or {}))
+
+
+def _named(name: str) -> Any:
+    """What `module:name` leads to."""
+    from importlib import import_module
+
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"warm_strategy {name!r} is not there: {error}") from None

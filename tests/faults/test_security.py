@@ -1,6 +1,6 @@
 """Rows 26 and 28 as far as they concern the wire: a hostile worker and bombs as arguments do no harm here.
 
-What comes over HTTP is not here: there is no HTTP face yet.
+What comes over HTTP is not here: rows 24 and 25 are in `test_security_of_access.py`.
 """
 
 from __future__ import annotations

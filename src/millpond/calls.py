@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from millpond.documents import Document
 from millpond.errors import InternalError, PoolError
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
     from millpond.core import Call
     from millpond.documents import Format
     from millpond.pool import Pool
+
+
+class Ticket(Protocol):
+    """Who is told how a call ended."""
+
+    def set_result(self, value: Any, /) -> None:
+        """It was answered."""
+
+    def set_exception(self, error: Any, /) -> None:
+        """It failed."""
 
 
 class Calls:
@@ -61,19 +72,30 @@ class Calls:
         `answer` in bytes that is no bytes comes as JSON. Calls of one turn of the loop are sent together when it ends.
         Raises and cancels as `call`, and `TypeError` or `ValueError` for what is no document.
         """
-        factory, loop = self._pool.factory_on_loop()
-        future: asyncio.Future[Document] = loop.create_future()
+        future: asyncio.Future[Document] = asyncio.get_running_loop().create_future()
+        cancel = self.begin_document(operation, document, future, answer=answer, trace=trace)
         try:
-            call = factory.document_call(operation, document, answer, self._options, future, trace)
+            return check_answer(await future)
+        except asyncio.CancelledError:
+            cancel()
+            raise
+
+    def begin_document(
+        self, operation: str, document: Document, ticket: Ticket, *, answer: Format = "json", trace: str = ""
+    ) -> Callable[[], None]:
+        """Begin what `call_document` waits for, and return what cancels it.
+
+        Either method of the ticket is called once, on the loop, when the call has ended: a future will do. After it
+        was cancelled a ticket may still be told, and must not mind. Raises what refuses the call at once.
+        """
+        factory, _ = self._pool.factory_on_loop()
+        try:
+            call = factory.document_call(operation, document, answer, self._options, ticket, trace)
         except PoolError as error:
             factory.refuse(error)
             raise
         factory.submit_in_turn(call)
-        try:
-            return check_answer(await future)
-        except asyncio.CancelledError:
-            factory.driver.cancel(call)
-            raise
+        return partial(factory.driver.cancel, call)
 
     def stream_documents(
         self, operation: str, document: Document, *, answer: Format = "json", trace: str = ""

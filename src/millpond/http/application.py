@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Router
 
 from millpond.errors import PoolError
-from millpond.http import batches, calls, sessions, streams
+from millpond.http import batches, calls, direct, sessions, streams
 from millpond.http.access.access import access_of
 from millpond.http.access.caller import MAY_CALL, NOBODY, Caller
 from millpond.http.asking import ClientLeft, Receive, Scope
@@ -107,15 +107,35 @@ class Application:
         except ClientLeft:
             pass
         except Exception as error:
-            await answering.refuse(self._problem(error, caller))
+            await answering.refuse(self.problem(error, caller))
         finally:
             self.running -= 1
+
+    # The short way, for Millpond's own server
+
+    def claims(self, scope: Scope) -> bool:
+        """Whether `start_call` may take this request, once its body is there."""
+        return scope["path"] in self._calls and scope["method"] == "POST" and self.access.decides_at_once
+
+    def start_call(self, scope: Scope, body: bytes, exchange: direct.Exchange) -> bool:
+        """Begin a call that is claimed and answer it when it has ended; false if it is for `__call__`."""
+        try:
+            return direct.start_call(self, *self._calls[scope["path"]], scope, body, exchange)
+        except Exception as error:
+            direct.respond(exchange, self.problem(error, NOBODY))
+            return True
+
+    def let_in_at_once(self, scope: Scope) -> Caller | None:
+        """Who asks, if that can be told at once and may call; raises `Problem` as `Access.check` does."""
+        found = self.access.check(scope)
+        return found if type(found) is Caller and found.role in MAY_CALL else None
 
     async def _look_up(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         inner = {**scope, CALLER: caller, "app": self}
         await self._router(inner, receive, send)
 
-    def _problem(self, error: Exception, caller: Caller) -> Problem:
+    def problem(self, error: Exception, caller: Caller) -> Problem:
+        """How an exception is told to who asks; what is ours is logged."""
         if isinstance(error, HTTPException):  # of the router
             return Problem(error.status_code, _ROUTING[error.status_code], headers=error.headers or {})
         if isinstance(error, Problem | PoolError):

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from hashlib import sha256
+from inspect import iscoroutinefunction
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -50,7 +51,12 @@ class Wall:
 
 
 class Gate:
-    """What every kind of access has: the paths that are open to all, and the Host check."""
+    """What every kind of access has: the paths that are open to all, and the Host check.
+
+    `decides_at_once` says that `check` never gives something to await.
+    """
+
+    decides_at_once = True
 
     def __init__(self, hosts: Hosts | None) -> None:
         self._hosts = hosts
@@ -83,6 +89,7 @@ class ProgramAccess(Gate):
         allowed = tuple(allowed_hosts)
         super().__init__(Hosts(allowed) if allowed else None)
         self._decide = decide
+        self.decides_at_once = not any(map(iscoroutinefunction, (decide, getattr(decide, "__call__", None))))  # noqa: B004
 
     def check(self, scope: Scope) -> Caller | Awaitable[Caller]:
         """The program's caller, or whom its callable names; where that names none, 401."""

@@ -1,0 +1,126 @@
+"""The short way of a call whose whole body is there: no task, no messages, answered when its worker's answer is read.
+
+Millpond's own server takes it where `Application.claims` says so. What is out of the ordinary is left to the long way,
+which answers the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from millpond.calls import check_answer
+from millpond.errors import BadArgument, PoolError
+from millpond.http.asking import IDEMPOTENCY_KEY, headers_of, too_large, trace_of
+from millpond.http.calls import calls_for, misfit
+from millpond.http.formats import CONTENT_TYPES, answer_format, document, format_of
+from millpond.http.headers import ANSWER
+from millpond.http.problems import Problem, as_handler_error, problem_of
+
+if TYPE_CHECKING:
+    from millpond.documents import Document
+    from millpond.http.access.caller import Caller
+    from millpond.http.application import Application
+    from millpond.http.asking import Scope
+    from millpond.pool import Pool
+
+_LINES = b"".join(b"%b: %b\r\n" % (name.lower().encode(), value.encode()) for name, value in ANSWER.items())
+_HEADS = {format: b"content-type: %b\r\n%bcontent-length: " % (kind, _LINES) for format, kind in CONTENT_TYPES.items()}
+
+
+class Exchange(Protocol):
+    """One request, as the server has it."""
+
+    on_disconnect: Callable[[], None] | None  # called once if the client leaves before it is answered
+
+    def respond(self, status: int, head: bytes, body: bytes) -> None:
+        """Send the whole answer: lines of headers, each with its end, and the body whose length they tell."""
+
+
+class DirectCall:
+    """The ticket of one call: writes its answer."""
+
+    __slots__ = ("_application", "_caller", "_cancel", "_exchange", "_operation", "_pool")
+
+    def __init__(
+        self, application: Application, exchange: Exchange, caller: Caller, pool: Pool, operation: str
+    ) -> None:
+        self._application = application
+        self._exchange: Exchange | None = exchange  # until it is answered, or nobody waits for that
+        self._caller = caller
+        self._pool = pool
+        self._operation = operation
+        self._cancel: Callable[[], None] | None = None
+
+    def begin(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> None:
+        """Begin the call, or answer why not."""
+        self._application.running += 1
+        assert self._exchange is not None
+        self._exchange.on_disconnect = self._leave
+        try:
+            if len(body) > (most := self._application.most_bytes(self._pool)):
+                raise too_large(most)
+            given = format_of(headers.get(b"content-type"), body)
+            wanted = answer_format(headers.get(b"accept"), given)
+            calls = calls_for(self._pool, self._caller, headers, None)
+            trace = trace_of(headers) if b"traceparent" in headers else ""
+            self._cancel = calls.begin_document(
+                self._operation, document(body, given), self, answer=wanted, trace=trace
+            )
+        except Exception as error:
+            self._refuse(error)
+
+    def set_result(self, value: Document, /) -> None:
+        """The call was answered."""
+        exchange = self._over()
+        if exchange is None:
+            return
+        try:
+            body, format = check_answer(value)
+        except PoolError as error:
+            respond(exchange, problem_of(error))
+        else:
+            exchange.respond(200, b"%b%d\r\n" % (_HEADS[format], len(body)), body)
+
+    def set_exception(self, error: Exception, /) -> None:
+        """The call failed; what is no `PoolError` the handler raised itself."""
+        self._refuse(error if isinstance(error, PoolError) else as_handler_error(error))
+
+    def _refuse(self, error: Exception) -> None:
+        exchange = self._over()
+        if exchange is None:
+            return
+        if isinstance(error, BadArgument):
+            error = misfit(self._pool, self._operation, error)
+        respond(exchange, self._application.problem(error, self._caller))
+
+    def _over(self) -> Exchange | None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._application.running -= 1
+            exchange.on_disconnect = None
+        return exchange
+
+    def _leave(self) -> None:
+        """The client left."""
+        if self._over() is not None and self._cancel is not None:
+            self._cancel()
+
+
+def respond(exchange: Exchange, problem: Problem) -> None:
+    """Answer with a problem."""
+    body = problem.body()
+    lines = [b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in problem.all_headers().items()]
+    exchange.respond(problem.status, b"%bcontent-length: %d\r\n" % (b"".join(lines), len(body)), body)
+
+
+def start_call(application: Application, pool: Pool, operation: str, scope: Scope, body: bytes, exchange: Any) -> bool:
+    """Begin a call; false if it is for the long way, which then finds everything as it was."""
+    headers = headers_of(scope)
+    if IDEMPOTENCY_KEY in headers:
+        return False
+    caller = application.let_in_at_once(scope)
+    if caller is None:
+        return False
+    DirectCall(application, exchange, caller, pool, operation).begin(scope, headers, body)
+    return True

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.http.access.access import Access, Wall, access_of, route_path
+from millpond.http.access.access import Access, LocalAccess, Wall, access_of, route_path
 from millpond.http.access.attempts import LIMIT
 from millpond.http.access.caller import NOBODY, PROGRAM, ROLES, Caller
 from millpond.http.problems import Problem
@@ -207,6 +207,19 @@ def test_a_revoked_token_and_its_cookies_end_within_a_second(asked):
     assert isinstance(asked.bearer(asked.token), Caller)
 
 
+def test_a_new_token_is_good_at_once(asked):
+    """Whoever uses one that is not known has the server look, though no more than twenty times a second."""
+    asked.bearer(asked.token)
+    asked.clocks.advance(0.05)
+    made, token = asked.access.state.issue("view", None, None, asked.clocks.wall)
+    assert asked.bearer(token) == Caller(made.id, "view", "token", made.id)
+    _, other = asked.access.state.issue("view", None, None, asked.clocks.wall)
+    asked.clocks.advance(0.04)
+    assert asked.bearer(other) == 401
+    asked.clocks.advance(0.02)
+    assert isinstance(asked.bearer(other), Caller)
+
+
 def test_the_servers_own_token_can_be_revoked_too(asked):
     """The next start makes another, under which its cookies are worth nothing."""
     old, cookie = asked.token, asked.cookie()
@@ -345,6 +358,24 @@ def test_auth_has_four_meanings(tmp_path, monkeypatch):
     assert access_of(None).check(request()) == PROGRAM
     with pytest.raises(TypeError, match="auth must be"):
         access_of("tokens")  # type: ignore[arg-type]
+
+
+def test_a_server_without_tokens_lets_no_page_of_another_site_in():
+    """Whoever can connect is an administrator; a browser can connect too, and brings others' requests."""
+    gate = LocalAccess(["pool.example.com"])
+    assert gate.check(request()) == gate.check(request(host="pool.example.com")) == PROGRAM
+    assert gate.check(request(origin=OWN)) == PROGRAM
+    assert gate.check(request("/healthz", "GET", host="evil.example")) == NOBODY
+    for scope, status in [
+        (request(host="evil.example"), 421),
+        (request(host=None), 421),
+        (request(origin=EVIL), 403),
+        (request(origin="null"), 403),
+        (request("/v1/pools/p/admin/drain", origin="http://127.0.0.1:9999"), 403),
+    ]:
+        with pytest.raises(Problem) as refused:
+            gate.check(scope)
+        assert refused.value.status == status
 
 
 async def test_a_callable_decides_also_asynchronously():

@@ -23,7 +23,7 @@ from millpond.cli.serve.options import ServerOptions
 from millpond.cli.serve.start_failure import told
 from millpond.environment import TOKEN, TOKEN_FILE
 from millpond.http import app as make_app
-from millpond.http.access.access import Access
+from millpond.http.access.access import Access, LocalAccess
 from millpond.http.server.descriptors import most_connections, raise_limit
 from millpond.http.server.limits import Limits
 from millpond.http.server.listening import (
@@ -92,8 +92,11 @@ def _made(
         most = most_connections(raise_limit(), (_workers(pool) for pool in pools.values()), checked.limit_connections)
     except ValueError as error:
         raise WrongConfiguration(str(error)) from None
-    auth = Access(allowed_hosts=options.allowed_host) if options.auth == "token" else None
-    application = make_app(pools, auth=auth, allowed_hosts=options.allowed_host, limit_body=checked.limit_body)
+    try:
+        auth = (Access if options.auth == "token" else LocalAccess)(allowed_hosts=options.allowed_host)
+    except ValueError as error:
+        raise WrongConfiguration(str(error)) from None
+    application = make_app(pools, auth=auth, limit_body=checked.limit_body)
     server = Server(
         application,
         pools,

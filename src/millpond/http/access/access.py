@@ -103,6 +103,23 @@ class ProgramAccess(Gate):
         return _let_in(decided) if isinstance(decided, Caller | None) else _awaited(decided)
 
 
+class LocalAccess(Gate):
+    """For a server that has no tokens: all who can connect are administrators, but no page of another site."""
+
+    def __init__(self, allowed_hosts: Iterable[str] = ()) -> None:
+        super().__init__(hosts := Hosts(allowed_hosts))
+        self._names = hosts
+
+    def check(self, scope: Scope) -> Caller:
+        """The program's caller, unless Host or Origin are of another site."""
+        if route_path(scope) in FOR_ALL:
+            return NOBODY
+        found = _read(scope)
+        self._check_host(found.get(b"host", b""), scope)
+        _check_origin(self._names, found, scope)
+        return PROGRAM
+
+
 class Access(Gate):
     """By token and cookie.
 
@@ -192,12 +209,11 @@ class Access(Gate):
     def _by_token(self, given: bytes, scope: Scope, found: Mapping[bytes, bytes], now: float) -> Caller:
         # Found by its hash, not compared: who sends tokens cannot choose hashes, so how long a look-up takes says
         # nothing about the tokens there are.
-        token = self.tokens.by_digest.get(sha256(given).digest())
+        digest = sha256(given).digest()
+        token = self.tokens.by_digest.get(digest) or self.tokens.find(digest, now)
         if token is None or (token.caller.expires < inf and self.wall() >= token.caller.expires):
             raise self.refusal(scope)
-        origin = found.get(b"origin")
-        if origin is not None and not self._has_origin(origin, scope):
-            raise _foreign_origin()
+        _check_origin(self._names, found, scope)
         return token.caller
 
     def _by_cookie(self, path: str, scope: Scope, found: Mapping[bytes, bytes]) -> Caller:
@@ -216,10 +232,6 @@ class Access(Gate):
         if scope.get("method", "") not in _SAFE:
             _check_page(scope, found)
         return NOBODY
-
-    def _has_origin(self, origin: bytes, scope: Scope) -> bool:
-        server = scope.get("server")
-        return self._names.has_origin(origin, server[1] if server else None, scope.get("scheme", "http"))
 
     def _cookie_key(self, environ: Mapping[str, str]) -> bytes:
         try:
@@ -291,6 +303,16 @@ def _check_page(scope: Scope, found: Mapping[bytes, bytes]) -> None:
     kind = found.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
     if kind != b"application/json" and scope["type"] == "http":
         raise Problem(415, "unsupported_media_type", "With a cookie every request that changes something is JSON.")
+
+
+def _check_origin(hosts: Hosts, found: Mapping[bytes, bytes], scope: Scope) -> None:
+    """Raise if an Origin was sent that is none of the server's."""
+    origin = found.get(b"origin")
+    if origin is None:
+        return
+    server = scope.get("server")
+    if not hosts.has_origin(origin, server[1] if server else None, scope.get("scheme", "http")):
+        raise _foreign_origin()
 
 
 def _foreign_origin() -> Problem:

@@ -19,6 +19,7 @@ from millpond.http.access.state_folder import ISSUED, LOCAL, LOGOUTS, StateFolde
 from millpond.token_file import NAME, StateError, given_token, token_in
 
 LOOK_S = 0.5
+LOOK_FOR_S = 0.05  # after the last look, for a token that is not known: it may be a new one
 SETTLED_S = 2.0  # a file that was changed less long ago may change again and keep its time of change
 
 logger = logging.getLogger("millpond.http")
@@ -70,6 +71,12 @@ class Tokens:
                 logger.error("no token is accepted until this is mended: %s", error)
             self.fault, self._seen = str(error), None
             self.by_digest, self.by_id = {}, {}
+
+    def find(self, digest: bytes, now: float) -> Token | None:
+        """The token of a digest that was not known at the last look."""
+        if now >= self.next_look - LOOK_S + LOOK_FOR_S:
+            self.look(now)
+        return self.by_digest.get(digest)
 
     def _read(self) -> None:
         # The signatures come first: a change while the files are read is seen at the next look.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
@@ -52,6 +53,7 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.limits = server_state.limits
+        self.claims: Callable[[Any], bool] | None = getattr(self.app, "claims", None)
         self.access_log = server_state.access_log
         self.phase = IDLE
         self.since = server_state.now  # the phase began, or the connection's last answer ended
@@ -186,6 +188,8 @@ class Connection(HttpToolsProtocol):
         keeps_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         exchange = Exchange(self, self.app, scope, keeps_alive, self.expect_100_continue)
         scope["millpond.connection"] = exchange
+        if self.claims is not None and self._is_short() and self.claims(scope):
+            exchange.is_direct = True
         self._enter(BODY)
         self.newest = exchange
         self.head_bytes = self.body_bytes = 0
@@ -197,6 +201,10 @@ class Connection(HttpToolsProtocol):
             self.pipeline.append(exchange)
             if len(self.pipeline) >= MOST_PIPELINED:
                 self.flow.pause_reading()
+
+    def _is_short(self) -> bool:
+        """Whether the body is known to be so small that it can be waited for before anything is done with it."""
+        return not (self.is_chunked or self.expect_100_continue) and (self.body_left or 0) <= HIGH_WATER_LIMIT
 
     def _check_head(self, version: str) -> None:
         limits = self.limits

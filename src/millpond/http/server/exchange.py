@@ -48,8 +48,10 @@ class Exchange:
         "app",
         "buffered_bytes",
         "expects_100",
+        "has_turn",
         "is_complete",
         "is_cut",
+        "is_direct",
         "is_started",
         "keeps_alive",
         "more_body",
@@ -67,6 +69,10 @@ class Exchange:
         self.keeps_alive = keeps_alive
         self.expects_100 = expects_100
         self.on_disconnect: Callable[[], None] | None = None
+        self.has_turn = False  # whether it is answered next
+        # Whether the application may take it with its whole body, without a task (`http.direct`); nothing of the body
+        # is given out before then.
+        self.is_direct = False
         self.task: asyncio.Task[None] | None = None
         # The request's body
         self._chunks: list[bytes] = []
@@ -85,7 +91,19 @@ class Exchange:
     # Fed by the connection
 
     def start(self) -> None:
-        """Run the application in a task."""
+        """It is its turn: hand it to the application, directly as soon as its body is there, or in a task."""
+        self.has_turn = True
+        if not self.is_direct:
+            self._start_task()
+        elif not self.more_body:
+            self._start_directly()
+
+    def _start_directly(self) -> None:
+        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        if not self.app.start_call(self.scope, body, self):
+            self._start_task()
+
+    def _start_task(self) -> None:
         connection = self._connection
         self.task = connection.loop.create_task(self._run())
         connection.tasks.add(self.task)
@@ -102,6 +120,8 @@ class Exchange:
         self.more_body = False
         if self._waiter is not None:
             self._wake()
+        elif self.is_direct and self.has_turn:
+            self._start_directly()
 
     def cut(self) -> None:
         """The client is gone, or nothing more is sent to it: tell the application, once."""
@@ -154,6 +174,24 @@ class Exchange:
             self._send_body(message)
         else:
             self._send_head(message)
+
+    def respond(self, status: int, head: bytes, body: bytes) -> None:
+        """Send the whole answer of a direct request in one write: `head` is lines of headers with the body's length.
+
+        Waits for nothing: a client that does not read holds one answer.
+        """
+        if self.is_cut:
+            return
+        connection = self._connection
+        last = b"\r\n"
+        if not self.keeps_alive or connection.is_last(self):
+            self.keeps_alive = False
+            last = b"connection: close\r\n\r\n"
+        self.is_started = self.is_complete = True
+        if connection.access_log:
+            self._log(status)
+        connection.transport.write(b"".join((STATUS_LINE[status], connection.server_state.date_line, head, last, body)))
+        connection.answered(self)
 
     def _send_head(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] != "http.response.start":

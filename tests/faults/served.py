@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import millpond
 import millpond.http
@@ -80,11 +79,11 @@ async def _answer(reader: asyncio.StreamReader, *, to_head: bool) -> Answer | No
 
 
 @asynccontextmanager
-async def served(pool: millpond.Pool, access: Access, **settings: Any) -> AsyncIterator[Served]:
+async def served(pool: millpond.Pool, access: Access, *, access_log: bool = False) -> AsyncIterator[Served]:
     """Serve an open pool under the name `p`."""
-    application = millpond.http.app({"p": pool}, auth=access, **settings)
+    application = millpond.http.app({"p": pool}, auth=access)
     (listener,) = open_address("127.0.0.1", 0)
-    server = Server(application, {}, [listener], State(Limits(), 1000), handle_signals=False)
+    server = Server(application, {}, [listener], State(Limits(), 1000, access_log=access_log), handle_signals=False)
     port = listener.socket.getsockname()[1]
     serving = asyncio.create_task(server.serve())
     try:

@@ -1,4 +1,4 @@
-"""Rows 24 and 25: what a server shows to those without a token, and to pages of other sites.
+"""Rows 24, 25 and a part of 27: what a server shows to those without a token, and to pages of other sites.
 
 Each row is tried over the application, for every route it has, and over a real server with requests byte for byte.
 """
@@ -6,6 +6,7 @@ Each row is tried over the application, for every route it has, and over a real 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -284,3 +285,20 @@ async def test_25_a_code_is_used_once_by_requests_that_race(access: Access) -> N
         body = b'{"code":"%s"}' % code
         answers = await asyncio.gather(*(server.ask("POST", "/login", *own, body=body) for _ in range(10)))
         assert sorted(answer.status for answer in answers) == [204] + [401] * 9
+
+
+async def test_27_no_token_code_or_cookie_is_logged(access: Access, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither those that are right nor those that are wrong, at any level, with the log of requests on."""
+    caplog.set_level(logging.DEBUG)
+    async with checked_pool(Plain) as pool, served(pool, access, access_log=True) as server:
+        cookie = await login(server)
+        code = access.login_url("http://x").partition("#")[2]
+        await server.ask("GET", f"/login?code={code}&token={server.token}")  # no place for them
+        wrong = (f"Authorization: Bearer {WRONG}", f"Authorization: Bearer {server.token}x", f"Cookie: {cookie}x")
+        for who in (f"Authorization: {server.bearer}", f"Cookie: {cookie}", *wrong):
+            for method, path in (("GET", "/v1/pools/p/sessions"), ("POST", CALL), ("GET", "/nowhere"), ("GET", "//")):
+                await server.ask(method, path, who, JSON, body=b"[" * 10)
+        assert "/nowhere" in caplog.text
+        said = caplog.text + "".join(str(vars(record)) for record in caplog.records)
+    for secret in (server.token, WRONG, code, cookie.partition("=")[2], access.cookies._key.hex()):
+        assert secret not in said

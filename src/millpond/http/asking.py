@@ -102,12 +102,17 @@ def session_of(headers: dict[bytes, bytes], caller: Caller) -> str | None:
 
 def owned(session_id: str, owner: str) -> str:
     """A session's id as the pool knows it: each owner has ids of its own."""
-    return f"{owner}:{session_id}" if owner else session_id
+    return f"{_prefix(owner)}{session_id}" if owner else session_id
 
 
 def shown(session_id: str, owner: str) -> str:
     """A session's id as its owner knows it."""
-    return session_id.removeprefix(f"{owner}:") if owner else session_id
+    return session_id.removeprefix(_prefix(owner)) if owner else session_id
+
+
+def _prefix(owner: str) -> str:
+    # An owner that a program names may have a colon: session `b:c` of `a` is not session `c` of `a:b`.
+    return f"{owner.replace('%', '%25').replace(':', '%3A')}:"
 
 
 def trace_of(headers: dict[bytes, bytes]) -> str:

@@ -389,6 +389,8 @@ async def test_a_callable_decides_also_asynchronously():
     assert access_of(lambda _: None).check(request("/healthz")) == NOBODY
     with pytest.raises(Problem):
         access_of(lambda _: None).check(request())
+    with pytest.raises(ValueError, match="needs an owner"):
+        access_of(lambda _: Caller("", "call", "program")).check(request())
     gate = access_of(decide)
     assert await gate.check(request("/ann")) == ann
     with pytest.raises(Problem):

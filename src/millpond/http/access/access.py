@@ -320,8 +320,11 @@ def _foreign_origin() -> Problem:
 
 
 def _let_in(caller: Caller | None) -> Caller:
+    """The caller that a program's function named. Raises `ValueError` for one whose sessions would be anybody's."""
     if caller is None:
         raise unauthorized()
+    if not caller.owner and caller.role != "admin":
+        raise ValueError("a caller that is no administrator needs an owner, whose sessions it uses")
     return caller
 
 

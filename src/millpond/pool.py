@@ -32,6 +32,7 @@ from millpond.runtime.renewal import replace_workers, resize
 from millpond.runtime.signals import ClosingOnSignals
 from millpond.runtime.store_client import StoreClient
 from millpond.seams import Clock, Engine, EngineSpec, OperationFacts, TraceSource
+from millpond.session_listing import SessionFacts, SessionState, check_page, facts_of, listed
 from millpond.settings import BOUNDS, Affinity, OnRestore, Settings, check_choice, make_settings
 from millpond.statistics import Statistics, collect
 from millpond.stub import PoolStub
@@ -274,6 +275,35 @@ class Pool(Calls):
     def statistics(self) -> Statistics:
         """The pool at this moment; from any thread."""
         return ask_on(self._loop, lambda: collect(self.driver, self.name, self.run_id, self._monitors.percentiles()))
+
+    def sessions(
+        self,
+        *,
+        prefix: str = "",
+        state: SessionState | None = None,
+        worker: int | None = None,
+        limit: int = 1000,
+        after: int = 0,
+    ) -> tuple[SessionFacts, ...]:
+        """The pool's sessions at this moment, oldest first, at most `limit`; from any thread.
+
+        Those whose id begins with `prefix`, in one `state`, bound to one `worker` (an id), and numbered above `after`:
+        the `number` of the last one is where the next page begins. Lost ones are listed as long as they are remembered.
+        Raises `ValueError` for an unknown state or a limit below 1.
+        """
+        check_page(state, limit)
+        view, now = self.driver.view, self.driver.now
+        return ask_on(self._loop, lambda: listed(view, now(), prefix, state, worker, limit, after))
+
+    def session_facts(self, session_id: str) -> SessionFacts | None:
+        """One session at this moment, `None` if there is none of that id; from any thread."""
+        driver = self.driver
+
+        def look() -> SessionFacts | None:
+            found = driver.view.session(session_id)
+            return None if found is None else facts_of(found, driver.now())
+
+        return ask_on(self._loop, look)
 
     def operations(self) -> tuple[OperationFacts, ...]:
         """The handler's operations, with their parameters, docstrings and JSON Schemas; none before it opens."""

@@ -20,6 +20,7 @@ from millpond.following import SyncWarmer
 from millpond.loopthread import LoopThread
 from millpond.options import DEFAULT, Options
 from millpond.pool import Pool
+from millpond.session_listing import SessionFacts, SessionState
 from millpond.settings import Affinity, OnRestore
 from millpond.statistics import Statistics
 from millpond.warming.commands import Warmup
@@ -232,6 +233,22 @@ class SyncPool(SyncCalls):
     def statistics(self) -> Statistics:
         """The pool at this moment."""
         return self.thread.ask(self.pool.statistics)
+
+    def sessions(
+        self,
+        *,
+        prefix: str = "",
+        state: SessionState | None = None,
+        worker: int | None = None,
+        limit: int = 1000,
+        after: int = 0,
+    ) -> tuple[SessionFacts, ...]:
+        """The pool's sessions at this moment, oldest first, at most `limit`; see `Pool.sessions`."""
+        return self.pool.sessions(prefix=prefix, state=state, worker=worker, limit=limit, after=after)
+
+    def session_facts(self, session_id: str) -> SessionFacts | None:
+        """One session at this moment, `None` if there is none of that id."""
+        return self.pool.session_facts(session_id)
 
     def operations(self) -> tuple[OperationFacts, ...]:
         """The handler's operations, with their parameters, docstrings and JSON Schemas; none before it opens."""

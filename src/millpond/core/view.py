@@ -1,6 +1,6 @@
 """What outsiders may know of the core: one read-only look at its records, cheap enough to be taken at any time.
 
-Numbers and mappings as they are at this moment; nothing here walks over calls or sessions, and nothing may be changed
+Numbers and mappings as they are at this moment; only what says so walks over calls or sessions. Nothing may be changed
 through it. Plain numbers may be read on any thread.
 """
 
@@ -215,6 +215,10 @@ class View:
     def pinned(self) -> Mapping[int, Session]:
         """Number -> session that cannot leave its worker."""
         return MappingProxyType(self._records.pinned)
+
+    def sessions(self) -> Iterator[Session]:
+        """All sessions there are: open, closing, and lost ones whose caller was not told yet. Walks over them."""
+        return self._records.sessions.known()
 
     def session(self, session_id: str) -> Session | None:
         """The open session of that id, or the lost one, or `None`."""

@@ -202,6 +202,11 @@ class SessionRegistry:
         yield from self._by_id.values()
         yield from self._closing.values()
 
+    def known(self) -> Iterator[Session]:
+        """Those that are open or closing, and the lost ones that are remembered."""
+        yield from self
+        yield from self._lost.values()
+
     def find(self, session_id: str) -> Session | None:
         """The open session of that id, or the lost one, or `None`."""
         return self._by_id.get(session_id) or self._lost.get(session_id)

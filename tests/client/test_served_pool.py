@@ -40,10 +40,20 @@ async def test_a_call_says_what_the_pool_has_to_know():
         await full.call("greet")
         told = server.asked[1].headers
         assert 4 < float(told["millpond-deadline"]) <= 5
-        assert told["millpond-session"] == "a%20b%2F%C3%BC"
+        assert told["millpond-session"] == "a b/ü"
         assert (told["millpond-priority"], told["millpond-on-cancel"]) == ("-3", "abandon")
         assert told["millpond-idempotent"] == "true"
         assert len(told["idempotency-key"]) == 32
+
+
+async def test_a_sessions_id_that_no_header_can_have_is_refused():
+    """It cannot become another header, nor another session."""
+    async with scripted(echo) as server, server.client() as pool:
+        for wrong in ("a\r\nAuthorization: x", " a", "a ", "a\0", "a\tb"):
+            check(await failure(pool.options(session=wrong).call("echo")), "bad_argument", "not_started")
+            with pytest.raises(millpond.BadArgument):
+                pool.session(wrong)
+        assert server.asked == []
 
 
 async def test_the_server_is_told_what_is_left_when_the_call_leaves():

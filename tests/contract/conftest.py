@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract import faces
 from tests.contract.sites import Site
 from tests.start_methods import METHODS
 
@@ -20,3 +21,9 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
 def any_site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
     """For how workers start and end: with the image of a warden, or as interpreters of their own."""
     return Site(request.param, tmp_path)
+
+
+@pytest.fixture(params=faces.NAMES)
+def face(request: pytest.FixtureRequest, tmp_path: Path) -> faces.Face:
+    """For what a program sees of a pool, its own or a served one, awaited or blocking."""
+    return faces.Face(request.param, tmp_path)

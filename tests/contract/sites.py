@@ -107,14 +107,18 @@ class Site:
 
     def pool(self, handler: Any = Plain, **settings: Any) -> millpond.Pool:
         """A pool of one worker, unless the settings say otherwise; one that dies young is replaced without a pause."""
-        size = {"min_workers": 1, "max_workers": settings.get("min_workers", 1)}
-        settings = {"restart_backoff": 0.01, **size, **settings}
+        settings = self.settings(settings)
         if not self.is_fake:
             return millpond.Pool(handler, start_method=self.name, **settings)
         engine = FakeEngine()
         pool = millpond.Pool(handler, engine=engine, **settings)
         self._engines[pool] = engine
         return pool
+
+    def settings(self, given: dict[str, Any]) -> dict[str, Any]:
+        """These, and what they leave open."""
+        size = {"min_workers": 1, "max_workers": given.get("min_workers", 1)}
+        return {"restart_backoff": 0.01, **size, **given}
 
     def path(self) -> str:
         """A file name of its own."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.client.address import parse_address, tls_context
 from millpond.client.remote_calls import RemoteCalls
 from millpond.client.remote_session import RemoteSession
-from millpond.client.served_pool import ServedPool
+from millpond.client.served_pool import ServedPool, session_headers
 from millpond.labels import check_label
 from millpond.options import DEFAULT
 from millpond.settings import LIVE, Affinity, OnRestore, check_choice, check_names
@@ -129,8 +129,12 @@ class Client(RemoteCalls):
         affinity: Affinity | None = None,
         on_restore: OnRestore | None = None,
     ) -> RemoteSession:
-        """A handle that opens the session, or joins the open one, when it is entered or awaited. As `Pool.session`."""
+        """A handle that opens the session, or joins the open one, when it is entered or awaited. As `Pool.session`.
+
+        Raises `BadArgument` for an id that no HTTP header can have.
+        """
         session_id = check_label("a session id", session_id)
+        session_headers(session_id)
         how = None if affinity is None else check_choice("affinity", affinity)
         then = None if on_restore is None else check_choice("on_restore", on_restore)
         return RemoteSession(self._served, session_id, how, reopen, then)

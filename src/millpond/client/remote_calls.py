@@ -10,7 +10,7 @@ from typing import Any
 
 from millpond.client import values
 from millpond.client.remote_stream import RemoteStream
-from millpond.client.served_pool import STREAM, Request, ServedPool
+from millpond.client.served_pool import STREAM, KnownSession, Request, ServedPool
 from millpond.client.trace_headers import trace_headers
 from millpond.errors import BadArgument
 from millpond.mapping import in_order
@@ -72,6 +72,8 @@ class RemoteCalls:
     def request(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], stream: bool = False) -> Request:
         """A call's request, as it is to be sent. Raises `BadArgument` for what cannot be."""
         name = check_operation(operation)
+        if isinstance(self._options.session, KnownSession):
+            self._options.session.check()
         return Request(
             self._served.target("stream" if stream else "call", name),
             values.encode_arguments(name, args, kwargs),

@@ -10,42 +10,37 @@ from collections.abc import Generator
 from typing import Any
 
 from millpond.client.remote_calls import RemoteCalls
-from millpond.client.served_pool import Request, ServedPool
-from millpond.errors import InternalError, SessionLost
+from millpond.client.served_pool import CLOSED, KnownSession, Request, ServedPool
+from millpond.errors import InternalError
 from millpond.options import Options
 from millpond.settings import Affinity, OnRestore
-
-OPEN, CLOSED, LOST = "open", "closed", "lost"
 
 
 class RemoteSession(RemoteCalls):
     """One session: calls of it run in order, one at a time, in the worker that holds its state."""
 
-    __slots__ = ("_affinity", "_generation", "_id", "_on_restore", "_reopen", "_state")
+    __slots__ = ("_affinity", "_on_restore", "_reopen", "_session")
 
     def __init__(
         self, served: ServedPool, session_id: str, affinity: Affinity | None, reopen: bool, on_restore: OnRestore | None
     ) -> None:
-        super().__init__(served, Options(session=session_id))
-        self._id = session_id
+        self._session = KnownSession(session_id)
+        super().__init__(served, Options(session=self._session))
         self._affinity = affinity
         self._reopen = reopen
         self._on_restore = on_restore
-        self._generation = 0
-        self._state: str | None = None
 
     async def open(self) -> RemoteSession:
         """Open the session, or join the one that is open; returns itself. Raises as `SessionHandle.open`."""
-        if self._state in (CLOSED, LOST):
-            raise SessionLost(f"the session is {self._state}; open another handle")
-        if self._state is None:
-            asked: dict[str, Any] = {"id": self._id, "reopen": self._reopen}
+        session = self._session
+        session.check()
+        if not session.state:
+            asked: dict[str, Any] = {"id": session.id, "reopen": self._reopen}
             asked |= {} if self._affinity is None else {"affinity": self._affinity}
             asked |= {} if self._on_restore is None else {"on_restore": self._on_restore}
             told = await self._served.question(b"POST", "sessions", asked=asked)
             try:
-                self._generation = int(told["generation"])
-                self._state = str(told["state"])
+                session.generation, session.state = int(told["generation"]), str(told["state"])
             except (KeyError, TypeError, ValueError):
                 raise InternalError("the server's answer about the session cannot be read") from None
         return self
@@ -64,9 +59,12 @@ class RemoteSession(RemoteCalls):
 
         One that is closed already is left alone. Raises `SessionLost` for one that was lost.
         """
-        if self._opened() != CLOSED:
-            await self._served.question(b"DELETE", "sessions", self._id)
-            self._state = CLOSED
+        session = self._opened()
+        if session.state == CLOSED:
+            return
+        session.check()
+        await self._served.question(b"DELETE", "sessions", session.id, session=session)
+        session.state = CLOSED
 
     @property
     def chosen(self) -> Options:
@@ -76,18 +74,17 @@ class RemoteSession(RemoteCalls):
     @property
     def id(self) -> str:
         """The session's id."""
-        return self._id
+        return self._session.id
 
     @property
     def generation(self) -> int:
         """How often it was reopened after a loss, plus one."""
-        self._opened()
-        return self._generation
+        return self._opened().generation
 
     @property
     def state(self) -> str:
-        """open, closing, closed or lost: as the server said last."""
-        return self._opened()
+        """open, closed or lost: as the server said last."""
+        return self._opened().state
 
     def options(self, **changes: Any) -> RemoteCalls:
         """Calls of this session under other options."""
@@ -99,10 +96,10 @@ class RemoteSession(RemoteCalls):
         self._opened()
         return super().request(operation, args, kwargs, stream)
 
-    def _opened(self) -> str:
-        if self._state is None:
+    def _opened(self) -> KnownSession:
+        if not self._session.state:
             raise RuntimeError("the session was not opened; use `async with client.session(id) as s:` or await it")
-        return self._state
+        return self._session
 
     def __repr__(self) -> str:
-        return f"<RemoteSession {self._state or 'not opened'}>"
+        return f"<RemoteSession {self._session.state or 'not opened'}>"

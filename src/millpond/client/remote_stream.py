@@ -15,7 +15,7 @@ from millpond.client.http1 import Broken
 from millpond.client.remote_errors import error_of, error_of_problem
 from millpond.client.round_trip import NotConnected, RoundTrip
 from millpond.client.served_pool import STREAM, Request, ServedPool, late
-from millpond.errors import InternalError
+from millpond.errors import DeadlineExceeded, InternalError
 
 ITEM, END, PROBLEM = 0, 1, 2
 HEAD_BYTES = 5
@@ -32,6 +32,7 @@ class RemoteStream:
     def __init__(self, served: ServedPool, make: Callable[[], Request]) -> None:
         self._served = served
         self._make = make
+        self._request: Request
         self._trip: RoundTrip | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ends_at = 0.0
@@ -49,6 +50,7 @@ class RemoteStream:
             raise RuntimeError("this stream has a reader already; one task at a time may read it")
         self._is_read = True
         try:
+            self._check_deadline()
             while not self._items:
                 if self._is_over:
                     self._raise_end()
@@ -77,6 +79,13 @@ class RemoteStream:
         if trip is not None and not self._is_over and loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(trip.close)
 
+    def _check_deadline(self) -> None:
+        """Raise `DeadlineExceeded` if it passed before the end came: what was sent ahead is as late as its reader."""
+        until = late(self._ends_at) if self._loop is not None and not self._is_over else None
+        if until is not None and self._loop is not None and self._loop.time() > until:
+            self._give_up()
+            raise DeadlineExceeded("the deadline passed before the stream ended", outcome="unknown")
+
     async def _more(self) -> None:
         """Read on, until there is an item or the end."""
         if self._trip is None:
@@ -85,10 +94,10 @@ class RemoteStream:
 
     async def _begin(self) -> None:
         served = self._served
-        connections, request = served.check_loop(), self._make()
-        self._loop, self._ends_at = served.loop, served.ends_at(request.options)
+        connections, self._request = served.check_loop(), self._make()
+        self._loop, self._ends_at = served.loop, served.ends_at(self._request.options)
         self._trip = RoundTrip(connections)
-        await self._in_time(served.send(self._trip, request, self._ends_at))
+        await self._in_time(served.send(self._trip, self._request, self._ends_at))
 
     async def _in_time(self, step: Coroutine[Any, Any, None]) -> None:
         """Do a step of the round trip. What it fails for ends the stream."""
@@ -120,7 +129,7 @@ class RemoteStream:
     async def _read_head(self, trip: RoundTrip) -> None:
         await trip.head()
         if trip.status != 200:
-            raise error_of(trip.status, trip.headers, await trip.body())
+            raise self._served.refused(self._request, error_of(trip.status, trip.headers, await trip.body()))
         kind = trip.headers.get(b"content-type", b"")
         if not kind.startswith(STREAM):
             raise InternalError(f"the server answered {kind.decode('latin-1')!r}, which is no stream")
@@ -142,7 +151,7 @@ class RemoteStream:
         if kind == ITEM:
             self._items.append(values.decode_result(values.TYPE, body))
         elif kind == PROBLEM:
-            self._error = error_of_problem(values.decode_result(values.TYPE, body))
+            self._error = self._served.refused(self._request, error_of_problem(values.decode_result(values.TYPE, body)))
         elif kind != END:
             raise InternalError(f"the server sent a frame of the unknown kind {kind}")
         return kind != ITEM

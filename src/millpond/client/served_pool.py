@@ -22,14 +22,16 @@ from millpond.client.address import Address
 from millpond.client.http1 import Broken, Header
 from millpond.client.remote_errors import error_of
 from millpond.client.round_trip import KeptConnections, NotConnected, RoundTrip
-from millpond.errors import DeadlineExceeded, PoolClosed, PoolClosing, PoolError, Unreachable
+from millpond.errors import BadArgument, DeadlineExceeded, PoolClosed, PoolClosing, PoolError, SessionLost, Unreachable
 from millpond.options import DEFAULT, UNSET, Options
 
 LATE_S = 0.2  # after the deadline, for the server to say itself that it has passed
 ATTEMPTS = 4  # of a call that may be repeated
 BACKOFF_S = 0.1  # before the first repetition; fourfold each time, with jitter
 AGENT = b"millpond-client"
+JSON = b"application/json"
 STREAM = b"application/vnd.millpond.stream"
+OPEN, CLOSED, LOST = "open", "closed", "lost"  # states of a session
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,20 @@ class Request:
     method: bytes = b"POST"
     content_type: bytes = values.TYPE
     trace: tuple[Header, ...] = ()
+
+
+@dataclass(slots=True)
+class KnownSession:
+    """A session that a handle opened, as far as the server's answers tell. Options of its calls name it."""
+
+    id: str
+    generation: int = 0
+    state: str = ""  # empty before it was opened
+
+    def check(self) -> None:
+        """Raise `SessionLost` if it is known to have ended."""
+        if self.state in (CLOSED, LOST):
+            raise SessionLost(f"the session is {self.state}; this handle is of no use any more")
 
 
 class ServedPool:
@@ -160,8 +176,15 @@ class ServedPool:
         finally:
             trip.close()
         if not 200 <= trip.status < 300:
-            raise error_of(trip.status, trip.headers, body)
+            raise self.refused(request, error_of(trip.status, trip.headers, body))
         return trip.headers, body
+
+    def refused(self, request: Request, error: PoolError) -> PoolError:
+        """The error that the server answered, of which the session of the request takes note; returns it."""
+        session = request.options.session
+        if isinstance(error, SessionLost) and isinstance(session, KnownSession) and session.state != CLOSED:
+            session.state = LOST
+        return error
 
     async def send(self, trip: RoundTrip, request: Request, ends_at: float, key: bytes = b"") -> None:
         """Send a request on a connection to be waited for. Raises `DeadlineExceeded`, `NotConnected`."""
@@ -180,13 +203,16 @@ class ServedPool:
         verb = "broke" if trip.has_sent else "cannot be made"
         raise Unreachable(f"the connection to {self.address.text} {verb}: {error}", outcome=outcome) from error
 
-    async def question(self, method: bytes, *path: str, asked: Any = None, deadline: float = UNSET) -> Any:
+    async def question(
+        self, method: bytes, *path: str, asked: Any = None, deadline: float = UNSET, session: KnownSession | None = None
+    ) -> Any:
         """What another route than a call's answers, as plain data. Raises as `ask`."""
         self.check_loop()
         body = b"" if asked is None else msgspec.json.encode(asked)
         target = self.target(*path)
-        request = Request(target, body, accept=b"application/json", method=method, content_type=b"application/json")
-        headers, answer = await self.ask(request, self.ends_at(Options(deadline=deadline)))
+        options = Options(deadline=deadline, session=session)
+        request = Request(target, body, options, JSON, method, JSON)
+        headers, answer = await self.ask(request, self.ends_at(options))
         if not answer:
             return None
         return values.decode_result(headers.get(b"content-type", b""), answer)
@@ -205,7 +231,7 @@ class ServedPool:
         else:
             headers.append((b"Millpond-Deadline", b"inf"))
         if options.session is not None:
-            headers.append((b"Millpond-Session", quote(options.session, safe="").encode()))
+            headers += session_headers(options.session)
         if options.priority:
             headers.append((b"Millpond-Priority", b"%d" % options.priority))
         if options.on_cancel != "interrupt":
@@ -228,6 +254,17 @@ class ServedPool:
         backoff = BACKOFF_S * 4 ** (attempt - 1) * self._random.uniform(0.5, 1.5)
         pause = max(backoff, error.retry_after or 0.0)
         return pause if self.loop.time() + pause < ends_at else None
+
+
+def session_headers(session: KnownSession | str) -> list[Header]:
+    """How a request names its session. Raises `BadArgument` for an id that no header can have."""
+    name = session if isinstance(session, str) else session.id
+    if not name.isprintable() or name != name.strip():
+        raise BadArgument(f"a session's id over HTTP has no control characters, no space at its ends: {name!r}")
+    headers = [(b"Millpond-Session", name.encode())]
+    if not isinstance(session, str):
+        headers.append((b"Millpond-Session-Generation", b"%d" % session.generation))
+    return headers
 
 
 def late(ends_at: float) -> float | None:

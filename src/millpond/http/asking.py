@@ -19,6 +19,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 SESSION = b"millpond-session"
+GENERATION = b"millpond-session-generation"
 IDEMPOTENCY_KEY = b"idempotency-key"
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?")
 _TRACESTATE = re.compile(rb"[ -~]{1,512}")
@@ -28,6 +29,7 @@ _WANTED = frozenset(
         b"content-length",
         b"accept",
         SESSION,
+        GENERATION,
         IDEMPOTENCY_KEY,
         b"millpond-deadline",
         b"millpond-priority",
@@ -130,9 +132,11 @@ def _seconds(value: bytes, header: bytes) -> float | None:
         seconds = float(value)
     except ValueError:
         raise _bad(header, "seconds from now, such as 2.5") from None
+    if seconds == math.inf:
+        return None
     if not 0 <= seconds <= 1e8:
-        raise _bad(header, "0 to 100000000 seconds")
-    return None if math.isinf(seconds) else seconds
+        raise _bad(header, "0 to 100000000 seconds, or inf for no deadline")
+    return seconds
 
 
 def _whole(value: bytes, header: bytes) -> int:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from millpond.errors import BadArgument, PoolError
+from millpond.errors import BadArgument, PoolError, SessionLost
 from millpond.http.access.caller import MAY_CALL
 from millpond.http.asking import (
+    GENERATION,
     IDEMPOTENCY_KEY,
     body_of,
     headers_of,
@@ -84,12 +85,21 @@ def calls_for(pool: Pool, caller: Caller, headers: dict[bytes, bytes], session: 
         named = session
     if named is not None:
         options["session"] = named
+        check_generation(pool, named, headers)
     if not options:
         return pool
     try:
         return pool.options(**options)
     except (TypeError, ValueError) as error:
         raise Problem(400, "bad_argument", str(error), outcome="not_started") from None
+
+
+def check_generation(pool: Pool, session: str, headers: dict[bytes, bytes]) -> None:
+    """Raise `SessionLost` if the request is of another generation than that of the session there is now."""
+    if GENERATION in headers:
+        found = pool.driver.view.session(session)
+        if found is not None and headers[GENERATION] != b"%d" % found.generation:
+            raise SessionLost("the session was lost and opened anew; this is a handle of the one before")
 
 
 async def run(application: Application, what: Asked, caller: Caller, scope: Scope, receive: Receive, key: str) -> Any:

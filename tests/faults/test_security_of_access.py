@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import millpond
 import millpond.http
 from millpond.http.access.access import Access
 from tests.faults.handlers import Plain
-from tests.faults.harness import checked_pool
+from tests.faults.harness import checked_pool, eventually
 from tests.faults.served import Served, served
 
 EVIL = "http://evil.example"
@@ -54,6 +55,15 @@ PATHS = (
     ),
     *("/healthz/", "/healthzx", "/login/", "/loginx", "/assets", "/v1/pools/p/call/healthz", "*"),
 )
+
+
+class Counter(Plain):
+    """Counts for a minute."""
+
+    def count(self) -> Iterator[int]:
+        for number in range(600):
+            yield number
+            time.sleep(0.1)
 
 
 @pytest.fixture
@@ -302,3 +312,20 @@ async def test_27_no_token_code_or_cookie_is_logged(access: Access, caplog: pyte
         said = caplog.text + "".join(str(vars(record)) for record in caplog.records)
     for secret in (server.token, WRONG, code, cookie.partition("=")[2], access.cookies._key.hex()):
         assert secret not in said
+
+
+async def test_24_a_stream_ends_with_the_token_it_was_asked_for_with(access: Access) -> None:
+    """What it had sent is sent; nothing of what comes after the token was revoked."""
+    made, token = access.state.issue("call", None, None, access.wall())
+    async with checked_pool(Counter) as pool, served(pool, access) as server:
+        lines = [f"Host: {server.host}", f"Authorization: Bearer {token}", JSON, "Accept: application/x-ndjson"]
+        request = "\r\n".join(["POST /v1/pools/p/stream/count HTTP/1.1", *lines, "Content-Length: 0", "", ""])
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(request.encode())
+        async with asyncio.timeout(30):
+            await reader.readuntil(b'{"item":1}')
+            access.state.revoke(made.id)
+            rest = await reader.read()
+        writer.close()
+        assert b'"end"' not in rest
+        await eventually(lambda: pool.statistics().in_flight == 0, 10.0, "the end of the call")

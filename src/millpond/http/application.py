@@ -16,7 +16,7 @@ from starlette.routing import Router
 
 from millpond.errors import PoolError
 from millpond.http import batches, calls, direct, sessions, streams
-from millpond.http.access.access import access_of
+from millpond.http.access.access import access_of, unauthorized
 from millpond.http.access.caller import MAY_CALL, NOBODY, Caller
 from millpond.http.asking import ClientLeft, Receive, Scope
 from millpond.http.idempotency import Kept
@@ -92,7 +92,7 @@ class Application:
             await self._not_http(scope, receive, send)
             return
         self.running += 1
-        answering = Answering(send)
+        answering = Answering(send, self.access)
         caller = NOBODY
         try:
             known = self._calls.get(scope["path"]) if scope["method"] == "POST" else None
@@ -100,6 +100,7 @@ class Application:
                 check_path(scope["path"], scope.get("raw_path") or b"")
             found = self.access.check(scope)
             caller = found if type(found) is Caller else await found  # type: ignore[misc]
+            answering.caller = caller
             if known is not None and caller.role in MAY_CALL:
                 await calls.answer_call(self, *known, caller, scope, receive, answering)
             else:
@@ -171,16 +172,20 @@ class Application:
 
 
 class Answering:
-    """An ASGI `send` that knows whether the answer has begun."""
+    """An ASGI `send` that knows whether the answer has begun, and ends a long one whose caller was locked out."""
 
-    __slots__ = ("_is_begun", "_send")
+    __slots__ = ("_access", "_is_begun", "_send", "caller")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, access: Gate) -> None:
         self._send = send
+        self._access = access
         self._is_begun = False
+        self.caller = NOBODY
 
     def __call__(self, message: Any) -> Awaitable[None]:
         self._is_begun = True
+        if message.get("more_body") and not self._access.holds(self.caller):
+            raise unauthorized()
         return self._send(message)
 
     async def refuse(self, problem: Problem) -> None:

@@ -94,13 +94,17 @@ class Echo:
         while not self.disconnects:
             await send({"type": "http.response.body", "body": bytes(1 << 16), "more_body": True})
 
+    async def large(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers with more than a transport takes without waiting."""
+        await _answer(send, bytes(1 << 18))
+
     async def injected(self, scope: Any, receive: Any, send: Any) -> None:
         """Tries to put a line break into a header."""
         await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"a\r\nset-cookie: b")]})
 
     async def raises(self, scope: Any, receive: Any, send: Any) -> None:
         """Fails, with a text that nobody may see."""
-        raise ValueError("canary-of-an-error")
+        raise ValueError("".join(("can", "ary")))
 
     async def short(self, scope: Any, receive: Any, send: Any) -> None:
         """Announces more than it sends."""
@@ -158,13 +162,15 @@ class Running:
         self._loop.call_soon_threadsafe(self.server.stop)
 
     def look(self, elapsed_s: float) -> None:
-        """Let it believe that so much time went by."""
+        """Let it believe that so much time went by, once it has read what was sent to it."""
 
-        def look() -> None:
+        async def look() -> None:
+            for _ in range(3):
+                await asyncio.sleep(0)
             self.state._looked_at -= elapsed_s
             self.state.look()
 
-        self._loop.call_soon_threadsafe(look)
+        asyncio.run_coroutine_threadsafe(look(), self._loop).result(LIMIT_S)
 
     def __exit__(self, *_: object) -> None:
         self.application.release.set()

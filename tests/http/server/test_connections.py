@@ -59,6 +59,9 @@ def test_a_crowd_above_the_limit_is_held_off():
 def test_a_thousand_connections_leave_nothing():
     """Neither descriptors nor objects, however they end."""
     with Running() as server:
+        with server.connect() as client:
+            client.send(GET % b"/x").answer()
+        server.application.until(lambda: not server.state.connections)
         baseline = descriptors()
         for number in range(1000):
             with server.connect() as client:

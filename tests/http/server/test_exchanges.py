@@ -218,8 +218,9 @@ def test_paths_come_decoded_and_as_they_were_sent(server):
 def test_the_access_log_has_no_query(caplog):
     """Only method, path and status, where it is asked for; a line break in a path is none in the log."""
     caplog.set_level(logging.INFO)
-    with Running() as server, server.connect() as client:
+    with Running() as server:
         server.state.access_log = True
-        answered(client.send(get("/a%0Ab?token=secret")))
+        with server.connect() as client:
+            answered(client.send(get("/a%0Ab?token=secret")))
     lines = [record.getMessage() for record in caplog.records if record.name == "millpond.http.access"]
     assert lines == ["127.0.0.1 GET /a%0Ab 200"]

@@ -109,6 +109,21 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(server):
         server.application.until(lambda: server.application.disconnects == 1)
 
 
+def test_who_asks_without_reading_is_not_answered_on_and_on(server):
+    """Its requests wait, in its own buffers at last, until it reads what it was answered; then all are answered."""
+    request = HEAD.replace(b"/x", b"/large") + b"\r\n"
+    with server.connect() as client:
+        client.send(request * 200)
+        server.application.until(lambda: any(one.is_held for one in server.state.connections))
+        (connection,) = server.state.connections
+        assert len(server.application.scopes) < 60
+        assert connection.transport.get_write_buffer_size() < 1 << 20
+        for _ in range(200):
+            answer = client.answer()
+            assert answer is not None
+            assert len(answer.body) == 1 << 18
+
+
 def test_an_idle_connection_is_closed_without_a_word(server):
     """After `timeout_keep_alive`, and not before."""
     with server.connect() as client:

@@ -64,6 +64,7 @@ class Connection(HttpToolsProtocol):
         self.body_left: int | None = None  # announced and not yet here; None if it was not announced
         self.body_bytes = 0
         self.last_words: bytes | None = None  # sent when what was asked before is answered
+        self.is_held = False  # until the client has read what it was answered
         self.waited_s = 0.0  # for a slow body, or a slow reader
         self.written_left: int | None = None  # bytes the client had not taken when waiting for it began
 
@@ -194,7 +195,7 @@ class Connection(HttpToolsProtocol):
         self.newest = exchange
         self.head_bytes = self.body_bytes = 0
         self.waited_s = 0.0
-        if self.cycle is None:
+        if self.cycle is None and not self.is_held:
             self.cycle = exchange
             exchange.start()
         else:
@@ -242,7 +243,7 @@ class Connection(HttpToolsProtocol):
 
     def resume_body(self) -> None:
         """The application waits for more of the body."""
-        if self.flow.read_paused and len(self.pipeline) < MOST_PIPELINED:
+        if self.flow.read_paused and not self.is_held and len(self.pipeline) < MOST_PIPELINED:
             self.flow.resume_reading()
 
     # Answering
@@ -265,7 +266,20 @@ class Connection(HttpToolsProtocol):
             return
         if not exchange.keeps_alive:
             self.leave()
-            return
+        elif self.flow.write_paused:
+            self.is_held = True
+            self.flow.pause_reading()
+        else:
+            self._go_on()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.is_held:
+            self.is_held = False
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """The next request's turn."""
         if self.flow.read_paused:
             self.flow.resume_reading()
         if self.pipeline:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -270,10 +271,9 @@ class Exchange:
         except asyncio.CancelledError:
             self._break_off()
         except Exception as error:
-            # Its class alone: the text may hold what a client sent.
-            logger.error(
-                "the application raised %s", type(error).__name__, exc_info=self._connection.server_state.tracebacks
-            )
+            # Its class and where it was raised: the text may hold what a client sent.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("the application raised %s\n%s", type(error).__name__, where)
             await self._answer_500()
         finally:
             self._connection.tasks.discard(self.task)

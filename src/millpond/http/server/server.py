@@ -73,8 +73,8 @@ class Server:
         self.stopping = Stop(self)
         self._reloading: set[asyncio.Task[None]] = set()
 
-    async def serve(self) -> None:
-        """Serve until a signal, or `stop`. Raises `CannotOpen`."""
+    async def serve(self, started: Callable[[], None] = lambda: None) -> None:
+        """Serve until a signal, or `stop`; tells when connections are taken. Raises `CannotOpen`."""
         self._config.load()
         loop = asyncio.get_running_loop()
         for signo, handle in self._signals.items():
@@ -88,6 +88,7 @@ class Server:
         try:
             for listener in self.listeners:
                 self.accepting.append(await self._accept(loop, listener, lifespan.state))
+            started()
             await self._until_stop([*openings, sweep])
         finally:
             await self.stopping.carry_out()

@@ -26,14 +26,11 @@ class State(ServerState):
 
     connections: set[Connection]  # type: ignore[assignment]
 
-    def __init__(
-        self, limits: Limits, most_connections: int, *, access_log: bool = False, tracebacks: bool = False
-    ) -> None:
+    def __init__(self, limits: Limits, most_connections: int, *, access_log: bool = False) -> None:
         super().__init__()
         self.limits = limits
         self.most_connections = most_connections
         self.access_log = access_log
-        self.tracebacks = tracebacks
         self.now = 0.0  # seconds in which the loop was at work
         self.date_line = b""
         self.is_draining = False

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -55,15 +56,14 @@ def serve(
     sys.path.insert(0, os.getcwd())  # as `python -m` does: handlers are found beside where it is started
     logs.set_up(options.log_level, options.log_format, options.access_log)
     try:
-        server, tls_scheme = _made(handler, config, name, options, limits, settings)
+        server, scheme = _made(handler, config, name, options, limits, settings)
     except (WrongConfiguration, StateError) as error:
         _end(WRONG, error)
     except CannotListen as error:
         _end(CANNOT_LISTEN, error)
-    _tell(server, tls_scheme)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(server.serve())
+            runner.run(server.serve(partial(_tell, server, scheme)))
             if server.stopping.is_urgent:
                 _leave()
     except CannotOpen as failed:
@@ -143,6 +143,8 @@ def _listeners(options: ServerOptions) -> Sequence[Listener]:
         if not 0o600 <= mode <= 0o666 or mode & 0o111:
             raise WrongConfiguration(f"uds_mode must be 600, 660 or 666, not {options.uds_mode!r}")
         return [open_path(options.uds, mode)]
+    if not 0 <= options.port <= 65535:
+        raise WrongConfiguration(f"port must be from 0 to 65535, not {options.port}")
     return open_address(options.host, options.port)
 
 

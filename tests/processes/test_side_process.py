@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import psutil
 import pytest
 
 import millpond
 from millpond.core import SizingRule
+from millpond.environment import SECRETS
 from millpond.optimizer import side_process
 from millpond.optimizer.policies.policy import Proposal
 from millpond.optimizer.side_process import SidePolicy
@@ -70,6 +72,15 @@ class Asked:
         assert self.policy.ask(observed(**fields), then)
         assert done.wait(60.0)
         return answers[0]
+
+
+def test_a_policys_process_is_not_given_the_servers_token(monkeypatch):
+    """Its code may be anybody's, as a handler's."""
+    for name in SECRETS:
+        monkeypatch.setenv(name, "canary")
+    with Asked() as ask:
+        ask()
+        assert b"canary" not in Path(f"/proc/{ask.policy.pid}/environ").read_bytes()
 
 
 def test_a_policy_is_made_once_and_remembers_what_it_was_asked():

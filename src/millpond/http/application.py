@@ -16,8 +16,9 @@ from starlette.routing import Router
 
 from millpond.errors import PoolError
 from millpond.http import batches, calls, direct, sessions, streams
-from millpond.http.access.access import access_of, unauthorized
+from millpond.http.access.access import access_of
 from millpond.http.access.caller import MAY_CALL, NOBODY, Caller
+from millpond.http.access.gate import unauthorized
 from millpond.http.asking import ClientLeft, Receive, Scope
 from millpond.http.idempotency import Kept
 from millpond.http.problems import Problem, problem_of
@@ -26,7 +27,7 @@ from millpond.labels import check_label
 from millpond.pool import Pool
 
 if TYPE_CHECKING:
-    from millpond.http.access.access import Decide, Gate
+    from millpond.http.access.gate import Decide, Gate
 
 Send = Callable[[Any], Awaitable[None]]
 

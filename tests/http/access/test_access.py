@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.http.access.access import Access, LocalAccess, Wall, access_of, route_path
+from millpond.http.access.access import Access, Wall, access_of
 from millpond.http.access.attempts import LIMIT
 from millpond.http.access.caller import NOBODY, PROGRAM, ROLES, Caller
+from millpond.http.access.gate import LocalAccess, route_path
 from millpond.http.problems import Problem
 from millpond.token_file import StateError
 from tests.http.access.asked import NOON, Asked, request

@@ -24,7 +24,8 @@ from millpond.cli.serve.options import ServerOptions
 from millpond.cli.serve.start_failure import told
 from millpond.environment import TOKEN, TOKEN_FILE
 from millpond.http import app as make_app
-from millpond.http.access.access import Access, LocalAccess
+from millpond.http.access.access import Access
+from millpond.http.access.gate import LocalAccess
 from millpond.http.server.descriptors import most_connections, raise_limit
 from millpond.http.server.limits import Limits
 from millpond.http.server.listening import (

@@ -49,6 +49,8 @@ INNER = {
         "close_unopened",
         "run_async",
         "disown",
+        "begin_document",
+        "session_facts",
     ),
     *("execute", "has_listener"),
 }

@@ -10,6 +10,7 @@ import pytest
 import millpond
 from tests.contract.handlers import NoException, Plain, double
 from tests.contract.sites import BEGUN_S, check, failure, read, until
+from tests.docs.test_mentions import INNER
 
 WRONG_CALLS = [
     ("nothing_like_it", (), {}, "has no operation 'nothing_like_it'"),
@@ -264,19 +265,9 @@ def test_both_kinds_of_faces_have_the_same_verbs():
     from inspect import signature
 
     absent = {"logs", "warm", "warmer", "telemetry", "metrics", "alerts", "optimizer", "settings", "trace_source"}
-    inner = {
-        "call_document",
-        "begin_document",
-        "stream_documents",
-        "operations",
-        "sessions",
-        "run_id",
-        "pool",
-        "thread",
-    }
-    inner |= {"factory_on_loop", "check_open", "entered", "disown", "close_unopened", "check_thread", "run_async"}
+    encoded = {"call_document", "stream_documents", "operations", "sessions", "run_id", "pool", "thread"}
     for own, served in [(millpond.Pool, millpond.Client), (millpond.SyncPool, millpond.SyncClient)]:
-        verbs = {name for name in dir(own) if not name.startswith("_")} - absent - inner
+        verbs = {name for name in dir(own) if not name.startswith("_")} - absent - encoded - INNER
         assert verbs <= set(dir(served)), verbs - set(dir(served))
         for name in verbs:
             mine, theirs = getattr(own, name), getattr(served, name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import socket
 
 import pytest
 
+from millpond.http.server.exchange import Exchange
 from tests.http.server.rig import Answer, Client, Running
 
 
@@ -42,6 +44,24 @@ def test_a_connection_serves_one_request_after_another(server):
         answer = answered(client.send(get("/b", "Connection: close")))
         assert answer.closes
         assert client.is_closed()
+
+
+def test_an_answered_request_leaves_nothing_for_the_garbage_collector(server):
+    """Or each would be kept until the next collection, and collections would be long and many."""
+    with server.connect() as client:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                answered(client.send(get("/a")))
+            server.application.scopes.clear()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            assert not [one for one in gc.garbage if isinstance(one, Exchange)]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
 
 
 def test_pipelined_requests_are_answered_in_their_order(server):

@@ -188,7 +188,6 @@ class Connection(HttpToolsProtocol):
         }
         keeps_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         exchange = Exchange(self, self.app, scope, keeps_alive, self.expect_100_continue)
-        scope["millpond.connection"] = exchange
         if self.claims is not None and self._is_short() and self.claims(scope):
             exchange.is_direct = True
         self._enter(BODY)

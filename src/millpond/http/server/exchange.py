@@ -106,6 +106,7 @@ class Exchange:
 
     def _start_task(self) -> None:
         connection = self._connection
+        self.scope["millpond.connection"] = self
         self.task = connection.loop.create_task(self._run())
         connection.tasks.add(self.task)
 
@@ -277,6 +278,7 @@ class Exchange:
             await self._answer_500()
         finally:
             self._connection.tasks.discard(self.task)
+            del self.scope["millpond.connection"]  # each holds the other: nothing is left to the garbage collector
 
     async def _answer_500(self) -> None:
         if self.is_started:

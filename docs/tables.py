@@ -20,6 +20,7 @@ from relatives import FOLLOWS, RELATIVES
 
 from millpond import errors, events
 from millpond.executor.executor import UNBOUNDED
+from millpond.http.server.limits import Limits
 from millpond.metrics import health
 from millpond.metrics.catalogue import CATALOGUE
 from millpond.metrics.derived import BLAME, DERIVED, Blame
@@ -128,6 +129,15 @@ def executor_table() -> str:
     return table(rows)
 
 
+def limits_table() -> str:
+    """What a server lets clients do."""
+    rows = [["option", "default", "what"]]
+    for field in dataclasses.fields(Limits):
+        told = "the rest" if field.default is None else amount(field.default, field.metadata["unit"])
+        rows.append([f"`--{field.name.replace('_', '-')}`", told, field.metadata["what"]])
+    return table(rows)
+
+
 def errors_table() -> str:
     rows = [["code", "class", "ending", "outcome", "retry", "HTTP", "meaning"]]
     for code, row in errors.TABLE.items():
@@ -220,6 +230,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {  # marker -> page, and what
     "attributes": ("exporting.md", attributes_table),
     "semantic": ("exporting.md", semantic_table),
     "relatives": ("exporting.md", relatives_table),
+    "limits": ("serving.md", limits_table),
     **alert_tables.tables(table),
     "derived": ("metrics.md", derived_table),
     "blame": ("metrics.md", blame_table),

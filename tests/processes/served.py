@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,15 @@ class Handler:
             time.sleep(0.01)
         return "done"
 
-    def count(self, until: int, pause_s: float = 0.0):  # type: ignore[no-untyped-def]
-        """Numbers, one by one."""
-        for number in range(until):
-            yield number
-            time.sleep(pause_s)
+    def bombed(self, text: str = "", number: int = 0, rest: Any = None) -> None:
+        """Note that this was called."""
+        Path("bombed").touch()
+
+    def gated(self, path: str) -> Iterator[int]:
+        """A number, and another as soon as there is a file."""
+        yield 1
+        self.wait_for(path)
+        yield 2
 
 
 NAME = f"{__name__}:Handler"

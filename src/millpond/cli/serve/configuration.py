@@ -93,7 +93,7 @@ def line_of(text: str, table: tuple[str, ...], key: str | None = None) -> int | 
                 begin = number
                 if key is None:
                     return begin
-            elif key is not None and inside == (*table, key):
+            elif key is not None and inside[: len(table) + 1] == (*table, key):
                 return number
         elif key is not None and inside == table and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
             return number

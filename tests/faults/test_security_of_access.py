@@ -22,7 +22,7 @@ import millpond.http
 from millpond.http.access.access import Access
 from tests.faults.handlers import Plain
 from tests.faults.harness import checked_pool, eventually
-from tests.faults.served import Served, served
+from tests.faults.served import Answer, Served, served
 
 EVIL = "http://evil.example"
 WRONG = "mp_" + "x" * 43
@@ -329,3 +329,47 @@ async def test_24_a_stream_ends_with_the_token_it_was_asked_for_with(access: Acc
         writer.close()
         assert b'"end"' not in rest
         await eventually(lambda: pool.statistics().in_flight == 0, 10.0, "the end of the call")
+
+
+class Ledger(Plain):
+    """Sums up what a session was given, and counts calls."""
+
+    calls = 0
+
+    def add(self, number: int, *, session: Any) -> int:
+        session.state["sum"] = session.state.get("sum", 0) + number
+        return session.state["sum"]
+
+    def all_calls(self) -> int:
+        self.calls += 1
+        return self.calls
+
+
+async def test_24_sessions_and_idempotency_keys_are_their_owners_alone(access: Access) -> None:
+    """Tokens of one owner share them; for everybody else, administrators too, there are none of that name."""
+    said = {}
+    async with checked_pool(Ledger) as pool, served(pool, access) as server:
+
+        async def ask(who: str, path: str, body: bytes, *headers: str) -> Answer:
+            return await server.ask("POST", f"/v1/pools/p/{path}", said[who], JSON, *headers, body=body)
+
+        for who, owner in (("ann", "ann"), ("ann again", "ann"), ("bob", "bob"), ("eve", None)):
+            said[who] = f"Authorization: Bearer {access.state.issue('call', owner, None, access.wall())[1]}"
+        said["admin"] = f"Authorization: {server.bearer}"
+        opened = await ask("ann", "sessions", b'{"id":"s"}')
+        assert (opened.status, b'"id":"s"' in opened.body) == (201, True)
+        assert (await ask("ann", "sessions/s/call/add", b"[5]")).body == b"5"
+        assert (await ask("ann again", "call/add", b"[2]", "Millpond-Session: s")).body == b"7"
+        for who in ("bob", "eve", "admin"):
+            for name in ("s", "ann:s", ":s", "../ann:s"):
+                for path in (f"sessions/{name}/call/add", f"sessions/{name}/stream/add"):
+                    answer = await ask(who, path, b"[1]")
+                    assert answer.status in (400, 404), (who, path, answer)
+                assert (await ask(who, "call/add", b"[1]", f"Millpond-Session: {name}")).status == 404
+                one = b'{"calls":[{"operation":"add","arguments":[1],"session":"%s"}]}' % name.encode()
+                assert b'"status":404' in (await ask(who, "batch", one)).body
+        assert (await ask("bob", "sessions", b'{"id":"s"}')).status == 201
+        assert (await ask("bob", "sessions/s/call/add", b"[1]")).body == b"1"
+        assert (await ask("ann", "sessions/s/call/add", b"[0]")).body == b"7"
+        counts = [(await ask(who, "call/all_calls", b"", "Idempotency-Key: k")).body for who in said]
+        assert counts == [b"1", b"1", b"2", b"3", b"4"]

@@ -14,6 +14,7 @@ from millpond.http.problems import Problem
 
 if TYPE_CHECKING:
     from millpond.http.access.caller import Caller
+    from millpond.pool import Pool
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -105,6 +106,12 @@ def session_of(headers: dict[bytes, bytes], caller: Caller) -> str | None:
 def owned(session_id: str, owner: str) -> str:
     """A session's id as the pool knows it: each owner has ids of its own."""
     return f"{_prefix(owner)}{session_id}" if owner else session_id
+
+
+def check_session(pool: Pool, session_id: str) -> None:
+    """Raise `Problem` 404 if no session of that id is open or lost: it may be another owner's, which is not told."""
+    if pool.driver.view.session(session_id) is None:
+        raise Problem(404, "session_lost", "No session of that name is open.", outcome="not_started")
 
 
 def shown(session_id: str, owner: str) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from millpond.documents import Document
 from millpond.errors import BadArgument, PoolError
 from millpond.http.access.caller import MAY_CALL
-from millpond.http.asking import body_of, headers_of, options_of, owned, trace_of
+from millpond.http.asking import body_of, check_session, headers_of, options_of, owned, trace_of
 from millpond.http.calls import Asked, called, misfit
 from millpond.http.disconnect import answered_or_left
 from millpond.http.formats import decoded, document, format_of
@@ -88,6 +88,7 @@ def _asked(pool: Pool, one: One, caller: Caller, common: dict[str, Any], trace: 
     options = common | {name: value for name, value in own.items() if value is not None}
     if one.session is not None:
         options["session"] = owned(one.session, caller.owner)
+        check_session(pool, options["session"])
     try:
         calls = pool.options(**options) if options else pool
     except (TypeError, ValueError) as error:

@@ -16,6 +16,7 @@ from millpond.http.asking import (
     GENERATION,
     IDEMPOTENCY_KEY,
     body_of,
+    check_session,
     headers_of,
     options_of,
     owned,
@@ -84,6 +85,7 @@ def calls_for(pool: Pool, caller: Caller, headers: dict[bytes, bytes], session: 
             raise Problem(400, "bad_header", "Millpond-Session names another session than the path.")
         named = session
     if named is not None:
+        check_session(pool, named)
         options["session"] = named
         check_generation(pool, named, headers)
     if not options:

@@ -19,7 +19,7 @@ FLOORS = (
     {"cores", "environment", "files", "free_memory", "labels", "queue_thread"},
     {"documents", "slo", "token_file"},
     {"errors", "events", "settings", "seams", "logger"},
-    {"loopthread", "mapping", "options", "texts", "profiles"},
+    {"facts", "loopthread", "mapping", "options", "texts", "profiles"},
     {"client", "core", "wire", "telemetry", "metrics", "sessions", "report"},
     {"runtime", "optimizer", "warming", "engine", "worker", "alerts"},
     {"simulator"},

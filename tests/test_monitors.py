@@ -9,8 +9,8 @@ import pytest
 
 import millpond
 from millpond.alerts.rules import Group, Rule
+from millpond.facts import Statistics
 from millpond.metrics.snapshot import WINDOWS
-from millpond.statistics import Statistics
 from millpond.testing import EventRecorder, FakeEngine, ManualClock
 
 

@@ -15,13 +15,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from millpond.events import PoolUtilization
+from millpond.facts import NO_PERCENTILES
 from millpond.logger.pool_logger import PoolLogger
-from millpond.statistics import NO_PERCENTILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from millpond.alerts.alerts import Alerts
+    from millpond.facts import Percentiles
     from millpond.metrics.collector import MetricsCollector
     from millpond.metrics.resources import ProcessWatch
     from millpond.optimizer.policies.policy import Policy
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from millpond.runtime.driver import Driver
     from millpond.seams import Clock, Timer
     from millpond.settings import Settings
-    from millpond.statistics import Percentiles
 
 log = PoolLogger("millpond")
 

@@ -17,6 +17,7 @@ from millpond.call_factory import CallFactory
 from millpond.calls import Calls
 from millpond.clock import MonotonicClock
 from millpond.core import refusals, states
+from millpond.facts import SessionFacts, SessionState, Statistics, check_page
 from millpond.handles import SessionHandle
 from millpond.labels import check_label
 from millpond.leftovers import LEFT_OPEN
@@ -32,9 +33,9 @@ from millpond.runtime.renewal import replace_workers, resize
 from millpond.runtime.signals import ClosingOnSignals
 from millpond.runtime.store_client import StoreClient
 from millpond.seams import Clock, Engine, EngineSpec, OperationFacts, TraceSource
-from millpond.session_listing import SessionFacts, SessionState, check_page, facts_of, listed
+from millpond.session_listing import facts_of, listed
 from millpond.settings import BOUNDS, Affinity, OnRestore, Settings, check_choice, make_settings
-from millpond.statistics import Statistics, collect
+from millpond.statistics import collect
 from millpond.stub import PoolStub
 from millpond.telemetry.bus import Bus
 from millpond.telemetry.logging_listener import LoggingListener

@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from millpond.core import session_states
+from millpond.facts import SessionFacts, SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from millpond.core import Session, View
 
-SessionState = Literal["open", "moving", "asleep", "closing", "lost"]
-
-STATES: tuple[SessionState, ...] = get_args(SessionState)
 _OF_LOCATION: dict[str, SessionState] = {
     session_states.LEAVING: "moving",
     session_states.IN_HAND: "moving",
     session_states.ASLEEP: "asleep",
     session_states.WAKING: "asleep",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SessionFacts:
-    """One session at one moment.
-
-    `state` is `open`, `moving` (its state is on its way out of a worker, or kept in this process until its next call),
-    `asleep` (in the store), `closing` or `lost`. `idle_s` is how long no call of it was there, in seconds; 0 while one
-    is. `worker` is the id of the worker it is bound to. `size_bytes` is how large its state is, where that is known:
-    it is in this process. `number` rises from session to session.
-    """
-
-    id: str
-    number: int
-    generation: int
-    state: SessionState
-    idle_s: float
-    worker: int | None
-    size_bytes: int | None
-    waiting: int
-
-
-def check_page(state: object, limit: object) -> None:
-    """Raise `ValueError` for what no listing can be asked for."""
-    if state is not None and state not in STATES:
-        raise ValueError(f"state must be one of {', '.join(map(repr, STATES))}, not {state!r}")
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise ValueError(f"limit must be 1 or more, not {limit!r}")
 
 
 def listed(

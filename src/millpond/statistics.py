@@ -1,83 +1,20 @@
-"""A pool's counts and states when asked: one frozen record, all fields always there."""
+"""A pool's counts and states when asked: read from the machine's records into one of `facts`."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from millpond.core import states, worker_states
-from millpond.logger.escaping import escaped
+from millpond.facts import NO_PERCENTILES, BusyWorker, Percentiles, Statistics
 from millpond.metrics.source import WORKER_STATES
 
 if TYPE_CHECKING:
     from millpond.core import Call, Worker
-    from millpond.metrics.histogram import Distribution
     from millpond.runtime.driver import Driver
 
 UNRESPONSIVE_S = 1.0  # seconds without a sign of the interpreter after which a busy worker is called unresponsive
-
-
-# Window in seconds -> wait, service and latency -> their percentiles.
-Percentiles: TypeAlias = "Mapping[int, Mapping[str, Distribution]]"
-NO_PERCENTILES: Percentiles = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class BusyWorker:
-    """A worker at work: for how long (seconds) with its oldest call, and since when its interpreter gives no sign."""
-
-    worker: int
-    operation: str
-    seconds: float
-    unresponsive_s: float
-
-    def __str__(self) -> str:
-        silent = f", unresponsive {self.unresponsive_s:.0f} s" if self.unresponsive_s else ""
-        return f"worker {self.worker}: busy with {escaped(self.operation)} for {self.seconds:.1f} s{silent}"
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """A pool at one moment; counts are since it opened, and `submitted` is the sum of `endings` and `in_flight`.
-
-    `percentiles` are as of the last second that was added up; there are none without metrics or before it opens.
-    """
-
-    name: str
-    run_id: str
-    state: str
-    reason: str
-    is_ready: bool
-    is_live: bool
-    workers: Mapping[str, int]
-    wanted: int
-    asked_for: int
-    alive: int
-    spares: int
-    warm_failures: Mapping[str, int]
-    not_warm: Mapping[int, tuple[str, ...]]
-    pids: Mapping[int, int]
-    busy: tuple[BusyWorker, ...]
-    submitted: int
-    in_flight: int
-    queued: int
-    queued_bytes: int
-    running: int
-    endings: Mapping[str, int]
-    codes: Mapping[str, int]
-    sessions_open: int
-    sessions_asleep: int
-    sessions_pinned: Mapping[int, str]
-    starts: int
-    retries: int
-    late_answers: int
-    log_records_dropped: int
-    breakers: Mapping[str, str]
-    faults: Mapping[str, int]
-    percentiles: Percentiles
 
 
 def collect(driver: Driver, name: str, run_id: str, percentiles: Percentiles = NO_PERCENTILES) -> Statistics:

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, cast
 from millpond.calls import Calls
 from millpond.core import states
 from millpond.errors import PoolClosed, PoolError
+from millpond.facts import SessionFacts, SessionState, Statistics
 from millpond.following import SyncWarmer
 from millpond.loopthread import LoopThread
 from millpond.options import DEFAULT, Options
 from millpond.pool import Pool
-from millpond.session_listing import SessionFacts, SessionState
 from millpond.settings import Affinity, OnRestore
-from millpond.statistics import Statistics
 from millpond.warming.commands import Warmup
 from millpond.warming.outcomes import WarmReport
 from millpond.warming.strategies import Strategy

@@ -12,11 +12,11 @@ from millpond import errors, events, testing
 from millpond.alerts.alerts import Alerts
 from millpond.calls import Calls
 from millpond.cli.app import app
+from millpond.facts import BusyWorker, Statistics
 from millpond.handles import SessionHandle
 from millpond.options import Options
 from millpond.seams import RESERVED_EVENTS
 from millpond.settings import FIELDS
-from millpond.statistics import BusyWorker, Statistics
 from millpond.streaming import Stream
 from millpond.sync import SyncCalls, SyncPool, SyncSession
 from millpond.telemetry.bus import Bus

@@ -40,12 +40,12 @@ from millpond.executor.standard import (
     processes,
     standard_settings,
 )
+from millpond.facts import Statistics
 from millpond.loopthread import LoopThread
 from millpond.options import DEFAULT
 from millpond.pool import Pool
 from millpond.profiles import profile_named
 from millpond.settings import MOST_PAYLOAD_BYTES
-from millpond.statistics import Statistics
 from millpond.telemetry.logging_listener import LoggingListener
 from millpond.wire.remote import Initialized
 

@@ -14,8 +14,9 @@ from typing import Literal
 
 import numpy as np
 
+from millpond.facts import Distribution
 from millpond.metrics.columns import COUNTER_AT, COUNTERS, FAMILIES, Row
-from millpond.metrics.histogram import NOTHING, Distribution
+from millpond.metrics.histogram import NOTHING
 from millpond.metrics.history import Slot
 from millpond.metrics.source import ENDINGS, UNPLANNED
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from millpond.facts import Distribution
 
 SCALE = 5
 PER_OCTAVE = 2**SCALE
@@ -64,21 +65,6 @@ def last_bucket(bound: float) -> int:
     """The last bucket that `bound` closes or lies in."""
     exact: float = math.log2(min(max(bound, FLOOR), CEILING)) * PER_OCTAVE
     return math.ceil(exact - ROUNDING) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """A histogram's figures: how many values, their sum, mean, percentiles and highest (within 1.1 %)."""
-
-    count: int = 0
-    total: float = 0.0
-    mean: float = math.nan
-    p50: float = math.nan
-    p90: float = math.nan
-    p95: float = math.nan
-    p99: float = math.nan
-    p999: float = math.nan
-    highest: float = math.nan
 
 
 SHARES = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)  # as Distribution's fields have them

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from millpond.facts import Distribution
 from millpond.metrics.columns import Row, labelled
-from millpond.metrics.histogram import EMPTY, NOTHING, Distribution, Histogram, merged
+from millpond.metrics.histogram import EMPTY, NOTHING, Histogram, merged
 from millpond.metrics.history import OperationSlot, PackedInterval, pack_all, pack_operations
 from millpond.metrics.snapshot import OPERATION_KINDS, OTHER, WINDOWS, OperationFigures
 from millpond.metrics.source import ENDINGS, NO_COUNTS, Counts, OperationReading

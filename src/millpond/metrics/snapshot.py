@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from millpond.metrics.histogram import Distribution, Histogram
+from millpond.facts import Distribution
+from millpond.metrics.histogram import Histogram
 from millpond.metrics.source import Counts, Reading, WorkerReading
 
 WINDOWS = (60, 300, 900)  # seconds

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from millpond.facts import Distribution
 from millpond.metrics.columns import Row
-from millpond.metrics.histogram import EMPTY, Distribution, Histogram, merged
+from millpond.metrics.histogram import EMPTY, Histogram, merged
 from millpond.metrics.history import PackedInterval, unpack_all
 
 SLACK = 1e-6  # seconds: folds come a moment early or late

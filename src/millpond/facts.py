@@ -1,0 +1,121 @@
+"""What a pool tells of itself when asked, as frozen records: the same from a pool and from a client of a served one.
+
+Filled by whoever knows the pool, in `statistics`, `session_listing` and `metrics`. Part of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias, get_args
+
+from millpond.logger.escaping import escaped
+
+SessionState = Literal["open", "moving", "asleep", "closing", "lost"]
+
+STATES: tuple[SessionState, ...] = get_args(SessionState)
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A histogram's figures: how many values, their sum, mean, percentiles and highest (within 1.1 %)."""
+
+    count: int = 0
+    total: float = 0.0
+    mean: float = math.nan
+    p50: float = math.nan
+    p90: float = math.nan
+    p95: float = math.nan
+    p99: float = math.nan
+    p999: float = math.nan
+    highest: float = math.nan
+
+
+# Window in seconds -> wait, service and latency -> their percentiles.
+Percentiles: TypeAlias = "Mapping[int, Mapping[str, Distribution]]"
+NO_PERCENTILES: Percentiles = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class BusyWorker:
+    """A worker at work: for how long (seconds) with its oldest call, and since when its interpreter gives no sign."""
+
+    worker: int
+    operation: str
+    seconds: float
+    unresponsive_s: float
+
+    def __str__(self) -> str:
+        silent = f", unresponsive {self.unresponsive_s:.0f} s" if self.unresponsive_s else ""
+        return f"worker {self.worker}: busy with {escaped(self.operation)} for {self.seconds:.1f} s{silent}"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A pool at one moment; counts are since it opened, and `submitted` is the sum of `endings` and `in_flight`.
+
+    `percentiles` are as of the last second that was added up; there are none without metrics or before it opens.
+    """
+
+    name: str
+    run_id: str
+    state: str
+    reason: str
+    is_ready: bool
+    is_live: bool
+    workers: Mapping[str, int]
+    wanted: int
+    asked_for: int
+    alive: int
+    spares: int
+    warm_failures: Mapping[str, int]
+    not_warm: Mapping[int, tuple[str, ...]]
+    pids: Mapping[int, int]
+    busy: tuple[BusyWorker, ...]
+    submitted: int
+    in_flight: int
+    queued: int
+    queued_bytes: int
+    running: int
+    endings: Mapping[str, int]
+    codes: Mapping[str, int]
+    sessions_open: int
+    sessions_asleep: int
+    sessions_pinned: Mapping[int, str]
+    starts: int
+    retries: int
+    late_answers: int
+    log_records_dropped: int
+    breakers: Mapping[str, str]
+    faults: Mapping[str, int]
+    percentiles: Percentiles
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """One session at one moment.
+
+    `state` is `open`, `moving` (its state is on its way out of a worker, or kept in this process until its next call),
+    `asleep` (in the store), `closing` or `lost`. `idle_s` is how long no call of it was there, in seconds; 0 while one
+    is. `worker` is the id of the worker it is bound to. `size_bytes` is how large its state is, where that is known:
+    it is in this process. `number` rises from session to session.
+    """
+
+    id: str
+    number: int
+    generation: int
+    state: SessionState
+    idle_s: float
+    worker: int | None
+    size_bytes: int | None
+    waiting: int
+
+
+def check_page(state: object, limit: object) -> None:
+    """Raise `ValueError` for what no listing can be asked for."""
+    if state is not None and state not in STATES:
+        raise ValueError(f"state must be one of {', '.join(map(repr, STATES))}, not {state!r}")
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise ValueError(f"limit must be 1 or more, not {limit!r}")

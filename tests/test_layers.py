@@ -27,7 +27,14 @@ FLOORS = (
     {"http", "dashboard"},
     {"cli"},
 )
-FOR_PROGRAMS = {FACE, "client", "simulator", "report"}  # what commands and pages may know beside the vocabulary
+FOR_PROGRAMS = {
+    FACE,
+    "client",
+    "metrics",
+    "simulator",
+    "report",
+    "telemetry",
+}  # what commands and pages may know beside the vocabulary
 FOR_COMMANDS = {"http"}  # and commands alone
 VOCABULARY = set().union(*FLOORS[:5])
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}

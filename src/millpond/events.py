@@ -549,6 +549,15 @@ class OptimizerSwitched(Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class PoolAdministered(Event):
+    """An administrator gave a command (`verb`) through the server; `by` is the owner of the token."""
+
+    name = "pool.command"
+    verb: str
+    by: str
+
+
 # The program's own
 
 

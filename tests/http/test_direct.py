@@ -95,7 +95,7 @@ async def test_both_ways_answer_the_same(operation, body, headers):
         assert (status, without_ids(answer)) == (other_status, without_ids(other_answer))
         assert said[b"content-length"] == b"%d" % len(answer)
         assert {**said, b"content-length": b""} == {**other_said, b"content-length": b""}
-        assert (exchange.on_disconnect, application.running) == (None, 0)
+        assert (exchange.on_disconnect, application.traffic.running) == (None, 0)
 
 
 async def test_a_client_that_leaves_cancels_the_call():
@@ -109,7 +109,7 @@ async def test_a_client_that_leaves_cancels_the_call():
         await pool.driver.engine.wait_held()
         exchange.on_disconnect()
         await until(lambda: pool.statistics().endings["cancelled"] == 1)
-        assert (exchange.answered.done(), application.running) == (False, 0)
+        assert (exchange.answered.done(), application.traffic.running) == (False, 0)
 
 
 async def test_what_is_out_of_the_ordinary_is_left_to_the_long_way():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,14 +16,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Router
 
 from millpond.errors import PoolError
-from millpond.http import batches, calls, direct, sessions, streams
+from millpond.http import administration, batches, calls, direct, feed, health, sessions, streams, watching
 from millpond.http.access.access import access_of
 from millpond.http.access.caller import MAY_CALL, NOBODY, Caller
 from millpond.http.access.gate import unauthorized
 from millpond.http.asking import ClientLeft, Receive, Scope
+from millpond.http.feed import Feeds
 from millpond.http.idempotency import Kept
 from millpond.http.problems import Problem, problem_of
-from millpond.http.routing import CALLER, check_path
+from millpond.http.routing import CALLER, ROUTE, check_path
+from millpond.http.traffic import CALL, OTHER, UNANSWERED, Traffic
 from millpond.labels import check_label
 from millpond.pool import Pool
 
@@ -34,7 +37,7 @@ Send = Callable[[Any], Awaitable[None]]
 logger = logging.getLogger("millpond.http")
 
 _ROUTING = {404: "not_found", 405: "method_not_allowed"}
-MODULES = (calls, batches, streams, sessions)  # whose `ROUTES` there are
+MODULES = (calls, batches, streams, sessions, watching, feed, administration, health)  # whose `ROUTES` there are
 
 
 def app(
@@ -68,8 +71,9 @@ class Application:
         self.pools = pools
         self.access = access
         self.is_draining = False  # set by the server: no longer ready from then on
-        self.running = 0  # requests that are being answered
         self.kept = Kept()
+        self.feeds = Feeds()
+        self.traffic = Traffic()
         self._limit_body = limit_body
         self._open_pools = open_pools
         self._calls: dict[str, tuple[Pool, str]] = {}  # path -> what is called, of operations that were called
@@ -92,8 +96,9 @@ class Application:
         if scope["type"] != "http":
             await self._not_http(scope, receive, send)
             return
-        self.running += 1
-        answering = Answering(send, self.access)
+        traffic, began = self.traffic, time.monotonic()
+        traffic.running += 1
+        answering, route = Answering(send, self.access), CALL
         caller = NOBODY
         try:
             known = self._calls.get(scope["path"]) if scope["method"] == "POST" else None
@@ -105,13 +110,18 @@ class Application:
             if known is not None and caller.role in MAY_CALL:
                 await calls.answer_call(self, *known, caller, scope, receive, answering)
             else:
-                await self._look_up(scope, receive, answering, caller)
+                inner = {**scope, CALLER: caller, "app": self, ROUTE: OTHER}
+                try:
+                    await self._router(inner, receive, answering)
+                finally:
+                    route = inner[ROUTE]
         except ClientLeft:
             pass
         except Exception as error:
             await answering.refuse(self.problem(error, caller))
         finally:
-            self.running -= 1
+            traffic.running -= 1
+            traffic.note(route, answering.status, time.monotonic() - began)
 
     # The short way, for Millpond's own server
 
@@ -131,10 +141,6 @@ class Application:
         """Who asks, if that can be told at once and may call; raises `Problem` as `Access.check` does."""
         found = self.access.check(scope)
         return found if type(found) is Caller and found.role in MAY_CALL else None
-
-    async def _look_up(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
-        inner = {**scope, CALLER: caller, "app": self}
-        await self._router(inner, receive, send)
 
     def problem(self, error: Exception, caller: Caller) -> Problem:
         """How an exception is told to who asks; what is ours is logged."""
@@ -173,26 +179,31 @@ class Application:
 
 
 class Answering:
-    """An ASGI `send` that knows whether the answer has begun, and ends a long one whose caller was locked out."""
+    """An ASGI `send` that knows how the answer began, and ends a long one whose caller was locked out.
 
-    __slots__ = ("_access", "_is_begun", "_send", "caller")
+    `status` is 499 before it has begun.
+    """
+
+    __slots__ = ("_access", "_send", "caller", "status")
 
     def __init__(self, send: Send, access: Gate) -> None:
         self._send = send
         self._access = access
-        self._is_begun = False
+        self.status = UNANSWERED
         self.caller = NOBODY
 
     def __call__(self, message: Any) -> Awaitable[None]:
-        self._is_begun = True
+        if self.status == UNANSWERED:
+            self.status = message["status"]
         if message.get("more_body") and not self._access.holds(self.caller):
             raise unauthorized()
         return self._send(message)
 
     async def refuse(self, problem: Problem) -> None:
         """Answer with a problem. Raises it where the answer has begun: then the server breaks it off."""
-        if self._is_begun:
+        if self.status != UNANSWERED:
             raise problem
+        self.status = problem.status
         body = problem.body()
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in problem.all_headers().items()]
         headers.append((b"content-length", b"%d" % len(body)))

@@ -6,6 +6,7 @@ which answers the same.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +16,8 @@ from millpond.http.asking import IDEMPOTENCY_KEY, headers_of, too_large, trace_o
 from millpond.http.calls import calls_for, misfit
 from millpond.http.formats import CONTENT_TYPES, answer_format, document, format_of
 from millpond.http.headers import ANSWER
-from millpond.http.problems import Problem, as_handler_error, problem_of
+from millpond.http.problems import Problem, as_handler_error
+from millpond.http.traffic import CALL, UNANSWERED
 
 if TYPE_CHECKING:
     from millpond.documents import Document
@@ -40,7 +42,7 @@ class Exchange(Protocol):
 class DirectCall:
     """The ticket of one call: writes its answer."""
 
-    __slots__ = ("_application", "_caller", "_cancel", "_exchange", "_operation", "_pool")
+    __slots__ = ("_application", "_caller", "_cancel", "_exchange", "_operation", "_pool", "_since")
 
     def __init__(
         self, application: Application, exchange: Exchange, caller: Caller, pool: Pool, operation: str
@@ -51,10 +53,11 @@ class DirectCall:
         self._pool = pool
         self._operation = operation
         self._cancel: Callable[[], None] | None = None
+        self._since = time.monotonic()
 
     def begin(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> None:
         """Begin the call, or answer why not."""
-        self._application.running += 1
+        self._application.traffic.running += 1
         assert self._exchange is not None
         self._exchange.on_disconnect = self._leave
         try:
@@ -72,14 +75,13 @@ class DirectCall:
 
     def set_result(self, value: Document, /) -> None:
         """The call was answered."""
-        exchange = self._over()
-        if exchange is None:
-            return
         try:
             body, format = check_answer(value)
         except PoolError as error:
-            respond(exchange, problem_of(error))
-        else:
+            self._refuse(error)
+            return
+        exchange = self._over(200)
+        if exchange is not None:
             exchange.respond(200, b"%b%d\r\n" % (_HEADS[format], len(body)), body)
 
     def set_exception(self, error: Exception, /) -> None:
@@ -87,23 +89,27 @@ class DirectCall:
         self._refuse(error if isinstance(error, PoolError) else as_handler_error(error))
 
     def _refuse(self, error: Exception) -> None:
-        exchange = self._over()
-        if exchange is None:
+        if self._exchange is None:
             return
         if isinstance(error, BadArgument):
             error = misfit(self._pool, self._operation, error)
-        respond(exchange, self._application.problem(error, self._caller))
+        problem = self._application.problem(error, self._caller)
+        exchange = self._over(problem.status)
+        if exchange is not None:
+            respond(exchange, problem)
 
-    def _over(self) -> Exchange | None:
+    def _over(self, status: int) -> Exchange | None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            self._application.running -= 1
+            traffic = self._application.traffic
+            traffic.running -= 1
+            traffic.note(CALL, status, time.monotonic() - self._since)
             exchange.on_disconnect = None
         return exchange
 
     def _leave(self) -> None:
         """The client left."""
-        if self._over() is not None and self._cancel is not None:
+        if self._over(UNANSWERED) is not None and self._cancel is not None:
             self._cancel()
 
 

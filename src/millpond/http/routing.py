@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 CALLER = "millpond.caller"  # in a scope that was let in
+ROUTE = "millpond.route"  # the path of the table that a request came by
 # What a path in a request must not have: each has a meaning to some proxy or file system that is not the one it has
 # here. A session whose id has a slash is named by the header.
 ODD = ("//", "\\", "\0")
@@ -31,6 +32,7 @@ def route(path: str, endpoint: Endpoint, *, methods: Collection[str] = ("GET",),
     """A route for callers of these roles; others get 403. What the endpoint raises is answered as a problem."""
 
     async def guarded(request: Request) -> Response:
+        request.scope[ROUTE] = path
         caller = caller_of(request)
         if caller.role not in roles:
             raise Problem(403, "forbidden", f"This needs the role {' or '.join(sorted(roles))}.")

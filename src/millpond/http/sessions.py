@@ -6,19 +6,26 @@ Calls of a session are in `calls` and `streams`.
 from __future__ import annotations
 
 import secrets
-from typing import Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from millpond.http.access.caller import MAY_CALL
+from millpond.http.access.caller import LOGGED_IN, MAY_CALL
 from millpond.http.asking import body_of, headers_of, owned
+from millpond.http.figures import figures
 from millpond.http.formats import decoded
+from millpond.http.headers import ANSWER
 from millpond.http.problems import Problem
 from millpond.http.routing import answer, caller_of, pool_of, route
 
+if TYPE_CHECKING:
+    from millpond.session_listing import SessionFacts
+
 _MOST_BYTES = 64 * 1024
+MOST_LISTED = 1000
 
 
 class Opening(msgspec.Struct, forbid_unknown_fields=True):
@@ -45,12 +52,64 @@ async def open_session(request: Request) -> Response:
         )
     except (TypeError, ValueError) as error:
         raise Problem(400, "bad_argument", str(error), field="$.id", outcome="not_started") from None
-    was_there = pool.driver.view.session(handle.id) is not None
+    was_there = pool.session_facts(handle.id) is not None
     await handle.open()
     said = {"id": session_id, "state": handle.state, "generation": handle.generation}
     return answer(said, 200 if was_there else 201)
 
 
+async def list_sessions(request: Request) -> Response:
+    """The caller's own sessions; all, with their owners' names before their ids, for who may view or administer."""
+    pool, caller, asked = pool_of(request), caller_of(request), request.query_params
+    prefix = f"{caller.owner}:" if caller.role == "call" and caller.owner else ""
+    try:
+        limit, after = int(asked.get("limit", "100")), int(asked.get("after", "0"))
+        worker = int(asked["worker"]) if "worker" in asked else None
+        found = pool.sessions(
+            prefix=prefix + asked.get("prefix", ""),
+            state=asked.get("state"),  # type: ignore[arg-type]
+            worker=worker,
+            limit=min(limit, MOST_LISTED),
+            after=after,
+        )
+    except ValueError as error:
+        raise Problem(400, "bad_argument", str(error), field="query") from None
+    return figures({"sessions": [told(one, prefix) for one in found]})
+
+
+def told(facts: SessionFacts, prefix: str) -> SessionFacts:
+    """What is told of a session, to the owner of that prefix with its id as that one knows it."""
+    return replace(facts, id=facts.id.removeprefix(prefix))
+
+
+async def get_session(request: Request) -> Response:
+    """One session."""
+    found, prefix = _named(request)
+    return figures(told(found, prefix))
+
+
+async def close_session(request: Request) -> Response:
+    """End a session: calls already made come first, then its closing hook runs."""
+    found, _ = _named(request)
+    handle = await pool_of(request).session(found.id).open()
+    await handle.close()
+    return Response(status_code=204, headers=ANSWER)
+
+
+def _named(request: Request) -> tuple[SessionFacts, str]:
+    """The session in the path, which is the caller's (an administrator's by the query `owner` another's), else 404."""
+    caller = caller_of(request)
+    owner = request.query_params.get("owner", caller.owner) if caller.role == "admin" else caller.owner
+    found = pool_of(request).session_facts(owned(request.path_params["session"], owner))
+    if found is None:
+        raise Problem(404, "session_lost", "There is no such session.", outcome="not_started")
+    return found, f"{owner}:" if owner else ""
+
+
+_SESSIONS = "/v1/pools/{pool}/sessions"
 ROUTES = [
-    route("/v1/pools/{pool}/sessions", open_session, methods=["POST"], roles=MAY_CALL),
+    route(_SESSIONS, open_session, methods=["POST"], roles=MAY_CALL),
+    route(_SESSIONS, list_sessions, roles=LOGGED_IN),
+    route(f"{_SESSIONS}/{{session}}", get_session, roles=MAY_CALL),
+    route(f"{_SESSIONS}/{{session}}", close_session, methods=["DELETE"], roles=MAY_CALL),
 ]

@@ -49,20 +49,25 @@ class PoolCollector(Collector):
         return [_metric(Family(row.name, row.kind, row.unit, row.help)) for row in CATALOGUE]
 
 
-def render(*snapshots: Snapshot, accept: str = "") -> tuple[str, bytes]:
-    """Content type and page of some pools' snapshots, in the format that an HTTP request's `Accept` asks for."""
+def render(*snapshots: Snapshot, accept: str = "", more: Iterable[Family] = ()) -> tuple[str, bytes]:
+    """Content type and page of some pools' snapshots, in the format that an HTTP request's `Accept` asks for.
+
+    `more` are families that are no pool's, and have other names.
+    """
     encode, content_type = choose_encoder(accept)
-    return content_type, encode(_Page([families(snapshot) for snapshot in snapshots]))
+    return content_type, encode(_Page([families(snapshot) for snapshot in snapshots], list(more)))
 
 
 class _Page(Collector):
     """What an encoder takes for a registry."""
 
-    def __init__(self, pools: list[list[Family]]) -> None:
+    def __init__(self, pools: list[list[Family]], more: list[Family]) -> None:
         self._pools = pools
+        self._more = more
 
     def collect(self) -> Iterator[Metric]:
-        return _metrics(self._pools)
+        yield from _metrics(self._pools)
+        yield from _metrics([self._more])
 
 
 def _metrics(pools: list[list[Family]]) -> Iterator[Metric]:

@@ -24,7 +24,7 @@ from millpond.optimizer.observation import Observation
 from millpond.optimizer.policies.chosen import LIGHT, make_policy
 from millpond.optimizer.policies.policy import Policy, Proposal
 from millpond.optimizer.side_process import Answer, SidePolicy
-from millpond.optimizer.story import change
+from millpond.optimizer.story import change, story
 from millpond.telemetry.bus import Bus
 
 # It decides, only by hand, or not at all; or it has nothing to choose, or did not begin yet.
@@ -210,6 +210,10 @@ class PoolOptimizer:
     def journal(self, most: int = 100) -> tuple[Decision, ...]:
         """The last decisions of this run, the oldest first; looks that left all as it was are not in it."""
         return self._journal.last(most)
+
+    def story(self, most: int = 100) -> str:
+        """The last entries of the journal as a text for people, the oldest first."""
+        return story(self.journal(most))
 
     def _command(self, seen: Observation, floor: int, reason: str) -> Decision:
         rule, floor = seen.rule, min(max(floor, seen.low), seen.high)

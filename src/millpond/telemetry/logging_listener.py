@@ -41,7 +41,15 @@ _AT_LEVEL: Mapping[int, Sequence[str]] = {
     ],
     INFO: [
         *("pool.open", "pool.ready", "pool.restored", "pool.draining", "pool.closing", "pool.close", "pool.recovery"),
-        *("pool.resize", "worker.ready", "worker.promoted", "worker.draining", "session.moved", "session.pinned"),
+        *(
+            "pool.resize",
+            "pool.command",
+            "worker.ready",
+            "worker.promoted",
+            "worker.draining",
+            "session.moved",
+            "session.pinned",
+        ),
         *("warming.start", "warming.stop", "optimizer.decision", "optimizer.outcome", "optimizer.state"),
     ],
     DEBUG: [

@@ -1,0 +1,197 @@
+"""Events over HTTP as they happen, and the pool's figures once a second: server-sent events.
+
+One ring of encoded events for all readers of a pool that ask for the same names: each reader has a place in it, so a
+slow one costs no memory and is told how many it missed. Nobody listens to the pool while nobody reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from millpond.events import EVENTS, HOT
+from millpond.http.access.caller import MAY_VIEW
+from millpond.http.disconnect import answered_or_left
+from millpond.http.figures import encoded
+from millpond.http.headers import ANSWER
+from millpond.http.problems import Problem
+from millpond.http.routing import application_of, pool_of, route
+from millpond.telemetry.lines import facts
+
+if TYPE_CHECKING:
+    from millpond.events import Event
+    from millpond.http.asking import Receive, Scope
+    from millpond.pool import Pool
+
+KEPT = 1000  # events in a ring
+KEPT_S = 30.0  # after its last reader left: who comes back in time misses nothing
+HEARTBEAT_S = 15.0
+MOST_FEEDS = 16  # of one pool, each for other names
+SNAPSHOT = "snapshot"
+CALM = tuple(name for name in EVENTS if name not in HOT)  # what happens a few times a second at most
+Names = tuple[str, ...]
+
+
+class Feed:
+    """The events of some names of one pool, encoded once for all readers."""
+
+    def __init__(self, pool: Pool, names: Names, ended: Callable[[], None]) -> None:
+        self._pool = pool
+        self._ended = ended
+        self._ring: deque[bytes] = deque(maxlen=KEPT)
+        self.newest = 0  # the number of the newest event
+        self._readers = 0
+        self._news = asyncio.Event()
+        self._end: asyncio.TimerHandle | None = None
+        heard = [name for name in names if name != SNAPSHOT]
+        self._listener = pool.telemetry.attach_beside("http-feed", heard, self.hear) if heard else ""
+
+    def hear(self, event: Event) -> None:
+        """An event of the pool."""
+        self.put(event.name, {"wall": time.time(), "event": event.name, **facts(event)})
+
+    def put(self, name: str, said: dict[str, Any]) -> None:
+        """Keep one more, and wake whoever waits."""
+        self.newest += 1
+        self._ring.append(b"id: %d\nevent: %b\ndata: %b\n\n" % (self.newest, name.encode(), encoded(said)))
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def read(self, after: int) -> AsyncGenerator[bytes, None]:
+        """What comes after an event, for ever, with a sign of life where nothing comes."""
+        self._readers += 1
+        if self._end is not None:
+            self._end.cancel()
+        at = after if 0 <= after <= self.newest else self.newest
+        try:
+            while True:
+                oldest = self.newest - len(self._ring)
+                if at < oldest:
+                    yield b'event: missed\ndata: {"count":%d}\n\n' % (oldest - at)
+                    at = oldest
+                if at < self.newest:
+                    news = [self._ring[place] for place in range(at - oldest, len(self._ring))]
+                    at = self.newest
+                    yield b"".join(news)
+                    continue
+                try:
+                    async with asyncio.timeout(HEARTBEAT_S):
+                        await self._news.wait()
+                except TimeoutError:
+                    yield b": still here\n\n"
+        finally:
+            self._readers -= 1
+            if not self._readers:
+                self._end = asyncio.get_running_loop().call_later(KEPT_S, self.close)
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether anybody reads."""
+        return self._readers > 0
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._pool.telemetry.detach(self._listener)
+        self._ended()
+
+
+class Feeds:
+    """The feeds of one application."""
+
+    def __init__(self) -> None:
+        self._feeds: dict[tuple[Pool, Names], Feed] = {}
+        self._watched: set[Pool] = set()
+
+    def get(self, pool: Pool, names: Names) -> Feed:
+        """The feed of these names. Raises `ValueError` for what can be no event's name, `Problem` 503 for too many."""
+        found = self._feeds.get((pool, names))
+        if found is None:
+            if sum(whose is pool for whose, _ in self._feeds) >= MOST_FEEDS:
+                later = {"Retry-After": "30"}
+                raise Problem(503, "too_many_feeds", "Too many choices of events are followed.", headers=later)
+            found = self._feeds[pool, names] = Feed(pool, names, lambda: self._forget(pool, names))
+        if SNAPSHOT in names and pool not in self._watched:
+            self._watched.add(pool)
+            pool.metrics.on_fold(lambda _: self._folded(pool))
+        return found
+
+    def _forget(self, pool: Pool, names: Names) -> None:
+        self._feeds.pop((pool, names), None)
+
+    def _folded(self, pool: Pool) -> None:
+        """A second is over: the figures are encoded once, if anybody reads."""
+        reading = [one for (whose, names), one in self._feeds.items() if whose is pool and SNAPSHOT in names]
+        if any(one.has_readers for one in reading):
+            said = {"wall": time.time(), "event": SNAPSHOT, "snapshot": snapshot_of(pool)}
+            for one in reading:
+                one.put(SNAPSHOT, said)
+
+
+def snapshot_of(pool: Pool) -> dict[str, Any]:
+    """The pool's figures of the second that ended."""
+    seen, figures = pool.metrics.snapshot(), pool.statistics()
+    return {
+        "uptime_s": seen.uptime_s,
+        "state": figures.state,
+        "is_ready": figures.is_ready,
+        "wanted": figures.wanted,
+        "asked_for": figures.asked_for,
+        "alive": figures.alive,
+        "workers": figures.workers,
+        "queued": figures.queued,
+        "running": figures.running,
+        "submitted": figures.submitted,
+        "endings": figures.endings,
+        "codes": figures.codes,
+        "sessions_open": figures.sessions_open,
+        "sessions_asleep": figures.sessions_asleep,
+        "percentiles": figures.percentiles,
+        "health": seen.health,
+        "busy": [{"worker": one.worker, "operation": one.operation, "seconds": one.seconds} for one in figures.busy],
+        "resources": seen.resources,
+    }
+
+
+class EventStream(Response):
+    """Sends a feed to one reader."""
+
+    def __init__(self, feed: Feed, after: int) -> None:
+        super().__init__(headers={**ANSWER, "X-Accel-Buffering": "no"}, media_type="text/event-stream")
+        del self.headers["content-length"]
+        self._feed = feed
+        self._after = after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Callable[[Any], Awaitable[None]]) -> None:
+        """Send what comes until the client leaves."""
+        await answered_or_left(scope, receive, self._send(send))
+
+    async def _send(self, send: Callable[[Any], Awaitable[None]]) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": b"retry: 2000\n\n", "more_body": True})
+        async with aclosing(self._feed.read(self._after)) as reading:
+            async for part in reading:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+
+
+async def events(request: Request) -> Response:
+    """Events as they happen: of the names asked for (`name`), by default all but those of each call, and `snapshot`."""
+    pool, application = pool_of(request), application_of(request)
+    asked = [name for part in request.query_params.getlist("name") for name in part.split(",") if name]
+    names = tuple(sorted(set(asked))) or (*CALM, SNAPSHOT)
+    text = request.headers.get("last-event-id", "")
+    after = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else -1
+    try:
+        feed = application.feeds.get(pool, names)
+    except ValueError as error:
+        raise Problem(400, "bad_argument", str(error), field="name") from None
+    return EventStream(feed, after)
+
+
+ROUTES = [route("/v1/pools/{pool}/events", events, roles=MAY_VIEW)]

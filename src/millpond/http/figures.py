@@ -1,0 +1,32 @@
+"""A pool's records as JSON: what is no number (not a number, infinite) is null, mappings and records are objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from millpond.http.routing import json_response
+
+
+def encoded(value: Any) -> bytes:
+    """The value as JSON."""
+    return _encoder.encode(value)
+
+
+def figures(value: Any, status: int = 200) -> Response:
+    """An answer of figures."""
+    return json_response(encoded(value), status)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "tolist"):  # of numpy
+        return value.tolist()
+    raise TypeError(f"a {type(value).__qualname__} has no place in an answer")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)

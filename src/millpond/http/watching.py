@@ -1,0 +1,163 @@
+"""What a pool does and has done, for whoever may view: statistics, history, the optimizer's journal, alerts.
+
+Reads what the pool knows anyway; nothing here has arguments, results or texts of handlers. Events are in `feed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from millpond.http.access.caller import MAY_VIEW
+from millpond.http.figures import figures
+from millpond.http.formats import accepted
+from millpond.http.headers import ANSWER
+from millpond.http.problems import Problem
+from millpond.http.routing import application_of, caller_of, pool_of, route
+from millpond.metrics.columns import COUNTER_AT, GAUGE_AT
+from millpond.metrics.history import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from millpond.pool import Pool
+
+_PERCENTILES = (0.5, 0.9, 0.99)
+_KINDS = ("wait", "service", "latency")
+MOST_SECONDS = 86_400.0
+MOST_DECISIONS = 1000
+HIDDEN = "an administrator can see why"
+
+
+async def list_pools(request: Request) -> Response:
+    """The pools that are served, with their states."""
+    pools = application_of(request).pools
+    return figures({"pools": [{"name": name, **_brief(pool)} for name, pool in pools.items()]})
+
+
+def _brief(pool: Pool) -> dict[str, Any]:
+    seen = pool.statistics()
+    return {"state": seen.state, "is_ready": seen.is_ready, "operations": [one.name for one in pool.operations()]}
+
+
+async def statistics(request: Request) -> Response:
+    """The pool at this moment."""
+    seen = pool_of(request).statistics()
+    if seen.reason and caller_of(request).role != "admin":
+        seen = replace(seen, reason=HIDDEN)  # it may repeat what a handler's code raised
+    return figures(seen)
+
+
+async def history(request: Request) -> Response:
+    """The last `seconds` in steps of `resolution`, a list of figures for each name."""
+    pool = pool_of(request)
+    seconds = _number(request, "seconds", 300.0, MOST_SECONDS)
+    asked = request.query_params.get("resolution")
+    names = {name for part in request.query_params.getlist("fields") for name in part.split(",") if name}
+    metrics = _part(pool, "metrics")
+    try:
+        resolution = None if asked is None else int(asked)
+        slots = await asyncio.to_thread(metrics.history, seconds, resolution)
+    except ValueError as error:
+        raise Problem(400, "bad_argument", str(error), field="resolution") from None
+    return figures(await asyncio.to_thread(_columns, slots, names))
+
+
+def _columns(slots: Iterable[Slot], names: set[str]) -> dict[str, Any]:
+    """One list a name, as long as there are slots; without `names` those of which there is anything to tell."""
+    slots = list(slots)
+
+    def of(known: Iterable[str], read: Callable[[Slot, str], float]) -> dict[str, list[float]]:
+        wanted = [name for name in known if not names or name in names]
+        found = {name: [read(slot, name) for slot in slots] for name in wanted}
+        return {name: values for name, values in found.items() if names or any(values)}
+
+    return {
+        "wall": [slot.wall for slot in slots],
+        "seconds": [slot.seconds for slot in slots],
+        "boot": [slot.boot for slot in slots],
+        "counters": of(COUNTER_AT, Slot.counter),
+        "gauges": of(GAUGE_AT, Slot.gauge),
+        "peaks": of(GAUGE_AT, Slot.peak),
+        "percentiles": _percentiles(slots, names),
+    }
+
+
+def _percentiles(slots: list[Slot], names: set[str]) -> dict[str, dict[str, list[float]]]:
+    found = {}
+    histograms = [slot.histograms for slot in slots]
+    for kind in _KINDS:
+        if not names or kind in names:
+            rows = [one[kind].percentiles(_PERCENTILES) for one in histograms]
+            found[kind] = {f"p{share * 100:g}": [row[at] for row in rows] for at, share in enumerate(_PERCENTILES)}
+    return found
+
+
+async def journal(request: Request) -> Response:
+    """The optimizer's decisions, the oldest first; as a text for people where that is accepted."""
+    optimizer = _part(pool_of(request), "optimizer")
+    limit = int(_number(request, "limit", 100, MOST_DECISIONS))
+    ranges = [name for name, weight in accepted(request.headers.get("accept", "")) if weight > 0]
+    if ranges and ranges[0] == "text/plain":
+        return PlainTextResponse(optimizer.story(limit), headers=ANSWER)
+    since = int(_number(request, "since", 0, 2**53))
+    decisions = [one for one in optimizer.journal(MOST_DECISIONS) if one.number > since][-limit:]
+    return figures({"state": optimizer.state, "rule": pool_of(request).driver.view.rule, "decisions": decisions})
+
+
+async def alerts(request: Request) -> Response:
+    """What fires and what may, the rules, the silences, and the last changes."""
+    pool = pool_of(request)
+    found, now = _part(pool, "alerts"), pool.driver.now()
+    return figures(
+        {
+            "firing": found.firing(),
+            "pending": found.pending(),
+            "rules": found.rules(),
+            "silences": [
+                {
+                    "id": one.id,
+                    "matchers": [f"{each.name}{each.op}{each.value}" for each in one.matchers],
+                    "author": one.author,
+                }
+                | {"comment": one.comment, "seconds_left": one.until_s - now}
+                for one in found.silences()
+            ],
+            "history": found.history(),
+        }
+    )
+
+
+def _part(pool: Pool, name: str) -> Any:
+    """The pool's metrics, alerts or optimizer. Raises `Problem` 404 for a pool that has none."""
+    try:
+        return getattr(pool, name)
+    except RuntimeError as error:
+        raise Problem(404, "not_found", str(error)) from None
+
+
+def _number(request: Request, name: str, default: float, most: float) -> float:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most:
+        raise Problem(400, "bad_argument", f"{name} is a number from 0 to {most:g}.", field=name)
+    return value
+
+
+_POOL = "/v1/pools/{pool}"
+ROUTES = [
+    route("/v1/pools", list_pools, roles=MAY_VIEW),
+    route(f"{_POOL}/statistics", statistics, roles=MAY_VIEW),
+    route(f"{_POOL}/history", history, roles=MAY_VIEW),
+    route(f"{_POOL}/journal", journal, roles=MAY_VIEW),
+    route(f"{_POOL}/alerts", alerts, roles=MAY_VIEW),
+]

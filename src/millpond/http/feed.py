@@ -122,6 +122,10 @@ class Feeds:
             pool.metrics.on_fold(lambda _: self._folded(pool))
         return found
 
+    def all(self) -> tuple[Feed, ...]:
+        """Those there are."""
+        return tuple(self._feeds.values())
+
     def _forget(self, pool: Pool, names: Names) -> None:
         self._feeds.pop((pool, names), None)
 

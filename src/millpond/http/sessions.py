@@ -22,7 +22,7 @@ from millpond.http.problems import Problem
 from millpond.http.routing import answer, caller_of, pool_of, route
 
 if TYPE_CHECKING:
-    from millpond.session_listing import SessionFacts
+    from millpond.facts import SessionFacts
 
 _MOST_BYTES = 64 * 1024
 MOST_LISTED = 1000

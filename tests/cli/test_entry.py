@@ -21,6 +21,15 @@ def test_a_missing_extra_ends_with_the_command_that_installs_it(monkeypatch, cap
     assert capsys.readouterr().err == "millpond: this needs no_such_module: pip install 'millpond[cli]'\n"
 
 
+def test_serving_says_what_it_needs(monkeypatch, capsys):
+    """The commands that do not serve go without it."""
+    monkeypatch.setattr("millpond.cli.app.NEEDED_TO_SERVE", ("sys", "no_such_server"))
+    with pytest.raises(SystemExit) as ended:
+        app(["serve", "a:B"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "millpond: this needs no_such_server: pip install 'millpond[http]'\n"
+
+
 def test_version_is_the_packages(capsys):
     """`millpond --version` prints name and version."""
     app(["--version"])

@@ -212,7 +212,9 @@ class Load:
 class Waiting:
     """Calls that run until a file is there."""
 
-    def __init__(self, server: Served, folder: Path, calls: int) -> None:
+    def __init__(self, server: Served, folder: Path, calls: int, *, is_known: bool = False) -> None:
+        if is_known:  # an operation that was called before takes a shorter way
+            server.call("wait_for", path=str(folder))
         self.answers: list[tuple[int, Any]] = []
         self._release = folder / "release"
         begun = [folder / f"begun-{number}" for number in range(calls)]

@@ -44,17 +44,22 @@ def test_it_serves_a_handler_until_it_is_told_to_stop(folder):
 
 
 def test_it_stops_soon_with_connections_open(folder):
-    """Idle connections and half a request do not keep it: it ends in 2 s, or 4 on a busy machine."""
+    """Idle ones, events and half a request do not keep it: it ends in 2 s, or 4 on a busy machine."""
     with Served(folder, NAME) as server:
         server.call("echo", text="a")
         idle = [server.connect() for _ in range(20)]
         for connection in idle:
             assert told(connection, server.token, "echo", text="a") == (200, "a")
+        events = server.connect()
+        events.request("GET", "/v1/pools/default/events", headers={"Authorization": f"Bearer {server.token}"})
+        stream = events.getresponse()
+        assert stream.headers["content-type"].startswith("text/event-stream")
         half = socket.create_connection(("127.0.0.1", server.port))
         half.sendall(b"POST / HTTP/1.1\r\n")
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(4.0) == 0
-        half.close()
+        for one in (half, stream, events):
+            one.close()
         for connection in idle:
             connection.close()
 

@@ -22,10 +22,11 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_12_calls_that_outlive_the_drain_are_told(folder):
+@pytest.mark.parametrize("is_known", [False, True])
+def test_12_calls_that_outlive_the_drain_are_told(folder, is_known):
     """They end with the problem `pool_closing` or that their worker was ended, and the server with code 0."""
     with Served(folder, NAME, "--max-workers", "1", "--drain", "0.2") as server:
-        waiting = Waiting(server, folder, 1)
+        waiting = Waiting(server, folder, 1, is_known=is_known)
         server.process.send_signal(signal.SIGTERM)
         ((status, problem),) = waiting.end(release=False)
         assert (status, problem["code"]) == (503, "pool_closing")

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from millpond import __version__
+from millpond.cli.entry import check_installed
 from millpond.cli.serve.declared_options import LimitOptions, PoolOptions, given
 from millpond.cli.serve.options import ServerOptions
 from millpond.cli.serve.sources import SOURCES
@@ -24,6 +25,8 @@ app = App(
 
 app.command(token)
 app.command(login)
+
+NEEDED_TO_SERVE = ("uvicorn", "httptools", "uvloop", "starlette")
 
 Samples = Annotated[int, Parameter(validator=Number(gte=1, lte=1000))]
 Last = Annotated[int, Parameter(validator=Number(gte=1))]
@@ -105,6 +108,7 @@ def serve(
     name
         Of the handler's pool.
     """
+    check_installed(NEEDED_TO_SERVE, "http")
     from millpond.cli.serve.command import serve as run
 
     run(handler, config, name, server, given(limits), given(settings))

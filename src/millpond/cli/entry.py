@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from importlib.util import find_spec
 
 NEEDS = ("cyclopts", "rich")
 INTERRUPTED = 130  # the exit code shells give for SIGINT
 
 
+def check_installed(names: Iterable[str], extra: str) -> None:
+    """Exit with the command that installs what is missing of these, if anything is."""
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        print(f"millpond: this needs {' and '.join(missing)}: pip install 'millpond[{extra}]'", file=sys.stderr)
+        sys.exit(2)
+
+
 def main() -> None:
     """Run the command line and exit with its code; where a library is missing, say how to install it."""
-    missing = [name for name in NEEDS if find_spec(name) is None]
-    if missing:
-        print(f"millpond: this needs {' and '.join(missing)}: pip install 'millpond[cli]'", file=sys.stderr)
-        sys.exit(2)
+    check_installed(NEEDS, "cli")
     try:
         from millpond.cli.app import app
 

@@ -66,7 +66,7 @@ class Stop:
         for connection in tuple(state.connections):
             connection.shutdown()
         await self._close_pools(None)
-        await self._until(lambda: not state.tasks, LAST_WORDS_S)
+        await self._until(lambda: not any(one.cycle for one in state.connections), LAST_WORDS_S)
 
     async def _close_pools(self, drain_s: float | None, limit_s: float | None = None) -> None:
         closing = [asyncio.ensure_future(pool.close(drain_s)) for pool in self._server.pools.values()]

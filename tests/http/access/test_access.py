@@ -135,6 +135,9 @@ def test_a_cookie_reads_without_more_and_changes_from_the_page_only(asked):
         caller = asked.outcome(request("/metrics", method, cookie=cookie))
         assert isinstance(caller, Caller)
         assert (caller.owner, caller.role, caller.by, caller.token_id) == ("local", "admin", "cookie", "local")
+        assert isinstance(asked.outcome(request("/metrics", method, cookie=cookie, origin=OWN)), Caller)
+        for origin in (EVIL, "null", ""):
+            assert asked.outcome(request("/metrics", method, cookie=cookie, origin=origin)) == 403
     for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get", ""):
         assert isinstance(asked.outcome(request("/x", method, cookie=cookie, **PAGE)), Caller)
         for origin in (EVIL, "null", "", "http://localhost:8000", "http://127.0.0.1:9999", "https://evil.example"):

@@ -129,12 +129,12 @@ def bearer_of(authorization: bytes) -> bytes | None:
     return given.strip(b" ") if kind.lower() == b"bearer" else None
 
 
-def check_page(scope: Scope, found: Mapping[bytes, bytes]) -> None:
-    """Raise unless the request comes from a script of the server's own pages: no form or page elsewhere can send it."""
+def check_page(scope: Scope, found: Mapping[bytes, bytes], *, changes: bool = True) -> None:
+    """Raise unless a script of the server's own pages sent the request; one that `changes` something must be JSON."""
     if not is_own_origin(found.get(b"origin", b""), found.get(b"host", b""), scope.get("scheme", "http")):
         raise _foreign_origin()
     kind = found.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
-    if kind != b"application/json" and scope["type"] == "http":
+    if changes and kind != b"application/json" and scope["type"] == "http":
         raise Problem(415, "unsupported_media_type", "With a cookie every request that changes something is JSON.")
 
 

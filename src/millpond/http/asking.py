@@ -105,7 +105,7 @@ def session_of(headers: dict[bytes, bytes], caller: Caller) -> str | None:
 
 def owned(session_id: str, owner: str) -> str:
     """A session's id as the pool knows it: each owner has ids of its own."""
-    return f"{_prefix(owner)}{session_id}" if owner else session_id
+    return prefix_of(owner) + session_id
 
 
 def check_session(pool: Pool, session_id: str) -> None:
@@ -116,10 +116,13 @@ def check_session(pool: Pool, session_id: str) -> None:
 
 def shown(session_id: str, owner: str) -> str:
     """A session's id as its owner knows it."""
-    return session_id.removeprefix(_prefix(owner)) if owner else session_id
+    return session_id.removeprefix(prefix_of(owner))
 
 
-def _prefix(owner: str) -> str:
+def prefix_of(owner: str) -> str:
+    """What stands before the ids of an owner's sessions in the pool; nothing before the program's own."""
+    if not owner:
+        return ""
     # An owner that a program names may have a colon: session `b:c` of `a` is not session `c` of `a:b`.
     return f"{owner.replace('%', '%25').replace(':', '%3A')}:"
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from millpond.http.access.caller import LOGGED_IN, MAY_CALL
-from millpond.http.asking import body_of, headers_of, owned
+from millpond.http.asking import body_of, headers_of, owned, prefix_of
 from millpond.http.figures import figures
 from millpond.http.formats import decoded
 from millpond.http.headers import ANSWER
@@ -61,7 +61,7 @@ async def open_session(request: Request) -> Response:
 async def list_sessions(request: Request) -> Response:
     """The caller's own sessions; all, with their owners' names before their ids, for who may view or administer."""
     pool, caller, asked = pool_of(request), caller_of(request), request.query_params
-    prefix = f"{caller.owner}:" if caller.role == "call" and caller.owner else ""
+    prefix = prefix_of(caller.owner) if caller.role == "call" else ""
     try:
         limit, after = int(asked.get("limit", "100")), int(asked.get("after", "0"))
         worker = int(asked["worker"]) if "worker" in asked else None
@@ -103,7 +103,7 @@ def _named(request: Request) -> tuple[SessionFacts, str]:
     found = pool_of(request).session_facts(owned(request.path_params["session"], owner))
     if found is None:
         raise Problem(404, "session_lost", "There is no such session.", outcome="not_started")
-    return found, f"{owner}:" if owner else ""
+    return found, prefix_of(owner)
 
 
 _SESSIONS = "/v1/pools/{pool}/sessions"

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import millpond
+from millpond.facts import SessionFacts, Statistics
+from tests.contract.faces import told
 from tests.contract.handlers import NoException, Plain, double
 from tests.contract.sites import BEGUN_S, check, failure, read, until
 from tests.docs.test_mentions import INNER
@@ -260,14 +262,69 @@ async def test_cancelling_stops_the_work(face):
         await until(lambda: at.pool.statistics().endings["cancelled"] == 1)
 
 
+async def test_a_session_that_was_closed_is_gone(face):
+    """Its hook ran, closing again is silent, using it is refused; the id begins anew."""
+    async with face.open() as at:
+        path = at.path()
+        async with at.verbs.session("ann") as ann:
+            await ann.call("remember_path", path)
+            await ann.close()
+            await ann.close()
+            assert Path(path + ".ran").read_text() == "closed ann\n"
+            assert ann.state == "closed"
+            check(await failure(ann.call("say", "late")), "session_lost", "not_started")
+        async with at.verbs.session("ann") as new:
+            assert await new.call("say", "new") == ["new"]
+
+
+async def test_the_pool_tells_of_itself(face):
+    """The same records: counts, states, percentiles, sessions."""
+    async with face.open() as at:
+        await at.verbs.call("echo", 1)
+        await at.verbs.session("ann")
+        await at.verbs.session("bob")
+        seen = await told(at.verbs.statistics())
+        assert type(seen) is Statistics
+        assert (seen.name, seen.state, seen.is_ready) == ("default", "ready", True)
+        assert (seen.submitted, seen.endings["ok"], seen.sessions_open) == (1, 1, 2)
+        assert set(seen.pids) == {1}
+        listed = await told(at.verbs.sessions(prefix="b", limit=5))
+        assert [(one.id, one.state, type(one)) for one in listed] == [("bob", "open", SessionFacts)]
+        assert [one.id for one in await told(at.verbs.sessions())] == ["ann", "bob"]
+        with pytest.raises(ValueError, match="state must be one of"):
+            await told(at.verbs.sessions(state="odd"))
+
+
+async def test_the_pool_is_administered(face):
+    """Size and settings change, workers are replaced, and draining ends what it takes."""
+    async with face.open(max_workers=2) as at:
+        await at.verbs.resize(min_workers=2, max_workers=2)
+        assert len((await told(at.verbs.statistics())).pids) == 2
+        assert await at.verbs.configure(spare_workers=0, cancel_grace=0.5) == {"cancel_grace": 0.5}
+        with pytest.raises(TypeError, match="did you mean 'cancel_grace'"):
+            await at.verbs.configure(cancel_grac=1)
+        with pytest.raises(ValueError, match="cannot change while the pool runs"):
+            await at.verbs.configure(concurrency=2)
+        with pytest.raises(ValueError, match="cancel_grace must be from 0"):
+            await at.verbs.configure(cancel_grace=-1)
+        with pytest.raises(ValueError, match=r"min_workers \(9\) is above max_workers"):
+            await at.verbs.resize(min_workers=9)
+        before = set((await told(at.verbs.statistics())).pids)
+        await at.verbs.replace_workers()
+        assert not before & set((await told(at.verbs.statistics())).pids)
+        await at.verbs.drain()
+        check(await failure(at.verbs.call("echo", 1)), "pool_closing", "not_started")
+
+
 def test_both_kinds_of_faces_have_the_same_verbs():
     """With the same parameters, but for what the page on clients says."""
     from inspect import signature
 
     absent = {"logs", "warm", "warmer", "telemetry", "metrics", "alerts", "optimizer", "settings", "trace_source"}
-    encoded = {"call_document", "stream_documents", "operations", "sessions", "run_id", "pool", "thread"}
+    encoded = {"call_document", "begin_document", "stream_documents", "operations"}
+    own_alone = {"session_facts", "run_id", "pool", "thread"}
     for own, served in [(millpond.Pool, millpond.Client), (millpond.SyncPool, millpond.SyncClient)]:
-        verbs = {name for name in dir(own) if not name.startswith("_")} - absent - encoded - INNER
+        verbs = {name for name in dir(own) if not name.startswith("_")} - absent - encoded - own_alone - INNER
         assert verbs <= set(dir(served)), verbs - set(dir(served))
         for name in verbs:
             mine, theirs = getattr(own, name), getattr(served, name)

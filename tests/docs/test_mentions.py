@@ -12,6 +12,10 @@ from millpond import errors, events, testing
 from millpond.alerts.alerts import Alerts
 from millpond.calls import Calls
 from millpond.cli.app import app
+from millpond.client.blocking import SyncRemoteCalls, SyncRemoteSession
+from millpond.client.remote_calls import RemoteCalls
+from millpond.client.remote_session import RemoteSession
+from millpond.client.remote_stream import RemoteStream
 from millpond.facts import BusyWorker, Statistics
 from millpond.handles import SessionHandle
 from millpond.options import Options
@@ -37,6 +41,13 @@ FACES = (
     Alerts,
     Bus,
     Session,
+    RemoteCalls,
+    millpond.Client,
+    RemoteStream,
+    RemoteSession,
+    SyncRemoteCalls,
+    millpond.SyncClient,
+    SyncRemoteSession,
 )
 # For the other parts of Millpond, not for its users.
 INNER = {
@@ -49,9 +60,8 @@ INNER = {
         "close_unopened",
         "run_async",
         "disown",
-        "begin_document",
-        "session_facts",
     ),
+    *("answer_to", "map_window", "request_for", "usable_thread"),
     *("execute", "has_listener"),
 }
 

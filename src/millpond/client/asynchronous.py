@@ -13,11 +13,15 @@ import weakref
 from random import Random
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
+from millpond.client import values
 from millpond.client.address import parse_address, tls_context
 from millpond.client.remote_calls import RemoteCalls
 from millpond.client.remote_session import RemoteSession
 from millpond.client.served_pool import ServedPool, session_headers
+from millpond.errors import BadArgument
+from millpond.facts import SessionFacts, SessionState, Statistics, check_page
 from millpond.labels import check_label
 from millpond.options import DEFAULT
 from millpond.settings import LIVE, Affinity, OnRestore, check_choice, check_names
@@ -147,13 +151,13 @@ class Client(RemoteCalls):
     async def configure(self, **settings: Any) -> dict[str, Any]:
         """Change live settings of the pool; returns those whose value is another now, by name.
 
-        Raises `TypeError` for an unknown setting, `ValueError` for one that is not live, and `BadArgument` for a value
-        that the pool refuses. Needs a token of role `admin`.
+        Raises as `Pool.configure`. Needs a token of role `admin`.
         """
         check_names(settings)
         if fixed := [name for name in settings if name not in LIVE]:
             raise ValueError(f"{', '.join(fixed)} cannot change while the pool runs; what can is {', '.join(LIVE)}")
-        changed: dict[str, Any] = await self._administer("configure", settings) or {}
+        told = await self._administer("configure", settings)
+        changed: dict[str, Any] = told["changed"]
         return changed
 
     async def replace_workers(self) -> None:
@@ -171,14 +175,34 @@ class Client(RemoteCalls):
         await self._administer("drain", {})
 
     async def _administer(self, verb: str, asked: dict[str, Any]) -> Any:
-        return await self._served.question(b"POST", "admin", verb, asked=asked, deadline=math.inf)
+        try:
+            return await self._served.question(b"POST", "admin", verb, asked=asked, deadline=math.inf)
+        except BadArgument as error:  # what settings raise, where they are the program's own
+            raise ValueError(str(error)) from error
 
     # Asking it
 
-    async def statistics(self) -> dict[str, Any]:
-        """The pool at this moment: the fields of `Statistics`, by name. Needs a token of role `view` or `admin`."""
-        found: dict[str, Any] = await self._served.question(b"GET", "statistics")
-        return found
+    async def statistics(self) -> Statistics:
+        """The pool at this moment. Needs a token of role `view` or `admin`."""
+        return values.decode_statistics(await self._served.question(b"GET", "statistics"))
+
+    async def sessions(
+        self,
+        *,
+        prefix: str = "",
+        state: SessionState | None = None,
+        worker: int | None = None,
+        limit: int = 1000,
+        after: int = 0,
+    ) -> tuple[SessionFacts, ...]:
+        """The pool's sessions at this moment, oldest first, at most `limit`. Filters and raises as `Pool.sessions`.
+
+        With a token of role `call` those of its owner. Others see all, their owners' names before their ids.
+        """
+        check_page(state, limit)
+        asked = {"prefix": prefix, "state": state, "worker": worker, "limit": limit, "after": after}
+        query = urlencode({name: value for name, value in asked.items() if value not in (None, "")})
+        return values.decode_sessions(await self._served.question(b"GET", "sessions", query=query))
 
     def __repr__(self) -> str:
         return f"<Client {self.name!r} at {self._served.address.text} {self.state}>"

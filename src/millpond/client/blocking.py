@@ -18,6 +18,7 @@ from millpond.client.asynchronous import ABSENT, Client
 from millpond.client.remote_calls import NO_FUNCTIONS, RemoteCalls
 from millpond.client.remote_session import RemoteSession
 from millpond.errors import BadArgument, PoolClosed
+from millpond.facts import SessionFacts, SessionState, Statistics
 from millpond.loopthread import LoopThread
 from millpond.settings import Affinity, OnRestore
 
@@ -36,8 +37,8 @@ class SyncRemoteCalls:
 
         Raises as `Client.call`. An interrupt of the waiting thread (Ctrl-C) interrupts the operation too.
         """
-        request = self._calls.request(operation, args, kwargs)
-        return self._owner.run_async(lambda: self._calls.answer(request))
+        request = self._calls.request_for(operation, args, kwargs)
+        return self._owner.run_async(lambda: self._calls.answer_to(request))
 
     def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Raises `BadArgument`: functions do not travel over HTTP."""
@@ -49,7 +50,7 @@ class SyncRemoteCalls:
         ahead: deque[Future[Any]] = deque()
         try:
             for item in items:
-                ahead.append(owner.usable_thread().begin(calls.answer(calls.request(operation, (item,), {}))))
+                ahead.append(owner.usable_thread().begin(calls.answer_to(calls.request_for(operation, (item,), {}))))
                 if len(ahead) >= calls.map_window:
                     yield ahead.popleft().result()
             while ahead:
@@ -184,9 +185,24 @@ class SyncClient(SyncRemoteCalls):
         """Have the pool take no more calls, and wait until what is queued and running has ended."""
         self.run_async(self.client.drain)
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> Statistics:
         """The pool at this moment; see `Client.statistics`."""
-        found: dict[str, Any] = self.run_async(self.client.statistics)
+        found: Statistics = self.run_async(self.client.statistics)
+        return found
+
+    def sessions(
+        self,
+        *,
+        prefix: str = "",
+        state: SessionState | None = None,
+        worker: int | None = None,
+        limit: int = 1000,
+        after: int = 0,
+    ) -> tuple[SessionFacts, ...]:
+        """The pool's sessions at this moment, oldest first, at most `limit`; see `Client.sessions`."""
+        found: tuple[SessionFacts, ...] = self.run_async(
+            lambda: self.client.sessions(prefix=prefix, state=state, worker=worker, limit=limit, after=after)
+        )
         return found
 
     @property

@@ -38,7 +38,7 @@ class RemoteCalls:
         connection failed, and `AccessDenied`. With `idempotent`, what is passing is waited out within the deadline.
         Cancelling leaves the server, which interrupts the operation (or, with `on_cancel="abandon"`, drops its answer).
         """
-        return await self.answer(self.request(operation, args, kwargs))
+        return await self.answer_to(self.request_for(operation, args, kwargs))
 
     async def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Raises `BadArgument`: functions do not travel over HTTP."""
@@ -46,7 +46,7 @@ class RemoteCalls:
 
     def stream(self, operation: str, /, *args: Any, **kwargs: Any) -> RemoteStream:
         """Run a generator operation; its items come as an async iterator. One deadline covers the whole."""
-        return RemoteStream(self._served, lambda: self.request(operation, args, kwargs, stream=True))
+        return RemoteStream(self._served, lambda: self.request_for(operation, args, kwargs, stream=True))
 
     def map(self, operation: str, items: Iterable[Any] | AsyncIterable[Any], /) -> AsyncIterator[Any]:
         """Run one operation over many arguments; results in the order of the arguments, a bounded number ahead.
@@ -65,11 +65,13 @@ class RemoteCalls:
         """The same operations under other options: deadline, session, idempotent, priority, on_cancel."""
         return RemoteCalls(self._served, self._options.changed(changes))
 
-    async def answer(self, request: Request) -> Any:
+    async def answer_to(self, request: Request) -> Any:
         """The result of a request that was made out. Raises as `call`."""
         return await self._served.call(request)
 
-    def request(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], stream: bool = False) -> Request:
+    def request_for(
+        self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], stream: bool = False
+    ) -> Request:
         """A call's request, as it is to be sent. Raises `BadArgument` for what cannot be."""
         name = check_operation(operation)
         if isinstance(self._options.session, KnownSession):

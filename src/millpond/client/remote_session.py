@@ -10,6 +10,7 @@ from collections.abc import Generator
 from typing import Any
 
 from millpond.client.remote_calls import RemoteCalls
+from millpond.client.remote_errors import error_of
 from millpond.client.served_pool import CLOSED, KnownSession, Request, ServedPool
 from millpond.errors import InternalError
 from millpond.options import Options
@@ -63,7 +64,11 @@ class RemoteSession(RemoteCalls):
         if session.state == CLOSED:
             return
         session.check()
-        await self._served.question(b"DELETE", "sessions", session.id, session=session)
+        served = self._served
+        request = served.question_request(b"DELETE", "sessions", session.id, options=self._options)
+        answer = await served.exchange(request, served.ends_at(self._options))
+        if answer.status not in (200, 204, 404):  # 404: somebody else closed it
+            raise served.refused(request, error_of(*answer))
         session.state = CLOSED
 
     @property
@@ -91,10 +96,12 @@ class RemoteSession(RemoteCalls):
         self._opened()
         return super().options(**changes)
 
-    def request(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], stream: bool = False) -> Request:
+    def request_for(
+        self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], stream: bool = False
+    ) -> Request:
         """A call's request, as it is to be sent. Raises `RuntimeError` before the session was opened."""
         self._opened()
-        return super().request(operation, args, kwargs, stream)
+        return super().request_for(operation, args, kwargs, stream)
 
     def _opened(self) -> KnownSession:
         if not self._session.state:

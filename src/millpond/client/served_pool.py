@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass
 from random import Random
 from ssl import SSLContext
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote
 
 import msgspec
@@ -45,6 +45,14 @@ class Request:
     method: bytes = b"POST"
     content_type: bytes = values.TYPE
     trace: tuple[Header, ...] = ()
+
+
+class Answer(NamedTuple):
+    """What came for a request."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
 
 
 @dataclass(slots=True)
@@ -151,11 +159,11 @@ class ServedPool:
         """The result of an operation, whose request is repeated where that is safe and its options let it."""
         self.check_loop()
         if not request.options.idempotent:
-            return self._result(*await self.ask(request, self.ends_at(request.options)))
+            return self._result(await self.ask(request, self.ends_at(request.options)))
         ends_at, key = self.ends_at(request.options), uuid.uuid4().hex.encode()
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._result(*await self.ask(request, ends_at, key))
+                return self._result(await self.ask(request, ends_at, key))
             except PoolError as error:
                 pause = self._pause(error, attempt, ends_at)
                 if pause is None:
@@ -163,21 +171,25 @@ class ServedPool:
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt ends the loop")
 
-    async def ask(self, request: Request, ends_at: float, key: bytes = b"") -> tuple[dict[bytes, bytes], bytes]:
-        """Headers and body of the answer to a request that is sent once. Raises the `PoolError` of what failed."""
+    async def ask(self, request: Request, ends_at: float, key: bytes = b"") -> Answer:
+        """The answer to a request that is sent once. Raises the `PoolError` of what failed."""
+        answer = await self.exchange(request, ends_at, key)
+        if not 200 <= answer.status < 300:
+            raise self.refused(request, error_of(*answer))
+        return answer
+
+    async def exchange(self, request: Request, ends_at: float, key: bytes = b"") -> Answer:
+        """The answer to a request that is sent once, whatever its status. Raises if there is none."""
         trip = RoundTrip(self.check_loop())
         try:
             async with asyncio.timeout_at(late(ends_at)):
                 await self.send(trip, request, ends_at, key)
                 await trip.head()
-                body = await trip.body()
+                return Answer(trip.status, trip.headers, await trip.body())
         except (TimeoutError, NotConnected, Broken) as error:
             self.fail(trip, error)
         finally:
             trip.close()
-        if not 200 <= trip.status < 300:
-            raise self.refused(request, error_of(trip.status, trip.headers, body))
-        return trip.headers, body
 
     def refused(self, request: Request, error: PoolError) -> PoolError:
         """The error that the server answered, of which the session of the request takes note; returns it."""
@@ -204,18 +216,21 @@ class ServedPool:
         raise Unreachable(f"the connection to {self.address.text} {verb}: {error}", outcome=outcome) from error
 
     async def question(
-        self, method: bytes, *path: str, asked: Any = None, deadline: float = UNSET, session: KnownSession | None = None
+        self, method: bytes, *path: str, asked: Any = None, query: str = "", deadline: float = UNSET
     ) -> Any:
         """What another route than a call's answers, as plain data. Raises as `ask`."""
         self.check_loop()
+        request = self.question_request(method, *path, asked=asked, query=query, options=Options(deadline=deadline))
+        answer = await self.ask(request, self.ends_at(request.options))
+        return self._result(answer) if answer.body else None
+
+    def question_request(
+        self, method: bytes, *path: str, asked: Any = None, query: str = "", options: Options = DEFAULT
+    ) -> Request:
+        """A request of JSON to another route than a call's."""
         body = b"" if asked is None else msgspec.json.encode(asked)
-        target = self.target(*path)
-        options = Options(deadline=deadline, session=session)
-        request = Request(target, body, options, JSON, method, JSON)
-        headers, answer = await self.ask(request, self.ends_at(options))
-        if not answer:
-            return None
-        return values.decode_result(headers.get(b"content-type", b""), answer)
+        target = self.target(*path) + (b"?" + query.encode() if query else b"")
+        return Request(target, body, options, JSON, method, JSON)
 
     def _headers(self, request: Request, ends_at: float, key: bytes) -> list[Header]:
         assert self.loop is not None
@@ -242,8 +257,8 @@ class ServedPool:
             headers.append((b"Idempotency-Key", key))
         return headers
 
-    def _result(self, headers: dict[bytes, bytes], body: bytes) -> Any:
-        return values.decode_result(headers.get(b"content-type", b""), body)
+    def _result(self, answer: Answer) -> Any:
+        return values.decode_result(answer.headers.get(b"content-type", b""), answer.body)
 
     def _pause(self, error: PoolError, attempt: int, ends_at: float) -> float | None:
         """How long to wait before the request is sent again; `None` if it is not to be."""

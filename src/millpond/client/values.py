@@ -5,11 +5,13 @@ The same as with the pool's setting `codec="msgpack"`: tuples arrive as lists, d
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
 
 from millpond.errors import BadArgument, InternalError, OutOfMemory
+from millpond.facts import SessionFacts, Statistics
 from millpond.texts import text_of
 
 TYPE = b"application/msgpack"
@@ -53,3 +55,22 @@ def decode_result(content_type: bytes, body: bytes) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise InternalError(f"the server's answer cannot be read: {text_of(error)}", outcome="completed") from error
     raise InternalError(f"the server answered {kind.decode('latin-1')!r}, which is no result", outcome="completed")
+
+
+def decode_statistics(told: Any) -> Statistics:
+    """The record that a server tells of its pool. Raises `InternalError` if it is none."""
+    try:
+        for kinds in told["percentiles"].values():
+            for figures in kinds.values():
+                figures |= {name: math.nan for name, value in figures.items() if value is None}  # no number in JSON
+        return msgspec.convert(told, Statistics, str_keys=True)
+    except (msgspec.ValidationError, LookupError, TypeError, AttributeError) as error:
+        raise InternalError(f"the server's statistics cannot be read: {text_of(error)}") from error
+
+
+def decode_sessions(told: Any) -> tuple[SessionFacts, ...]:
+    """The records that a server tells of sessions. Raises as `decode_statistics`."""
+    try:
+        return msgspec.convert(told["sessions"], tuple[SessionFacts, ...])
+    except (msgspec.ValidationError, LookupError, TypeError) as error:
+        raise InternalError(f"the server's list of sessions cannot be read: {text_of(error)}") from error

@@ -6,6 +6,7 @@ Each row is tried over the application, for every route it has, and over a real 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import time
@@ -371,5 +372,32 @@ async def test_24_sessions_and_idempotency_keys_are_their_owners_alone(access: A
         assert (await ask("bob", "sessions", b'{"id":"s"}')).status == 201
         assert (await ask("bob", "sessions/s/call/add", b"[1]")).body == b"1"
         assert (await ask("ann", "sessions/s/call/add", b"[0]")).body == b"7"
+        view = f"Authorization: Bearer {access.state.issue('view', 'ann', None, access.wall())[1]}"
+        for who, seen in (
+            *((said["ann"], ["s"]), (said["bob"], ["s"]), (said["eve"], [])),
+            *((view, ["ann:s", "bob:s"]), (said["admin"], ["ann:s", "bob:s"])),
+        ):
+            listed = json.loads((await server.ask("GET", "/v1/pools/p/sessions", who)).body)["sessions"]
+            assert sorted(one["id"] for one in listed) == seen
+        for method in ("GET", "DELETE"):
+            for path in ("s", "ann:s", "s?owner=ann", "ann%3As"):
+                assert (await server.ask(method, f"/v1/pools/p/sessions/{path}", said["eve"])).status == 404, path
+            assert (await server.ask(method, "/v1/pools/p/sessions/s", view)).status == 403
+        assert (await server.ask("GET", "/v1/pools/p/sessions/s?owner=ann", said["admin"])).status == 200
         counts = [(await ask(who, "call/all_calls", b"", "Idempotency-Key: k")).body for who in said]
         assert counts == [b"1", b"1", b"2", b"3", b"4"]
+
+
+async def test_24_events_end_with_the_login_they_were_asked_for_with(access: Access) -> None:
+    """When its browser logs out."""
+    async with checked_pool(Plain) as pool, served(pool, access) as server:
+        cookie, own = f"Cookie: {await login(server)}", f"Origin: http://{server.host}"
+        lines = ["GET /v1/pools/p/events HTTP/1.1", f"Host: {server.host}", cookie, "", ""]
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write("\r\n".join(lines).encode())
+        async with asyncio.timeout(30):
+            await reader.readuntil(b"event: snapshot")
+            assert (await server.ask("POST", "/logout", cookie, own, JSON, body=b"{}")).status == 204
+            await reader.read()
+        writer.close()
+        assert (await server.ask("GET", "/v1/pools/p/events", cookie)).status == 401

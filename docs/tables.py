@@ -133,7 +133,7 @@ def limits_table() -> str:
     """What a server lets clients do."""
     rows = [["option", "default", "what"]]
     for field in dataclasses.fields(Limits):
-        told = "the rest" if field.default is None else amount(field.default, field.metadata["unit"])
+        told = "10,000" if field.default is None else amount(field.default, field.metadata["unit"])
         rows.append([f"`--{field.name.replace('_', '-')}`", told, field.metadata["what"]])
     return table(rows)
 

@@ -81,7 +81,7 @@ class Served:
             self.process = subprocess.Popen(
                 popen.pop("command", command),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=popen.pop("stdout", subprocess.PIPE),
                 stderr=log,
                 env=environment,
                 cwd=folder,
@@ -105,8 +105,8 @@ class Served:
         except ProcessLookupError:
             pass
         self.process.wait(LIMIT_S)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def said(self) -> str:
         """What it wrote to its log."""

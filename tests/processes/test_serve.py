@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import pty
+import re
 import signal
 import socket
 import ssl
@@ -62,6 +65,33 @@ def test_it_stops_soon_with_connections_open(folder):
             one.close()
         for connection in idle:
             connection.close()
+
+
+def test_a_terminal_gets_a_link_to_log_in_with(folder):
+    """On a line of its own, with a code that is good once; it is nowhere else."""
+    ours, theirs = pty.openpty()
+    server = Served(folder, NAME, stdout=theirs)
+    try:
+        first, second = read_lines(ours, 2)
+        address = re.search(r"http://127.0.0.1:\d+", first)
+        link = re.fullmatch(r"millpond: to log in once, within 10 minutes: (\S+)/login#(\S+)", second)
+        assert address
+        assert link
+        assert link[1] == address[0]
+        assert server.end(signal.SIGTERM) == 0
+        assert link[2] not in server.said()
+    finally:
+        server.__exit__()
+        os.close(ours)
+        os.close(theirs)
+
+
+def read_lines(descriptor: int, count: int) -> list[str]:
+    """Lines of a terminal."""
+    text = b""
+    while text.count(b"\n") < count:
+        text += os.read(descriptor, 4096)
+    return text.decode().splitlines()[:count]
 
 
 def test_pools_and_options_come_from_one_file(folder):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 from contextlib import ExitStack
 
 import pytest
 
 from millpond.http.server.connection import Connection
-from millpond.http.server.descriptors import FOR_EACH_WORKER, LEAST, OTHERS, most_connections
+from millpond.http.server.descriptors import FOR_EACH_WORKER, MOST, OTHERS, most_connections
 from millpond.http.server.exchange import Exchange
 from tests.http.server.rig import Running
 
@@ -89,17 +90,33 @@ def left() -> list[object]:
     return [one for one in gc.get_objects() if isinstance(one, Connection | Exchange)]
 
 
-@pytest.mark.parametrize(
-    ("open_files", "asked", "given"),
-    [(1024, None, 1024 - OTHERS - 8 * FOR_EACH_WORKER), (1024, 100, 100), (100_000, 5, 5)],
-)
-def test_workers_have_their_descriptors_first(open_files, asked, given):
-    """Connections get what is left of the limit, or what was asked for, if that much is left."""
-    assert most_connections(open_files, [6, 2], asked) == given
+@pytest.fixture
+def limit():
+    """A function that sets this process's limit on open files, the hard one as it is; it is taken back."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def limit(soft: int) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-@pytest.mark.parametrize(("open_files", "asked"), [(OTHERS + FOR_EACH_WORKER + LEAST - 1, None), (1024, 1000)])
-def test_a_limit_that_cannot_be_held_is_refused(open_files, asked):
+def test_workers_have_their_descriptors_first(limit):
+    """The limit is raised to what connections and workers need; without a number there are at most 10,000."""
+    limit(256)
+    assert most_connections([6, 2], 300) == 300
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300 + OTHERS + 8 * FOR_EACH_WORKER
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    left = MOST if hard == resource.RLIM_INFINITY else min(MOST, hard - OTHERS - FOR_EACH_WORKER)
+    assert most_connections([1], None) == left
+
+
+@pytest.mark.usefixtures("limit")
+@pytest.mark.parametrize("asked", [None, 10_000_000])
+def test_a_limit_that_cannot_be_held_is_refused(asked):
     """The error has the numbers and the remedy."""
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] == resource.RLIM_INFINITY:
+        pytest.skip("there is no limit here")
     with pytest.raises(ValueError, match="ulimit -n"):
-        most_connections(open_files, [1], asked)
+        most_connections([10_000_000 if asked is None else 1], asked)

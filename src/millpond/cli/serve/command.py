@@ -26,7 +26,7 @@ from millpond.environment import TOKEN, TOKEN_FILE
 from millpond.http import app as make_app
 from millpond.http.access.access import Access
 from millpond.http.access.gate import LocalAccess
-from millpond.http.server.descriptors import most_connections, raise_limit
+from millpond.http.server.descriptors import most_connections
 from millpond.http.server.limits import Limits
 from millpond.http.server.listening import (
     SYSTEMD,
@@ -90,7 +90,7 @@ def _made(
     listeners = _listeners(options)
     check_exposure(options, listeners)
     try:
-        most = most_connections(raise_limit(), (_workers(pool) for pool in pools.values()), checked.limit_connections)
+        most = most_connections((_workers(pool) for pool in pools.values()), checked.limit_connections)
     except ValueError as error:
         raise WrongConfiguration(str(error)) from None
     try:

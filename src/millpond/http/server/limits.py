@@ -27,7 +27,7 @@ class Limits:
         64 * MiB, "a request's body; more is 413, before it is read where it is declared", "bytes", 0
     )
     limit_connections: int | None = _limit(
-        None, "open connections; more get 503. None for the descriptors that workers leave", "", 1
+        None, "open connections; more get 503. None for 10,000, if workers leave as many descriptors", "", 1
     )
     timeout_headers: float = _limit(10.0, "time for all headers, from their first byte; longer is 408", "s", 0.1)
     timeout_stalled: float = _limit(

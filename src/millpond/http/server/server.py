@@ -63,6 +63,7 @@ class Server:
             application,
             http=Connection,
             ws="none",
+            interface="asgi3",
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -35,6 +35,7 @@ class State(ServerState):
         self.date_line = b""
         self.is_draining = False
         self._looked_at = time.monotonic()
+        self._may_have_idle = True
         self._set_date()
 
     def _set_date(self) -> None:
@@ -53,22 +54,28 @@ class State(ServerState):
         self._looked_at = now
         self.now += elapsed_s
         self._set_date()
+        self._may_have_idle = True
         for connection in tuple(self.connections):
             connection.look(self.now, elapsed_s)
 
     def came(self, connection: Connection) -> None:
         """A connection is there: one too many makes those go that wait longest, or is sent away itself."""
         over = len(self.connections) - self.most_connections
-        if over <= 0:
+        if over <= 0 or self._make_room(connection):
             return
-        idle = sorted((one for one in self.connections if one.is_idle and one is not connection), key=_since)
-        for one in idle[:EVICTED]:
-            one.leave()
-        if not idle:
-            if over <= MOST_REFUSED:
-                connection.turn_away()
-            else:
-                connection.transport.abort()
+        if over <= MOST_REFUSED:
+            connection.turn_away()
+        else:
+            connection.transport.abort()
+
+    def _make_room(self, new: Connection) -> bool:
+        """Let the longest idle ones go; where there are none, do not look for them again before the next sweep."""
+        if self._may_have_idle:
+            idle = sorted((one for one in self.connections if one.is_idle and one is not new), key=_since)
+            self._may_have_idle = bool(idle)
+            for one in idle[:EVICTED]:
+                one.leave()
+        return self._may_have_idle
 
 
 def _since(connection: Connection) -> float:

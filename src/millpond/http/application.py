@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +24,7 @@ from millpond.http.access.gate import unauthorized
 from millpond.http.asking import ClientLeft, Receive, Scope
 from millpond.http.feed import Feeds
 from millpond.http.idempotency import Kept
+from millpond.http.openapi import document
 from millpond.http.problems import Problem, problem_of
 from millpond.http.routing import CALLER, ROUTE, check_path
 from millpond.http.traffic import CALL, OTHER, UNANSWERED, Traffic
@@ -37,7 +39,17 @@ Send = Callable[[Any], Awaitable[None]]
 logger = logging.getLogger("millpond.http")
 
 _ROUTING = {404: "not_found", 405: "method_not_allowed"}
-MODULES = (calls, batches, streams, sessions, watching, feed, administration, health)  # whose `ROUTES` there are
+MODULES = (
+    calls,
+    batches,
+    streams,
+    sessions,
+    watching,
+    feed,
+    administration,
+    health,
+    document,
+)  # whose `ROUTES` there are
 
 
 def app(
@@ -77,9 +89,9 @@ class Application:
         self._limit_body = limit_body
         self._open_pools = open_pools
         self._calls: dict[str, tuple[Pool, str]] = {}  # path -> what is called, of operations that were called
-        self._router = Router(
-            [*access.routes(), *(one for module in MODULES for one in module.ROUTES)], redirect_slashes=False
-        )
+        self.routes = [*access.routes(), *(one for module in MODULES for one in module.ROUTES)]
+        self.documents: OrderedDict[object, document.Document] = OrderedDict()  # of those that asked for one lately
+        self._router = Router(self.routes, redirect_slashes=False)
 
     def most_bytes(self, pool: Pool) -> int:
         """The largest body of a request to a pool."""

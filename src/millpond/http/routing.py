@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,14 @@ RELATIVE = ("/./", "/../")
 ODD_ENCODED = (b"%2f", b"%5c", b"%00", b"%2e", b"//")
 
 
-def route(path: str, endpoint: Endpoint, *, methods: Collection[str] = ("GET",), roles: Collection[Role]) -> Route:
+class RoleRoute(Route):
+    """A route that knows what it is for and which roles may use it."""
+
+    doc: str = ""
+    roles: frozenset[Role] = frozenset()
+
+
+def route(path: str, endpoint: Endpoint, *, methods: Collection[str] = ("GET",), roles: Collection[Role]) -> RoleRoute:
     """A route for callers of these roles; others get 403. What the endpoint raises is answered as a problem."""
 
     async def guarded(request: Request) -> Response:
@@ -38,7 +46,10 @@ def route(path: str, endpoint: Endpoint, *, methods: Collection[str] = ("GET",),
             raise Problem(403, "forbidden", f"This needs the role {' or '.join(sorted(roles))}.")
         return await endpoint(request)
 
-    return Route(path, guarded, methods=list(methods), name=endpoint.__name__)
+    made = RoleRoute(path, guarded, methods=list(methods), name=endpoint.__name__)
+    made.doc = inspect.getdoc(endpoint) or ""
+    made.roles = frozenset(roles)
+    return made
 
 
 def application_of(request: Request) -> Application:

@@ -89,6 +89,7 @@ class _Logins:
 
 
 async def _home(request: Request) -> Response:
+    """The page that says who is logged in, or how to log in."""
     caller = caller_of(request)
     if caller.role == "none":
         return _page("locked.html", request, 401, {"WWW-Authenticate": "Bearer"}, url=str(request.base_url).rstrip("/"))
@@ -96,6 +97,7 @@ async def _home(request: Request) -> Response:
 
 
 async def _asset(request: Request) -> Response:
+    """A file that pages load."""
     asset = ASSETS.get(request.path_params["name"])
     if asset is None:
         raise Problem(404, "not_found", "There is no such file.")

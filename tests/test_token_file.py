@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,20 @@ def test_what_is_no_file_or_no_folder_is_refused_without_waiting(tmp_path):
         known_token({"STATE_DIRECTORY": str(tmp_path / "flat")})
     with pytest.raises(StateError, match="cannot be read"):
         token_in(str(tmp_path / "nowhere"))
+
+
+def test_a_file_too_large_is_refused_unread(tmp_path):
+    """However it came there; what is small takes no more memory than it has bytes."""
+    file = planted(tmp_path / "millpond")
+    tracemalloc.start()
+    try:
+        known_token({"XDG_STATE_HOME": str(tmp_path)})
+        os.truncate(file, 2**30)
+        with pytest.raises(StateError, match="too large"):
+            known_token({"XDG_STATE_HOME": str(tmp_path)})
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 AS_NOBODY = """

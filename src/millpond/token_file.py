@@ -17,7 +17,7 @@ from millpond.environment import TOKEN, TOKEN_FILE
 
 SHAPE = re.compile(r"mp_[A-Za-z0-9_-]{43}")
 NAME = "token"  # of the file in the state folder
-_LIMIT = 64 * 2**20
+_MOST_BYTES = 64 * 2**20  # of any file there
 _DAMAGED = "it must hold one token, which is 'mp_' and 43 characters of A-Z a-z 0-9 _ -"
 
 
@@ -124,8 +124,11 @@ def read_private(folder: int, name: str) -> bytes:
         why = "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
         raise StateError(f"{_shown(folder, name)!r} {why}; remove it, and it is made again") from None
     with os.fdopen(fd, "rb") as file:
-        _check_file(os.fstat(fd), _shown(folder, name))
-        return file.read(_LIMIT)
+        facts = os.fstat(fd)
+        _check_file(facts, _shown(folder, name))
+        if facts.st_size > _MOST_BYTES:
+            raise StateError(f"{_shown(folder, name)!r} is too large ({facts.st_size:,} bytes); remove it")
+        return file.read()
 
 
 def _check_file(facts: os.stat_result, path: str, *, or_root: bool = False) -> None:

@@ -20,7 +20,7 @@ RUNS = -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python $(RUNS) && { echo $$python; break; }; done)
 
-.PHONY: help demo test spawn test-all bench lint docs pytest cpython clean
+.PHONY: help demo test spawn test-all bench bench-http lint docs pytest cpython clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -47,6 +47,11 @@ test-all: lint docs  ## all tests, long ones too, and CPython's tests of its poo
 bench: $(VENV)/.has-bench  ## measure Millpond and other process pools side by side (ARGS=--quick for a short run)
 	@echo "Measuring; leave the machine alone meanwhile"
 	@$(VENV)/bin/python -m benchmarks.run $(ARGS)
+
+bench-http:  ## measure `millpond serve` and other model servers side by side, with wrk, in an environment of their own
+	@$(MAKE) VENV=.venv-bench-http .venv-bench-http/.has-bench-http
+	@echo "Measuring; leave the machine alone meanwhile"
+	@.venv-bench-http/bin/python -m benchmarks.http $(ARGS)
 
 lint: $(VENV)/.has-test  ## check style and types
 	@echo "Checking style (ruff) and types (mypy --strict)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,14 @@ import psutil
 PACKAGES = ("cloudpickle", "loky", "millpond", "mpire", "msgspec", "numpy", "pebble", "scikit-learn")
 
 
-def facts() -> dict[str, Any]:
+def facts(packages: Iterable[str] = PACKAGES) -> dict[str, Any]:
     return {
         "cores": len(os.sched_getaffinity(0)),
         "processor": processor(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "kernel": platform.release().partition("-")[0],
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: metadata.version(name) for name in packages},
         "load_before": round(os.getloadavg()[0], 2),
     }
 

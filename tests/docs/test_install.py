@@ -13,7 +13,7 @@ FOR_USERS = {"cli", "client", "http", "opentelemetry", "prometheus", "structlog"
 
 def test_every_extra_is_on_the_page_of_installing():
     """Each has a row that says what it is for, and no row is about one that does not exist."""
-    named = re.findall(r"^\| `(\w+)` +\| \S", PAGES["docs/install.md"], re.MULTILINE)
+    named = re.findall(r"^\| `([\w-]+)` +\| \S", PAGES["docs/install.md"], re.MULTILINE)
     assert sorted(named) == sorted(EXTRAS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
 import socket
 from random import Random
 
@@ -279,6 +280,40 @@ async def test_closing_lets_what_is_under_way_end():
         await closing
 
 
+async def test_no_answer_reaches_the_wrong_caller():
+    """Of two thousand calls half are given up at some moment, cancelled or past their deadline; the rest are right."""
+    random = Random(7)
+
+    async def slow(asked, writer):
+        await asyncio.sleep(random.random() * 0.01)
+        said = answer(asked.body)
+        cut = random.randrange(len(said))
+        writer.write(said[:cut])
+        if cut % 2:
+            await asyncio.sleep(random.random() * 0.002)
+        writer.write(said[cut:])
+
+    async def call(pool, token):
+        giving_up = random.random()
+        options = pool.options(deadline=random.random() * 0.01) if giving_up < 0.25 else pool
+        task = asyncio.create_task(options.call("echo", token))
+        if giving_up > 0.75:
+            await asyncio.sleep(random.random() * 0.02)
+            task.cancel()
+        try:
+            return await task == [token]
+        except (asyncio.CancelledError, millpond.DeadlineExceeded):
+            return None
+
+    async with scripted(slow) as server, server.client(connections=20) as pool:
+        told = []
+        for start in range(0, 2000, 100):
+            told += await asyncio.gather(*(call(pool, f"token-{number}") for number in range(start, start + 100)))
+        assert False not in told
+        assert 500 < told.count(True) < 1900
+        assert await pool.call("echo", "last") == ["last"]
+
+
 async def test_large_bodies_go_there_and_back():
     """Of more than fits into one piece, and in chunks."""
 
@@ -330,6 +365,13 @@ async def test_the_token_is_in_no_text(caplog):
         with pytest.raises(ValueError, match="token is not empty") as told:
             millpond.Client(token=wrong)
         assert "canary" not in str(told.value)
+
+
+async def test_a_client_is_not_sent_elsewhere():
+    """It holds a token and connections: neither is for whoever unpickles it."""
+    for made in (millpond.Client(token="mp_x"), millpond.SyncClient(token="mp_x")):
+        with pytest.raises(TypeError, match="make one where it is used"):
+            pickle.dumps(made)
 
 
 async def test_a_client_belongs_to_its_loop():

@@ -41,6 +41,7 @@ ABSENT = {
     "alerts": "they are the server's: see its /alerts",
     "optimizer": "it is the server's: see its /journal",
     "settings": "they are the server's; configure() changes those that may change while a pool runs",
+    "trace_source": "open a span around the call: the context that it makes goes along",
     "warmer": "workers are warmed by the program that owns the pool",
 }
 
@@ -203,6 +204,9 @@ class Client(RemoteCalls):
         asked = {"prefix": prefix, "state": state, "worker": worker, "limit": limit, "after": after}
         query = urlencode({name: value for name, value in asked.items() if value not in (None, "")})
         return values.decode_sessions(await self._served.question(b"GET", "sessions", query=query))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a client holds a token and connections, and does not travel: make one where it is used")
 
     def __repr__(self) -> str:
         return f"<Client {self.name!r} at {self._served.address.text} {self.state}>"

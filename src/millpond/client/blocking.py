@@ -247,6 +247,9 @@ class SyncClient(SyncRemoteCalls):
         if self._thread is not None and self._thread.is_current:
             raise RuntimeError("a SyncClient cannot be called from its own thread")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.client.__reduce__()
+
     def __repr__(self) -> str:
         return f"<Sync{repr(self.client)[1:]}"
 

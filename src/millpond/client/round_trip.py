@@ -103,8 +103,9 @@ class KeptConnections:
             if address.socket is not None:
                 _, made = await self._loop.create_unix_connection(HttpConnection, address.socket)
             else:
+                # One address after the other: where asyncio tries several at once, cancelling may lose an open socket.
                 transport, made = await self._loop.create_connection(
-                    HttpConnection, address.host, address.port, ssl=self._context, happy_eyeballs_delay=0.25
+                    HttpConnection, address.host, address.port, ssl=self._context
                 )
                 _keep_alive(transport.get_extra_info("socket"))
         except (OSError, ValueError) as error:  # ValueError: a socket's path that is too long

@@ -37,7 +37,19 @@ def test_a_path_of_a_socket_is_an_address(url):
 
 @pytest.mark.parametrize(
     "url",
-    ["", "127.0.0.1:8000", "ftp://host", "http://", "http://host:port", "http://host/?token=x", "unix:", "http://["],
+    [
+        "",
+        "127.0.0.1:8000",
+        "ftp://host",
+        "http://",
+        "http://host:port",
+        "http://host/?token=x",
+        "unix:",
+        "http://[",
+        "http://a b",
+        'http://a"b',
+        "http://\udc80",
+    ],
 )
 def test_what_is_no_address_is_refused_at_once(url):
     """By the constructor, with examples of what is one."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import pickle
 import socket
+import struct
 from random import Random
 
 import pytest
@@ -159,6 +160,38 @@ async def test_an_answer_that_breaks_leaves_the_outcome_unknown(said):
     async with scripted(break_off) as server, server.client() as pool:
         check(await failure(pool.call("echo")), "unreachable", "unknown")
         assert len(server.asked) == 1
+
+
+async def test_an_answer_of_no_announced_length_ends_where_the_server_ends_it():
+    """One that is cut off, by either side, is no answer, though what came of it could be read."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/msgpack\r\n\r\n"
+    cut = False
+
+    async def script(_asked, writer):
+        writer.write(head + pack(7))
+        await writer.drain()
+        if cut:
+            await asyncio.sleep(0.05)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+        return True
+
+    async with scripted(script) as server, server.client() as pool:
+        assert await pool.call("echo") == 7
+        cut = True
+        check(await failure(pool.call("echo")), "unreachable", "unknown")
+
+    async def stay(_asked, writer):
+        writer.write(head + pack(7))
+        await asyncio.sleep(WAIT_S)
+
+    async with scripted(stay) as server:
+        pool = await server.client().open()
+        running = asyncio.create_task(pool.call("echo"))
+        await until(lambda: server.asked)
+        await asyncio.sleep(0.05)
+        await pool.close(drain=0)
+        check(await failure(running), "pool_closed", "unknown")
 
 
 async def test_a_silent_server_is_given_up_a_moment_after_the_deadline():

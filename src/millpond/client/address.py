@@ -5,12 +5,14 @@ Checked when the client is made; nothing is looked up or connected here.
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
 EXAMPLES = "'http://127.0.0.1:8000', 'https://host', or 'unix:/path/of/socket'"
+_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,23 @@ def parse_address(url: str) -> Address:
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
         raise ValueError(f"{url!r} is no address of a server; an address is {EXAMPLES}")
     is_tls = parts.scheme == "https"
-    ascii_host = host if host.isascii() else host.encode("idna").decode()
+    ascii_host = _in_ascii(host)
     shown = f"[{ascii_host}]" if ":" in ascii_host else ascii_host
     default = 443 if is_tls else 80
     host_header = shown if port in (None, default) else f"{shown}:{port}"
     prefix = quote(parts.path.rstrip("/"), safe="/%")
     return Address(url, ascii_host, default if port is None else port, None, is_tls, host_header, prefix)
+
+
+def _in_ascii(host: str) -> str:
+    """The name as it stands in headers. Raises `ValueError` for what is no name."""
+    try:
+        name = host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    if not _HOST.fullmatch(name):
+        raise ValueError(f"{host!r} is no name of a host; an address is {EXAMPLES}")
+    return name
 
 
 def tls_context(address: Address, tls: ssl.SSLContext | str | None) -> ssl.SSLContext | None:

@@ -44,6 +44,7 @@ class HttpConnection(asyncio.Protocol):
         self._is_idle = True
         self._is_new = True  # what TLS says after its handshake may wait to be read, and means nothing
         self._has_ended = False  # nothing comes any more
+        self._is_cut = False  # and that is not how the server ends an answer
         self.idle_since = 0.0
 
     # What the loop says
@@ -70,8 +71,9 @@ class HttpConnection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         self._end()
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """See `asyncio.Protocol`. What had come before is still read."""
+        self._is_cut = self._is_cut or error is not None
         self._end()
         if not self.gone.done():
             self.gone.set_result(None)
@@ -79,8 +81,8 @@ class HttpConnection(asyncio.Protocol):
     def _end(self) -> None:
         if not self._has_ended:
             self._has_ended = True
-            if not self._is_idle:
-                self._http.receive_data(b"")
+            if not self._is_idle and not self._is_cut:
+                self._http.receive_data(b"")  # which ends an answer of no announced length
             self._wake()
 
     def _wake(self) -> None:
@@ -152,6 +154,7 @@ class HttpConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once: to the server, its client left. Whoever reads gets `Broken`."""
+        self._is_cut = True
         self._transport.abort()
 
     def fileno(self) -> int:
@@ -170,6 +173,8 @@ class HttpConnection(asyncio.Protocol):
                 raise Broken("the server closed the connection")
             if event is not h11.NEED_DATA:
                 return cast("h11.Event", event)
+            if self._has_ended:
+                raise Broken("the connection was cut")
             await self._more()
 
     async def _more(self) -> None:

@@ -44,10 +44,11 @@ class KeptConnections:
         """An idle connection that can be used, or a new one. Raises `NotConnected`."""
         await self._room.acquire()
         try:
+            self._check_open()
             connection = self._kept() or await self._connect()
             if self.is_closed:
                 connection.abort()
-                raise NotConnected("the client is closed")
+            self._check_open()
         except BaseException:
             self._room.release()
             raise
@@ -87,6 +88,10 @@ class KeptConnections:
             if (descriptor := connection.fileno()) >= 0:
                 os.dup2(nothing, descriptor, inheritable=False)
         os.close(nothing)
+
+    def _check_open(self) -> None:
+        if self.is_closed:
+            raise NotConnected("the client is closed")
 
     def _kept(self) -> HttpConnection | None:
         oldest = self._loop.time() - KEEP_IDLE_S

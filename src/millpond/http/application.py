@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakValueDictionary
 
 from starlette.exceptions import HTTPException
 from starlette.routing import Router
@@ -25,7 +27,7 @@ from millpond.http.asking import ClientLeft, Receive, Scope
 from millpond.http.feed import Feeds
 from millpond.http.idempotency import Kept
 from millpond.http.openapi import document
-from millpond.http.problems import Problem, problem_of
+from millpond.http.problems import Problem, problem_of, title_of
 from millpond.http.routing import CALLER, ROUTE, check_path
 from millpond.http.traffic import CALL, OTHER, UNANSWERED, Traffic
 from millpond.labels import check_label
@@ -38,7 +40,6 @@ Send = Callable[[Any], Awaitable[None]]
 
 logger = logging.getLogger("millpond.http")
 
-_ROUTING = {404: "not_found", 405: "method_not_allowed"}
 MODULES = (
     calls,
     batches,
@@ -84,6 +85,7 @@ class Application:
         self.access = access
         self.is_draining = False  # set by the server: no longer ready from then on
         self.kept = Kept()
+        self.openings: WeakValueDictionary[tuple[Pool, str], asyncio.Lock] = WeakValueDictionary()  # of sessions
         self.feeds = Feeds()
         self.traffic = Traffic()
         self._limit_body = limit_body
@@ -130,7 +132,7 @@ class Application:
         except ClientLeft:
             pass
         except Exception as error:
-            await answering.refuse(self.problem(error, caller))
+            await answering.refuse(self.problem(error, caller), scope)
         finally:
             traffic.running -= 1
             traffic.note(route, answering.status, time.monotonic() - began)
@@ -157,13 +159,13 @@ class Application:
     def problem(self, error: Exception, caller: Caller) -> Problem:
         """How an exception is told to who asks; what is ours is logged."""
         if isinstance(error, HTTPException):  # of the router
-            return Problem(error.status_code, _ROUTING[error.status_code], headers=error.headers or {})
+            code = title_of(error.status_code).lower().replace(" ", "_")
+            return Problem(error.status_code, code, headers=error.headers or {}, outcome="not_started")
         if isinstance(error, Problem | PoolError):
             return problem_of(error, tells_all=caller.role == "admin")
-        # Ours: its text may have what a client sent.
-        logger.error(
-            "answering a request raised %s", type(error).__name__, exc_info=error.with_traceback(error.__traceback__)
-        )
+        # Ours. Where it was raised is logged, and not its text, which may have what a client sent.
+        lines = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("answering a request raised %s\n%s", type(error).__name__, lines)
         return Problem(500, "internal_error", "The server could not answer; its log says more.", outcome="unknown")
 
     async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -178,15 +180,16 @@ class Application:
         await receive()
         opened = list(self.pools.values()) if self._open_pools else []
         try:
-            await asyncio.gather(*(pool.open() for pool in opened))
-        except Exception as error:
-            await asyncio.gather(*(pool.close(drain=0) for pool in opened))
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        self.is_draining = True
-        await asyncio.gather(*(pool.close() for pool in opened))
+            ended = await asyncio.gather(*(pool.open() for pool in opened), return_exceptions=True)
+            failed = [error for error in ended if isinstance(error, BaseException)]
+            if failed:
+                await send({"type": "lifespan.startup.failed", "message": str(failed[0])})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        finally:
+            self.is_draining = True
+            await asyncio.gather(*(pool.close() for pool in opened))
         await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -211,10 +214,13 @@ class Answering:
             raise unauthorized()
         return self._send(message)
 
-    async def refuse(self, problem: Problem) -> None:
-        """Answer with a problem. Raises it where the answer has begun: then the server breaks it off."""
+    async def refuse(self, problem: Problem, scope: Scope) -> None:
+        """Answer with a problem. Where the answer has begun it is broken off; other servers do so if this raises."""
         if self.status != UNANSWERED:
-            raise problem
+            if "millpond.connection" not in scope:
+                raise problem
+            scope["millpond.connection"].break_off()
+            return
         self.status = problem.status
         body = problem.body()
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in problem.all_headers().items()]

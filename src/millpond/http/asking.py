@@ -5,7 +5,6 @@ Names of headers of Millpond's own are in `OPTIONS`; a value that no call can ha
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,14 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 SESSION = b"millpond-session"
 GENERATION = b"millpond-session-generation"
 IDEMPOTENCY_KEY = b"idempotency-key"
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?")
+_IDS = rb"(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"  # those of zeros alone are not valid
+_TRACEPARENT = re.compile(rb"00-%b|(?!00|ff)[0-9a-f]{2}-%b(?:-[!-~]*)?" % (_IDS, _IDS))
 _TRACESTATE = re.compile(rb"[ -~]{1,512}")
+_DECIMAL = re.compile(rb"-?[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?")
 _WANTED = frozenset(
     {
         b"content-type",
+        b"content-encoding",
         b"content-length",
         b"accept",
         SESSION,
@@ -82,6 +84,13 @@ async def body_of(receive: Receive, headers: dict[bytes, bytes], most_bytes: int
     return b"".join(parts)
 
 
+def refuse_headers(headers: dict[bytes, bytes], *names: bytes) -> None:
+    """Raise `Problem` 400 if one of these is there, which mean nothing for this kind of request."""
+    for name in names:
+        if name in headers:
+            raise _bad(name, "not for this request")
+
+
 def too_large(most_bytes: int) -> Problem:
     """The problem of a body that is too large."""
     return Problem(413, "payload_too_large", f"A body has at most {most_bytes} bytes.", outcome="not_started")
@@ -109,7 +118,11 @@ def owned(session_id: str, owner: str) -> str:
 
 
 def check_session(pool: Pool, session_id: str) -> None:
-    """Raise `Problem` 404 if no session of that id is open or lost: it may be another owner's, which is not told."""
+    """Raise `Problem` 404 if no session of that id is open or lost: it may be another owner's, which is not told.
+
+    Raises `PoolClosed` where there can be none.
+    """
+    pool.check_open()
     if pool.driver.view.session(session_id) is None:
         raise Problem(404, "session_lost", "No session of that name is open.", outcome="not_started")
 
@@ -138,12 +151,11 @@ def trace_of(headers: dict[bytes, bytes]) -> str:
 
 
 def _seconds(value: bytes, header: bytes) -> float | None:
-    try:
-        seconds = float(value)
-    except ValueError:
-        raise _bad(header, "seconds from now, such as 2.5") from None
-    if seconds == math.inf:
+    if value == b"inf":
         return None
+    if _DECIMAL.fullmatch(value) is None:
+        raise _bad(header, "seconds from now, such as 2.5")
+    seconds = float(value)
     if not 0 <= seconds <= 1e8:
         raise _bad(header, "0 to 100000000 seconds, or inf for no deadline")
     return seconds

@@ -11,12 +11,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from millpond.documents import Document
-from millpond.errors import BadArgument, PoolError
+from millpond.errors import PayloadTooLarge
 from millpond.http.access.caller import MAY_CALL
-from millpond.http.asking import body_of, check_session, headers_of, options_of, owned, trace_of
-from millpond.http.calls import Asked, called, misfit
+from millpond.http.asking import (
+    GENERATION,
+    IDEMPOTENCY_KEY,
+    SESSION,
+    body_of,
+    check_session,
+    headers_of,
+    options_of,
+    owned,
+    refuse_headers,
+    trace_of,
+)
+from millpond.http.calls import Asked, called, with_options
 from millpond.http.disconnect import answered_or_left
-from millpond.http.formats import decoded, document, format_of
+from millpond.http.formats import check_json, decoded, document
 from millpond.http.problems import Problem, problem_of
 from millpond.http.routing import application_of, caller_of, json_response, pool_of, route
 
@@ -49,14 +60,15 @@ async def batch(request: Request) -> Response:
     application, pool, caller = application_of(request), pool_of(request), caller_of(request)
     headers = headers_of(request.scope)
     body = await body_of(request.receive, headers, application.most_bytes(pool))
-    if format_of(headers.get(b"content-type"), body) != "json":
-        raise Problem(415, "unsupported_media_type", "A batch is JSON.", headers={"Accept": "application/json"})
+    check_json(headers, body)
+    refuse_headers(headers, IDEMPOTENCY_KEY, SESSION, GENERATION)
     document(body, "json")
     asked: Batch = decoded(body, Batch)
     if len(asked.calls) > MOST_CALLS:
         raise Problem(413, "payload_too_large", f"A batch has at most {MOST_CALLS} calls.", outcome="not_started")
     common, trace = options_of(headers), trace_of(headers)
-    works = [_one(pool, one, caller, common, trace) for one in asked.calls]
+    room = Room(application.most_bytes(pool))
+    works = [_one(pool, one, caller, common, trace, room) for one in asked.calls]
     results = await answered_or_left(request.scope, request.receive, _all(works))
     return json_response(b'{"results":[%b]}' % b",".join(results))
 
@@ -71,16 +83,28 @@ async def _all(works: list[Coroutine[Any, Any, bytes]]) -> list[bytes]:
             task.cancel()
 
 
-async def _one(pool: Pool, one: One, caller: Caller, common: dict[str, Any], trace: str) -> bytes:
+class Room:
+    """The bytes that are left for the results of a batch."""
+
+    __slots__ = ("left_bytes",)
+
+    def __init__(self, most_bytes: int) -> None:
+        self.left_bytes = most_bytes
+
+    def take(self, result: bytes) -> bytes:
+        """The result, if it still fits. Raises `Problem` 413."""
+        if len(result) > self.left_bytes:
+            raise problem_of(PayloadTooLarge("the results of this batch are too large together", outcome="completed"))
+        self.left_bytes -= len(result)
+        return result
+
+
+async def _one(pool: Pool, one: One, caller: Caller, common: dict[str, Any], trace: str, room: Room) -> bytes:
     try:
-        got = await called(_asked(pool, one, caller, common, trace))
-    except BadArgument as error:
-        problem = misfit(pool, one.operation, error)
-    except (PoolError, Problem) as error:
-        problem = problem_of(error, tells_all=caller.role == "admin")
-    else:
-        return b'{"result":%b}' % got.body
-    return b'{"problem":%b}' % problem.body()
+        got = await called(_asked(pool, one, caller, common, trace), caller.role == "admin")
+        return b'{"result":%b}' % room.take(got.body)
+    except Problem as problem:
+        return b'{"problem":%b}' % problem.body()
 
 
 def _asked(pool: Pool, one: One, caller: Caller, common: dict[str, Any], trace: str) -> Asked:
@@ -89,11 +113,8 @@ def _asked(pool: Pool, one: One, caller: Caller, common: dict[str, Any], trace: 
     if one.session is not None:
         options["session"] = owned(one.session, caller.owner)
         check_session(pool, options["session"])
-    try:
-        calls = pool.options(**options) if options else pool
-    except (TypeError, ValueError) as error:
-        raise Problem(400, "bad_argument", str(error), outcome="not_started") from None
-    return Asked(pool, one.operation, Document(bytes(one.arguments)), "json", calls, trace)
+    calls = with_options(pool, options) if options else pool
+    return Asked(pool, one.operation, options.get("session"), Document(bytes(one.arguments)), "json", calls, trace)
 
 
 ROUTES = [route("/v1/pools/{pool}/batch", batch, methods=["POST"], roles=MAY_CALL)]

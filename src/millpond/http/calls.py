@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from millpond.errors import BadArgument, PoolError, SessionLost
+from millpond.errors import BadArgument, SessionLost
 from millpond.http.access.caller import MAY_CALL
 from millpond.http.asking import (
     GENERATION,
@@ -26,9 +26,10 @@ from millpond.http.asking import (
 from millpond.http.disconnect import answered_or_left
 from millpond.http.formats import CONTENT_TYPES, answer_format, document, format_of
 from millpond.http.headers import ANSWER
-from millpond.http.idempotency import Fingerprint, given_key
-from millpond.http.problems import Problem, as_handler_error, problem_of
+from millpond.http.idempotency import REPLAYED, fingerprint, given_key
+from millpond.http.problems import Problem, problem_of
 from millpond.http.routing import application_of, caller_of, pool_of, route
+from millpond.labels import is_label
 
 if TYPE_CHECKING:
     from millpond.calls import Calls
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from millpond.pool import Pool
 
 _HEADERS = [(name.lower().encode(), value.encode()) for name, value in ANSWER.items()]
-REPLAYED = "Idempotency-Replayed"
 
 
 class Asked(NamedTuple):
@@ -47,6 +47,7 @@ class Asked(NamedTuple):
 
     pool: Pool
     operation: str
+    session: str | None  # as the pool knows it
     document: Document
     answer: Format
     calls: Calls
@@ -64,32 +65,45 @@ async def asked(
 ) -> Asked:
     """Read what is asked for. Raises `Problem`. `session` is the id that the path has."""
     body = await body_of(receive, headers, application.most_bytes(pool))
-    given = format_of(headers.get(b"content-type"), body)
+    given = format_of(headers, body)
+    named = session_for(pool, caller, headers, session)
     return Asked(
         pool,
         operation,
+        named,
         document(body, given),
         answer_format(headers.get(b"accept"), given),
-        calls_for(pool, caller, headers, session),
+        calls_for(pool, headers, named),
         trace_of(headers) if b"traceparent" in headers else "",
     )
 
 
-def calls_for(pool: Pool, caller: Caller, headers: dict[bytes, bytes], session: str | None) -> Calls:
-    """The pool's operations under the options that the request sets."""
-    options = options_of(headers)
+def session_for(pool: Pool, caller: Caller, headers: dict[bytes, bytes], in_path: str | None) -> str | None:
+    """The session that the request names, as the pool knows it."""
     named = session_of(headers, caller)
-    if session is not None:
-        session = owned(session, caller.owner)
+    if in_path is not None:
+        session = owned(in_path, caller.owner)
         if named is not None and named != session:
             raise Problem(400, "bad_header", "Millpond-Session names another session than the path.")
         named = session
     if named is not None:
         check_session(pool, named)
-        options["session"] = named
         check_generation(pool, named, headers)
-    if not options:
-        return pool
+    return named
+
+
+def calls_for(pool: Pool, headers: dict[bytes, bytes], session: str | None) -> Calls:
+    """The pool's operations under the options that the request sets."""
+    options = options_of(headers)
+    if session is not None:
+        options["session"] = session
+    return with_options(pool, options) if options else pool
+
+
+def with_options(pool: Pool, options: dict[str, Any]) -> Calls:
+    """The pool's operations under these options. Raises `Problem` 400 for those that no call can have."""
+    if not is_label(options.get("session", "-")):
+        raise Problem(400, "bad_argument", "There is no such session's id.", outcome="not_started")
     try:
         return pool.options(**options)
     except (TypeError, ValueError) as error:
@@ -109,21 +123,29 @@ async def run(application: Application, what: Asked, caller: Caller, scope: Scop
 
     A call with an idempotency key goes on without its client, who may ask for the answer by the same key.
     """
-    call = called(what)
+    tells_all = caller.role == "admin"
     if not key:
-        return await answered_or_left(scope, receive, call), False
-    print_ = Fingerprint.of(what.pool.name, what.operation, what.document, what.answer)
-    return await application.kept.answer((caller.owner, what.pool.name, key), print_, call)
+        return await answered_or_left(scope, receive, called(what, tells_all)), False
+    print_ = fingerprint(what.operation, what.session, what.document, what.answer)
+    kept = application.kept.answer((caller.owner, what.pool, key), print_, called(what, True), tells_all)
+    return await answered_or_left(scope, receive, kept)
 
 
-async def called(what: Asked) -> Document:
-    """The answer; what the handler raised itself is a `HandlerError`, as to all that it cannot reach as it is."""
+async def called(what: Asked, tells_all: bool) -> Document:
+    """The answer. Raises `Problem` for all that the call raises."""
     try:
         return await what.calls.call_document(what.operation, what.document, answer=what.answer, trace=what.trace)
-    except PoolError:
-        raise
     except Exception as error:
-        raise as_handler_error(error) from None
+        raise told(what.pool, what.operation, error, tells_all) from None
+
+
+def told(pool: Pool, operation: str, error: Exception, tells_all: bool) -> Problem:
+    """The problem that a call's error is: 404 if there is no such operation."""
+    problem = problem_of(error, tells_all=tells_all)
+    is_misfit = isinstance(error, BadArgument) and error.field is None
+    if is_misfit and operation not in {one.name for one in pool.operations()}:
+        problem.status = 404
+    return problem
 
 
 async def answer_call(
@@ -133,10 +155,7 @@ async def answer_call(
     headers = headers_of(scope)
     what = await asked(application, pool, operation, caller, headers, receive)
     key = given_key(headers[IDEMPOTENCY_KEY]) if IDEMPOTENCY_KEY in headers else ""
-    try:
-        got, is_kept = await run(application, what, caller, scope, receive, key)
-    except BadArgument as error:
-        raise misfit(pool, operation, error) from error
+    got, is_kept = await run(application, what, caller, scope, receive, key)
     said = [
         (b"content-type", CONTENT_TYPES[got.format]),
         (b"content-length", b"%d" % len(got.body)),
@@ -146,14 +165,6 @@ async def answer_call(
         said.append((REPLAYED.lower().encode(), b"true"))
     await send({"type": "http.response.start", "status": 200, "headers": said})
     await send({"type": "http.response.body", "body": got.body})
-
-
-def misfit(pool: Pool, operation: str, error: BadArgument) -> Problem:
-    """The problem of a call that does not fit: 404 if there is no such operation, else 400."""
-    problem = problem_of(error)
-    if error.field is None and operation not in {one.name for one in pool.operations()}:
-        problem.status = 404
-    return problem
 
 
 async def call(request: Request) -> Response:
@@ -171,10 +182,7 @@ async def _call(request: Request, session: str | None) -> Response:
     operation, headers = request.path_params["operation"], headers_of(request.scope)
     what = await asked(application, pool, operation, caller, headers, request.receive, session)
     key = given_key(headers[IDEMPOTENCY_KEY]) if IDEMPOTENCY_KEY in headers else ""
-    try:
-        got, is_kept = await run(application, what, caller, request.scope, request.receive, key)
-    except BadArgument as error:
-        raise misfit(pool, operation, error) from error
+    got, is_kept = await run(application, what, caller, request.scope, request.receive, key)
     if session is None:
         application.know_call(request.scope["path"], pool, operation)
     said = {**ANSWER, "Content-Type": CONTENT_TYPES[got.format].decode()} | ({REPLAYED: "true"} if is_kept else {})

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from millpond.calls import check_answer
-from millpond.errors import BadArgument, PoolError
+from millpond.errors import PoolError
 from millpond.http.asking import IDEMPOTENCY_KEY, headers_of, too_large, trace_of
-from millpond.http.calls import calls_for, misfit
+from millpond.http.calls import calls_for, session_for, told
 from millpond.http.formats import CONTENT_TYPES, answer_format, document, format_of
 from millpond.http.headers import ANSWER
 from millpond.http.problems import Problem, as_handler_error
@@ -63,9 +63,9 @@ class DirectCall:
         try:
             if len(body) > (most := self._application.most_bytes(self._pool)):
                 raise too_large(most)
-            given = format_of(headers.get(b"content-type"), body)
+            given = format_of(headers, body)
             wanted = answer_format(headers.get(b"accept"), given)
-            calls = calls_for(self._pool, self._caller, headers, None)
+            calls = calls_for(self._pool, headers, session_for(self._pool, self._caller, headers, None))
             trace = trace_of(headers) if b"traceparent" in headers else ""
             self._cancel = calls.begin_document(
                 self._operation, document(body, given), self, answer=wanted, trace=trace
@@ -91,8 +91,8 @@ class DirectCall:
     def _refuse(self, error: Exception) -> None:
         if self._exchange is None:
             return
-        if isinstance(error, BadArgument):
-            error = misfit(self._pool, self._operation, error)
+        if isinstance(error, PoolError):
+            error = told(self._pool, self._operation, error, self._caller.role == "admin")
         problem = self._application.problem(error, self._caller)
         exchange = self._over(problem.status)
         if exchange is not None:

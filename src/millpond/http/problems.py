@@ -44,8 +44,8 @@ class Problem(Exception):
         return msgspec.json.encode(self.content())
 
     def content(self) -> dict[str, Any]:
-        """The members of the problem, as they stand in its body."""
-        return {
+        """The members of the problem, as they stand in its body: texts, numbers, and `None`."""
+        said = {
             "type": f"urn:millpond:{self.code}",
             "title": title_of(self.status),
             "status": self.status,
@@ -53,6 +53,12 @@ class Problem(Exception):
             "code": self.code,
             **self.members,
         }
+        return {name: _plain(value) for name, value in said.items()}
+
+    def again(self, *, tells_all: bool, headers: Mapping[str, str]) -> Problem:
+        """The same for another request, with `headers` added; less what is for administrators unless it tells all."""
+        members = {name: self.members[name] for name in self.members if tells_all or name not in _FOR_ADMINISTRATORS}
+        return Problem(self.status, self.code, self.detail, headers={**self.headers, **headers}, **members)
 
     def all_headers(self) -> dict[str, str]:
         """The answer's headers, but for the length of its body."""
@@ -74,7 +80,7 @@ def problem_of(error: Exception, *, tells_all: bool = False) -> Problem:
     """
     if isinstance(error, Problem):
         return error
-    if not isinstance(error, PoolError):
+    if not isinstance(error, PoolError) or error.code not in TABLE:
         error = as_handler_error(error)
     row, members = TABLE[error.code], _MEMBERS + _FOR_ADMINISTRATORS * tells_all
     said = {name: value for name in members if (value := getattr(error, name, None)) not in (None, "")}
@@ -105,8 +111,16 @@ def as_handler_error(error: Exception) -> HandlerError:
     return HandlerError(f"{name}: {text}", type_name=name, text=text, traceback=traceback)
 
 
+def _plain(value: Any) -> Any:
+    """The value as any encoder takes it: a handler may have made it, of whatever it liked."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value if value is None or isinstance(value, int | float) else None
+
+
 def _retry_headers(status: int, retry_after: float | None) -> dict[str, str]:
     """`Retry-After` in whole seconds, at least one: always with 429 and 503, so that nobody asks again at once."""
     if retry_after is None and status not in (429, 503):
         return {}
-    return {"Retry-After": str(max(1, math.ceil(retry_after or 0)))}
+    is_known = isinstance(retry_after, int | float) and math.isfinite(retry_after)
+    return {"Retry-After": str(max(1, math.ceil(retry_after) if is_known and retry_after is not None else 1))}

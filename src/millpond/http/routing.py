@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,7 @@ CALLER = "millpond.caller"  # in a scope that was let in
 ROUTE = "millpond.route"  # the path of the table that a request came by
 # What a path in a request must not have: each has a meaning to some proxy or file system that is not the one it has
 # here. A session whose id has a slash is named by the header.
-ODD = ("//", "\\", "\0")
-RELATIVE = ("/./", "/../")
+ODD = re.compile(r"//|\\|[\x00-\x1f\x7f]|\ufffd|/\.\.?(?:/|\Z)")  # U+FFFD is what bytes that are no UTF-8 become
 ODD_ENCODED = (b"%2f", b"%5c", b"%00", b"%2e", b"//")
 
 
@@ -76,9 +76,8 @@ def pool_of(request: Request) -> Pool:
 def check_path(path: str, raw_path: bytes) -> None:
     """Raise `Problem` 400 for a path that another program might read in another way."""
     raw = raw_path.partition(b"?")[0].lower()
-    is_odd = any(odd in path for odd in ODD) or any(odd in f"{path}/" for odd in RELATIVE)
-    if is_odd or any(odd in raw for odd in ODD_ENCODED):
-        raise Problem(400, "bad_path", "The path has empty or relative parts, or encoded separators.")
+    if ODD.search(path) or any(odd in raw for odd in ODD_ENCODED):
+        raise Problem(400, "bad_path", "The path has empty or relative parts, encoded separators, or what is no text.")
 
 
 def json_response(content: bytes, status: int = 200, **headers: str) -> Response:

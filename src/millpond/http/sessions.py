@@ -5,6 +5,8 @@ Calls of a session are in `calls` and `streams`.
 
 from __future__ import annotations
 
+import asyncio
+import re
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -14,18 +16,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from millpond.http.access.caller import LOGGED_IN, MAY_CALL
-from millpond.http.asking import body_of, headers_of, owned, prefix_of
+from millpond.http.asking import (
+    GENERATION,
+    IDEMPOTENCY_KEY,
+    SESSION,
+    body_of,
+    headers_of,
+    owned,
+    prefix_of,
+    refuse_headers,
+)
 from millpond.http.figures import figures
-from millpond.http.formats import decoded
+from millpond.http.formats import check_json, decoded
 from millpond.http.headers import ANSWER
 from millpond.http.problems import Problem
-from millpond.http.routing import answer, caller_of, pool_of, route
+from millpond.http.routing import answer, application_of, caller_of, pool_of, route
+from millpond.labels import is_label
 
 if TYPE_CHECKING:
     from millpond.facts import SessionFacts
 
 _MOST_BYTES = 64 * 1024
 MOST_LISTED = 1000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Opening(msgspec.Struct, forbid_unknown_fields=True):
@@ -40,22 +53,28 @@ class Opening(msgspec.Struct, forbid_unknown_fields=True):
 async def open_session(request: Request) -> Response:
     """Open a session, or join the open one: 201 if it is new, else 200."""
     pool, caller = pool_of(request), caller_of(request)
-    body = await body_of(request.receive, headers_of(request.scope), _MOST_BYTES)
+    headers = headers_of(request.scope)
+    refuse_headers(headers, IDEMPOTENCY_KEY, SESSION, GENERATION)
+    body = await body_of(request.receive, headers, _MOST_BYTES)
+    check_json(headers, body)
     asked: Opening = decoded(body, Opening)
     session_id = asked.id if asked.id is not None else secrets.token_urlsafe(16)
-    try:
-        handle = pool.session(
-            owned(session_id, caller.owner),
-            reopen=asked.reopen,
-            affinity=asked.affinity,
-            on_restore=asked.on_restore,
-        )
-    except (TypeError, ValueError) as error:
-        raise Problem(400, "bad_argument", str(error), field="$.id", outcome="not_started") from None
-    was_there = pool.session_facts(handle.id) is not None
-    await handle.open()
+    check_id(session_id, inside := owned(session_id, caller.owner))
+    handle = pool.session(inside, reopen=asked.reopen, affinity=asked.affinity, on_restore=asked.on_restore)
+    # One at a time, so that of requests that open the same one exactly one did.
+    async with application_of(request).openings.setdefault((pool, inside), asyncio.Lock()):
+        before = pool.session_facts(inside)
+        was_there = before is not None and before.state != "lost"
+        await handle.open()
     said = {"id": session_id, "state": handle.state, "generation": handle.generation}
     return answer(said, 200 if was_there else 201)
+
+
+def check_id(session_id: str, inside: str) -> None:
+    """Raise `Problem` 400 for an id that no session can have, or that no request could name."""
+    if not is_label(session_id) or not is_label(inside) or _CONTROL.search(session_id):
+        detail = "A session's id is 1 to 256 bytes of UTF-8, its owner's name included, without control characters."
+        raise Problem(400, "bad_argument", detail, field="$.id", outcome="not_started")
 
 
 async def list_sessions(request: Request) -> Response:

@@ -1,11 +1,13 @@
 """Streams over HTTP: server-sent events, lines of JSON, or frames of msgpack, one for each item.
 
 A stream that fails before its first item is a problem with a status of its own; later the problem ends the stream. A
-slow reader slows the generator, and one that leaves ends it.
+slow reader slows the generator, and one that leaves ends it. While server-sent events are quiet, comments show to what
+is between that somebody is there.
 """
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,14 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from millpond.documents import Document
-from millpond.errors import BadArgument, PoolError
 from millpond.http.access.caller import MAY_CALL
-from millpond.http.asking import headers_of
-from millpond.http.calls import asked, misfit
-from millpond.http.disconnect import answered_or_left
-from millpond.http.formats import accepted
+from millpond.http.asking import IDEMPOTENCY_KEY, ClientLeft, headers_of, refuse_headers
+from millpond.http.calls import asked, told
+from millpond.http.disconnect import answered_or_left, cancelled
+from millpond.http.formats import liked
 from millpond.http.headers import ANSWER
-from millpond.http.problems import Problem, as_handler_error, problem_of
+from millpond.http.problems import Problem, problem_of
 from millpond.http.routing import application_of, caller_of, pool_of, route
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _FRAME = struct.Struct(">IB")  # bytes that follow, and what they are
 ITEM, END, PROBLEM = 0, 1, 2
+QUIET_S = 15.0  # after which a comment is sent, at the latest
 
 
 class Encoding(NamedTuple):
@@ -42,6 +44,7 @@ class Encoding(NamedTuple):
     item: Callable[[bytes], bytes]
     end: bytes
     problem: Callable[[Problem], bytes]
+    comment: bytes = b""  # what says nothing, if there is such a thing
 
 
 def _frame(kind: int, body: bytes) -> bytes:
@@ -54,6 +57,7 @@ EVENTS = Encoding(
     lambda item: b"data: %b\n\n" % item,
     b"event: end\ndata:\n\n",
     lambda problem: b"event: error\ndata: %b\n\n" % problem.body(),
+    b":\n\n",
 )
 LINES = Encoding(
     "application/x-ndjson",
@@ -70,17 +74,12 @@ FRAMES = Encoding(
     lambda problem: _frame(PROBLEM, msgspec.msgpack.encode(problem.content())),
 )
 ENCODINGS = (EVENTS, LINES, FRAMES)
+_OF_TYPE = {one.media_type: one for one in ENCODINGS}
 
 
 def encoding_of(accept: bytes | None) -> Encoding:
     """The encoding that `Accept` likes best, by default server-sent events. Raises `Problem` 406."""
-    ranges = accepted((accept or b"*/*").decode("latin-1"))
-    for media_range, weight in sorted(ranges, key=lambda one: -one[1]):
-        for encoding in ENCODINGS:
-            main = encoding.media_type.partition("/")[0]
-            if weight > 0 and media_range in (encoding.media_type, f"{main}/*", "*/*"):
-                return encoding
-    raise Problem(406, "not_acceptable", f"Streams are {', '.join(one.media_type for one in ENCODINGS)}.")
+    return _OF_TYPE[liked((accept or b"*/*").decode("latin-1"), list(_OF_TYPE), "Streams")]
 
 
 class StreamResponse(Response):
@@ -93,6 +92,7 @@ class StreamResponse(Response):
         self._stream = stream
         self._first = first
         self._tells_all = tells_all
+        self._is_quiet = False  # nothing was sent since the last look
 
     async def __call__(self, scope: Scope, receive: Receive, send: Callable[[Any], Awaitable[None]]) -> None:
         """Send items as they come, each when the one before was taken."""
@@ -103,9 +103,23 @@ class StreamResponse(Response):
 
     async def _send(self, send: Callable[[Any], Awaitable[None]]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async for part in self._parts():
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+        commenting = asyncio.ensure_future(self._comment(send)) if self._encoding.comment else None
+        try:
+            async for part in self._parts():
+                self._is_quiet = False
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        finally:
+            if commenting is not None:
+                await cancelled(commenting)
         await send({"type": "http.response.body", "body": b""})
+
+    async def _comment(self, send: Callable[[Any], Awaitable[None]]) -> None:
+        """Send a comment whenever nothing else was sent for a while."""
+        while True:
+            self._is_quiet = True
+            await asyncio.sleep(QUIET_S / 2)
+            if self._is_quiet:
+                await send({"type": "http.response.body", "body": self._encoding.comment, "more_body": True})
 
     async def _parts(self) -> AsyncIterator[bytes]:
         encoding = self._encoding
@@ -114,8 +128,6 @@ class StreamResponse(Response):
                 yield encoding.item(self._first.body)
                 async for item in self._stream:
                     yield encoding.item(item.body)
-        except PoolError as error:
-            yield encoding.problem(problem_of(error, tells_all=self._tells_all))
         except Exception as error:
             yield encoding.problem(problem_of(error, tells_all=self._tells_all))
         else:
@@ -136,26 +148,22 @@ async def _stream(request: Request, session: str | None) -> Response:
     application, pool, caller = application_of(request), pool_of(request), caller_of(request)
     operation, headers = request.path_params["operation"], headers_of(request.scope)
     encoding = encoding_of(headers.pop(b"accept", None))
+    refuse_headers(headers, IDEMPOTENCY_KEY)
     what = await asked(application, pool, operation, caller, headers, request.receive, session)
     items = what.calls.stream_documents(operation, what.document, answer=encoding.answer, trace=what.trace)
+    tells_all = caller.role == "admin"
     try:
         first = await answered_or_left(request.scope, request.receive, _first(items))
-    except BadArgument as error:
-        raise misfit(pool, operation, error) from error
-    except BaseException:
-        await items.aclose()
+    except ClientLeft:
         raise
-    return StreamResponse(encoding, items, first, caller.role == "admin")
+    except Exception as error:
+        raise told(pool, operation, error, tells_all) from None
+    return StreamResponse(encoding, items, first, tells_all)
 
 
 async def _first(items: Stream) -> Document | None:
-    """The first item, `None` if there is none. What the handler raised itself is a `HandlerError`."""
-    try:
-        got: Document | None = await anext(items, None)
-    except PoolError:
-        raise
-    except Exception as error:
-        raise as_handler_error(error) from None
+    """The first item, `None` if there is none."""
+    got: Document | None = await anext(items, None)
     return got
 
 

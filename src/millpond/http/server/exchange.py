@@ -195,6 +195,11 @@ class Exchange:
         connection.transport.write(b"".join((STATUS_LINE[status], connection.server_state.date_line, head, last, body)))
         connection.answered(self)
 
+    def break_off(self) -> None:
+        """Close a connection whose answer cannot be completed, so that nobody takes a part for the whole."""
+        if not (self.is_complete or self.is_cut):
+            self._connection.transport.abort()
+
     def _send_head(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] != "http.response.start":
             raise RuntimeError(f"'http.response.start' comes first, not {message['type']!r}")
@@ -268,9 +273,9 @@ class Exchange:
             await self.app(self.scope, self.receive, self.send)
             if not (self.is_complete or self.is_cut):
                 logger.error("the application ended without completing its answer")
-                self._break_off()
+                self.break_off()
         except asyncio.CancelledError:
-            self._break_off()
+            self.break_off()
         except Exception as error:
             # Its class and where it was raised: the text may hold what a client sent.
             where = "".join(traceback.format_tb(error.__traceback__))
@@ -282,12 +287,7 @@ class Exchange:
 
     async def _answer_500(self) -> None:
         if self.is_started:
-            self._break_off()
+            self.break_off()
             return
         await self.send({"type": "http.response.start", "status": 500, "headers": BROKEN_HEADERS})
         await self.send({"type": "http.response.body", "body": BROKEN})
-
-    def _break_off(self) -> None:
-        """Close a connection whose answer cannot be completed, so that nobody takes a part for the whole."""
-        if not (self.is_complete or self.is_cut):
-            self._connection.transport.abort()

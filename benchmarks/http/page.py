@@ -22,13 +22,7 @@ REACHED = {True: "yes", False: "no", None: "not measured"}
 def parts(results: Results) -> dict[str, str]:
     """What goes between the markers of the page, by their names; only of what was measured."""
     found = {"http machine": machine_text(results), "http goals": goals_table(results)}
-    tables = {
-        "rates": rates_table,
-        "tails": tails_table,
-        "layers": layers_table,
-        "stages": stages_table,
-        "profile": profile_table,
-    }
+    tables = {"rates": rates_table, "tails": tails_table, "layers": layers_table, "stages": stages_table}
     return found | {f"http {name}": make(results) for name, make in tables.items() if name in results}
 
 

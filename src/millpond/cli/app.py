@@ -10,6 +10,8 @@ from cyclopts.validators import Number
 
 from millpond import __version__
 from millpond.cli.entry import check_installed
+from millpond.cli.remote import commands
+from millpond.cli.remote.asking import DEFAULT, Server
 from millpond.cli.serve.declared_options import LimitOptions, PoolOptions, given
 from millpond.cli.serve.options import ServerOptions
 from millpond.cli.serve.sources import SOURCES
@@ -25,6 +27,8 @@ app = App(
 
 app.command(token)
 app.command(login)
+for ask in (commands.call, commands.status, commands.resize, commands.drain, commands.reload, commands.events):
+    app.command(ask)
 
 NEEDED_TO_SERVE = ("uvicorn", "httptools", "uvloop", "starlette")
 
@@ -68,21 +72,49 @@ def simulate(trace: str, *, arguments: Arguments) -> None:
 
 
 @app.command
-def explain(path: str | None = None, *, pool: str | None = None, last: Last = 100) -> None:
+def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> None:
+    """Look whether this machine and this user can run pools: what is wrong, and how to mend it. Exits with 1 then.
+
+    Parameters
+    ----------
+    as_json
+        Print one JSON object.
+    """
+    from millpond.cli.doctor.command import doctor as look
+
+    look(as_json)
+
+
+@app.command
+def explain(
+    path: str | None = None,
+    *,
+    url: str | None = None,
+    pool: str | None = None,
+    last: Last = 100,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
     """Tell what a pool's optimizer did and why: each decision with what it saw, considered and came to.
 
     Parameters
     ----------
     path
         The pool's `history_path`; without it the one SQLite file of this folder.
+    url
+        A running server to ask instead of a file.
     pool
-        The name of one pool; without it all that are in the file.
+        The name of one pool; without it all that are in the file (of a server: `default`).
     last
         How many decisions.
+    as_json
+        Print one JSON object.
     """
+    if url is not None:
+        commands.explain(last, Server(url, pool or DEFAULT.pool, as_json))
+        return
     from millpond.cli.explain import explain as print_story
 
-    print_story(path, pool, last)
+    print_story(path, pool, last, as_json)
 
 
 @app.command(config=SOURCES)

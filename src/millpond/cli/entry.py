@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 
+from millpond.cli.exit_codes import INTERRUPTED
+
 NEEDS = ("cyclopts", "rich")
-INTERRUPTED = 130  # the exit code shells give for SIGINT
 
 
 def check_installed(names: Iterable[str], extra: str) -> None:

@@ -6,17 +6,21 @@ import sys
 from pathlib import Path
 
 from millpond import explain as story_of
+from millpond.cli.terminal import say, say_json
 
 ENDINGS = (".db", ".sqlite", ".sqlite3")
 
 
-def explain(path: str | None, pool: str | None, last: int) -> None:
+def explain(path: str | None, pool: str | None, last: int, as_json: bool = False) -> None:
     """Print the story; exits with what is wrong if there is none."""
     try:
         told = story_of(path or _only_file(), pool=pool, last=last)
     except (OSError, ValueError) as error:
         sys.exit(f"millpond: {error}")
-    print(told or "No decisions yet.")
+    if as_json:
+        say_json({"story": told})
+    else:
+        say(told or "No decisions yet.")
 
 
 def _only_file() -> str:

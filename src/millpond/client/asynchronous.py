@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from millpond.client import values
 from millpond.client.address import parse_address, tls_context
 from millpond.client.remote_calls import RemoteCalls
+from millpond.client.remote_events import RemoteEvents
 from millpond.client.remote_session import RemoteSession
 from millpond.client.served_pool import ServedPool, session_headers
 from millpond.errors import BadArgument
@@ -207,6 +208,29 @@ class Client(RemoteCalls):
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("a client holds a token and connections, and does not travel: make one where it is used")
+
+    async def get(self, route: str, **query: Any) -> Any:
+        """What another route of the pool answers, as plain data: `history`, `journal`, `alerts`, `statistics`.
+
+        `query` are its parameters, as the page on watching has them. Needs a token of role `view` or `admin`.
+        """
+        return await self._served.question(b"GET", route, query=urlencode(query))
+
+    async def command(self, verb: str, **arguments: Any) -> Any:
+        """Give an administrator's command, such as `pause` or `silence`; what holds then, as plain data.
+
+        Needs a token of role `admin`. Raises `ValueError` for what the command does not take. It goes on if this is
+        cancelled.
+        """
+        return await self._administer(verb, arguments)
+
+    def events(self, *names: str, last: int | None = None) -> RemoteEvents:
+        """What the pool says, as it happens: an async iterator of dictionaries, until the server stops.
+
+        `names` are of events or what comes before a dot in them, and `snapshot`; without any all are told but those of
+        each call. `last` is the number of an event to go on behind. Needs a token of role `view` or `admin`.
+        """
+        return RemoteEvents(self._served, names, last)
 
     def __repr__(self) -> str:
         return f"<Client {self.name!r} at {self._served.address.text} {self.state}>"

@@ -205,6 +205,14 @@ class SyncClient(SyncRemoteCalls):
         )
         return found
 
+    def get(self, route: str, **query: Any) -> Any:
+        """What another route of the pool answers, as plain data; see `Client.get`."""
+        return self.run_async(lambda: self.client.get(route, **query))
+
+    def command(self, verb: str, **arguments: Any) -> Any:
+        """Give an administrator's command; see `Client.command`."""
+        return self.run_async(lambda: self.client.command(verb, **arguments))
+
     @property
     def name(self) -> str:
         """The pool's name."""

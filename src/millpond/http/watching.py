@@ -98,12 +98,14 @@ def _percentiles(slots: list[Slot], names: set[str]) -> dict[str, dict[str, list
 
 
 async def journal(request: Request) -> Response:
-    """The optimizer's decisions, the oldest first; as a text for people where that is accepted."""
+    """The optimizer's decisions, the oldest first; as a text for people where that is accepted or asked for."""
     optimizer = _part(pool_of(request), "optimizer")
     limit = int(_number(request, "limit", 100, MOST_DECISIONS))
     ranges = [name for name, weight in accepted(request.headers.get("accept", "")) if weight > 0]
     if ranges and ranges[0] == "text/plain":
         return PlainTextResponse(optimizer.story(limit), headers=ANSWER)
+    if request.query_params.get("format") == "text":
+        return figures({"story": optimizer.story(limit)})
     since = int(_number(request, "since", 0, 2**53))
     decisions = [one for one in optimizer.journal(MOST_DECISIONS) if one.number > since][-limit:]
     return figures({"state": optimizer.state, "rule": pool_of(request).driver.view.rule, "decisions": decisions})

@@ -25,6 +25,7 @@ app = App(
     result_action="return_value",
 )
 
+app.register_install_completion_command()
 app.command(token)
 app.command(login)
 for ask in (commands.call, commands.status, commands.resize, commands.drain, commands.reload, commands.events):

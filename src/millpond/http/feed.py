@@ -35,7 +35,8 @@ KEPT_S = 30.0  # after its last reader left: who comes back in time misses nothi
 HEARTBEAT_S = 15.0
 MOST_FEEDS = 16  # of one pool, each for other names
 SNAPSHOT = "snapshot"
-CALM = tuple(name for name in EVENTS if name not in HOT)  # what happens a few times a second at most
+REGULAR = frozenset({"pool.utilization"})  # each second; the snapshot says more
+CALM = tuple(name for name in EVENTS if name not in HOT | REGULAR)  # what happens now and then
 Names = tuple[str, ...]
 
 

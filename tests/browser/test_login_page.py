@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.faults.served import served
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LIMIT_S = 120
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
+pytestmark = pytest.mark.skipif(BROWSER is None and not os.environ.get("CI"), reason="there is no Chromium")
 
 
 async def shown(url: str, profile: Path) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from starlette.testclient import TestClient
@@ -175,3 +176,19 @@ async def test_who_asks_as_another_role_gets_another_document():
         views = (await asyncio.to_thread(client.get, "/openapi.json")).json()["paths"]
     assert "/v1/pools/p/batch" in calls
     assert "/v1/pools/p/batch" not in views
+
+
+async def test_it_waits_for_a_pool_that_is_being_opened():
+    """Whoever asks right after the start gets the operations too; of a pool that nobody opens there are none."""
+    pool = millpond.Pool(Shop, engine=FakeEngine())
+    client = TestClient(millpond.http.app({"p": pool}, auth=None))
+    before = await asyncio.to_thread(client.get, "/openapi.json")
+    opening = asyncio.create_task(pool.open())
+    await asyncio.sleep(0)
+    transport = httpx.ASGITransport(millpond.http.app({"p": pool}, auth=None))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as asking:
+        after = await asking.get("/openapi.json")
+    await opening
+    await pool.close()
+    assert "/v1/pools/p/call/price" not in before.json()["paths"]
+    assert "/v1/pools/p/call/price" in after.json()["paths"]

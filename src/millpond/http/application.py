@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
 from starlette.exceptions import HTTPException
-from starlette.routing import Router
+from starlette.routing import Match, Router
 
 from millpond.errors import PoolError
 from millpond.http import administration, batches, calls, direct, feed, health, sessions, streams, watching
@@ -127,6 +127,8 @@ class Application:
                 inner = {**scope, CALLER: caller, "app": self, ROUTE: OTHER}
                 try:
                     await self._router(inner, receive, answering)
+                except HTTPException as error:
+                    raise self._not_routed(error, inner) from error
                 finally:
                     route = inner[ROUTE]
         except ClientLeft:
@@ -136,6 +138,15 @@ class Application:
         finally:
             traffic.running -= 1
             traffic.note(route, answering.status, time.monotonic() - began)
+
+    def _not_routed(self, error: HTTPException, scope: Scope) -> Problem:
+        """The problem of a request that no route takes; a path's methods may be on several routes."""
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            there = [one for one in self.routes if one.matches(scope)[0] != Match.NONE]
+            headers["Allow"] = ", ".join(sorted({method for one in there for method in one.methods or ()}))
+        code = title_of(error.status_code).lower().replace(" ", "_")
+        return Problem(error.status_code, code, headers=headers, outcome="not_started")
 
     # The short way, for Millpond's own server
 
@@ -158,9 +169,6 @@ class Application:
 
     def problem(self, error: Exception, caller: Caller) -> Problem:
         """How an exception is told to who asks; what is ours is logged."""
-        if isinstance(error, HTTPException):  # of the router
-            code = title_of(error.status_code).lower().replace(" ", "_")
-            return Problem(error.status_code, code, headers=error.headers or {}, outcome="not_started")
         if isinstance(error, Problem | PoolError):
             return problem_of(error, tells_all=caller.role == "admin")
         # Ours. Where it was raised is logged, and not its text, which may have what a client sent.

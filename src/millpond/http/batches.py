@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from starlette.requests import Request
@@ -44,8 +44,8 @@ class One(msgspec.Struct, forbid_unknown_fields=True):
     operation: str
     arguments: msgspec.Raw = msgspec.Raw(b"{}")
     session: str | None = None
-    deadline: float | None = None
-    priority: int | None = None
+    deadline: Annotated[float, msgspec.Meta(ge=0, le=1e8)] | None = None
+    priority: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)] | None = None
     idempotent: bool | None = None
 
 

@@ -6,6 +6,7 @@ It lists what the caller's role may use. Its version is another whenever an oper
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import sha256
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from millpond.errors import PoolError
 from millpond.http.access.access import Access, name_of
 from millpond.http.access.caller import LOGGED_IN, MAY_CALL
 from millpond.http.headers import ANSWER
@@ -25,11 +27,13 @@ from millpond.http.openapi.schemas import schemas_of
 from millpond.http.routing import RoleRoute, application_of, caller_of, route
 
 if TYPE_CHECKING:
+    from millpond.pool import Pool
     from millpond.seams import OperationFacts
 
 Served = dict[str, tuple["OperationFacts", ...]]  # what each pool has
 
 MOST_KEPT = 16
+LONGEST_WAIT_S = 10.0
 
 
 class Document(NamedTuple):
@@ -39,9 +43,10 @@ class Document(NamedTuple):
     etag: str
 
 
-def document_of(request: Request) -> Document:
-    """The document for whoever asks."""
+async def document_of(request: Request) -> Document:
+    """The document for whoever asks. Waits for pools that are being opened, but not for long."""
     application, caller = application_of(request), caller_of(request)
+    await asyncio.gather(*map(_entered, application.pools.values()))
     served = {name: pool.operations() for name, pool in application.pools.items()}
     cookie = name_of(request.scope) if isinstance(application.access, Access) else ""
     key = (caller.role, request.scope.get("root_path", ""), cookie, tuple(served.items()))
@@ -56,6 +61,14 @@ def document_of(request: Request) -> Document:
     return kept[key]
 
 
+async def _entered(pool: Pool) -> None:
+    try:
+        async with asyncio.timeout(LONGEST_WAIT_S):
+            await pool.entered()
+    except (TimeoutError, PoolError, RuntimeError):  # it is not to open, or fails to; its operations are as they are
+        pass
+
+
 def describe(served: Served, all_routes: list[RoleRoute], role: str, root: str, cookie: str) -> Part:
     """The document as plain values. `cookie` is the name of the login's, "" on a server without tokens."""
     schemas: Part = {"Problem": PROBLEM}
@@ -65,7 +78,7 @@ def describe(served: Served, all_routes: list[RoleRoute], role: str, root: str, 
             for operation in facts:
                 schemas |= (own := schemas_of(pool, operation))
                 paths |= operations.paths_of(pool, operation, own)
-            paths |= operations.batch_path(pool, list(facts))
+            paths |= operations.batch_path(pool)
     paths |= routes.paths_of(all_routes, role, list(served), with_tokens=bool(cookie))
     document: Part = {
         "openapi": "3.1.0",
@@ -99,7 +112,7 @@ def version_of(served: Served) -> str:
 
 async def openapi(request: Request) -> Response:
     """The OpenAPI 3.1 document: what the caller's role may use."""
-    document = document_of(request)
+    document = await document_of(request)
     headers = ANSWER | {"ETag": document.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
     if request.headers.get("if-none-match") == document.etag:
         return Response(status_code=304, headers=headers)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
+from millpond.http.batches import MOST_CALLS
 from millpond.http.openapi.parts import (
     ANY_CALL,
     Part,
@@ -25,6 +25,24 @@ SESSION_ID: Part = {
     "required": True,
     "description": "The id of an open session.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[A-Za-z0-9_\-]+$"},
+}
+
+
+_ENCODED: dict[str, Part] = {  # of server-sent events: of each
+    "text/event-stream": {
+        "type": "object",
+        "properties": {
+            "event": {"enum": ["message", "end", "error"], "description": "`message`, which is not sent, is an item."},
+            "data": {"type": "string", "description": "The item as JSON; of `error` the problem."},
+        },
+    },
+    "application/x-ndjson": {
+        "type": "string",
+        "description": 'Lines: `{"item": ...}`; last `{"end": true}` or a problem.',
+    },
+    "application/vnd.millpond.stream": {
+        "description": "Frames: a length (4 bytes), a kind (0 item, 1 end, 2 problem), msgpack."
+    },
 }
 
 
@@ -96,7 +114,7 @@ class _Item:
         if is_stream(self._operation):
             return {
                 "description": "The items, each as soon as it is there; then that it ended, or why.",
-                "content": {one.media_type: {"schema": {"type": "string"}} for one in ENCODINGS},
+                "content": {one.media_type: {"schema": _ENCODED[one.media_type]} for one in ENCODINGS},
                 "x-millpond-item": result,
             }
         replayed: Part = {
@@ -110,51 +128,51 @@ class _Item:
         }
 
 
-def batch_path(pool: str, operations: list[OperationFacts]) -> Part:
+# What does not fit an operation is that call's own problem, and no reason to refuse the batch.
+_CALL: Part = {
+    "type": "object",
+    "required": ["operation"],
+    "additionalProperties": False,
+    "properties": {
+        "operation": {"type": "string"},
+        "arguments": {"description": "As in the body of a call of the operation."},
+        "session": {"type": ["string", "null"], "description": "The id of an open session."},
+        "deadline": {"type": ["number", "null"], "minimum": 0, "maximum": 100_000_000, "description": "Seconds."},
+        "priority": {"type": ["integer", "null"], "minimum": -(2**31), "maximum": 2**31},
+        "idempotent": {"type": ["boolean", "null"]},
+    },
+}
+_BATCH: Part = {
+    "type": "object",
+    "required": ["calls"],
+    "additionalProperties": False,
+    "properties": {"calls": {"type": "array", "maxItems": MOST_CALLS, "items": _CALL}},
+}
+_RESULT: Part = {
+    "type": "object",
+    "description": "One of the two.",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "properties": {"result": {}, "problem": {"$ref": "#/components/schemas/Problem"}},
+}
+_RESULTS: Part = {
+    "type": "object",
+    "required": ["results"],
+    "properties": {"results": {"type": "array", "items": _RESULT}},
+}
+
+
+def batch_path(pool: str) -> Part:
     """The path of a pool's batches."""
-    calls: list[Any] = [_batched(pool, one) for one in operations if not is_stream(one)]
-    body: Part = {
-        "type": "object",
-        "required": ["calls"],
-        "additionalProperties": False,
-        "properties": {"calls": {"type": "array", "maxItems": 10_000, "items": {"anyOf": calls} if calls else {}}},
-    }
-    result: Part = {
-        "type": "object",
-        "description": "One of the two.",
-        "properties": {"result": {}, "problem": {"$ref": "#/components/schemas/Problem"}},
-    }
-    answer: Part = {
-        "type": "object",
-        "required": ["results"],
-        "properties": {"results": {"type": "array", "items": result}},
-    }
     entry: Part = {
         "operationId": component(pool, "batch"),
         "tags": [tag_of(pool)],
         "summary": "Run several calls, and answer each with its result or its problem, in their order.",
         "parameters": parameters(*ANY_CALL),
-        "requestBody": {"required": True, "content": json_content(body)},
+        "requestBody": {"required": True, "content": json_content(_BATCH)},
         "responses": {
-            "200": {"description": "All are answered.", "content": json_content(answer)},
+            "200": {"description": "All are answered.", "content": json_content(_RESULTS)},
             **problems(413, 415, 499, 500),
         },
     }
     return {f"{pool_path(pool)}/batch": {"post": entry}}
-
-
-def _batched(pool: str, operation: OperationFacts) -> Part:
-    return {
-        "type": "object",
-        "title": operation.name,
-        "required": ["operation", *(["arguments"] if operation.required or operation.required_keywords else [])],
-        "additionalProperties": False,
-        "properties": {
-            "operation": {"const": operation.name},
-            "arguments": reference(pool, operation.name, "Arguments"),
-            "session": {"type": ["string", "null"], "minLength": 1, "maxLength": 256},
-            "deadline": {"type": ["number", "null"], "minimum": 0},
-            "priority": {"type": ["integer", "null"], "minimum": -(2**31), "maximum": 2**31},
-            "idempotent": {"type": ["boolean", "null"]},
-        },
-    }

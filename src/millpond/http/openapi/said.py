@@ -10,11 +10,12 @@ from typing import Any, get_args
 from millpond.facts import SessionState
 from millpond.http.openapi.parts import Part, json_content
 from millpond.http.watching import MOST_DECISIONS, MOST_SECONDS
+from millpond.metrics.history import RESOLUTIONS
 
 _TEXT: Part = {"text/plain": {"schema": {"type": "string"}}}
 _PAGE: Part = {"text/html": {"schema": {"type": "string"}}}
 _OBJECT = json_content({"type": "object"})
-_EVENTS: Part = {"text/event-stream": {"schema": {"type": "string"}}}
+_EVENTS: Part = {"text/event-stream": {"schema": {"type": "object"}}}
 
 
 def _query(name: str, description: str, schema: Part) -> Part:
@@ -26,6 +27,7 @@ def _object(**properties: Part) -> Part:
     return json_content({"type": "object", "required": list(properties), "properties": properties})
 
 
+_NO_CONTROL = r"^[^\x00-\x1F\x7F-\x9F]*$"
 _LIST: Part = {"type": "array", "items": {"type": "object"}}
 _OWNER = _query("owner", "An administrator may name another owner of the session.", {"type": "string"})
 SESSION: Part = {
@@ -41,7 +43,12 @@ OPENING: Part = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "id": {"type": ["string", "null"], "minLength": 1, "maxLength": 200, "description": "By default a random one."},
+        "id": {
+            "type": ["string", "null"],
+            "minLength": 1,
+            "pattern": _NO_CONTROL,
+            "description": "By default a random one.",
+        },
         "reopen": {"type": "boolean", "default": False, "description": "Start a lost session anew."},
         "affinity": {"enum": ["strict", "fail_fast", "hint", None]},
         "on_restore": {"enum": ["raise", "continue", None]},
@@ -56,7 +63,11 @@ _OF_SESSIONS: list[Any] = [
 ]
 _OF_HISTORY: list[Any] = [
     _query("seconds", "How far back.", {"type": "number", "minimum": 0, "maximum": MOST_SECONDS, "default": 300}),
-    _query("resolution", "Seconds of each step; by default the finest there is.", {"type": "integer"}),
+    _query(
+        "resolution",
+        "Seconds of each step; by default the finest there is.",
+        {"type": "integer", "enum": list(RESOLUTIONS)},
+    ),
     _query("fields", "Names of figures, with commas between them; else those that are not 0.", {"type": "string"}),
 ]
 _OF_JOURNAL: list[Any] = [

@@ -87,7 +87,10 @@ def takes_bytes(schema: Schema) -> bool:
 def _body(pool: str, operation: OperationFacts, arguments: Schema) -> Schema:
     """What a request's body may be: arguments by name, by position, or both."""
     by_name = reference(pool, operation.name, "Arguments")
-    return {"anyOf": [by_name, _by_position(operation, arguments), _by_both(operation, arguments)]}
+    by_position = _by_position(operation, arguments)
+    # A keyword that has no default cannot be given by position.
+    forms = [by_name, *([] if operation.required_keywords else [by_position])]
+    return {"anyOf": [*forms, _by_both(operation, arguments, by_position)]}
 
 
 def _by_position(operation: OperationFacts, arguments: Schema) -> Schema:
@@ -99,19 +102,21 @@ def _by_position(operation: OperationFacts, arguments: Schema) -> Schema:
     }
     if operation.positional:
         schema["prefixItems"] = [properties.get(name, {}) for name in operation.positional]
-    if not operation.more_positional:
+    if operation.more_positional:
+        named = {*operation.positional, *operation.keyword_only}
+        rest: list[Schema] = [one for name, one in properties.items() if name not in named]
+        schema["items"] = rest[0].get("items", {}) if rest else {}
+    else:
         schema["maxItems"] = len(operation.positional)
-    return schema if not operation.required_keywords else {**schema, "not": {}}
+    return schema
 
 
-def _by_both(operation: OperationFacts, arguments: Schema) -> Schema:
-    named = {name: schema for name, schema in arguments.get("properties", {}).items() if name != "*"}
-    schema: Schema = {
+def _by_both(operation: OperationFacts, arguments: Schema, by_position: Schema) -> Schema:
+    named = {name: one for name, one in arguments.get("properties", {}).items() if name in operation.keyword_only}
+    return {
         "type": "object",
         "description": "Those by position under the key `*`, others by name.",
         "required": ["*", *operation.required_keywords],
-        "properties": {"*": {"type": "array"}, **named},
+        "properties": {"*": by_position, **named},
+        "additionalProperties": arguments.get("additionalProperties", True) if operation.more_keywords else False,
     }
-    if not operation.more_keywords:
-        schema["additionalProperties"] = False
-    return schema

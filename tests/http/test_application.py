@@ -1,0 +1,118 @@
+"""The application: what it serves, its lifespan, and the paths it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.exceptions import HTTPException
+
+import millpond
+from millpond.http import Application, app
+from millpond.http.access.caller import NOBODY
+from millpond.testing import FakeEngine
+from tests.contract.documented import Shop
+from tests.contract.sites import until
+
+
+class Life:
+    """The lifespan of an application, as a server leads it."""
+
+    def __init__(self, application: Application) -> None:
+        self.sent: asyncio.Queue[Any] = asyncio.Queue()
+        self._told: asyncio.Queue[Any] = asyncio.Queue()
+        self.task = asyncio.ensure_future(application({"type": "lifespan"}, self._told.get, self.sent.put))
+
+    async def tell(self, what: str) -> str:
+        """Say `startup` or `shutdown`; what the application answers."""
+        self._told.put_nowait({"type": f"lifespan.{what}"})
+        async with asyncio.timeout(30):
+            answer: str = (await self.sent.get())["type"]
+        return answer.removeprefix("lifespan.")
+
+
+def pools(*names: str) -> dict[str, millpond.Pool]:
+    return {name: millpond.Pool(Shop, engine=FakeEngine(), name=name) for name in names}
+
+
+def states(served: dict[str, millpond.Pool]) -> list[str]:
+    return [pool.driver.view.state for pool in served.values()]
+
+
+@pytest.mark.parametrize(
+    ("served", "error"), [({"": None}, ValueError), ({"p": None}, TypeError), ({3: None}, TypeError), (Shop, TypeError)]
+)
+def test_what_cannot_be_served_is_refused(served, error):
+    """Before anything is."""
+    with pytest.raises(error):
+        app(served, auth=None)
+
+
+def test_who_is_let_in_has_no_default():
+    """Neither everybody nor nobody by mistake."""
+    with pytest.raises(TypeError, match="auth"):
+        app(pools("p"))  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="auth"):
+        app(pools("p"), auth="everybody")  # type: ignore[arg-type]
+
+
+async def test_pools_are_opened_and_closed_with_the_server_if_that_is_asked_for():
+    """Otherwise the program does it."""
+    served = pools("a", "b")
+    life = Life(app(served, auth=None))
+    assert (await life.tell("startup"), states(served)) == ("startup.complete", ["new", "new"])
+    assert (await life.tell("shutdown"), states(served)) == ("shutdown.complete", ["new", "new"])
+    application = app(served, auth=None, open_pools=True)
+    life = Life(application)
+    assert (await life.tell("startup"), states(served)) == ("startup.complete", ["ready", "ready"])
+    assert not application.is_draining
+    assert (await life.tell("shutdown"), states(served)) == ("shutdown.complete", ["closed", "closed"])
+    assert application.is_draining
+
+
+async def test_a_pool_that_cannot_open_ends_the_others():
+    """Those that were open, and those that still opened."""
+    served = pools("bad", "good", "slow")
+    served["bad"].driver.engine.fail_starts("no such model", 100)
+    served["slow"].driver.engine.hold_starts()
+    life = Life(app(served, auth=None, open_pools=True))
+    told = asyncio.ensure_future(life.tell("startup"))
+    await until(lambda: states(served)[:2] == ["closed", "ready"])
+    served["slow"].driver.engine.release_starts()
+    assert await told == "startup.failed"
+    await life.task
+    assert states(served) == ["closed"] * 3
+
+
+async def test_a_server_that_gives_up_closes_the_pools():
+    """Whether it does while they open or later."""
+    for holds in (True, False):
+        served = pools("a", "b")
+        if holds:
+            served["b"].driver.engine.hold_starts()
+        life = Life(app(served, auth=None, open_pools=True))
+        told = asyncio.ensure_future(life.tell("startup"))
+        await until(lambda served=served, holds=holds: states(served) == ["ready", "opening" if holds else "ready"])
+        life.task.cancel()
+        told.cancel()
+        await asyncio.gather(life.task, told, return_exceptions=True)
+        assert states(served) == ["closed", "closed"]
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 418, 431, 500, 599])
+def test_what_a_route_raises_for_starlette_is_a_problem(status):
+    """By its status, with its headers."""
+    told = app(pools("p"), auth=None).problem(HTTPException(status, headers={"Allow": "GET"}), NOBODY)
+    assert (told.status, told.headers["Allow"]) == (status, "GET")
+    assert told.code.replace("_", "").replace("-", "").replace("'", "").isalpha()
+
+
+def test_only_so_many_paths_are_remembered():
+    """Those of operations that were called; a client cannot make more of them than there are."""
+    served = pools("p")
+    application = app(served, auth=None)
+    for number in range(10_001):
+        application.know_call(f"/{number}", served["p"], "later")
+    assert not application.claims({"path": "/10000", "method": "POST"})
+    assert application.claims({"path": "/9999", "method": "POST"})

@@ -97,6 +97,7 @@ async def test_a_page_of_another_port_can_do_nothing_with_the_login(tmp_path: Pa
             if not await reader.readline():  # browsers open connections that they may need, and may not
                 writer.close()
                 return
+            await reader.readuntil(b"\r\n\r\n")
             body = ATTACK.replace("SERVER", base).encode()
             head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
             writer.write(head % len(body) + body)

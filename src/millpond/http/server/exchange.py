@@ -199,6 +199,7 @@ class Exchange:
         """Close a connection whose answer cannot be completed, so that nobody takes a part for the whole."""
         if not (self.is_complete or self.is_cut):
             self._connection.transport.abort()
+            self.cut()  # the connection's end is told later
 
     def _send_head(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] != "http.response.start":

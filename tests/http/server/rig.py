@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,7 +175,7 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.application.release.set()
-        if self._thread.is_alive():
+        with suppress(RuntimeError):  # it has stopped by itself
             self.stop()
         self._thread.join(LIMIT_S)
         assert not self._thread.is_alive()

@@ -33,6 +33,20 @@ def test_a_connection_gets_one_more_answer():
         assert client.is_closed()
 
 
+def test_a_request_that_has_begun_to_come_is_waited_for():
+    """Its head is here, its body in another packet, and the pools do not close between them."""
+    with Running() as server, server.connect() as client:
+        client.send(b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
+        server.application.until(lambda: bool(server.application.scopes))
+        server.stop()
+        server.application.until(lambda: server.state.is_draining)
+        (connection,) = server.state.connections
+        assert connection.is_asking
+        answer = client.send(b"hello").answer()
+        assert answer is not None
+        assert (answer.status, answer.closes) == (200, True)
+
+
 def test_the_application_is_told_first():
     """It is draining before anything else happens."""
     with Running() as server, server.connect() as client:

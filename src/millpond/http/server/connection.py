@@ -90,6 +90,13 @@ class Connection(HttpToolsProtocol):
         """Whether it waits for a request."""
         return self.phase is IDLE and self.cycle is None
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a request may come, or has begun to come, whose answer is the next one."""
+        if self.phase in (LEAVING, UNWELCOME):
+            return False
+        return self.cycle is None or self.cycle is self.newest
+
     # Reading
 
     def data_received(self, data: bytes) -> None:

@@ -3,7 +3,8 @@
 1. Not ready. Sockets that others keep open are not accepted from any more: connections wait in them for the next
    program. At those of the server's own, health is still answered.
 2. Each connection gets one more answer, which says that it is the last; a client that keeps its connection busy never
-   finds it closed under a request. Those that ask nothing for `LAST_ANSWER_S` are closed.
+   finds it closed under a request, nor a pool that closes before its request is whole. Those that ask nothing for
+   `LAST_ANSWER_S` are closed.
 3. The pools close: what runs has the drain, then it ends with a problem.
 4. Answers that are open still (events) are broken off.
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from millpond.http.server.server import Server
 
-LAST_ANSWER_S = 0.5  # for a client to ask once more and be told that the connection closes
+LAST_ANSWER_S = 1.0  # for a client to ask once more and be told that the connection closes
 LOOK_S = 0.02
 LAST_WORDS_S = 0.3  # for answers about calls that ended with their pool, and for events
 AT_ONCE_S = 0.5  # for the pools to end their processes, where nobody waits any more
@@ -62,7 +63,8 @@ class Stop:
     async def _quietly(self) -> None:
         state = self._server.state
         if self.asked.is_set():  # else a pool could not open: there is nothing to wait for
-            await self._until(lambda: not any(one.is_idle for one in state.connections), LAST_ANSWER_S)
+            await self._until(lambda: not any(one.is_asking for one in state.connections), LAST_ANSWER_S)
+            await asyncio.sleep(LOOK_S)  # the last of them get to their pools
         for connection in tuple(state.connections):
             connection.shutdown()
         await self._close_pools(None)

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,13 @@ from millpond.alerts.channels.webhook import webhook
 from millpond.alerts.notify import Notification, Route
 from millpond.alerts.rules import Group, Rule
 from millpond.events import UserEvent
+from millpond.http.access.access import Access
 from millpond.metrics.prometheus import render
 from millpond.telemetry.logging_listener import LoggingListener
 from millpond.testing import EventRecorder, FakeEngine, ManualClock
 from tests.faults.handlers import Plain
 from tests.faults.harness import checked_pool, failure
+from tests.faults.served import served
 
 CANARY = "canary-51c0ffee"
 
@@ -193,3 +196,68 @@ async def test_27_a_canary_is_in_no_event_and_in_no_log(start_method: str, caplo
     assert len(logged) > 2 * len(said)
     assert [one for one in logged if CANARY in one] == []
     assert pool.telemetry.removed == {}
+
+
+async def test_27_a_canary_reaches_over_http_its_own_caller_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What one told is in none of what another may view, nor in what the server logs of requests."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("SECRET", CANARY)
+    access = Access(state_folder=str(tmp_path / "state"), environ={})
+    names = {role: access.state.issue(role, None, None, time.time())[1] for role in ("call", "view")}
+    access.tokens.look(time.monotonic() + 10)
+    settings = {"codec": "msgpack", "history_path": str(tmp_path / "history.sqlite")}
+    pool = millpond.Pool(Confidant, args=(CANARY,), max_workers=2, name="p", **settings)
+    async with pool, served(pool, access) as server:
+        base = f"http://{server.host}"
+        watching = millpond.Client(base, pool="p", token=names["view"])
+        async with millpond.Client(base, pool="p", token=names["call"]) as mine, watching:
+            events = watching.events("*")
+            following = asyncio.create_task(_followed(events))
+            errors = await tell_all_by_http(mine)
+            assert any(CANARY in str(error) for error in errors)  # who asked is told
+            shown = [
+                await server.ask("GET", path, f"Authorization: Bearer {names['view']}")
+                for path in (
+                    *("/metrics", "/v1/pools", "/v1/pools/p/statistics", "/v1/pools/p/history?seconds=60"),
+                    *("/v1/pools/p/journal", "/v1/pools/p/alerts", "/", "/healthz", "/readyz"),
+                )
+            ]
+            await asyncio.sleep(1.1)  # a snapshot's time
+            following.cancel()
+            seen = await asyncio.gather(following, return_exceptions=True)
+    for answer in shown:
+        assert CANARY.encode() not in answer.body
+    assert [answer.status for answer in shown[:6]] == [200] * 6
+    assert CANARY not in str(seen)
+    own = [record for record in caplog.records if record.name.startswith("millpond")]
+    assert not [record for record in own if CANARY in record.getMessage() or CANARY in str(record.exc_text)]
+
+
+async def _followed(events: Any) -> list[Any]:
+    got = []
+    try:
+        async for event in events:
+            got.append(event)
+    except asyncio.CancelledError:
+        pass
+    return got
+
+
+async def tell_all_by_http(pool: millpond.Client) -> list[BaseException]:
+    """As `tell_all`, as far as it can be told to a served pool."""
+    async with pool.session(CANARY) as session:
+        assert CANARY in str(await session.call("keep", CANARY, secret=CANARY))
+        assert await pool.call("environment") == CANARY
+        calls = [
+            lambda: pool.call("fail", CANARY),
+            lambda: pool.call("fail_oddly", CANARY),
+            lambda: pool.call("unspeakable", CANARY),
+            lambda: pool.call(CANARY),
+            lambda: pool.options(deadline=0.1).call("nap", 5.0, None, CANARY),
+            lambda: pool.options(session="not " + CANARY).call("keep"),
+            lambda: session.call("die", CANARY),
+            lambda: session.call("keep", CANARY),
+        ]
+        return [(await failure(call()))[0] for call in calls]

@@ -23,7 +23,7 @@ SILENT_S = 60.0  # the server gives a sign of life far more often
 class RemoteEvents:
     """Events as an async iterator of their data, a dictionary each; `last` is the number of the newest that came.
 
-    Ends when the server stops. Raises `Unreachable` when the connection breaks, and what the server refuses it for.
+    Ends when the server stops. Cancelling ends it, too. Raises `Unreachable` when the connection breaks, and what the server refuses it for.
     """
 
     def __init__(self, served: ServedPool, names: tuple[str, ...], last: int | None = None) -> None:
@@ -38,6 +38,13 @@ class RemoteEvents:
         return self
 
     async def __anext__(self) -> dict[str, Any]:
+        try:
+            return await self._next()
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
+
+    async def _next(self) -> dict[str, Any]:
         if self._trip is None:
             await self._begin()
         while not self._events:

@@ -5,7 +5,6 @@ They change the files of the state folder, and no server need be told: a running
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, Parameter
 
+from millpond.cli.exit_codes import FAILED, USAGE
+from millpond.cli.terminal import say, say_json, warn
 from millpond.http.access.state_folder import CODE_S, LOCAL, IssuedToken, StateFolder
 from millpond.token_file import StateError
 
@@ -45,12 +46,12 @@ def new(
         Print one line of JSON.
     """
     if expires is not None and expires <= timedelta(0):
-        _fail(f"--expires must be longer than nothing, not {expires}")
+        _fail(f"--expires must be longer than nothing, not {expires}", USAGE)
     now = time.time()
     with _told():
         made, secret = StateFolder().issue(role, owner, None if expires is None else now + expires.total_seconds(), now)
     if as_json:
-        print(json.dumps({**_facts(made), "token": secret}))
+        say_json({**_facts(made), "token": secret})
         return
     ends = f"ends {_text(made.expires)}" if made.expires is not None else "ends when it is revoked"
     print(
@@ -76,13 +77,13 @@ def list_tokens(*, as_json: AsJson = False) -> None:
         if state.own_token() is not None:
             found.insert(0, {"id": LOCAL, "role": "admin", "owner": LOCAL, "created": None, "expires": None})
     if as_json:
-        print(json.dumps(found))
+        say_json(found)
         return
     rows: list[tuple[str, ...]] = [("ID", "ROLE", "OWNER", "CREATED", "EXPIRES")]
     rows += [tuple(str(one[name] or "-") for name in ("id", "role", "owner", "created", "expires")) for one in found]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @token.command
@@ -100,7 +101,10 @@ def revoke(token_id: str, *, as_json: AsJson = False) -> None:
         was_there = StateFolder().revoke(token_id)
     if not was_there:
         _fail("there is no such token; `millpond token list` shows those there are")
-    print(json.dumps({"revoked": token_id}) if as_json else f"Revoked {token_id}.")
+    if as_json:
+        say_json({"revoked": token_id})
+    else:
+        say(f"Revoked {token_id}.")
 
 
 def login(
@@ -129,7 +133,7 @@ def login(
             _fail("there is no such token; `millpond token list` shows those there are")
         link = f"{url.rstrip('/')}/login#{state.new_code(token_id, now)}"
     if as_json:
-        print(json.dumps({"url": link, "expires": _text(now + CODE_S)}))
+        say_json({"url": link, "expires": _text(now + CODE_S)})
         return
     print(f"Good once, for {CODE_S / 60:.0f} minutes:", file=sys.stderr)
     print(link)
@@ -141,11 +145,12 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (StateError, ValueError) as error:
-        _fail(str(error))
+        _fail(str(error), USAGE)
 
 
-def _fail(text: str) -> NoReturn:
-    sys.exit(f"millpond: {text}")
+def _fail(text: str, code: int = FAILED) -> NoReturn:
+    warn(text)
+    sys.exit(code)
 
 
 def _holds(one: IssuedToken, now: float) -> bool:

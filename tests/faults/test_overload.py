@@ -1,6 +1,6 @@
 """Rows 17 and 18, overload: what is too much is refused at once, and a pool that calls itself is told.
 
-Status and headers of the refusal over HTTP are not here: there is no HTTP face yet.
+Status and headers of the refusal over HTTP are in `test_over_http`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ SILENT_S = 60.0  # the server gives a sign of life far more often
 class RemoteEvents:
     """Events as an async iterator of their data, a dictionary each; `last` is the number of the newest that came.
 
-    Ends when the server stops. Cancelling ends it, too. Raises `Unreachable` when the connection breaks, and what the server refuses it for.
+    Ends when the server stops; cancelling ends it, too. Raises `Unreachable` when the connection breaks, and what the
+    server refuses it for.
     """
 
     def __init__(self, served: ServedPool, names: tuple[str, ...], last: int | None = None) -> None:

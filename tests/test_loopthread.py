@@ -76,3 +76,22 @@ def test_a_task_that_asks_for_the_end_once_more_when_it_is_cancelled_there_does_
     ending.stop()
     assert cancelled.is_set()
     assert not ending.start_task(stay())
+
+
+def test_a_thread_that_has_the_number_of_an_ended_one_is_another():
+    """The system gives the numbers of ended threads to new ones, who may close what is closed already."""
+    ended = LoopThread("ended", lambda: None)
+    ended.start()
+    number = ended.run(identity())
+    ended.stop()
+    told = []
+    for _ in range(100):
+        next_one = threading.Thread(target=lambda: told.append((threading.get_ident() == number, ended.is_current)))
+        next_one.start()
+        next_one.join()
+    assert (True, True) not in told
+    assert (False, True) not in told
+
+
+async def identity():
+    return threading.get_ident()

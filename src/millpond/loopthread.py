@@ -71,7 +71,7 @@ class LoopThread:
     @property
     def is_current(self) -> bool:
         """Whether the caller is on the loop's thread."""
-        return threading.get_ident() == self._thread.ident
+        return threading.current_thread() is self._thread  # not by ident, which the next thread may have after its end
 
     @property
     def is_running(self) -> bool:

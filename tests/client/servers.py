@@ -37,6 +37,7 @@ class Scripted:
     """A server whose answers a test writes. What it was asked, and how many connections were made, is kept."""
 
     port: int = 0
+    listening: Any = None
     asked: list[Asked] = field(default_factory=list)
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
     left: asyncio.Event = field(default_factory=asyncio.Event)  # a client left while it was answered
@@ -78,6 +79,7 @@ async def scripted(script: Script, **listen: Any) -> AsyncIterator[Scripted]:
     else:
         listening = await asyncio.start_server(begin, "127.0.0.1", 0, **listen)
         server.port = listening.sockets[0].getsockname()[1]
+    server.listening = listening
     try:
         yield server
     finally:

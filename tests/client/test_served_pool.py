@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import pickle
 import socket
 import struct
@@ -46,6 +47,34 @@ async def test_a_call_says_what_the_pool_has_to_know():
         assert (told["millpond-priority"], told["millpond-on-cancel"]) == ("-3", "abandon")
         assert told["millpond-idempotent"] == "true"
         assert len(told["idempotency-key"]) == 32
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+async def test_the_users_own_token_is_for_no_other_users_server(tmp_path, monkeypatch):
+    """At a Unix socket the kernel says whose it is; a token that was passed on goes wherever it is passed to."""
+    folder = tmp_path / "millpond"
+    folder.mkdir(mode=0o700)
+    (folder / "token").write_text("mp_" + "x" * 43)
+    (folder / "token").chmod(0o600)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for name in ("STATE_DIRECTORY", "MILLPOND_TOKEN", "MILLPOND_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    path = str(tmp_path / "socket")
+    async with scripted(echo, path=path) as server:
+        async with millpond.Client(f"unix:{path}") as pool:
+            assert await pool.call("echo", 1) == [1]
+        with socket.socket(fileno=os.dup(server.listening.sockets[0].fileno())) as listening:
+            os.seteuid(12345)  # who listens from now on
+            try:
+                listening.listen()
+            finally:
+                os.seteuid(0)
+        async with millpond.Client(f"unix:{path}") as pool:
+            assert "of user 12345" in str(check(await failure(pool.call("echo", 2)), "unreachable", "not_started"))
+        async with millpond.Client(f"unix:{path}", token="mp_secret") as pool:
+            assert await pool.call("echo", 3) == [3]
+        told = [asked.headers["authorization"] for asked in server.asked]
+        assert told == ["Bearer mp_" + "x" * 43, "Bearer mp_secret"]
 
 
 async def test_a_sessions_id_that_no_header_can_have_is_refused():

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import enum
+import math
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from urllib.parse import urlsplit
+from uuid import UUID
 
+import numpy as np
 import pytest
 
 import millpond
@@ -82,6 +89,41 @@ async def test_a_call_that_may_not_be_repeated_is_left_in_doubt(fake):
         gate.open()
         check(await failure(client.call("stay", gate.path, "token")), "unreachable", "unknown")
         assert gate.ran() == ["token"]
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclass
+class Point:
+    x: int
+
+
+VALUES = [
+    *(math.inf, 2**64 - 1, 2**64, -(2**63), 1.5, True, None, "\0ü", "\ud800", b"\0", bytearray(b"b"), memoryview(b"m")),
+    *({1: 2, "a": 3}, {b"key": None}, {(1, 2): 3}, {"*": [1]}, {1}, (1, (2,)), [], {}, range(3), object(), len, 1j),
+    *(Decimal("1.5"), UUID(int=5), datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1), date(2026, 1, 1)),
+    *(timedelta(seconds=5), Point(1), Colour.RED, np.arange(3), np.float64(2.5)),
+]
+
+
+async def test_values_are_those_of_the_codec_msgpack(fake):
+    """What it carries arrives as there, what it refuses is refused as there."""
+    async with fake.pool(codec="msgpack") as pool, serving(pool) as url, millpond.Client(url) as client:
+        for value in VALUES:
+            own = await answered(pool.call("echo", value))
+            assert await answered(client.call("echo", value)) == own
+            assert await answered(client.call("echo", value=value)) == own
+
+
+async def answered(call):
+    """What comes of a call, comparable."""
+    try:
+        answer = await call
+        return type(answer), answer
+    except millpond.PoolError as error:
+        return error.code, error.outcome
 
 
 async def test_a_handlers_failure_is_not_repeated(fake):

@@ -123,7 +123,8 @@ def test_tls_is_checked(folder):
             assert "certificate" in str(told).lower()
         with millpond.SyncClient(url, token=server.token, tls=str(made)) as client:
             assert [client.call("echo", text=str(number)) for number in range(20)] == list(map(str, range(20)))
-            assert list(client.stream("count", 3)) == [0, 1, 2]
+            made.with_name("open").touch()
+            assert list(client.stream("gated", str(folder / "open"))) == [1, 2]
         with millpond.SyncClient(f"https://127.0.0.2:{server.port}", token=server.token, tls=str(made)) as client:
             check(failed(client.call, "echo", text="a"), "unreachable", "not_started")
 

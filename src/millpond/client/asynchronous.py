@@ -93,10 +93,9 @@ class Client(RemoteCalls):
         """
         served = self._served
         if served.state != "open":
-            token = self._token
-            if token is None:
-                token = known_token() if served.address.is_local else given_token(os.environ)
-            served.open(token)
+            given = given_token(os.environ) if self._token is None else self._token
+            found = known_token() if given is None and served.address.is_local else None
+            served.open(given or found, is_users_own=found is not None)
             _OPEN.add(served)
         return self
 

@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import ssl
+import struct
 import weakref
 from collections.abc import Callable
 
@@ -21,6 +22,8 @@ GONE_S = 1.0  # for the loop to be done with connections that were closed
 # A server that vanished with its machine is noticed after half a minute, where no deadline ends the wait before.
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 
+_PEER = struct.Struct("3i")  # process, user, group
+
 
 class NotConnected(Exception):
     """No connection could be made."""
@@ -29,8 +32,11 @@ class NotConnected(Exception):
 class KeptConnections:
     """The connections of one client on one loop."""
 
-    def __init__(self, address: Address, context: ssl.SSLContext | None, most: int) -> None:
+    def __init__(
+        self, address: Address, context: ssl.SSLContext | None, most: int, *, own_user_only: bool = False
+    ) -> None:
         self._address = address
+        self._own_user_only = own_user_only  # as far as the kernel says whose server it is: at Unix sockets
         self._context = context
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(most)
@@ -106,7 +112,9 @@ class KeptConnections:
         address = self._address
         try:
             if address.socket is not None:
-                _, made = await self._loop.create_unix_connection(HttpConnection, address.socket)
+                transport, made = await self._loop.create_unix_connection(HttpConnection, address.socket)
+                if self._own_user_only:
+                    _check_user(transport)
             else:
                 # One address after the other: where asyncio tries several at once, cancelling may lose an open socket.
                 transport, made = await self._loop.create_connection(
@@ -117,6 +125,15 @@ class KeptConnections:
             raise NotConnected(str(error) or type(error).__name__) from error
         self._all.add(made)
         return made
+
+
+def _check_user(transport: asyncio.Transport) -> None:
+    """Close and raise `NotConnected` if the server is of a user that is neither this one nor root."""
+    peer = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    _, user, _ = _PEER.unpack(peer)
+    if user not in (0, os.geteuid()):
+        transport.abort()
+        raise NotConnected(f"the socket is of user {user}, who is not given this user's own token; pass token=")
 
 
 def _keep_alive(sock: socket.socket) -> None:

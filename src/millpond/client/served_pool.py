@@ -1,7 +1,6 @@
 """One pool of one server, as a client's requests see it: their headers, their deadlines, and what their failures mean.
 
-The deadline is the client's: the server is told what is left of it when the request leaves, and if it says nothing,
-the wait ends here. Shared by `remote_calls`, `remote_stream`, `remote_session` and the faces; before `round_trip`.
+The deadline is the client's: the server is told what is left of it, and if it says nothing, the wait ends here. Shared by `remote_calls`, `remote_stream`, `remote_session` and the faces; before `round_trip`.
 """
 
 from __future__ import annotations
@@ -93,11 +92,15 @@ class ServedPool:
         self._connections: KeptConnections | None = None
         self._is_closed = False
         self._is_inherited = False
+        self._is_users_own = False
 
     # Opening and closing
 
-    def open(self, token: str | None) -> None:
-        """Be ready to be asked, on the running loop. Nothing is sent. Raises `PoolClosed` after `close`."""
+    def open(self, token: str | None, *, is_users_own: bool = False) -> None:
+        """Be ready to be asked, on the running loop. Nothing is sent. Raises `PoolClosed` after `close`.
+
+        `is_users_own`: the token is for servers of this user, and of nobody else.
+        """
         if self._is_closed:
             raise PoolClosed("the client is closed; make another")
         self._always = [(b"Host", self.address.host_header.encode()), (b"User-Agent", AGENT)]
@@ -105,7 +108,11 @@ class ServedPool:
             self._always.append((b"Authorization", b"Bearer " + token.encode()))
         self.loop = running_loop()
         self._is_inherited = False
-        self._connections = KeptConnections(self.address, self._context, self.most_connections)
+        self._is_users_own = is_users_own
+        self._connections = self._new_connections()
+
+    def _new_connections(self) -> KeptConnections:
+        return KeptConnections(self.address, self._context, self.most_connections, own_user_only=self._is_users_own)
 
     async def close(self, drain: float) -> None:
         """Take no more requests, and end the connections; requests that are under way have `drain` seconds."""
@@ -137,7 +144,7 @@ class ServedPool:
         loop = running_loop()
         if self._is_inherited and not self._is_closed:
             self.loop, self._is_inherited = loop, False
-            self._connections = KeptConnections(self.address, self._context, self.most_connections)
+            self._connections = self._new_connections()
         if self._connections is None:
             raise PoolClosed("the client is closed" if self._is_closed else "the client was not opened")
         if loop is not self.loop:
@@ -235,16 +242,11 @@ class ServedPool:
     def _headers(self, request: Request, ends_at: float, key: bytes) -> list[Header]:
         assert self.loop is not None
         headers, options = [*self._always, (b"Accept", request.accept), *request.trace], request.options
-        headers.append((b"Content-Length", b"%d" % len(request.body)))
-        if request.body:
-            headers.append((b"Content-Type", request.content_type))
-        if ends_at < math.inf:
-            left = ends_at - self.loop.time()
-            if left <= 0:
-                raise DeadlineExceeded("the deadline passed before the call was sent", outcome="not_started")
-            headers.append((b"Millpond-Deadline", b"%.4f" % left))
-        else:
-            headers.append((b"Millpond-Deadline", b"inf"))
+        headers += [(b"Content-Type", request.content_type), (b"Content-Length", b"%d" % len(request.body))]
+        left = ends_at - self.loop.time()
+        if left <= 0:
+            raise DeadlineExceeded("the deadline passed before the call was sent", outcome="not_started")
+        headers.append((b"Millpond-Deadline", b"%.4f" % left))  # "inf" for none
         if options.session is not None:
             headers += session_headers(options.session)
         if options.priority:
@@ -252,7 +254,7 @@ class ServedPool:
         if options.on_cancel != "interrupt":
             headers.append((b"Millpond-On-Cancel", options.on_cancel.encode()))
         if options.idempotent:
-            headers += [(b"Millpond-Idempotent", b"true")]
+            headers.append((b"Millpond-Idempotent", b"true"))
         if key:
             headers.append((b"Idempotency-Key", key))
         return headers

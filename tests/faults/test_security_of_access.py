@@ -274,10 +274,15 @@ async def test_25_every_answer_protects_its_reader(access: Access) -> None:
     """Pages, answers and refusals alike."""
     async with checked_pool(Plain) as pool, served(pool, access) as server:
         by_token = f"Authorization: {server.bearer}"
+        paths = {*paths_of(server.application), "/healthz", "/readyz"} - {"*"}
         for method, path, *headers in [
             *(("GET", "/"), ("GET", "/login"), ("GET", "/assets/login.js"), ("GET", "/nowhere"), ("GET", "//")),
             *(("GET", "/", by_token), ("GET", "/openapi.json", by_token), ("GET", "/nowhere", by_token)),
             *(("POST", CALL, by_token), ("PUT", "/login", f"Origin: http://{server.host}")),
+            *(
+                ("GET", path, by_token)
+                for path in sorted({*paths_of(server.application), "/healthz", "/readyz"} - {"*"})
+            ),
         ]:
             answer = await server.ask(method, path, *headers)
             assert answer.headers["x-content-type-options"] == "nosniff", (method, path)

@@ -1,6 +1,7 @@
 """One pool of one server, as a client's requests see it: their headers, their deadlines, and what their failures mean.
 
-The deadline is the client's: the server is told what is left of it, and if it says nothing, the wait ends here. Shared by `remote_calls`, `remote_stream`, `remote_session` and the faces; before `round_trip`.
+The deadline is the client's: the server is told what is left of it, and if it says nothing, the wait ends here. Shared
+by `remote_calls`, `remote_stream`, `remote_session` and the faces; before `round_trip`.
 """
 
 from __future__ import annotations

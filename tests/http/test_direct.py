@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -96,6 +97,48 @@ async def test_both_ways_answer_the_same(operation, body, headers):
         assert said[b"content-length"] == b"%d" % len(answer)
         assert {**said, b"content-length": b""} == {**other_said, b"content-length": b""}
         assert (exchange.on_disconnect, application.traffic.running) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("open/call/hold", {}),
+        ("open/call/later", {"millpond-session": "other"}),
+        ("nobody/call/hold", {}),
+        ("%6fpen/call/hold", {}),
+        ("./call/hold", {}),
+        ("a%2fb/call/hold", {}),
+    ],
+)
+async def test_both_ways_answer_the_same_in_a_session(path, headers):
+    """Named by the path: one that is open, one that is not, and what names none."""
+    async with a_pool() as pool, pool.session("open"):
+        application = app(pool, auth=None)
+        for operation in ("hold", "later"):
+            application.know_call(PATH + operation, pool, operation)
+        scope, exchange = scope_of("", headers), Exchange()
+        raw = "/v1/pools/default/sessions/" + path
+        scope |= {"path": unquote(raw), "raw_path": raw.encode()}
+        body = b"[1]" if path.endswith("later") else b""
+        is_claimed = application.claims(scope)
+        assert is_claimed is ("%2f" not in path)
+        if is_claimed:
+            assert application.start_call(scope, body, exchange)
+            status, said, answer = await asyncio.wait_for(exchange.answered, 10)
+            other_status, other_said, other_answer = await long_way(application, scope, body)
+            assert (status, without_ids(answer)) == (other_status, without_ids(other_answer))
+            assert {**said, b"content-length": b""} == {**other_said, b"content-length": b""}
+
+
+async def test_an_operation_that_answered_in_a_session_is_known_in_all():
+    """Once it was looked up, whichever session was named."""
+    async with a_pool() as pool, pool.session("a"):
+        application = app(pool, auth=None)
+        scope = scope_of("", {}) | {"path": "/v1/pools/default/sessions/a/call/hold", "raw_path": b""}
+        assert not application.claims(scope)
+        assert (await long_way(application, scope, b""))[0] == 200
+        assert application.claims(scope | {"path": "/v1/pools/default/sessions/b/call/hold"})
+        assert not application.claims(scope | {"path": "/v1/pools/default/sessions/b/call/raw"})
 
 
 async def test_a_client_that_leaves_cancels_the_call():

@@ -101,7 +101,10 @@ class Application:
         return most if self._limit_body is None else min(most, self._limit_body)
 
     def know_call(self, path: str, pool: Pool, operation: str) -> None:
-        """A path was that of an operation, which answered: the next request to it need not be looked up."""
+        """A path was that of an operation, which answered: the next request to it need not be looked up.
+
+        Nor a request to that operation in a session.
+        """
         if len(self._calls) < 10_000:  # of the operations there are; more only after many replacements
             self._calls[path] = pool, operation
 
@@ -152,12 +155,24 @@ class Application:
 
     def claims(self, scope: Scope) -> bool:
         """Whether `start_call` may take this request, once its body is there."""
-        return scope["path"] in self._calls and scope["method"] == "POST" and self.access.decides_at_once
+        return scope["method"] == "POST" and self._known(scope["path"]) is not None and self.access.decides_at_once
+
+    def _known(self, path: str) -> tuple[Pool, str, str | None] | None:
+        """The pool, the operation and the session of a path, if the operation was called before."""
+        known = self._calls.get(path)
+        if known is not None:
+            return *known, None
+        before, _, after = path.partition("/sessions/")
+        session, _, operation = after.partition("/call/")
+        known = self._calls.get(f"{before}/call/{operation}") if session and "/" not in session else None
+        return None if known is None else (*known, session)
 
     def start_call(self, scope: Scope, body: bytes, exchange: direct.Exchange) -> bool:
         """Begin a call that is claimed and answer it when it has ended; false if it is for `__call__`."""
+        known = self._known(scope["path"])
+        assert known is not None
         try:
-            return direct.start_call(self, *self._calls[scope["path"]], scope, body, exchange)
+            return direct.start_call(self, *known, scope, body, exchange)
         except Exception as error:
             direct.respond(exchange, self.problem(error, NOBODY))
             return True

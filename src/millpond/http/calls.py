@@ -183,10 +183,15 @@ async def _call(request: Request, session: str | None) -> Response:
     what = await asked(application, pool, operation, caller, headers, request.receive, session)
     key = given_key(headers[IDEMPOTENCY_KEY]) if IDEMPOTENCY_KEY in headers else ""
     got, is_kept = await run(application, what, caller, request.scope, request.receive, key)
-    if session is None:
-        application.know_call(request.scope["path"], pool, operation)
+    path: str = request.scope["path"]
+    application.know_call(path if session is None else _without_session(path), pool, operation)
     said = {**ANSWER, "Content-Type": CONTENT_TYPES[got.format].decode()} | ({REPLAYED: "true"} if is_kept else {})
     return Response(got.body, headers=said)
+
+
+def _without_session(path: str) -> str:
+    before, _, after = path.partition("/sessions/")
+    return f"{before}/call/{after.partition('/call/')[2]}"
 
 
 ROUTES = [

@@ -17,7 +17,8 @@ from millpond.http.calls import calls_for, session_for, told
 from millpond.http.formats import CONTENT_TYPES, answer_format, document, format_of
 from millpond.http.headers import ANSWER
 from millpond.http.problems import Problem, as_handler_error
-from millpond.http.traffic import CALL, UNANSWERED
+from millpond.http.routing import check_path
+from millpond.http.traffic import CALL, SESSION_CALL, UNANSWERED
 
 if TYPE_CHECKING:
     from millpond.documents import Document
@@ -42,16 +43,23 @@ class Exchange(Protocol):
 class DirectCall:
     """The ticket of one call: writes its answer."""
 
-    __slots__ = ("_application", "_caller", "_cancel", "_exchange", "_operation", "_pool", "_since")
+    __slots__ = ("_application", "_caller", "_cancel", "_exchange", "_operation", "_pool", "_session", "_since")
 
     def __init__(
-        self, application: Application, exchange: Exchange, caller: Caller, pool: Pool, operation: str
+        self,
+        application: Application,
+        exchange: Exchange,
+        caller: Caller,
+        pool: Pool,
+        operation: str,
+        session: str | None,
     ) -> None:
         self._application = application
         self._exchange: Exchange | None = exchange  # until it is answered, or nobody waits for that
         self._caller = caller
         self._pool = pool
         self._operation = operation
+        self._session = session  # that the path names
         self._cancel: Callable[[], None] | None = None
         self._since = time.monotonic()
 
@@ -65,7 +73,7 @@ class DirectCall:
                 raise too_large(most)
             given = format_of(headers, body)
             wanted = answer_format(headers.get(b"accept"), given)
-            calls = calls_for(self._pool, headers, session_for(self._pool, self._caller, headers, None))
+            calls = calls_for(self._pool, headers, session_for(self._pool, self._caller, headers, self._session))
             trace = trace_of(headers) if b"traceparent" in headers else ""
             self._cancel = calls.begin_document(
                 self._operation, document(body, given), self, answer=wanted, trace=trace
@@ -103,7 +111,8 @@ class DirectCall:
         if exchange is not None:
             traffic = self._application.traffic
             traffic.running -= 1
-            traffic.note(CALL, status, time.monotonic() - self._since)
+            route = CALL if self._session is None else SESSION_CALL
+            traffic.note(route, status, time.monotonic() - self._since)
             exchange.on_disconnect = None
         return exchange
 
@@ -120,13 +129,23 @@ def respond(exchange: Exchange, problem: Problem) -> None:
     exchange.respond(problem.status, b"%bcontent-length: %d\r\n" % (b"".join(lines), len(body)), body)
 
 
-def start_call(application: Application, pool: Pool, operation: str, scope: Scope, body: bytes, exchange: Any) -> bool:
+def start_call(
+    application: Application,
+    pool: Pool,
+    operation: str,
+    session: str | None,
+    scope: Scope,
+    body: bytes,
+    exchange: Any,
+) -> bool:
     """Begin a call; false if it is for the long way, which then finds everything as it was."""
+    if session is not None:
+        check_path(scope["path"], scope.get("raw_path") or b"")
     headers = headers_of(scope)
     if IDEMPOTENCY_KEY in headers:
         return False
     caller = application.let_in_at_once(scope)
     if caller is None:
         return False
-    DirectCall(application, exchange, caller, pool, operation).begin(scope, headers, body)
+    DirectCall(application, exchange, caller, pool, operation, session).begin(scope, headers, body)
     return True

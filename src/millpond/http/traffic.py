@@ -15,6 +15,7 @@ BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 UNANSWERED = 499  # the client left first
 OTHER = "(other)"  # no route
 CALL = "/v1/pools/{pool}/call/{operation}"
+SESSION_CALL = "/v1/pools/{pool}/sessions/{session}/call/{operation}"
 
 
 class Traffic:

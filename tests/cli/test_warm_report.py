@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from millpond.cli.warm_report.measure import WAYS, Measured, measure
-from millpond.cli.warm_report.report import cells, load_handler, report, show
+from millpond.cli.warm_report.report import cells, figures, load_handler, report, show
 from tests.warming.handlers import Cook
 
 
@@ -92,3 +92,15 @@ def test_a_row_says_milliseconds_and_megabytes():
     """Median and 99th percentile; one sample is both."""
     assert cells(Measured("cold", [0.1], [0.2], 3.04)) == ("100.0 ms", "100.0 ms", "3.0 MB", "200 ms")
     assert cells(Measured("spare", [0.001, 0.003], [0.2, 0.2], 0.0))[:2] == ("2.0 ms", "3.0 ms")
+
+
+def test_the_figures_are_told_to_programs_in_seconds_and_bytes():
+    """The same as people read."""
+    told = figures(Measured("cold", [0.1, 0.2, 0.3], [0.01], 12.5))
+    assert told == {
+        "way": "cold",
+        "first_answer_p50_s": 0.2,
+        "first_answer_p99_s": pytest.approx(0.298),
+        "pss_bytes": 12_500_000,
+        "start_cpu_s": 0.01,
+    }

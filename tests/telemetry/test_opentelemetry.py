@@ -97,6 +97,19 @@ def test_the_trace_state_of_the_caller_goes_along(rig):
     assert (told.trace_id, dict(told.trace_state)) == (7, {"shop": "blue"})
 
 
+def test_a_caller_elsewhere_is_the_parent_whatever_is_around(rig):
+    """Named by its W3C headers, which are no attributes of the span."""
+    around = SpanContext(7, 8, True, TraceFlags(TraceFlags.SAMPLED))
+    elsewhere = {"traceparent": f"00-{9:032x}-{10:016x}-01", "tracestate": "shop=blue"}
+    with trace.use_span(NonRecordingSpan(around)):
+        begun = rig.tracing().begin("read", {"pool": "east", **elsewhere})
+    told = context_of(begun.header)
+    begun.end("ok", None, None)
+    call = rig.spans()["read"]
+    assert (told.trace_id, call.parent.span_id, dict(told.trace_state)) == (9, 10, {"shop": "blue"})
+    assert not {"millpond.traceparent", "millpond.tracestate"} & set(call.attributes)
+
+
 @pytest.mark.parametrize(
     ("ending", "code", "error", "kind"),
     [

@@ -38,7 +38,12 @@ Last = Annotated[int, Parameter(validator=Number(gte=1))]
 
 
 @app.command(name="warm-report")
-def warm_report(handler: str, *, samples: Samples = 20) -> None:
+def warm_report(
+    handler: str,
+    *,
+    samples: Samples = 20,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
     """Measure how soon a new worker of a handler answers: cold, imported, preloaded, and with a spare.
 
     Kills the worker of a pool of its own, again and again, and prints a table.
@@ -49,10 +54,12 @@ def warm_report(handler: str, *, samples: Samples = 20) -> None:
         The handler as `module:Class`; it is made without arguments.
     samples
         Deaths for each of the four ways.
+    as_json
+        Print one JSON object.
     """
     from millpond.cli.warm_report.report import report
 
-    report(handler, samples)
+    report(handler, samples, as_json)
 
 
 @app.command

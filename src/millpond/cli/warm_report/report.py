@@ -7,12 +7,14 @@ import importlib
 import os
 import sys
 from statistics import median, quantiles
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from millpond import PoolError
+from millpond.cli.terminal import say_json
 from millpond.cli.warm_report.measure import WAYS, Measured, measure
 
 TABLE_WIDTH = 72  # a terminal that is narrower would cut the names of the ways
@@ -33,14 +35,29 @@ def load_handler(name: str) -> type:
     return found
 
 
-def report(name: str, samples: int) -> None:
+def report(name: str, samples: int, as_json: bool = False) -> None:
     """Measure all four ways and print them; exits with what is wrong if no worker can be had."""
     handler = load_handler(name)
     try:
         results = asyncio.run(_measure_all(handler, samples, Console(stderr=True)))
     except PoolError as error:
         sys.exit(f"millpond: {name} cannot be measured: {error}")
-    show(name, results, Console())
+    if as_json:
+        say_json({"handler": name, "ways": [figures(one) for one in results]})
+    else:
+        show(name, results, Console())
+
+
+def figures(one: Measured) -> dict[str, Any]:
+    """A row's figures, in seconds and bytes."""
+    last = quantiles(one.answers, n=100, method="inclusive")[98] if len(one.answers) > 1 else one.answers[0]
+    return {
+        "way": one.way,
+        "first_answer_p50_s": median(one.answers),
+        "first_answer_p99_s": last,
+        "pss_bytes": round(one.pss_mb * 1e6),
+        "start_cpu_s": median(one.cpu),
+    }
 
 
 def show(name: str, results: list[Measured], console: Console) -> None:
@@ -77,10 +94,10 @@ def table(name: str, results: list[Measured]) -> Table:
 
 def cells(one: Measured) -> tuple[str, str, str, str]:
     """A row's figures as people read them."""
-    last = quantiles(one.answers, n=100, method="inclusive")[98] if len(one.answers) > 1 else one.answers[0]
+    found = figures(one)
     return (
-        f"{median(one.answers) * 1e3:,.1f} ms",
-        f"{last * 1e3:,.1f} ms",
-        f"{one.pss_mb:,.1f} MB",
-        f"{median(one.cpu) * 1e3:,.0f} ms",
+        f"{found['first_answer_p50_s'] * 1e3:,.1f} ms",
+        f"{found['first_answer_p99_s'] * 1e3:,.1f} ms",
+        f"{found['pss_bytes'] / 1e6:,.1f} MB",
+        f"{found['start_cpu_s'] * 1e3:,.0f} ms",
     )

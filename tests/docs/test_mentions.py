@@ -61,7 +61,7 @@ INNER = {
         "run_async",
         "disown",
     ),
-    *("answer_to", "map_window", "request_for", "usable_thread"),
+    *("answer_to", "iterate", "map_window", "request_for", "usable_thread"),
     *("execute", "has_listener"),
 }
 

@@ -205,9 +205,6 @@ class Client(RemoteCalls):
         query = urlencode({name: value for name, value in asked.items() if value not in (None, "")})
         return values.decode_sessions(await self._served.question(b"GET", "sessions", query=query))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a client holds a token and connections, and does not travel: make one where it is used")
-
     async def get(self, route: str, **query: Any) -> Any:
         """What another route of the pool answers, as plain data: `history`, `journal`, `alerts`, `statistics`.
 
@@ -230,6 +227,9 @@ class Client(RemoteCalls):
         each call. `last` is the number of an event to go on behind. Needs a token of role `view` or `admin`.
         """
         return RemoteEvents(self._served, names, last)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a client holds a token and connections, and does not travel: make one where it is used")
 
     def __repr__(self) -> str:
         return f"<Client {self.name!r} at {self._served.address.text} {self.state}>"

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.client.asynchronous import ABSENT, Client
 from millpond.client.remote_calls import NO_FUNCTIONS, RemoteCalls
+from millpond.client.remote_events import RemoteEvents
 from millpond.client.remote_session import RemoteSession
+from millpond.client.remote_stream import RemoteStream
 from millpond.errors import BadArgument, PoolClosed
 from millpond.facts import SessionFacts, SessionState, Statistics
 from millpond.loopthread import LoopThread
@@ -61,19 +63,7 @@ class SyncRemoteCalls:
 
     def stream(self, operation: str, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Run a generator operation and iterate over its items; closing the iterator ends it in the worker."""
-        owner = self._owner
-        thread = owner.usable_thread()
-        stream = self._calls.stream(operation, *args, **kwargs)
-        try:
-            while True:
-                try:
-                    item = owner.run_async(stream.__anext__)
-                except StopAsyncIteration:
-                    return
-                yield item
-        finally:
-            # Not waited for: a generator nobody names any more may be collected on the client's own thread.
-            thread.start_task(stream.aclose())
+        return self._owner.iterate(self._calls.stream(operation, *args, **kwargs))
 
     def options(self, **changes: Any) -> SyncRemoteCalls:
         """The same operations under other options: deadline, session, idempotent, priority, on_cancel."""
@@ -213,6 +203,10 @@ class SyncClient(SyncRemoteCalls):
         """Give an administrator's command; see `Client.command`."""
         return self.run_async(lambda: self.client.command(verb, **arguments))
 
+    def events(self, *names: str, last: int | None = None) -> Iterator[dict[str, Any]]:
+        """What the pool says, as it happens, until the server stops; see `Client.events`."""
+        return self.iterate(self.client.events(*names, last=last))
+
     @property
     def name(self) -> str:
         """The pool's name."""
@@ -235,6 +229,20 @@ class SyncClient(SyncRemoteCalls):
     def run_async(self, verb: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Run one of the client's own verbs on its thread and wait for it; raises as `usable_thread`."""
         return self.usable_thread().run(verb())
+
+    def iterate(self, items: RemoteStream | RemoteEvents) -> Iterator[Any]:
+        """What comes, read on the client's thread; raises as `usable_thread`."""
+        thread = self.usable_thread()
+        try:
+            while True:
+                try:
+                    item = self.run_async(items.__anext__)
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            # Not waited for: a generator nobody names any more may be collected on the client's own thread.
+            thread.start_task(items.aclose())
 
     def disown(self) -> None:
         """In a forked child: the thread is the parent's, and so is whoever held the lock."""

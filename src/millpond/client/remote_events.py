@@ -12,7 +12,7 @@ import msgspec
 from millpond.client.http1 import Broken
 from millpond.client.remote_errors import error_of
 from millpond.client.round_trip import NotConnected, RoundTrip
-from millpond.client.served_pool import LATE_S, Request, ServedPool
+from millpond.client.served_pool import Request, ServedPool, late
 from millpond.errors import InternalError
 from millpond.options import Options
 
@@ -34,6 +34,7 @@ class RemoteEvents:
         self._trip: RoundTrip | None = None
         self._buffer = b""
         self._events: deque[dict[str, Any]] = deque()
+        self._is_over = False
 
     def __aiter__(self) -> RemoteEvents:
         return self
@@ -41,14 +42,16 @@ class RemoteEvents:
     async def __anext__(self) -> dict[str, Any]:
         try:
             return await self._next()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, InternalError):
             await self.aclose()
             raise
 
     async def _next(self) -> dict[str, Any]:
-        if self._trip is None:
+        if self._trip is None and not self._is_over:
             await self._begin()
         while not self._events:
+            if self._is_over:
+                raise StopAsyncIteration
             try:
                 async with asyncio.timeout(SILENT_S):
                     piece = await self._there().piece()
@@ -56,14 +59,15 @@ class RemoteEvents:
                 trip = self._there()
                 await self.aclose()
                 self._served.fail(trip, Broken(str(error) or "the server is silent"))
-            if not piece:
+            if piece:
+                self._take(piece)
+            else:
                 await self.aclose()
-                raise StopAsyncIteration
-            self._take(piece)
         return self._events.popleft()
 
     async def aclose(self) -> None:
         """Follow no more. Idempotent."""
+        self._is_over = True
         if self._trip is not None:
             self._trip.close()
 
@@ -80,27 +84,32 @@ class RemoteEvents:
         request = Request(target, b"", Options(), _EVENTS, b"GET", trace=after)
         ends_at = served.ends_at(request.options)
         try:
-            async with asyncio.timeout_at(ends_at + LATE_S):
+            async with asyncio.timeout_at(late(ends_at)):
                 await served.send(trip, request, ends_at)
                 await trip.head()
+                if trip.status != 200:
+                    raise error_of(trip.status, trip.headers, await trip.body())
+            if not trip.headers.get(b"content-type", b"").startswith(_EVENTS):
+                raise InternalError("the server answered no stream of events")
         except (TimeoutError, NotConnected, Broken) as error:
-            trip.close()
+            await self.aclose()
             served.fail(trip, error)
-        if trip.status != 200:
-            error_body = await trip.body()
-            trip.close()
-            raise error_of(trip.status, trip.headers, error_body)
-        if not trip.headers.get(b"content-type", b"").startswith(_EVENTS):
-            trip.close()
-            raise InternalError("the server answered no stream of events")
+        except BaseException:
+            await self.aclose()
+            raise
 
     def _take(self, piece: bytes) -> None:
         *whole, self._buffer = (self._buffer + piece).split(b"\n\n")
-        for block in whole:
-            said = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line)
-            if b"id" in said:
-                self.last = int(said[b"id"])
-            if b"data" in said:
-                event: dict[str, Any] = msgspec.json.decode(said[b"data"])
-                event.setdefault("event", said.get(b"event", b"message").decode())
-                self._events.append(event)
+        try:
+            for block in whole:
+                self._take_block(dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line))
+        except (ValueError, AttributeError) as error:  # `msgspec.DecodeError` is one
+            raise InternalError(f"the server's events cannot be read: {error}") from error
+
+    def _take_block(self, said: dict[bytes, bytes]) -> None:
+        if b"id" in said:
+            self.last = int(said[b"id"])
+        if b"data" in said:
+            event: dict[str, Any] = msgspec.json.decode(said[b"data"])
+            event.setdefault("event", said.get(b"event", b"message").decode())
+            self._events.append(event)

@@ -294,6 +294,28 @@ async def test_a_repeated_call_has_the_same_key_and_less_time():
         assert len({asked.headers["idempotency-key"] for asked in server.asked}) == 2
 
 
+async def test_an_earlier_attempt_that_still_runs_is_waited_for():
+    """Up to the deadline: its answer is the call's. Where there is no time left, nobody knows what comes of it."""
+    running = 2 * served_pool.ATTEMPTS
+
+    async def script(asked, writer):
+        if len(server.asked) == 1:
+            return True
+        if len(server.asked) < running:
+            writer.write(problem("409 Conflict", "idempotency_running"))
+        else:
+            writer.write(answer(asked.body))
+        return None
+
+    async with scripted(script) as server, server.client() as pool:
+        assert await pool.options(idempotent=True).call("echo", 1) == [1]
+        assert len(server.asked) == running
+        running = 10**6
+        server.asked.clear()
+        error = await failure(pool.options(idempotent=True, deadline=0.5).call("echo", 1))
+        assert "still runs" in str(check(error, "unreachable", "unknown"))
+
+
 async def test_a_pause_that_the_deadline_has_no_room_for_is_not_waited():
     """The error says how long it would have been."""
 

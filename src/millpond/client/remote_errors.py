@@ -45,6 +45,10 @@ _BY_STATUS: dict[int, tuple[type[PoolError], Outcome]] = {
 }
 
 
+class StillRunning(Unreachable):
+    """An earlier attempt of a repeated call, whose connection broke, has not ended yet."""
+
+
 def error_of(status: int, headers: Mapping[bytes, bytes], body: bytes) -> PoolError:
     """The error of an answer that is no success."""
     problem = _problem(headers, body)
@@ -86,6 +90,8 @@ def _problem(headers: Mapping[bytes, bytes], body: bytes) -> dict[str, Any]:
 def _by_status(status: int, code: str, text: str) -> PoolError:
     if code == "unknown_pool":
         return PoolClosed(text)
+    if code == "idempotency_running":
+        return StillRunning("an earlier attempt of the call, whose connection broke, still runs")
     if status in _BY_STATUS:
         kind, outcome = _BY_STATUS[status]
         return kind(text, outcome=outcome)

@@ -20,7 +20,7 @@ import msgspec
 from millpond.client import values
 from millpond.client.address import Address
 from millpond.client.http1 import Broken, Header
-from millpond.client.remote_errors import error_of
+from millpond.client.remote_errors import StillRunning, error_of
 from millpond.client.round_trip import KeptConnections, NotConnected, RoundTrip
 from millpond.errors import BadArgument, DeadlineExceeded, PoolClosed, PoolClosing, PoolError, SessionLost, Unreachable
 from millpond.options import DEFAULT, UNSET, Options
@@ -168,16 +168,16 @@ class ServedPool:
         self.check_loop()
         if not request.options.idempotent:
             return self._result(await self.ask(request, self.ends_at(request.options)))
-        ends_at, key = self.ends_at(request.options), uuid.uuid4().hex.encode()
-        for attempt in range(1, ATTEMPTS + 1):
+        ends_at, key, failures = self.ends_at(request.options), uuid.uuid4().hex.encode(), 0
+        while True:
             try:
                 return self._result(await self.ask(request, ends_at, key))
             except PoolError as error:
-                pause = self._pause(error, attempt, ends_at)
+                failures += not isinstance(error, StillRunning)
+                pause = self._pause(error, failures, ends_at)
                 if pause is None:
                     raise
             await asyncio.sleep(pause)
-        raise AssertionError("the last attempt ends the loop")
 
     async def ask(self, request: Request, ends_at: float, key: bytes = b"") -> Answer:
         """The answer to a request that is sent once. Raises the `PoolError` of what failed."""
@@ -263,13 +263,13 @@ class ServedPool:
     def _result(self, answer: Answer) -> Any:
         return values.decode_result(answer.headers.get(b"content-type", b""), answer.body)
 
-    def _pause(self, error: PoolError, attempt: int, ends_at: float) -> float | None:
+    def _pause(self, error: PoolError, failures: int, ends_at: float) -> float | None:
         """How long to wait before the request is sent again; `None` if it is not to be."""
         assert self.loop is not None
         is_passing = isinstance(error, Unreachable | PoolClosing | PoolClosed) or error.retry_after is not None
-        if not is_passing or self._is_closed or attempt == ATTEMPTS:
+        if not is_passing or self._is_closed or failures == ATTEMPTS:
             return None
-        backoff = BACKOFF_S * 4 ** (attempt - 1) * self._random.uniform(0.5, 1.5)
+        backoff = BACKOFF_S * 4 ** max(0, failures - 1) * self._random.uniform(0.5, 1.5)
         pause = max(backoff, error.retry_after or 0.0)
         return pause if self.loop.time() + pause < ends_at else None
 

@@ -107,7 +107,7 @@ async def test_06_a_call_with_a_key_goes_on(start_method: str, tmp_path: Path) -
 
 async def test_10_bodies_of_all_sizes_come_back_as_they_were(start_method: str, tmp_path: Path) -> None:
     """Byte for byte, each way; one byte too many is 413 as an argument and as a result, and no worker dies of it."""
-    async with site(tmp_path, start_method, max_payload=64 * MIB) as (server, pool):
+    async with site(tmp_path, start_method, max_payload=64 * MIB) as (server, _):
         token = f"Authorization: {server.bearer}"
         for size in (0, 1, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, MIB, 64 * MIB):
             body = (bytes(range(256)) * (size // 256 + 1))[:size]

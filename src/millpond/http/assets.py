@@ -30,4 +30,4 @@ def assets_of(package: str) -> dict[str, Asset]:
     }
 
 
-ASSETS: dict[str, Asset] = assets_of("millpond.http.access")
+ASSETS: dict[str, Asset] = assets_of("millpond.http.access") | assets_of("millpond.http.documentation")

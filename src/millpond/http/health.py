@@ -16,7 +16,10 @@ from millpond.http.routing import application_of, route
 from millpond.metrics.prometheus import render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from millpond.http.application import Application
+    from millpond.pool import Pool
 
 
 async def healthz(request: Request) -> Response:
@@ -35,11 +38,16 @@ def readiness(application: Application) -> str:
     """`ready`, or the state of the first pool that is not; `draining` as soon as the server is to stop."""
     if application.is_draining:
         return "draining"
-    for pool in application.pools.values():
+    return first_unready(application.pools.values()) or "ready"
+
+
+def first_unready(pools: Iterable[Pool]) -> str:
+    """The state of the first pool that would serve no call, "" if each would."""
+    for pool in pools:
         seen = pool.statistics()
         if not seen.is_ready:
             return "no_workers" if seen.state in ("ready", "degraded", "serving") else seen.state
-    return "ready"
+    return ""
 
 
 async def metrics(request: Request) -> Response:

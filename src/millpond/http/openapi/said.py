@@ -27,7 +27,7 @@ def _object(**properties: Part) -> Part:
     return json_content({"type": "object", "required": list(properties), "properties": properties})
 
 
-_NO_CONTROL = r"^[^\x00-\x1F\x7F-\x9F]*$"
+_NO_CONTROL = r"^[^\x00-\x1F\x7F]*$"
 _LIST: Part = {"type": "array", "items": {"type": "object"}}
 _OWNER = _query("owner", "An administrator may name another owner of the session.", {"type": "string"})
 SESSION: Part = {

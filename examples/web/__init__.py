@@ -1,0 +1,1 @@
+"""Pools in web applications: FastAPI (the complete one), Starlette and Litestar."""

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import socket
 import ssl
@@ -90,6 +91,7 @@ def read_lines(descriptor: int, count: int) -> list[str]:
     """Lines of a terminal."""
     text = b""
     while text.count(b"\n") < count:
+        assert select.select([descriptor], [], [], LIMIT_S)[0], text
         text += os.read(descriptor, 4096)
     return text.decode().splitlines()[:count]
 

@@ -150,5 +150,15 @@ def serve(
     """
     check_installed(NEEDED_TO_SERVE, "http")
     from millpond.cli.serve.command import serve as run
+    from millpond.cli.serve.making import Asked
 
-    run(handler, config, name, server, given(limits), given(settings))
+    run(
+        Asked(
+            handler=handler,
+            config=config,
+            name=name,
+            options=server,
+            limits=given(limits),
+            settings=given(settings),
+        )
+    )

@@ -1,8 +1,8 @@
 """One connection: uvicorn's protocol with limits on what a client may send, hold and make others wait for.
 
-Before it is the parser (httptools), after it the exchanges, one for each request. It decides what is refused, in which
-order pipelined requests are answered, and when the connection closes. Times are looked at by the `Sweep`, twice a
-second for all connections together: no timer is set or cancelled for a request.
+Before it is the `reading` of requests, after it the exchanges, one for each request. It decides in which order requests
+are answered, what becomes of slow clients, and when the connection closes. Times are looked at by the sweep (`state`)
+twice a second for all connections together: no timer is set or cancelled for a request.
 """
 
 from __future__ import annotations
@@ -12,35 +12,26 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote
 
-import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from millpond.http.server import refusal
 from millpond.http.server.exchange import Exchange
-from millpond.http.server.refusal import Refusal, Refused
+from millpond.http.server.reading import BODY, HEAD, IDLE, LEAVING, UNWELCOME, Reading
+from millpond.http.server.refusal import Refusal
 
 if TYPE_CHECKING:
     from millpond.http.server.state import State
 
 logger = logging.getLogger("millpond.http")
 
-# What is being read: nothing yet, headers, a body, what a client still sends that was sent away, or the first bytes of
-# one that is one too many.
-IDLE, HEAD, BODY, LEAVING, UNWELCOME = "idle", "head", "body", "leaving", "unwelcome"
 LINGER_S = 2.0  # for a client to take a last answer before its unread bytes make the kernel reset the connection
-FRAMED = 8  # bytes of a chunk and of what tells its length, at most, to each of its own
 MOST_PIPELINED = 8  # requests read ahead of the one that is answered
-SPECIAL = frozenset({b"content-length", b"transfer-encoding", b"expect"})
-ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Reading):
     """A client's connection."""
 
-    server_state: State
     cycle: Exchange | None  # type: ignore[assignment]  # that is answered
     pipeline: deque[Exchange]  # type: ignore[assignment] # that wait for it
 
@@ -52,20 +43,10 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.limits = server_state.limits
         self.claims: Callable[[Any], bool] | None = getattr(self.app, "claims", None)
         self.access_log = server_state.access_log
-        self.phase = IDLE
-        self.since = server_state.now  # the phase began, or the connection's last answer ended
-        self.head_bytes = 0
-        self.is_head_long = False  # perhaps: then it is counted exactly
-        self.newest: Exchange | None = None  # whose body is being read
-        self.is_chunked = False
-        self.body_left: int | None = None  # announced and not yet here; None if it was not announced
-        self.body_bytes = 0
         self.last_words: bytes | None = None  # sent when what was asked before is answered
         self.is_held = False  # until the client has read what it was answered
-        self.waited_s = 0.0  # for a slow body, or a slow reader
         self.written_left: int | None = None  # bytes the client had not taken when waiting for it began
 
     # Coming and going
@@ -97,110 +78,13 @@ class Connection(HttpToolsProtocol):
             return False
         return self.cycle is None or self.cycle is self.newest
 
-    # Reading
+    # Requests
 
-    def data_received(self, data: bytes) -> None:
-        if self.phase is LEAVING:
-            return
-        if self.phase is UNWELCOME:
-            self.leave(refusal.TOO_MANY_CONNECTIONS.answer(self.server_state.date_line))
-            return
-        was, body_bytes = self.phase, self.body_bytes
-        if was is IDLE:
-            self._enter(HEAD)
-        if len(data) + self.head_bytes > self.limits.limit_header_bytes:
-            self.is_head_long = True
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            return  # answered as if it did not ask for another protocol; nothing is read after it
-        except httptools.HttpParserError as error:
-            refused = error.__context__
-            self.refuse(refused.refusal if isinstance(refused, Refused) else refusal.MALFORMED)
-            return
-        if self.phase is was and (was is HEAD or (was is BODY and self.is_chunked)):
-            self._count(len(data), self.body_bytes - body_bytes)
-
-    def _count(self, fed_bytes: int, body_bytes: int) -> None:
-        """Count what the parser holds back: headers, or trailers. A little is allowed for the ends of each chunk."""
-        self.head_bytes = max(0, self.head_bytes + fed_bytes - FRAMED * body_bytes)
-        if self.head_bytes > self.limits.limit_header_bytes:
-            self.refuse(refusal.HEADERS_TOO_LARGE)
-
-    def _enter(self, phase: str) -> None:
-        self.phase = phase
-        self.since = self.server_state.now
-
-    def on_message_begin(self) -> None:
-        if self.phase is not HEAD:
-            self._enter(HEAD)
-        self.url = b""
-        self.headers = []
-        self.head_bytes = 0
-        self.expect_100_continue = self.is_chunked = False
-        self.body_left = None
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
-        if len(self.url) > self.limits.limit_target:
-            raise Refused(refusal.TARGET_TOO_LONG)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self.phase is not HEAD:
-            self._drop_trailer(name, value)
-            return
-        name = name.lower()
-        self.headers.append((name, value))
-        if name in SPECIAL:
-            self._note(name, value)
-
-    def _drop_trailer(self, name: bytes, value: bytes) -> None:
-        """What comes after the body was not there when the request was judged."""
-        self.head_bytes += len(name) + len(value) + 4
-        if self.head_bytes > self.limits.limit_header_bytes:
-            raise Refused(refusal.HEADERS_TOO_LARGE)
-
-    def _note(self, name: bytes, value: bytes) -> None:
-        if name == b"content-length":
-            self.body_left = int(value)
-            if self.body_left > self.limits.limit_body:
-                raise Refused(refusal.BODY_TOO_LARGE)
-        elif name == b"transfer-encoding":
-            if value.lower() != b"chunked":
-                raise Refused(refusal.BAD_ENCODING)
-            self.is_chunked = True
-        elif value.lower() == b"100-continue":
-            self.expect_100_continue = True
-
-    def on_headers_complete(self) -> None:
-        parser = self.parser
-        version = parser.get_http_version()
-        self._check_head(version)
-        path, _, query = self.url.partition(b"?")
-        text = path.decode("ascii")
-        scope: dict[str, Any] = {
-            "type": "http",
-            "asgi": ASGI,
-            "http_version": version,
-            "method": parser.get_method().decode("ascii"),
-            "scheme": self.scheme,
-            "path": unquote(text) if "%" in text else text,
-            "raw_path": path,
-            "query_string": query,
-            "root_path": "",
-            "headers": self.headers,
-            "server": self.server,
-            "client": self.client,
-            "state": self.app_state.copy(),
-        }
-        keeps_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
-        exchange = Exchange(self, self.app, scope, keeps_alive, self.expect_100_continue)
-        if self.claims is not None and self._is_short() and self.claims(scope):
+    def begin(self, scope: dict[str, Any], keeps_alive: bool) -> None:
+        """Answer a request whose head is there, now or after those before it."""
+        self.newest = exchange = Exchange(self, self.app, scope, keeps_alive, self.expect_100_continue)
+        if self.claims is not None and self.is_short and self.claims(scope):
             exchange.is_direct = True
-        self._enter(BODY)
-        self.newest = exchange
-        self.head_bytes = self.body_bytes = 0
-        self.waited_s = 0.0
         if self.cycle is None and not self.is_held:
             self.cycle = exchange
             exchange.start()
@@ -208,44 +92,6 @@ class Connection(HttpToolsProtocol):
             self.pipeline.append(exchange)
             if len(self.pipeline) >= MOST_PIPELINED:
                 self.flow.pause_reading()
-
-    def _is_short(self) -> bool:
-        """Whether the body is known to be so small that it can be waited for before anything is done with it."""
-        return not (self.is_chunked or self.expect_100_continue) and (self.body_left or 0) <= HIGH_WATER_LIMIT
-
-    def _check_head(self, version: str) -> None:
-        limits = self.limits
-        if len(self.headers) > limits.limit_header_count:
-            raise Refused(refusal.HEADERS_TOO_LARGE)
-        if self.is_head_long:
-            self.is_head_long = False
-            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-            if size > limits.limit_header_bytes:
-                raise Refused(refusal.HEADERS_TOO_LARGE)
-        if version != "1.1":
-            if version != "1.0":
-                raise Refused(refusal.BAD_VERSION)
-            if self.is_chunked:
-                raise Refused(refusal.BAD_ENCODING)
-        if self.url[:1] != b"/" or b"#" in self.url:
-            raise Refused(refusal.BAD_TARGET)
-
-    def on_body(self, body: bytes) -> None:
-        self.body_bytes += len(body)
-        exchange = self.newest
-        if exchange is None or exchange.is_complete:
-            return
-        if self.is_chunked and self.body_bytes > self.limits.limit_body:
-            raise Refused(refusal.BODY_TOO_LARGE)
-        exchange.feed(body)
-        if exchange.buffered_bytes > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
-
-    def on_message_complete(self) -> None:
-        self._enter(IDLE)
-        exchange, self.newest = self.newest, None
-        if exchange is not None:
-            exchange.end_body()
 
     def resume_body(self) -> None:
         """The application waits for more of the body."""
@@ -261,7 +107,7 @@ class Connection(HttpToolsProtocol):
         if self.newest is not exchange or self.phase is not BODY:
             return False
         # The body is not wanted. What is little is read and dropped; for the rest the connection ends.
-        left = self.body_left
+        left = self.announced_bytes
         return left is None or left - self.body_bytes > HIGH_WATER_LIMIT
 
     def answered(self, exchange: Exchange) -> None:

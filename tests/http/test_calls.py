@@ -366,3 +366,32 @@ async def test_two_pools_are_served_by_their_names():
             assert (await client.post("/v1/pools/slow/call/add")).json() == 1
             problem(await client.post("/v1/pools/slow/call/later", json=[1]), 404, "bad_argument")
             problem(await client.post("/v1/pools/default/call/add"), 404, "unknown_pool")
+
+
+class Tracer:
+    """Notes the trace that each call is made in, and keeps none."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str | None, str | None]] = []
+
+    def begin(self, operation: str, about: dict[str, Any]) -> None:
+        self.seen.append((operation, about.get("traceparent"), about.get("tracestate")))
+
+
+async def test_calls_go_on_in_the_trace_of_their_request():
+    """However they are asked for; OpenTelemetry's spans hang where the client's stand."""
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    async with site() as at:
+        await at.post("/sessions", {"id": "s"})
+        at.pool.trace_source = tracer = Tracer()
+        for _ in range(2):
+            await at.call("later", 1, traceparent=parent, tracestate="a=1")
+        await at.call("later", 1, traceparent=parent, tracestate="a=1", idempotency_key="k")
+        await at.post("/sessions/s/call/hold", traceparent=parent, tracestate="a=1")
+        await at.post("/stream/letters", ["x"], traceparent=parent, tracestate="a=1")
+        await at.post("/batch", {"calls": [{"operation": "nothing"}]}, traceparent=parent, tracestate="a=1")
+        assert tracer.seen == [
+            (one, parent, "a=1") for one in ("later", "later", "later", "hold", "letters", "nothing")
+        ]
+        await at.call("later", 1, traceparent="00-0-0-00")
+        assert tracer.seen[-1] == ("later", None, None)

@@ -172,3 +172,16 @@ async def test_what_is_out_of_the_ordinary_is_left_to_the_long_way():
         awaited.know_call(PATH + "later", pool, "later")
         assert not awaited.claims(scope_of("later", {}))
         assert pool.statistics().submitted == 0
+
+
+async def test_who_is_not_let_in_is_answered_and_counted():
+    """As on the long way."""
+    async with a_pool() as pool:
+        application = app(pool, auth=lambda _: None)
+        application.know_call(PATH + "later", pool, "later")
+        scope, exchange = scope_of("later", {}), Exchange()
+        assert application.start_call(scope, b"[1]", exchange)
+        assert (await exchange.answered)[0] == 401
+        assert (await long_way(application, scope, b"[1]"))[0] == 401
+        (counted,) = application.traffic.families()[0].samples
+        assert counted == ("", (("route", "/v1/pools/{pool}/call/{operation}"), ("status", "4xx")), 2.0)

@@ -157,6 +157,14 @@ async def test_a_reader_that_leaves_ends_the_stream(has_begun):
         assert (await at.call("so_far")).json() == 0
 
 
+async def test_one_deadline_covers_the_whole_stream():
+    """What is there when it passes has come; then the problem."""
+    async with site(Tap, max_workers=1) as at:
+        answer = await at.post("/stream/stuck", accept=LINES, millpond_deadline="0.2")
+        first, last = [json.loads(line) for line in answer.text.splitlines()]
+        assert (first, last["problem"]["code"]) == ({"item": 1}, "deadline_exceeded")
+
+
 async def test_while_events_are_quiet_comments_are_sent(monkeypatch):
     """So that no proxy takes the connection for dead; lines and frames have none."""
     monkeypatch.setattr(streams, "QUIET_S", 0.02)

@@ -30,7 +30,7 @@ from millpond.http.idempotency import Kept
 from millpond.http.openapi import document
 from millpond.http.problems import Problem, problem_of, title_of
 from millpond.http.routing import CALLER, ROUTE, check_path
-from millpond.http.traffic import CALL, OTHER, UNANSWERED, Traffic
+from millpond.http.traffic import CALL, OTHER, SESSION_CALL, UNANSWERED, Traffic
 from millpond.labels import check_label
 from millpond.pool import Pool
 
@@ -176,7 +176,9 @@ class Application:
         try:
             return direct.start_call(self, *known, scope, body, exchange)
         except Exception as error:
-            direct.respond(exchange, self.problem(error, NOBODY))
+            problem = self.problem(error, NOBODY)
+            self.traffic.note(CALL if known[2] is None else SESSION_CALL, problem.status, 0.0)
+            direct.respond(exchange, problem)
             return True
 
     def let_in_at_once(self, scope: Scope) -> Caller | None:

@@ -168,14 +168,18 @@ class ServedPool:
         self.check_loop()
         if not request.options.idempotent:
             return self._result(await self.ask(request, self.ends_at(request.options)))
-        ends_at, key, failures = self.ends_at(request.options), uuid.uuid4().hex.encode(), 0
+        ends_at, key = self.ends_at(request.options), uuid.uuid4().hex.encode()
+        failures, is_in_doubt = 0, False
         while True:
             try:
                 return self._result(await self.ask(request, ends_at, key))
             except PoolError as error:
+                is_in_doubt = is_in_doubt or error.outcome == "unknown"
                 failures += not isinstance(error, StillRunning)
                 pause = self._pause(error, failures, ends_at)
                 if pause is None:
+                    if is_in_doubt and error.outcome == "not_started":  # this attempt did not
+                        error.outcome = "unknown"
                     raise
             await asyncio.sleep(pause)
 

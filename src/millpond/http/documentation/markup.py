@@ -96,8 +96,12 @@ class _Page:
 
     def _listed(self, tag: str, entries: list[Entry]) -> str:
         items = [f'<li><a href="#{escape(one.anchor)}">{_name(one)}</a></li>' for one in entries]
-        none = "" if items else '<li class="quiet">None for your role, or the pool is not open yet.</li>'
-        return f"<h2>{escape(_heading(tag))}</h2>\n<ul>{''.join(items)}{none}</ul>"
+        none = "" if items else '<li class="quiet">None for your role, or the pool is not open.</li>'
+        of_pool = tag.startswith("pool ")
+        return (
+            f"<details{' open' if of_pool else ''}><summary><b>{escape(_heading(tag))}</b></summary>\n"
+            f"<ul>{''.join(items)}{none}</ul></details>"
+        )
 
     def sections(self) -> str:
         """All operations."""
@@ -142,7 +146,7 @@ class _Page:
             return '<p class="quiet">No arguments.</p>' if one.method == "post" else ""
         schema = "" if body is None else _folded("Schema of the body", self._whole(body))
         return f"""<div class="wide" tabindex="0" role="region" aria-label="Arguments of {_name(one)}"><table>
-<thead><tr><th scope="col">Argument</th><th scope="col">In</th><th scope="col">Type</th><th scope="col">Needed</th>
+<thead><tr><th scope="col">Argument</th><th scope="col">In</th><th scope="col">Type</th><th scope="col">Needed?</th>
 <th scope="col">About</th></tr></thead>
 <tbody>{"".join(rows)}</tbody></table></div>{schema}"""
 
@@ -158,7 +162,7 @@ class _Page:
         kind = self._schemas.in_words(schema)
         return (
             f'<tr><th scope="row"><code>{escape(name)}</code></th><td>{where}</td><td>{escape(kind)}</td>'
-            f"<td>{'yes' if about.get('required') else 'no'}</td><td>{escape(words)}</td></tr>"
+            f"<td>{'required' if about.get('required') else 'optional'}</td><td>{escape(words)}</td></tr>"
         )
 
     def _answer(self, one: Entry) -> str:
@@ -167,11 +171,16 @@ class _Page:
         for status, said in answers.items():
             contents: list[dict[str, Any]] = list(said.get("content", {}).values())
             schema = said.get("x-millpond-item") or (contents[0].get("schema") if contents else None)
-            kind = "" if schema is None else f": {escape(self._schemas.in_words(schema))}"
+            kind = "" if schema is None else f": {escape(self._schemas.in_words(self._inside(schema)))}"
             words.append(f"<p>Answers <code>{status}</code>{kind}. {escape(said['description'])}</p>")
-            if isinstance(schema, dict) and "$ref" in schema and self._schemas.found(schema).keys() - {"type", "title"}:
-                words.append(_folded("Schema of the result", self._whole(self._schemas.found(schema))))
+            if schema is not None and _references(self._inside(schema)):
+                words.append(_folded("Schema of the result", self._whole(self._inside(schema))))
         return "".join(words)
+
+    def _inside(self, schema: Any) -> Any:
+        """What stands in the component of a result, not resolved further: it may name a class."""
+        name = schema.get("$ref", "").rpartition("/")[2] if isinstance(schema, dict) else ""
+        return self._schemas.named(name) if name.endswith(".Result") else schema
 
     def _whole(self, schema: dict[str, Any]) -> str:
         """The schema with the definitions that it names."""
@@ -181,14 +190,17 @@ class _Page:
             for name in sorted(_references(todo.pop()) - found.keys()):
                 found[name] = self._schemas.named(name)
                 todo.append(found[name])
-        return json.dumps({**schema, **({"definitions": found} if found else {})}, indent=2, ensure_ascii=False)
+        whole = {**schema, **({"$defs": found} if found else {})}
+        return json.dumps(whole, indent=2, ensure_ascii=False).replace('"#/components/schemas/', '"#/$defs/')
 
     def _examples(self, one: Entry) -> str:
         if not one.said["tags"][0].startswith("pool "):
             return ""
         body = self._example(one)
         url = self._base + one.path.replace("{session}", "SESSION")
-        curl = f'curl -H "Authorization: Bearer $MILLPOND_TOKEN" \\\n  --json {quote(body)} \\\n  {quote(url)}'
+        token = ' -H "Authorization: Bearer $MILLPOND_TOKEN"' if "security" in self._document else ""
+        command = f"curl{' -N' if '/stream/' in one.path else ''}{token}"
+        curl = f"{command} \\\n  --json {quote(body)} \\\n  {quote(url)}"
         found = _folded("With curl", curl)
         python = self._python(one)
         return found + (_folded("With Python", python) if python else "")
@@ -230,7 +242,8 @@ class _Page:
                 f"{escape(text)}</textarea>"
             )
         path = escape(self._root + one.path)
-        return f"""<form class="try" hidden data-method="{one.method.upper()}" data-path="{path}">
+        changes = " data-confirm" if one.method == "delete" or "/admin/" in one.path else ""
+        return f"""<form class="try" hidden data-method="{one.method.upper()}" data-path="{path}"{changes}>
 {"".join(fields)}
 <div class="buttons"><button type="submit">Send</button><button type="button" class="stop" hidden>Stop</button></div>
 <output aria-live="polite"></output>

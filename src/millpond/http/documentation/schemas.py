@@ -32,7 +32,7 @@ class Schemas:
         """What a value is: `list of integer`, `Item or null`."""
         if isinstance(schema, dict) and "$ref" in schema:
             found = self.found(schema)
-            return str(found.get("title") or schema["$ref"].rpartition(".")[2])
+            return str(found.get("title") or schema["$ref"].rpartition("/")[2].rpartition(".")[2])
         if not isinstance(schema, dict) or depth > _DEEPEST:
             return "anything"
         for key in ("anyOf", "oneOf"):

@@ -117,6 +117,8 @@ for (const form of document.querySelectorAll("form.try")) {
   form.hidden = false;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    send(form);
+    if (!("confirm" in form.dataset) || confirm("This changes something for everybody who uses the pool. Go on?")) {
+      send(form);
+    }
   });
 }

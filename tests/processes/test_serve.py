@@ -15,6 +15,7 @@ import stat
 
 import pytest
 
+from tests.faults.harness import at_most
 from tests.processes.served import (
     LIMIT_S,
     NAME,
@@ -48,7 +49,7 @@ def test_it_serves_a_handler_until_it_is_told_to_stop(folder):
 
 
 def test_it_stops_soon_with_connections_open(folder):
-    """Idle ones, events and half a request do not keep it: it ends in 2 s, or 4 on a busy machine."""
+    """Idle ones, events and half a request do not keep it: it ends in 2 s, or what a busy machine takes for that."""
     with Served(folder, NAME) as server:
         server.call("echo", text="a")
         idle = [server.connect() for _ in range(20)]
@@ -61,7 +62,7 @@ def test_it_stops_soon_with_connections_open(folder):
         half = socket.create_connection(("127.0.0.1", server.port))
         half.sendall(b"POST / HTTP/1.1\r\n")
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(4.0) == 0
+        assert server.process.wait(at_most(2.0)) == 0
         for one in (half, stream, events):
             one.close()
         for connection in idle:
@@ -171,32 +172,9 @@ REFUSED = {
     "a missing module": (4, ["no_such_module:Handler"], "No module named 'no_such_module'"),
     "a missing class": (4, ["broken:Missing"], "has no attribute 'Missing'"),
     "a module that fails": (4, ["failing:Handler"], "ZeroDivisionError: division by zero (", "failing.py, line 2)"),
-    "no handler": (2, [], "say which handler to serve"),
-    "no name of a handler": (2, ["broken"], "does not read 'module:Class'"),
-    "a setting out of range": (2, ["broken:Broken", "--max-workers", "0"], "max_workers must be from 1 to 1024"),
-    "a limit out of range": (2, ["broken:Broken", "--min-rate", "-1"], "min_rate must be 0 or more"),
-    "a port out of range": (2, ["broken:Broken", "--port", "65536"], "port must be from 0 to 65535"),
-    "no such address": (3, ["broken:Broken", "--host", "256.0.0.1"], "there is no address"),
+    "all addresses": (2, ["broken:Broken", "--host", "0.0.0.0"], "which is public, this needs"),
     "no such descriptor": (3, ["broken:Broken", "--fd", "99"], "there is no open file 99"),
-    "a key without a certificate": (2, ["broken:Broken", "--ssl-keyfile", "k"], "--ssl-keyfile needs --ssl-certfile"),
-    "no certificate": (2, ["broken:Broken", "--ssl-certfile", "none.pem"], "No such file"),
-    "all addresses": (
-        2,
-        ["broken:Broken", "--host", "0.0.0.0"],
-        "0.0.0.0:8000, which is public, this needs",
-        "--allowed-host NAME",
-        "--ssl-certfile FILE",
-        "--proxy-headers",
-    ),
-    "all addresses without a token": (
-        2,
-        ["broken:Broken", "--host", "0.0.0.0", "--allowed-host", "a", "--proxy-headers", "--auth", "none"],
-        "this needs authentication (drop --auth none)",
-    ),
-    "no file": (2, ["--config", "none.toml"], "none.toml cannot be read"),
     "an unknown key": (2, ["--config", "unknown.toml"], "unknown.toml:4: unknown key 'min_workrs'", "'min_workers'?"),
-    "a wrong value": (2, ["--config", "wrong.toml"], "wrong.toml:3: max_workers must be from 1 to 1024"),
-    "no TOML": (2, ["--config", "broken.py"], "broken.py is no TOML"),
 }
 
 
@@ -207,7 +185,6 @@ def test_what_is_wrong_is_told_in_one_sentence(folder, case):
     folder.joinpath("failing.py").write_text("import os\n1 / 0\n")
     folder.joinpath("broken.py").write_text("class Broken:\n    pass\n")
     folder.joinpath("unknown.toml").write_text("port = 0\n[pools.a]\nhandler = 'broken:Broken'\nmin_workrs = 2\n")
-    folder.joinpath("wrong.toml").write_text("[pools.a]\nhandler = 'broken:Broken'\nmax_workers = 0\n")
     ended, said = refused(folder, *arguments, *(["--port", "0"] if code == 4 else []), "--log-level", "critical")
     assert (ended, said.count("\n")) == (code, 1), said
     assert said.startswith("millpond: ")

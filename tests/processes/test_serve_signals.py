@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.harness import at_most
 from tests.processes.served import LIMIT_S, NAME, Served, Waiting, eventually
 
 
@@ -59,7 +60,7 @@ def test_12_a_second_signal_ends_it_at_once(folder):
         server.process.send_signal(signal.SIGINT)
         eventually(lambda: not is_ready(server))
         server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(5.0) == 130
+        assert server.process.wait(at_most(1.0)) == 130
         waiting.join(LIMIT_S)
         eventually(lambda: not any(one.is_running() and one.status() != "zombie" for one in processes))
 

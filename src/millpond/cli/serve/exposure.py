@@ -33,7 +33,7 @@ def tls_of(options: ServerOptions) -> ssl.SSLContext | None:
     """The TLS context: 1.2 at least. Raises `WrongConfiguration`."""
     if options.ssl_certfile is None:
         for name in ("ssl_keyfile", "ssl_ca_certs", "ssl_ciphers", "ssl_keyfile_password"):
-            if getattr(options, name) is not None:
+            if getattr(options, name):
                 raise WrongConfiguration(f"--{name.replace('_', '-')} needs --ssl-certfile")
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -44,8 +44,8 @@ def make_server(asked: Asked) -> Server:
     options = asked.options
     try:
         limits = Limits(**asked.limits)
+        os.environ.pop(KEY_PASSWORD, None)  # it was read, and the processes of a pool inherit the environment
         tls = tls_of(options)
-        os.environ.pop(KEY_PASSWORD, None)  # the processes of a pool inherit the environment
         pools = _pools(asked)
         listeners = _listeners(options)
         check_exposure(options, listeners)

@@ -86,6 +86,13 @@ def until(holds: Callable[[], Any], process: subprocess.Popen[bytes]) -> Any:
     return found
 
 
+@pytest.mark.parametrize("name", ["words", "fastapi_app", "starlette_app", "litestar_app"])
+def test_the_page_shows_what_is_run(name):
+    """The examples of the page are these files, to the letter."""
+    page = (ROOT / "docs" / "web-frameworks.md").read_text()
+    assert f"```python\n{(ROOT / 'examples' / 'web' / f'{name}.py').read_text()}```" in page
+
+
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_the_fastapi_example_does_what_it_says(loop, tmp_path: Path):
     """Its routes, the errors, the mounted API, a client that leaves, and a stop that leaves nothing."""

@@ -97,6 +97,8 @@ def test_a_malformed_request_is_refused(server, case, caplog):
         assert (answer.status, answer.closes) == (status, True)
         problem = json.loads(answer.body)
         assert (problem["status"], answer.headers["content-type"]) == (status, "application/problem+json")
+        assert problem["type"] == f"urn:millpond:{problem['code']}"
+        assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
         assert client.is_closed()
     assert len(server.application.bodies) == bodies
     assert "evil" not in caplog.text

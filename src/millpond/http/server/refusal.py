@@ -5,9 +5,12 @@ They are problem+json as the application's are, name no part of what the client 
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 from typing import NamedTuple
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from millpond.http.problems import Problem
 
 
 class Refusal(NamedTuple):
@@ -20,27 +23,12 @@ class Refusal(NamedTuple):
 
     def answer(self, date: bytes) -> bytes:
         """The whole response, with the line that says the date."""
-        status = self.status
-        body = json.dumps(
-            {
-                "type": "about:blank",
-                "title": status.phrase,
-                "status": int(status),
-                "detail": self.detail,
-                "code": self.code,
-                "outcome": "not_started",
-            }
-        ).encode()
-        again = b"" if self.retry_after_s is None else b"retry-after: %d\r\n" % self.retry_after_s
-        return b"HTTP/1.1 %d %b\r\n%b%bcontent-type: application/problem+json\r\ncontent-length: %d\r\n%b\r\n%b" % (
-            status,
-            status.phrase.encode(),
-            date,
-            again,
-            len(body),
-            b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n",
-            body,
-        )
+        again = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+        problem = Problem(self.status, self.code, self.detail, headers=again, outcome="not_started")
+        body = problem.body()
+        lines = [f"{name.lower()}: {value}\r\n".encode() for name, value in problem.all_headers().items()]
+        lines.append(b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body))
+        return b"".join((STATUS_LINE[self.status], date, *lines, body))
 
 
 class Refused(Exception):

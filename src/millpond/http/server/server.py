@@ -19,6 +19,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from millpond.http.server.connection import Connection
 from millpond.http.server.listening import Listener, remove_path
+from millpond.http.server.proxies import BehindProxies
 from millpond.http.server.state import State
 from millpond.http.server.stopping import Stop
 
@@ -60,15 +61,14 @@ class Server:
         if handle_signals:
             self._signals = {signal.SIGINT: self.stop, signal.SIGTERM: self.stop, signal.SIGHUP: self.reload}
         self._config = Config(
-            application,
+            application if trusted_proxies is None else BehindProxies(application, trusted_proxies),
             http=Connection,
             ws="none",
             interface="asgi3",
             lifespan="on",
             log_config=None,
             access_log=False,
-            proxy_headers=trusted_proxies is not None,
-            forwarded_allow_ips=trusted_proxies,
+            proxy_headers=False,
         )
         self.accepting: list[asyncio.AbstractServer] = []
         self.stopping = Stop(self)

@@ -50,6 +50,28 @@ async def test_an_operation_is_tried_from_the_page(tmp_path: Path) -> None:
         assert [text for text in page.complaints if "401" not in text] == []
 
 
+async def test_who_has_logged_in_needs_no_token(tmp_path: Path) -> None:
+    """The cookie is enough, also for what changes something: it comes from the page's own origin, as JSON."""
+    access = Access(state_folder=str(tmp_path / "state"), environ={})
+    async with (
+        millpond.Pool(Fuzzed, max_workers=1) as pool,
+        served(pool, access) as server,
+        browser(tmp_path / "profile") as page,
+    ):
+        await page.send("Page.navigate", url=access.login_url(f"http://{server.host}"))
+        await page.until("document.body && document.body.textContent.includes('You are logged in as')")
+        await page.go(f"http://{server.host}/docs")
+        assert await page.run("document.getElementById('token')") is None
+        await page.run(f"{FORM}.requestSubmit()")
+        assert (await page.until(f"/^[0-9]/.test({SAID}) && {SAID}")).startswith("200")
+        await pool.session("local:s")
+        close = "document.getElementById('delete_v1_pools_pool_sessions_session').querySelector('form')"
+        await page.run(f"window.confirm = () => true; {close}.elements.session.value = 's'; {close}.requestSubmit()")
+        said = f"{close}.querySelector('output').textContent"
+        assert (await page.until(f"/^[0-9]/.test({said}) && {said}")).startswith("204")
+        assert page.complaints == []
+
+
 async def test_the_page_fits_a_telephone_and_every_control_has_a_name(tmp_path: Path) -> None:
     """390 pixels wide nothing is cut off, folded or not; fields have labels, ids are not used twice."""
     async with (

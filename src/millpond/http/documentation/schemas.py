@@ -62,8 +62,6 @@ class Schemas:
         found = self.found(schema)
         words = [_range(found, "minimum", "maximum", ""), _range(found, "minLength", "maxLength", "characters")]
         words.append(_range(found, "minItems", "maxItems", "items"))
-        if isinstance(found.get("pattern"), str):
-            words.append(f"matches {found['pattern']}")
         return ", ".join(filter(None, words))
 
     def example(self, schema: Any, depth: int = 0) -> Any:

@@ -19,12 +19,14 @@ from millpond.http.openapi.schemas import Schema, component, reference, takes_by
 from millpond.http.streams import ENCODINGS
 from millpond.seams import OperationFacts
 
+# What the server takes in a path: see `routing.check_path`.
+IN_A_PATH = r"^[^/\\.\x00-\x1F\x7F][^/\\\x00-\x1F\x7F]*$"
 SESSION_ID: Part = {
     "name": "session",
     "in": "path",
     "required": True,
-    "description": "The id of an open session.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[A-Za-z0-9_\-]+$"},
+    "description": "The id of an open session. One with a slash or a dot in front goes into Millpond-Session.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": IN_A_PATH},
 }
 
 

@@ -55,7 +55,7 @@ def _commands(path: str, pools: list[str]) -> Part:
 def _entry(path: str, method: str, words: str, said: Part, pools: list[str]) -> Part:
     summary, _, more = words.partition("\n")
     entry: Part = {
-        "operationId": f"{method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', path)}",
+        "operationId": f"{method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', path)}".rstrip("_"),
         "tags": ["server"],
         "summary": summary.strip(),
         "parameters": [*_in_path(path, pools), *said.get("parameters", ())],

@@ -115,6 +115,16 @@ async def test_what_a_route_raises_for_starlette_is_a_problem(status, monkeypatc
         assert re.fullmatch(r"[a-z_'-]+", answer.json()["code"])
 
 
+@pytest.mark.parametrize("path", ["/batch", "/sessions", "/admin/drain"])
+async def test_what_the_server_itself_reads_is_json(path):
+    """A form, as a page of another site can send it, is 415 and changes nothing."""
+    async with site() as at:
+        for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"):
+            answer = await at.post(path, {}, content_type=kind)
+            assert (answer.status_code, answer.headers["accept"]) == (415, "application/json")
+        assert (at.pool.driver.view.state, at.pool.sessions()) == ("ready", ())
+
+
 def test_only_so_many_paths_are_remembered():
     """Those of operations that were called; a client cannot make more of them than there are."""
     served = pools("p")

@@ -17,7 +17,7 @@ from millpond.events import PoolAdministered
 from millpond.http.access.caller import MAY_ADMINISTER
 from millpond.http.asking import body_of, headers_of
 from millpond.http.figures import figures
-from millpond.http.formats import decoded
+from millpond.http.formats import check_json, decoded
 from millpond.http.problems import Problem
 from millpond.http.routing import caller_of, pool_of, route
 
@@ -141,7 +141,10 @@ async def command(request: Request) -> Response:
     if verb not in COMMANDS:
         raise Problem(404, "unknown_verb", f"There is no such command; there are {', '.join(COMMANDS)}.")
     kind, carry_out = COMMANDS[verb]
-    asked = decoded(await body_of(request.receive, headers_of(request.scope), _MOST_BYTES), kind)
+    headers = headers_of(request.scope)
+    body = await body_of(request.receive, headers, _MOST_BYTES)
+    check_json(headers, body)
+    asked = decoded(body, kind)
     pool.telemetry.execute(PoolAdministered(verb, by or "the program"))
     try:
         return figures(await asyncio.shield(asyncio.ensure_future(carry_out(pool, asked, by))))

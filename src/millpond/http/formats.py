@@ -27,6 +27,7 @@ CONTENT_TYPES: dict[Format, bytes] = {
     "bytes": b"application/octet-stream",
 }
 _KNOWN: dict[bytes, Format] = {name.encode(): format for name, format in MEDIA_TYPES.items()}
+_JSON: dict[bytes, Format] = {b"application/json": "json"}
 _MOST_DIGITS = 4300  # of an integer: Python reads no longer one, since that takes time that grows with its square
 _TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _TOO_MANY = b"0" * (_MOST_DIGITS + 1)
@@ -38,20 +39,20 @@ _skim_json = msgspec.json.Decoder(msgspec.Raw).decode
 _skim_msgpack = msgspec.msgpack.Decoder(msgspec.Raw).decode
 
 
-def format_of(headers: Mapping[bytes, bytes], body: bytes) -> Format:
-    """The format of a request's body. Raises `Problem` 415, also for one that is compressed or in another charset."""
+def format_of(headers: Mapping[bytes, bytes], body: bytes, kinds: Mapping[bytes, Format] = _KNOWN) -> Format:
+    """The format of a request's body, one of `kinds`. Raises `Problem` 415, also if it is compressed or in no UTF-8."""
     content_type = headers.get(b"content-type", b"")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise _unsupported("A body is not compressed.", {"Accept-Encoding": "identity"})
-    known = _KNOWN.get(content_type)
+    known = kinds.get(content_type)
     if known is not None:
         return known
     name = content_type.partition(b";")[0].strip().lower()
     if not name and not body:
         return "json"
-    known = _KNOWN.get(name)
+    known = kinds.get(name)
     if known is None:
-        types = ", ".join(MEDIA_TYPES)
+        types = b", ".join(kinds).decode()
         raise _unsupported(f"A body is one of {types}.", {"Accept": types})
     charset = _CHARSET.search(content_type)
     if known == "json" and charset is not None and charset[1].lower() not in (b"utf-8", b"utf8"):
@@ -61,8 +62,7 @@ def format_of(headers: Mapping[bytes, bytes], body: bytes) -> Format:
 
 def check_json(headers: Mapping[bytes, bytes], body: bytes) -> None:
     """Raise `Problem` 415 for the body of a request of the server's own that is no JSON."""
-    if format_of(headers, body) != "json":
-        raise _unsupported("The body of this request is JSON.", {"Accept": "application/json"})
+    format_of(headers, body, _JSON)
 
 
 def _unsupported(detail: str, headers: dict[str, str]) -> Problem:

@@ -7,10 +7,12 @@ import os
 import signal
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 import millpond
+import millpond.http
 from millpond import Warmup
 from millpond.engine import kernel
 from millpond.engine.image_set import OperationNumbers
@@ -171,3 +173,20 @@ def test_an_operation_keeps_its_number():
     assert [one.name for one in lasting.operations] == ["a", "c", "b", "d"]
     assert lasting.removed == ("a", "c")
     assert numbering.translation(facts("a", "c")) == {1: 1, 2: 2, 3: NO_OPERATION, 4: NO_OPERATION}
+
+
+async def test_the_openapi_document_is_that_of_the_code_that_serves(module):
+    """Its version and its paths change with the operations, not with new workers of the same code."""
+    async with kitchen(min_workers=1, max_workers=1) as pool:
+        transport = httpx.ASGITransport(millpond.http.app({"p": pool}, auth=None))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            first = (await client.get("/openapi.json")).json()
+            await pool.replace_workers()
+            assert (await client.get("/openapi.json")).json() == first
+            module.write_text(SECOND)
+            await pool.replace_workers()
+            second = (await client.get("/openapi.json")).json()
+    assert first["info"]["version"] != second["info"]["version"]
+    assert "/v1/pools/p/call/wash" in first["paths"]
+    assert "/v1/pools/p/call/wash" not in second["paths"]
+    assert "/v1/pools/p/call/bake" in second["paths"]

@@ -35,7 +35,7 @@ def metrics(*pools: Pool) -> Endpoint:
     """The pools' metrics, for Prometheus. Who may read them is for the application to decide."""
 
     async def page(request: Request) -> Response:
-        found = [pool.metrics.snapshot() for pool in pools]
+        found = [pool.metrics.snapshot() for pool in pools if pool.settings.metrics]
         content_type, text = render(*found, accept=request.headers.get("accept", ""))
         return Response(text, headers={**ANSWER, "Content-Type": content_type})
 

@@ -84,3 +84,11 @@ def test_every_header_of_a_call_is_on_the_page():
     """Of Millpond's own."""
     own = [header.decode() for header in (*OPTIONS, SESSION, GENERATION, IDEMPOTENCY_KEY)]
     assert [header for header in own if f"| `{header}`" not in PAGE.lower()] == []
+
+
+def test_every_test_that_the_page_names_exists():
+    """A promise whose test was renamed or removed is found."""
+    named = set(re.findall(r"`(test_\w+)`", PAGE))
+    written = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 10
+    assert [name for name in sorted(named) if f"def {name}(" not in written] == []

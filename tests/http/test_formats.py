@@ -59,6 +59,15 @@ def test_digits_in_a_text_are_no_integer(value):
     assert has_long_integer(b"[%b,%b]" % (body, LONG.encode()))
 
 
+@pytest.mark.parametrize("before", [0, 1, 4299, 4300, 4301])
+def test_an_integer_is_found_wherever_a_piece_ends(before):
+    """Large bodies are looked at in pieces, which overlap."""
+    body = b" " * (1024 * 1024 - before - 1) + b"[%b]" % LONG.encode()
+    assert refusal(document, body, "json") == 400
+    short = b" " * (1024 * 1024 - before - 1) + b"[%b]" % (b"7" * 4300)
+    assert document(short, "json").body == short
+
+
 def test_the_search_for_integers_takes_time_that_grows_with_the_body():
     """Runs of digits that are just short enough, many of them: a search that began anew at each would take minutes."""
     assert not has_long_integer((b"7" * 4300 + b",") * 16_000)

@@ -29,6 +29,7 @@ CONTENT_TYPES: dict[Format, bytes] = {
 _KNOWN: dict[bytes, Format] = {name.encode(): format for name, format in MEDIA_TYPES.items()}
 _JSON: dict[bytes, Format] = {b"application/json": "json"}
 _MOST_DIGITS = 4300  # of an integer: Python reads no longer one, since that takes time that grows with its square
+_PIECE = 1024 * 1024
 _TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _TOO_MANY = b"0" * (_MOST_DIGITS + 1)
 _DIGITS = re.compile(rb"[0-9]++")
@@ -122,13 +123,19 @@ def document(body: bytes, format: Format) -> Document:
                 _skim_msgpack(body)
             else:
                 _skim_json(body)
-                if len(body) > _MOST_DIGITS and has_long_integer(body):
+                if len(body) > _MOST_DIGITS and _has_long_run(body) and has_long_integer(body):
                     raise malformed(f"an integer has more than {_MOST_DIGITS} digits")
         except RecursionError:
             raise malformed("it is nested too deeply") from None
         except (ValueError, OverflowError) as error:
             raise malformed(str(error)) from None
     return Document(body, format)
+
+
+def _has_long_run(body: bytes) -> bool:
+    """Whether there are that many digits in a row anywhere; in pieces, so that no large body is copied for it."""
+    starts = range(0, len(body), _PIECE)
+    return any(_TOO_MANY in body[start : start + _PIECE + _MOST_DIGITS].translate(_TO_ZEROS) for start in starts)
 
 
 def has_long_integer(body: bytes) -> bool:

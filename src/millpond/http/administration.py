@@ -6,8 +6,9 @@ Each answers with what holds then, and is told as an event with who gave it. A c
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from starlette.requests import Request
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 64 * 1024
 ONE_LINE = 200  # characters of a comment
+MOST_SILENT_S = 365 * 86_400.0
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,7 +51,7 @@ class Silence(msgspec.Struct, forbid_unknown_fields=True):
     """Which alerts to keep quiet, by the labels they have, and for how long."""
 
     matchers: str
-    seconds: float
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=MOST_SILENT_S)]
     comment: str = ""
 
 
@@ -70,7 +72,7 @@ async def configure(pool: Pool, asked: dict[str, Any], by: str) -> dict[str, Any
     try:
         return {"changed": await pool.configure(**asked)}
     except TypeError as error:
-        raise Problem(400, "bad_argument", str(error), field="$") from None
+        raise Problem(400, "bad_argument", str(error), field=_field(asked, error)) from None
 
 
 async def drain(pool: Pool, asked: Nothing, by: str) -> dict[str, Any]:
@@ -99,7 +101,10 @@ async def resume(pool: Pool, asked: Reason, by: str) -> dict[str, Any]:
 
 async def silence(pool: Pool, asked: Silence, by: str) -> dict[str, Any]:
     """Send no notifications of some alerts for a time."""
-    made = pool.alerts.silence(asked.matchers, asked.seconds, author=by, comment=asked.comment[:ONE_LINE])
+    try:
+        made = pool.alerts.silence(asked.matchers, asked.seconds, author=by, comment=asked.comment[:ONE_LINE])
+    except ValueError as error:
+        raise Problem(400, "bad_argument", str(error), field="$.matchers") from None
     return {"id": made.id, "seconds": asked.seconds}
 
 
@@ -149,9 +154,16 @@ async def command(request: Request) -> Response:
     try:
         return figures(await asyncio.shield(asyncio.ensure_future(carry_out(pool, asked, by))))
     except ValueError as error:
-        raise Problem(400, "bad_argument", str(error), field="$") from None
+        raise Problem(400, "bad_argument", str(error), field=_field(asked, error)) from None
     except RuntimeError as error:  # the pool has no optimizer, or no alerts
         raise Problem(409, "not_there", str(error)) from None
+
+
+def _field(asked: Any, error: Exception) -> str:
+    """The member of the body that an error speaks of, or the whole body."""
+    members = asked if isinstance(asked, dict) else getattr(asked, "__struct_fields__", ())
+    words = set(re.findall(r"\w+", str(error)))
+    return next((f"$.{name}" for name in members if name in words), "$")
 
 
 ROUTES = [route("/v1/pools/{pool}/admin/{verb}", command, methods=["POST"], roles=MAY_ADMINISTER)]

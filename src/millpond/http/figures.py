@@ -12,13 +12,24 @@ from millpond.http.routing import json_response
 
 
 def encoded(value: Any) -> bytes:
-    """The value as JSON."""
-    return _encoder.encode(value)
+    """The value as JSON; half a surrogate pair, which no JSON can have, is written as `\\udc80`."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return _encoder.encode(_readable(msgspec.to_builtins(value, enc_hook=_plain)))
 
 
 def figures(value: Any, status: int = 200) -> Response:
     """An answer of figures."""
     return json_response(encoded(value), status)
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_readable(key): _readable(one) for key, one in value.items()}
+    return [_readable(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ The first two are open to all and say one word.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -53,7 +54,9 @@ def first_unready(pools: Iterable[Pool]) -> str:
 async def metrics(request: Request) -> Response:
     """The metrics of all pools and of the server, for Prometheus."""
     application = application_of(request)
-    found = [pool.metrics.snapshot() for pool in application.pools.values() if pool.settings.metrics]
+    # By the names that they are served by: two pools may have one name of their own, and no page one series twice.
+    served = application.pools.items()
+    found = [replace(pool.metrics.snapshot(), pool=name) for name, pool in served if pool.settings.metrics]
     content_type, page = render(*found, accept=request.headers.get("accept", ""), more=application.traffic.families())
     return Response(page, headers={**ANSWER, "Content-Type": content_type})
 

@@ -9,7 +9,7 @@ import asyncio
 import re
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -36,8 +36,11 @@ from millpond.labels import is_label
 if TYPE_CHECKING:
     from millpond.facts import SessionFacts
 
+T = TypeVar("T")
+
 _MOST_BYTES = 64 * 1024
 MOST_LISTED = 1000
+MOST_NUMBER = 2**53  # that every reader of JSON knows exactly
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -82,23 +85,31 @@ async def list_sessions(request: Request) -> Response:
     pool, caller, asked = pool_of(request), caller_of(request), request.query_params
     prefix = prefix_of(caller.owner) if caller.role == "call" else ""
     try:
-        limit, after = int(asked.get("limit", "100")), int(asked.get("after", "0"))
-        worker = int(asked["worker"]) if "worker" in asked else None
         found = pool.sessions(
             prefix=prefix + asked.get("prefix", ""),
             state=asked.get("state"),  # type: ignore[arg-type]
-            worker=worker,
-            limit=min(limit, MOST_LISTED),
-            after=after,
+            worker=_whole(request, "worker", None),
+            limit=min(_whole(request, "limit", 100), MOST_LISTED),
+            after=_whole(request, "after", 0),
         )
     except ValueError as error:
-        raise Problem(400, "bad_argument", str(error), field="query") from None
+        name = "state" if "state" in str(error) else "limit"
+        raise Problem(400, "bad_argument", str(error), field=name) from None
     return figures({"sessions": [told(one, prefix) for one in found]})
+
+
+def _whole(request: Request, name: str, default: T) -> int | T:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > MOST_NUMBER:
+        raise Problem(400, "bad_argument", f"{name} is a whole number from 0 to {MOST_NUMBER}.", field=name)
+    return int(text)
 
 
 def told(facts: SessionFacts, prefix: str) -> SessionFacts:
     """What is told of a session, to the owner of that prefix with its id as that one knows it."""
-    return replace(facts, id=facts.id.removeprefix(prefix))
+    return replace(facts, id=facts.id.removeprefix(prefix)) if prefix else facts
 
 
 async def get_session(request: Request) -> Response:

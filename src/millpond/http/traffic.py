@@ -6,6 +6,7 @@ Plain numbers, added to where a request is answered. Routes are those of the tab
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from itertools import accumulate
 
 from millpond.metrics.catalogue import Family
@@ -23,6 +24,7 @@ class Traffic:
 
     def __init__(self) -> None:
         self.running = 0  # requests that are being answered
+        self.connections: Callable[[], int] | None = None  # how many are open, if the server tells
         self._answered: dict[tuple[str, int], int] = {}  # route and class of status -> requests
         self._took = [0] * (len(BOUNDS_S) + 1)  # by the first bound that is not exceeded
         self._seconds = 0.0
@@ -44,14 +46,15 @@ class Traffic:
         upto = [float(count) for count in accumulate(self._took)]
         took: list[Sample] = [("_bucket", (("le", bound),), n) for bound, n in zip(bounds, upto, strict=True)]
         took += [("_sum", (), self._seconds), ("_count", (), upto[-1])]
-        return [
+        found = [
             Family("millpond_http_requests_total", "counter", "", "Requests that were answered.", counts),
             Family("millpond_http_request_seconds", "histogram", "seconds", "How long answering them took.", took),
-            Family(
-                "millpond_http_requests_running",
-                "gauge",
-                "",
-                "Requests that are being answered.",
-                [("", (), float(self.running))],
-            ),
+            _gauge("millpond_http_requests_running", "Requests that are being answered.", self.running),
         ]
+        if self.connections is not None:
+            found.append(_gauge("millpond_http_connections", "Connections that are open.", self.connections()))
+        return found
+
+
+def _gauge(name: str, text: str, value: int) -> Family:
+    return Family(name, "gauge", "", text, [("", (), float(value))])

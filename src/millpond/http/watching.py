@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PERCENTILES = (0.5, 0.9, 0.99)
 _KINDS = ("wait", "service", "latency")
+KNOWN = frozenset({*COUNTER_AT, *GAUGE_AT, *_KINDS})
 MOST_SECONDS = 86_400.0
 MOST_DECISIONS = 1000
 HIDDEN = "an administrator can see why"
@@ -59,6 +60,8 @@ async def history(request: Request) -> Response:
     asked = request.query_params.get("resolution")
     names = {name for part in request.query_params.getlist("fields") for name in part.split(",") if name}
     metrics = _part(pool, "metrics")
+    if unknown := names - KNOWN:
+        raise Problem(400, "bad_argument", f"There is no figure {min(unknown)!r}.", field="fields")
     try:
         resolution = None if asked is None else int(asked)
         slots = await asyncio.to_thread(metrics.history, seconds, resolution)
@@ -100,14 +103,15 @@ def _percentiles(slots: list[Slot], names: set[str]) -> dict[str, dict[str, list
 async def journal(request: Request) -> Response:
     """The optimizer's decisions, the oldest first; as a text for people where that is accepted or asked for."""
     optimizer = _part(pool_of(request), "optimizer")
-    limit = int(_number(request, "limit", 100, MOST_DECISIONS))
+    limit = int(_number(request, "limit", 100, MOST_DECISIONS, 1))
     ranges = [name for name, weight in accepted(request.headers.get("accept", "")) if weight > 0]
     if ranges and ranges[0] == "text/plain":
         return PlainTextResponse(optimizer.story(limit), headers=ANSWER)
     if request.query_params.get("format") == "text":
         return figures({"story": optimizer.story(limit)})
     since = int(_number(request, "since", 0, 2**53))
-    decisions = [one for one in optimizer.journal(MOST_DECISIONS) if one.number > since][-limit:]
+    decisions = [one for one in optimizer.journal(MOST_DECISIONS) if one.number > since]
+    decisions = decisions[:limit] if since else decisions[-limit:]
     return figures({"state": optimizer.state, "rule": pool_of(request).driver.view.rule, "decisions": decisions})
 
 
@@ -142,7 +146,7 @@ def _part(pool: Pool, name: str) -> Any:
         raise Problem(404, "not_found", str(error)) from None
 
 
-def _number(request: Request, name: str, default: float, most: float) -> float:
+def _number(request: Request, name: str, default: float, most: float, least: float = 0) -> float:
     text = request.query_params.get(name)
     if text is None:
         return default
@@ -150,8 +154,8 @@ def _number(request: Request, name: str, default: float, most: float) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value <= most:
-        raise Problem(400, "bad_argument", f"{name} is a number from 0 to {most:g}.", field=name)
+    if not least <= value <= most:
+        raise Problem(400, "bad_argument", f"{name} is a number from {least:g} to {most:g}.", field=name)
     return value
 
 

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from millpond.facts import SessionState
 from millpond.http.openapi.parts import Part, json_content
-from millpond.http.watching import MOST_DECISIONS, MOST_SECONDS
+from millpond.http.sessions import MOST_NUMBER
+from millpond.http.watching import KNOWN, MOST_DECISIONS, MOST_SECONDS
 from millpond.metrics.history import RESOLUTIONS
 
 _TEXT: Part = {"text/plain": {"schema": {"type": "string"}}}
@@ -54,12 +55,13 @@ OPENING: Part = {
         "on_restore": {"enum": ["raise", "continue", None]},
     },
 }
+_WHOLE: Part = {"type": "integer", "minimum": 0, "maximum": MOST_NUMBER}
 _OF_SESSIONS: list[Any] = [
     _query("prefix", "Those whose id begins so.", {"type": "string"}),
     _query("state", "Those in this state.", {"type": "string", "enum": list(get_args(SessionState))}),
-    _query("worker", "Those bound to the worker of this id.", {"type": "integer"}),
-    _query("limit", "At most so many.", {"type": "integer", "minimum": 1, "default": 100}),
-    _query("after", "Those numbered above this: where the next page begins.", {"type": "integer", "default": 0}),
+    _query("worker", "Those bound to the worker of this id.", _WHOLE),
+    _query("limit", "At most so many, and 1000.", _WHOLE | {"minimum": 1, "default": 100}),
+    _query("after", "Those numbered above this: where the next page begins.", _WHOLE | {"default": 0}),
 ]
 _OF_HISTORY: list[Any] = [
     _query("seconds", "How far back.", {"type": "number", "minimum": 0, "maximum": MOST_SECONDS, "default": 300}),
@@ -68,11 +70,20 @@ _OF_HISTORY: list[Any] = [
         "Seconds of each step; by default the finest there is.",
         {"type": "integer", "enum": list(RESOLUTIONS)},
     ),
-    _query("fields", "Names of figures, with commas between them; else those that are not 0.", {"type": "string"}),
+    _query(
+        "fields",
+        "Names of figures, with commas between them; else those that are not 0.",
+        {"type": "array", "items": {"enum": sorted(KNOWN)}},
+    )
+    | {"explode": False},
 ]
 _OF_JOURNAL: list[Any] = [
-    _query("limit", "At most so many.", {"type": "number", "minimum": 0, "maximum": MOST_DECISIONS, "default": 100}),
-    _query("since", "Those numbered above this.", {"type": "number", "minimum": 0, "maximum": 2**53, "default": 0}),
+    _query("limit", "At most so many.", {"type": "number", "minimum": 1, "maximum": MOST_DECISIONS, "default": 100}),
+    _query(
+        "since",
+        "Those numbered above this, the first `limit` of them; else the last.",
+        {"type": "number", "minimum": 0, "maximum": 2**53, "default": 0},
+    ),
 ]
 _OF_EVENTS: list[Any] = [
     _query("name", "Names of events, with commas between them.", {"type": "string"}),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.config import Config
 from uvicorn.lifespan.on import LifespanOn
 
+from millpond.http.application import Application
 from millpond.http.server.connection import Connection
 from millpond.http.server.listening import Listener, remove_path
 from millpond.http.server.proxies import BehindProxies
@@ -56,6 +57,8 @@ class Server:
         self.pools = pools
         self.listeners = listeners
         self.state = state
+        if isinstance(application, Application):
+            application.traffic.connections = lambda: len(state.connections)
         self._tls = tls
         self._signals: Mapping[int, Callable[[], None]] = {}
         if handle_signals:

@@ -83,3 +83,15 @@ async def test_27_whatever_names_clients_choose_the_page_and_memory_are_bounded(
         await reader.leave()
     assert len([line for line in page.splitlines() if not line.startswith("#")]) <= 500
     assert not [name for name in ("id-", "agent-", "VERB") if name in page]
+
+
+def test_connections_are_told_if_the_server_counts_them():
+    """In another program's server nobody does, and no figure is made up."""
+    application = app(a_pool(), auth=None)
+    names = {family.name for family in application.traffic.families()}
+    application.traffic.connections = lambda: 3
+    more = {family.name: family.samples for family in application.traffic.families()}
+    assert (set(more) - names, more["millpond_http_connections"]) == (
+        {"millpond_http_connections"},
+        [("", (), 3.0)],
+    )

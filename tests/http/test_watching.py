@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -12,7 +14,7 @@ import pytest
 import millpond
 from millpond.http import app
 from millpond.http.access.caller import Caller
-from millpond.testing import FakeEngine
+from millpond.testing import FakeEngine, ManualClock
 from tests.contract.documented import Shop
 from tests.contract.sites import until
 
@@ -78,6 +80,22 @@ async def test_statistics_and_history_have_numbers_or_null_and_nothing_else():
         assert {len(one) for one in history["percentiles"]["wait"].values()} == {steps}
         assert (await asked.get(f"{POOL}/history?resolution=7")).json()["field"] == "resolution"
         assert (await asked.get(f"{POOL}/history?seconds=-1")).json()["field"] == "seconds"
+
+
+async def test_history_goes_back_over_a_restart(tmp_path):
+    """Of a pool that keeps it in a file; `boot` tells the runs apart."""
+    clock, path = ManualClock(), str(tmp_path / "history.db")
+    for run in range(2):
+        if run:
+            with closing(sqlite3.connect(path)) as file, file:
+                file.execute("UPDATE slots SET wall = wall - 100")  # as if time had passed between them
+        async with a_pool(history_path=path, clock=clock) as pool, client(app(pool, auth=None)) as asked:
+            await asked.post(f"{POOL}/call/later", json=[1])
+            await clock.advance(30.0)
+            assert pool.metrics.settle(10.0)
+            found = (await asked.get(f"{POOL}/history?seconds=600&resolution=10&fields=endings.ok")).json()
+    assert (sum(found["counters"]["endings.ok"]), len(set(found["boot"]))) == (2, 2)
+    assert len(found["wall"]) == len(found["boot"])
 
 
 async def test_events_come_as_they_happen_with_the_figures_of_each_second():

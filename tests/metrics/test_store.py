@@ -233,6 +233,14 @@ def test_asking_before_the_first_slot_is_no_error(make, caplog):
     assert (store.error, caplog.records) == ("", [])
 
 
+def test_a_file_that_is_just_being_made_has_no_history_yet(make, caplog):
+    """A reader beside the writer of the first slot finds no tables, which is no failure."""
+    store = make()
+    store.path.touch()
+    assert read(store) == []
+    assert (store.error, caplog.records) == ("", [])
+
+
 def test_what_a_reader_met_is_over_with_the_next_slot(make, monkeypatch):
     """A reader that found the file locked does not have the history called degraded for ever."""
     store = make()

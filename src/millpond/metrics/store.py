@@ -162,6 +162,9 @@ def _row(boot: Boot, step: int, slot: Slot) -> tuple[object, ...]:
 
 
 def _read(connection: sqlite3.Connection, pool: str, step: int, since: float, until: float) -> list[Slot]:
+    made = connection.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('slots', 'boots')").fetchone()[0]
+    if made < 2:  # the writer is making the file just now
+        return []
     found = connection.execute(
         "SELECT s.boot, s.at, s.wall, s.seconds, s.counters, s.gauges, s.peaks, s.packed, s.operations, "
         "b.counters, b.gauges FROM slots s JOIN boots b USING (boot) "

@@ -12,7 +12,7 @@ from millpond import __version__
 from millpond.cli.entry import check_installed
 from millpond.cli.remote import commands
 from millpond.cli.remote.asking import DEFAULT, Server
-from millpond.cli.serve.declared_options import LimitOptions, PoolOptions, given
+from millpond.cli.serve.declared_options import LimitOptions, PoolOptions
 from millpond.cli.serve.options import ServerOptions
 from millpond.cli.serve.sources import SOURCES
 from millpond.cli.simulate.command_line import Arguments
@@ -132,8 +132,8 @@ def serve(
     config: Path | None = None,
     name: str = "default",
     server: ServerOptions = ServerOptions(),  # noqa: B008
-    limits: Annotated[LimitOptions, Parameter(name="*")] = LimitOptions(),  # noqa: B008
-    settings: Annotated[PoolOptions, Parameter(name="*")] = PoolOptions(),  # noqa: B008
+    limits: Annotated[LimitOptions | None, Parameter(name="*")] = None,
+    settings: Annotated[PoolOptions | None, Parameter(name="*")] = None,
 ) -> None:
     """Serve a handler's operations over HTTP, or the pools of a file.
 
@@ -158,7 +158,7 @@ def serve(
             config=config,
             name=name,
             options=server,
-            limits=given(limits),
-            settings=given(settings),
+            limits=limits or {},
+            settings=settings or {},
         )
     )

@@ -10,7 +10,6 @@ import pytest
 from millpond import Slo
 from millpond.cli.app import app
 from millpond.cli.serve.configuration import WrongConfiguration, line_of, make_pool, read
-from millpond.cli.serve.declared_options import given
 from millpond.cli.serve.start_failure import told
 from millpond.http.server.limits import Limits
 from millpond.settings import FIELDS
@@ -36,7 +35,7 @@ def parsed(*tokens: str) -> dict[str, object]:
     server = bound.arguments.get("server")
     found = dict(vars(server)) if server is not None else {}
     for name in ("limits", "settings"):
-        found |= given(bound.arguments[name]) if name in bound.arguments else {}
+        found |= bound.arguments.get(name) or {}
     return found
 
 
@@ -70,12 +69,20 @@ def test_the_token_is_no_option(monkeypatch):
         parsed("a:B", "--token", "mp_x")
 
 
+def test_options_are_read_the_same_beside_pydantic():
+    """The reader of the command line checks values by it as soon as it is loaded; what was not given has none."""
+    import pydantic
+
+    assert pydantic
+    assert parsed("a:B", "--affinity", "hint", "--limit-body", "5")["limit_body"] == 5
+
+
 def test_every_limit_and_nearly_every_setting_is_an_option():
     """Those are missing that cannot be written as text; a file has them."""
     from millpond.cli.serve.declared_options import LimitOptions, PoolOptions
 
-    assert set(LimitOptions.__dataclass_fields__) == set(Limits.__dataclass_fields__)
-    assert set(FIELDS) - set(PoolOptions.__dataclass_fields__) == {"slo", "warmup", "warm_strategy"}
+    assert set(LimitOptions.__annotations__) == set(Limits.__dataclass_fields__)
+    assert set(FIELDS) - set(PoolOptions.__annotations__) == {"slo", "warmup", "warm_strategy"}
 
 
 def test_a_table_of_the_file_is_a_pool(write):

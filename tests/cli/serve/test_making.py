@@ -8,7 +8,6 @@ import pytest
 
 from millpond.cli.app import app
 from millpond.cli.serve.configuration import WrongConfiguration
-from millpond.cli.serve.declared_options import LimitOptions, PoolOptions, given
 from millpond.cli.serve.making import KEY_PASSWORD, Asked, make_server
 from millpond.cli.serve.options import ServerOptions
 from millpond.http.server.listening import CannotListen
@@ -31,8 +30,8 @@ def asked(*tokens: str) -> Asked:
         config=found.get("config"),
         name=found.get("name", "default"),
         options=found.get("server", ServerOptions()),
-        limits=given(found.get("limits", LimitOptions())),
-        settings=given(found.get("settings", PoolOptions())),
+        limits=found.get("limits") or {},
+        settings=found.get("settings") or {},
     )
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
 from cyclopts import Group, Parameter
 
 from millpond.http.server.limits import Limits
 from millpond.settings import Settings
 
-NOT_GIVEN: Any = object()  # `None` is a value of many settings
 PLAIN = (int, float, str, bool, type(None))
 
 
@@ -28,18 +27,17 @@ def _option_of(hint: Any) -> Any:
     return None
 
 
-def _options(name: str, declared: type, group: Group) -> type:
-    """A dataclass with the options of another's fields."""
+def _options(name: str, declared: type, group: Group) -> Any:
+    """A dictionary's type with the options of another's fields; it holds those that are given, and no defaults."""
     hints = get_type_hints(declared)
-    made: list[tuple[str, Any, Any]] = []
+    made: dict[str, Any] = {}
     for field in dataclasses.fields(declared):
         hint = _option_of(hints[field.name])
         if hint is not None:
             help_ = _help(field)
             told = Parameter(help=help_, group=group, show_default=False, negative_iterable="")
-            made.append((field.name, Annotated[hint, told], dataclasses.field(default=NOT_GIVEN)))
-    # cyclopts takes a class for a built-in one by its module.
-    return dataclasses.make_dataclass(name, made, frozen=True, kw_only=True, namespace={"__module__": __name__})
+            made[field.name] = Annotated[hint, told]
+    return TypedDict(name, made, total=False)  # type: ignore[operator]
 
 
 def _help(field: dataclasses.Field[Any]) -> str:
@@ -51,16 +49,11 @@ def _help(field: dataclasses.Field[Any]) -> str:
 
 if TYPE_CHECKING:
 
-    class PoolOptions:
+    class PoolOptions(TypedDict):
         """The settings of a pool."""
 
-    class LimitOptions:
+    class LimitOptions(TypedDict):
         """The limits of a server."""
 else:
     LimitOptions = _options("LimitOptions", Limits, Group("Limits", sort_key=8))
     PoolOptions = _options("PoolOptions", Settings, Group("Settings of each pool", sort_key=9))
-
-
-def given(options: object) -> dict[str, Any]:
-    """What was given, by name."""
-    return {name: value for name, value in vars(options).items() if value is not NOT_GIVEN}

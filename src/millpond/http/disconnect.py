@@ -38,6 +38,8 @@ async def _told(connection: Any, work: Coroutine[Any, Any, T]) -> T:
         task.cancel()
 
     connection.on_disconnect = leave
+    if connection.is_cut:  # it left while it was let in: nobody would tell of that now
+        leave()
     try:
         return await work
     except asyncio.CancelledError:

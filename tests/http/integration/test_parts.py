@@ -216,7 +216,7 @@ async def test_it_leaves_the_servers_own_cancellation_alone():
     """Millpond's server tells by a function; what it set is taken back."""
     async with a_pool() as pool:
         request = Leaving()
-        connection = type("Connection", (), {"on_disconnect": None})()
+        connection = type("Connection", (), {"on_disconnect": None, "is_cut": False})()
         request.scope["millpond.connection"] = connection
         assert await cancel_on_disconnect(request, pool.call("later", 1.0)) == 1.0
         assert connection.on_disconnect is None

@@ -220,6 +220,19 @@ async def test_commands_change_the_pool_and_say_who_gave_them():
         ]
 
 
+async def test_new_code_that_cannot_be_loaded_is_told_by_the_pools_own_code(monkeypatch):
+    """So that a client raises what `Pool.replace_workers` raises, and the pool goes on with the code before."""
+
+    def broken() -> None:
+        raise SyntaxError("half a line")
+
+    async with a_pool() as pool, client(app(pool, auth=None)) as asked:
+        monkeypatch.setattr(Shop, "preload", broken, raising=False)
+        answer = await asked.post(f"{POOL}/admin/replace_workers")
+        assert (answer.status_code, answer.json()["code"]) == (503, "start_failed")
+        assert pool.statistics().state == "ready"
+
+
 @pytest.mark.parametrize(("role", "status"), [("call", 403), ("view", 403), ("admin", 200)])
 async def test_only_administrators_command(role, status):
     """Others are refused, and the pool is as it was."""

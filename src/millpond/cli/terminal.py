@@ -23,8 +23,9 @@ def say_json(value: Any) -> None:
 
 
 def warn(text: str) -> None:
-    """Print a line about the command itself, on standard error."""
-    print(f"millpond: {escaped(text)}", file=sys.stderr)
+    """Print a text about the command itself on standard error, each line of it escaped as those of `say`."""
+    lines = [escaped(line) for line in text.split("\n")]
+    print("millpond: " + "\n".join(lines), file=sys.stderr)
 
 
 @contextmanager

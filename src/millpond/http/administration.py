@@ -14,6 +14,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from millpond.errors import PoolError
 from millpond.events import PoolAdministered
 from millpond.http.access.caller import MAY_ADMINISTER
 from millpond.http.asking import body_of, headers_of
@@ -153,6 +154,8 @@ async def command(request: Request) -> Response:
     pool.telemetry.execute(PoolAdministered(verb, by or "the program"))
     try:
         return figures(await asyncio.shield(asyncio.ensure_future(carry_out(pool, asked, by))))
+    except PoolError:  # comes first: `StartFailed` is a `RuntimeError` too
+        raise
     except ValueError as error:
         raise Problem(400, "bad_argument", str(error), field=_field(asked, error)) from None
     except RuntimeError as error:  # the pool has no optimizer, or no alerts

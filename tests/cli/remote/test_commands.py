@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import threading
@@ -103,6 +104,32 @@ def test_a_call_prints_what_the_operation_returns(run, tmp_path):
         "",
     )
     assert run("call", "letters", "ab", "--stream") == (0, '"a"\n"b"\n', "")
+
+
+def test_all_arguments_may_come_from_standard_input(run, monkeypatch):
+    """As `--data -`, the way other commands name it."""
+    monkeypatch.setattr("sys.stdin", io.StringIO('["hello"]'))
+    assert run("call", "say", "--data", "-", "--json") == (0, '{"result": ["hello", null]}\n', "")
+
+
+def test_a_traceback_keeps_its_lines(run):
+    """The traceback of a handler's exception is for people, so its lines stay lines."""
+    _, _, err = run("call", "fail", "here")
+    assert "\\n" not in err
+    assert "millpond: Traceback (most recent call last):\n  File " in err
+
+
+def test_code_that_cannot_be_loaded_is_a_failure_and_no_wrong_command_line(run, monkeypatch):
+    """`reload` was asked for and failed: a deployment goes by the exit code."""
+
+    def broken() -> None:
+        raise SyntaxError("half a line")
+
+    assert run("call", "later", "0")[0] == 0  # the pool is open
+    monkeypatch.setattr(Mart, "preload", broken, raising=False)
+    code, out, err = run("reload")
+    assert (code, out, err.startswith("millpond: start_failed: ")) == (FAILED, "", True)
+    assert json.loads(run("reload", "--json")[1])["error"]["code"] == "start_failed"
 
 
 def test_what_a_handler_says_moves_no_cursor(run):

@@ -24,7 +24,7 @@ def call(
     operation: str,
     /,
     *arguments: str,
-    data: str | None = None,
+    data: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     session: str | None = None,
     deadline: float | None = None,
     stream: Annotated[bool, Flag] = False,

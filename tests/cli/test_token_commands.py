@@ -106,6 +106,7 @@ def test_a_link_logs_one_browser_in(asked, capsys):
         (["token", "new", "--role", "call", "--owner", "a:b"], "owner"),
         (["token", "revoke", "nobody"], "millpond token list"),
         (["login", "--for", "nobody"], "millpond token list"),
+        (["login", "--url", "unix:/run/pool.sock"], "--url http"),
     ],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(tokens, said, asked, capsys):
@@ -113,6 +114,12 @@ def test_what_cannot_be_is_refused_and_changes_nothing(tokens, said, asked, caps
     before = sorted(path.name for path in asked.folder.iterdir())
     assert said in refused(capsys, *tokens)
     assert sorted(path.name for path in asked.folder.iterdir()) == before
+
+
+def test_a_link_leads_to_the_server_that_other_commands_ask(asked, capsys, monkeypatch):
+    """`MILLPOND_URL` names it for `login` as for them."""
+    monkeypatch.setenv("MILLPOND_URL", "http://127.0.0.1:8770")
+    assert printed(capsys, "login")["url"].startswith("http://127.0.0.1:8770/login#")
 
 
 def test_a_login_where_no_server_has_run_is_refused(tmp_path, monkeypatch, capsys):

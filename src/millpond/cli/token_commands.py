@@ -109,7 +109,7 @@ def revoke(token_id: str, *, as_json: AsJson = False) -> None:
 
 def login(
     *,
-    url: str = "http://127.0.0.1:8000",
+    url: Annotated[str, Parameter(env_var="MILLPOND_URL")] = "http://127.0.0.1:8000",
     token_id: Annotated[str, Parameter(name="--for")] = LOCAL,
     as_json: AsJson = False,
 ) -> None:
@@ -118,12 +118,14 @@ def login(
     Parameters
     ----------
     url
-        Where browsers find the server.
+        Where browsers find the server: http://... or https://...
     token_id
         The ID of the token whose role the browser is to have; its login ends with the token.
     as_json
         Print one line of JSON.
     """
+    if not url.startswith(("http://", "https://")):
+        _fail(f"browsers find no server at {url!r}: give --url http://... or https://...", USAGE)
     now = time.time()
     with _told():
         state = StateFolder()

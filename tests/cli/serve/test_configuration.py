@@ -138,7 +138,13 @@ def test_what_is_wrong_in_a_file_is_told_with_its_line(write, text, why):
         ("[pools.a]\nhandler = 'a:B'\n\nmin_workers = -1\n", r"millpond.toml:4: min_workers must be from 0"),
         ("[pools.a]\nhandler = 'a:B'\ncodec = 'xml'\n", r"millpond.toml:3: codec must be one of"),
         ("[pools.a]\nhandler = 'a:B'\nslo = {wait = -1}\n", r"an objective's wait must be"),
-        ("[pools.a]\nhandler = 'a:B'\nslo = {weight = 1}\n", r"weight"),
+        ("[pools.a]\nhandler = 'a:B'\nslo = {wiat = 1}\n", r"millpond.toml:3: slo has no 'wiat'; did you mean 'wait'"),
+        ("[pools.a]\nhandler = 'a:B'\nargs = 'xy'\n", r"millpond.toml:3: args is an array, not 'xy'"),
+        ("[pools.a]\nhandler = 'a:B'\nwarmup = ['x']\n", r"millpond.toml:3: warmup is made of tables"),
+        (
+            "[pools.a]\nhandler = 'a:B'\n[[pools.a.warmup]]\noperaton = 'x'\n",
+            r"millpond.toml:3: warmup has no 'operaton'; did you mean 'operation'",
+        ),
         ("[pools.a]\nhandler = 'a:B'\nwarm_strategy = 'no_module:x'\n", r"warm_strategy 'no_module:x' is not there"),
     ],
 )

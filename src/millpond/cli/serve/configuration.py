@@ -21,6 +21,8 @@ from millpond.settings import FIELDS, nearest
 
 SERVER = tuple(field.name for part in (ServerOptions, Limits) for field in dataclasses.fields(part))
 OF_POOL = ("handler", "args", "kwargs", "profile", *FIELDS)
+OF_SLO = tuple(field.name for field in dataclasses.fields(Slo))
+OF_WARMUP = ("operation", "imports", "args", "kwargs", "deadline", "required")
 POOLS = "pools"
 # What pools go by here unless somebody says otherwise. Nothing that a worker sends is unpickled. And workers that look
 # for the next call before they sleep take the core that the server needs: answers a second and their 99th percentile
@@ -125,21 +127,36 @@ def make_pool(name: str, told: Mapping[str, Any], given: Mapping[str, Any], foun
 def _build_values(settings: dict[str, Any]) -> None:
     """Make what TOML cannot write from what stands for it."""
     if "args" in settings:
-        settings["args"] = tuple(settings["args"])
-    if isinstance(settings.get("slo"), dict):
-        settings["slo"] = Slo(**settings["slo"])
+        settings["args"] = _array("args", settings["args"])
+    if isinstance(slo := settings.get("slo"), dict):
+        _check_parts("slo", slo, OF_SLO)
+        settings["slo"] = Slo(**slo)
     if "warmup" in settings:
-        settings["warmup"] = [_warmup(**one) for one in settings["warmup"]]
+        settings["warmup"] = [_warmup(one) for one in _array("warmup", settings["warmup"])]
     if isinstance(settings.get("warm_strategy"), str):
         settings["warm_strategy"] = _named(settings["warm_strategy"])
 
 
-def _warmup(
-    operation: str = "", imports: str = "", args: Any = (), kwargs: Mapping[str, Any] | None = None, **how: Any
-) -> Warmup:
-    if imports:
+def _array(key: str, value: object) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{key} is an array, not {value!r}")
+    return tuple(value)
+
+
+def _check_parts(key: str, parts: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for part in parts:
+        if part not in known:
+            raise TypeError(f"{key} has no {part!r}; did you mean {nearest(part, known)!r}?")
+
+
+def _warmup(told: object) -> Warmup:
+    if not isinstance(told, dict):
+        raise TypeError(f"warmup is made of tables, such as {{ operation = 'read' }}, not of {told!r}")
+    _check_parts("warmup", told, OF_WARMUP)
+    how = {part: told[part] for part in ("deadline", "required") if part in told}
+    if imports := told.get("imports"):
         return Warmup.imports(imports, **how)
-    return Warmup(operation, *args, **how, **(kwargs or {}))
+    return Warmup(told.get("operation", ""), *told.get("args", ()), **how, **told.get("kwargs", {}))
 
 
 def _named(name: str) -> Any:

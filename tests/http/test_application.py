@@ -58,6 +58,13 @@ def test_who_is_let_in_has_no_default():
         app(pools("p"), auth="everybody")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["a/b", ".", "..", "a\\b", "a\nb"])
+def test_a_pool_that_no_path_could_name_is_not_served(name):
+    """Every request to it would be 400, so that is told where it is made."""
+    with pytest.raises(ValueError, match="stands in paths"):
+        app({name: millpond.Pool(Shop, engine=FakeEngine())}, auth=None)
+
+
 async def test_pools_are_opened_and_closed_with_the_server_if_that_is_asked_for():
     """Otherwise the program does it."""
     served = pools("a", "b")

@@ -29,9 +29,8 @@ from millpond.http.feed import Feeds
 from millpond.http.idempotency import Kept
 from millpond.http.openapi import document
 from millpond.http.problems import Problem, problem_of, title_of
-from millpond.http.routing import CALLER, ROUTE, check_path
+from millpond.http.routing import CALLER, ROUTE, check_path, check_pool_name
 from millpond.http.traffic import CALL, OTHER, SESSION_CALL, UNANSWERED, Traffic
-from millpond.labels import check_label
 from millpond.pool import Pool
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def app(
     """
     named = {pools.name: pools} if isinstance(pools, Pool) else dict(pools)
     for name, pool in named.items():
-        check_label("a pool's name", name)
+        check_pool_name(name)
         if not isinstance(pool, Pool):
             raise TypeError(f"what is served is a Pool, not {pool!r}")
     return Application(named, access_of(auth, allowed_hosts), limit_body, open_pools)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from millpond.http.headers import ANSWER
 from millpond.http.problems import Problem
+from millpond.labels import check_label
 
 if TYPE_CHECKING:
     from millpond.http.access.caller import Caller, Role
@@ -71,6 +72,16 @@ def pool_of(request: Request) -> Pool:
     if pool is None:
         raise Problem(404, "unknown_pool", "No pool of that name is served here.")
     return pool
+
+
+def check_pool_name(name: str) -> None:
+    """Raise `TypeError` or `ValueError` for a pool's name that no path could have."""
+    check_label("a pool's name", name)
+    if "/" in name or ODD.search(f"/{name}/"):
+        raise ValueError(
+            "a served pool's name stands in paths: it has no slash, backslash or control character, and is not "
+            f"'.' or '..'; {name!r} cannot be served"
+        )
 
 
 def check_path(path: str, raw_path: bytes) -> None:

@@ -44,6 +44,7 @@ REFUSED = {
     "a mode for all": (["a:B", "--uds", "s", "--uds-mode", "777"], "uds_mode must be 600, 660 or 666"),
     "two sockets": (["a:B", "--uds", "s", "--fd", "9"], "give one of them"),
     "a name that is none": (["a:B", "--name", ""], "a pool's name"),
+    "a name that no path has": (["a:B", "--port", "0", "--name", "a/b"], "stands in paths"),
     "a key without a certificate": (["a:B", "--ssl-keyfile", "k"], "--ssl-keyfile needs --ssl-certfile"),
     "no certificate": (["a:B", "--ssl-certfile", "none.pem"], "No such file"),
     "too many connections": (["a:B", "--port", "0", "--limit-connections", "1000000000"], "ulimit -n"),

@@ -51,10 +51,11 @@ def make_server(asked: Asked) -> Server:
         check_exposure(options, listeners)
         most = most_connections((_workers(pool) for pool in pools.values()), limits.limit_connections)
         auth = (Access if options.auth == "token" else LocalAccess)(allowed_hosts=options.allowed_host)
+        application = make_app(pools, auth=auth, limit_body=limits.limit_body)
     except ValueError as error:
         raise WrongConfiguration(str(error)) from None
     return Server(
-        make_app(pools, auth=auth, limit_body=limits.limit_body),
+        application,
         pools,
         listeners,
         State(limits, most, access_log=options.access_log),

@@ -184,6 +184,21 @@ def test_another_protocol_is_not_taken_up(server, upgrade):
         assert client.is_closed()
 
 
+@pytest.mark.parametrize("cut", [1, 1000])
+@pytest.mark.parametrize(
+    ("framing", "body"), [("Content-Length: 5", b"hello"), ("Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n")]
+)
+def test_a_request_for_another_protocol_has_its_body(server, framing, body, cut):
+    """Clients that would rather speak HTTP/2 ask so with their first request, whatever it is."""
+    with server.connect() as client:
+        asked = get("/x", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", framing, method="POST") + body
+        for start in range(0, len(asked), cut):
+            client.send(asked[start : start + cut])
+        answer = answered(client)
+        assert (answer.status, answer.closes, json.loads(answer.body)["length"]) == (200, True, 5)
+        assert client.is_closed()
+
+
 @pytest.mark.parametrize("path", ["/injected", "/raises"])
 def test_an_application_that_fails_is_500_without_its_text(server, path, caplog):
     """Nothing of the error reaches the client or the log but its class and where it was raised."""

@@ -7,6 +7,7 @@ whose turn to be answered is the `connection`'s to decide.
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -49,6 +50,7 @@ class Reading(HttpToolsProtocol):
         self.is_head_long = False  # perhaps: then it is counted exactly
         self.newest: Exchange | None = None  # whose body is being read
         self.is_chunked = False
+        self.is_body_to_come = False  # though the parser says that the request is complete
         self.announced_bytes: int | None = None  # of the body
         self.body_bytes = 0
         self.waited_s = 0.0  # for a slow body, or a slow reader
@@ -77,15 +79,33 @@ class Reading(HttpToolsProtocol):
         if len(data) + self.head_bytes > self.limits.limit_header_bytes:
             self.is_head_long = True
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            return  # answered as if it did not ask for another protocol; nothing is read after it
+            self._parse(data)
         except httptools.HttpParserError as error:
             refused = error.__context__
             self.refuse(refused.refusal if isinstance(refused, Refused) else refusal.MALFORMED)
             return
         if self.phase is was and (was is HEAD or (was is BODY and self.is_chunked)):
             self._count(len(data), self.body_bytes - body_bytes)
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            # Answered as if it did not ask for another protocol; nothing is read after it.
+            if self.is_body_to_come:
+                self._parse_body(data[error.args[0] :])
+
+    def _parse_body(self, data: bytes) -> None:
+        """The parser takes a request for another protocol to have no body, so another one reads it."""
+        self.is_body_to_come = False
+        announced = b"Content-Length: %d" % (self.announced_bytes or 0)
+        framing = b"Transfer-Encoding: chunked" if self.is_chunked else announced
+        heard = SimpleNamespace(
+            on_header=self.on_header, on_body=self.on_body, on_message_complete=self.on_message_complete
+        )
+        self.parser = httptools.HttpRequestParser(heard)
+        self.parser.feed_data(b"POST / HTTP/1.1\r\nConnection: close\r\n" + framing + b"\r\n\r\n")
+        self.parser.feed_data(data)
 
     def _count(self, fed_bytes: int, body_bytes: int) -> None:
         """Count what the parser holds back: headers, or trailers. A little is allowed for the ends of each chunk."""
@@ -142,7 +162,9 @@ class Reading(HttpToolsProtocol):
         version = self.parser.get_http_version()
         self._check_head(version)
         scope = self._scope(version)
-        keeps_alive = version == "1.1" and self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        is_upgrade = self.parser.should_upgrade()
+        self.is_body_to_come = is_upgrade and bool(self.is_chunked or self.announced_bytes)
+        keeps_alive = version == "1.1" and self.parser.should_keep_alive() and not is_upgrade
         self._enter(BODY)
         self.head_bytes = self.body_bytes = 0
         self.waited_s = 0.0
@@ -201,6 +223,8 @@ class Reading(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
+        if self.is_body_to_come:
+            return
         self._enter(IDLE)
         exchange, self.newest = self.newest, None
         if exchange is not None:

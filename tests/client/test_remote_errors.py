@@ -62,9 +62,11 @@ def test_without_a_code_of_the_pools_the_status_decides(status, code, outcome):
         assert "<html>" not in str(error)
 
 
-def test_an_unknown_pool_was_never_opened():
-    """The server is there, the pool is not."""
-    assert told(404, code="unknown_pool", detail="no pool 'x'").code == "pool_closed"
+def test_what_a_server_has_not_is_an_argument_that_does_not_fit():
+    """A pool, a route or a command of that name: nothing started, and asking again is of no use."""
+    for code in ("unknown_pool", "unknown_verb", "not_found"):
+        error = told(404, code=code, detail="no pool 'x'")
+        assert (error.code, error.outcome) == ("bad_argument", "not_started")
 
 
 def test_the_pause_comes_from_the_header_where_the_problem_says_none():

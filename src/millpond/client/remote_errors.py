@@ -19,7 +19,6 @@ from millpond.errors import (
     InternalError,
     Outcome,
     PayloadTooLarge,
-    PoolClosed,
     PoolError,
     Unreachable,
 )
@@ -43,6 +42,9 @@ _BY_STATUS: dict[int, tuple[type[PoolError], Outcome]] = {
     503: (Unreachable, "unknown"),
     504: (Unreachable, "unknown"),
 }
+
+
+_NOT_THERE = ("unknown_pool", "unknown_verb", "not_found", "method_not_allowed")  # what a server of Millpond has not
 
 
 class StillRunning(Unreachable):
@@ -88,8 +90,8 @@ def _problem(headers: Mapping[bytes, bytes], body: bytes) -> dict[str, Any]:
 
 
 def _by_status(status: int, code: str, text: str) -> PoolError:
-    if code == "unknown_pool":
-        return PoolClosed(text)
+    if code in _NOT_THERE:
+        return BadArgument(text)
     if code == "idempotency_running":
         return StillRunning("an earlier attempt of the call, whose connection broke, still runs")
     if status in _BY_STATUS:

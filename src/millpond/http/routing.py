@@ -70,7 +70,10 @@ def pool_of(request: Request) -> Pool:
     name = request.path_params["pool"]
     pool = application_of(request).pools.get(name)
     if pool is None:
-        raise Problem(404, "unknown_pool", "No pool of that name is served here.")
+        there = ", ".join(sorted(application_of(request).pools))
+        raise Problem(
+            404, "unknown_pool", f"No pool of that name is served here; there are: {there}.", outcome="not_started"
+        )
     return pool
 
 

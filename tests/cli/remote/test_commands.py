@@ -205,3 +205,12 @@ def test_shells_can_complete_commands(shell):
     """A script for each of them, with every command in it."""
     script = app.generate_completion(shell=shell)
     assert all(name in script for name in ("serve", "status", "doctor", "token"))
+
+
+def test_what_a_program_would_do_is_told_as_it_is_typed(run):
+    """A stream, a session and a pool that is not there, in the words of the command line."""
+    assert "use --stream" in run("call", "letters", "ab")[2]
+    assert "leave --stream out" in run("call", "later", "1", "--stream")[2]
+    assert "use --session ID" in run("call", "hold")[2]
+    code, _, err = run("status", "--pool", "nobody")
+    assert (code, "there are: default" in err) == (FAILED, True)

@@ -66,9 +66,25 @@ def fail(server: Server, error: PoolError) -> NoReturn:
             {"error": {**{name: value for name, value in said.items() if value is not None}, "message": str(error)}}
         )
     else:
-        warn(f"{error.code}: {error}")
+        warn(f"{error.code}: {_as_typed(str(error))}")
         if isinstance(error, HandlerError) and error.traceback:
             warn(error.traceback.rstrip())
         if isinstance(error, Unreachable):
             warn("is a server running there? `millpond serve module:Class` starts one; --url or MILLPOND_URL names it")
+        if isinstance(error, AccessDenied):
+            warn("the token is in MILLPOND_TOKEN, in the file that MILLPOND_TOKEN_FILE names, or in your state folder")
     sys.exit(UNREACHABLE if isinstance(error, Unreachable) else DENIED if isinstance(error, AccessDenied) else FAILED)
+
+
+def _as_typed(text: str) -> str:
+    """What an error advises a program to do, as it is written on the command line."""
+    for verb, option in _OPTIONS.items():
+        text = text.replace(verb, option)
+    return text
+
+
+_OPTIONS = {
+    "use pool.stream()": "use --stream",
+    "use pool.call()": "leave --stream out",
+    "use pool.session(id) or pool.options(session=id)": "use --session ID",
+}

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 BY_POSITION = "*"  # the key of arguments by position beside those by name
 _KEY = b'"*"', b"\xa1*"  # how it stands in a JSON and in a msgpack document
 _NATIVE = (bytes, bytearray, memoryview)  # what msgpack carries beside JSON's types
-_PATH = re.compile(r" - at `(?:key in )?(\$.*?)`$", re.DOTALL)
+_PATH = re.compile(r" - at `(?:key` in `)?(\$.*?)`$", re.DOTALL)
+_GIVEN = re.compile(r"^Invalid enum value .*(?= - at `)", re.DOTALL)  # arguments are in no error
 _NAMED = re.compile(r"(?:required|unknown) field `(.*)`", re.DOTALL)
 
 Decoded = tuple[list[Any], dict[str, Any]]
@@ -61,6 +62,8 @@ class Reader:
             raise ArgumentError(self._name, f"the body cannot be read: {error}") from None
         except RecursionError:
             raise ArgumentError(self._name, "the body is nested too deeply") from None
+        except ArgumentError:
+            raise
         except (TypeError, ValueError, OverflowError) as error:
             raise ArgumentError(self._name, str(error)) from None
 
@@ -80,6 +83,7 @@ class Reader:
 
     def _misfit(self, text: str) -> ArgumentError:
         """The path of what does not fit; a field that is missing, or that nobody knows, is named by the text."""
+        text = _GIVEN.sub("Invalid enum value", text)
         path = _PATH.search(text)
         field = path[1] if path is not None else "$"
         if named := _NAMED.search(text if path is None else text[: path.start()]):

@@ -184,7 +184,7 @@ def dec_hook(kind: type, value: Any) -> Any:
     """A value of a type that msgspec does not know. Raises `TypeError` or `ValueError` for what does not fit."""
     validate = getattr(kind, "model_validate", None)
     if validate is not None:
-        return validate(value)
+        return _validated(validate, value)
     if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
         import numpy
 
@@ -192,6 +192,18 @@ def dec_hook(kind: type, value: Any) -> Any:
     if isinstance(value, kind):
         return value
     raise TypeError(f"a {kind.__qualname__} cannot be read from a document")
+
+
+def _validated(validate: Callable[[Any], Any], value: Any) -> Any:
+    """What pydantic says of a value that does not fit repeats the value, and arguments are in no error."""
+    try:
+        return validate(value)
+    except ValueError as error:
+        errors = getattr(error, "errors", None)
+        if errors is None:
+            raise
+        found = errors(include_url=False, include_context=False, include_input=False)
+    raise ValueError("; ".join(": ".join([*map(str, e["loc"]), e["msg"]]) for e in found))
 
 
 def _schema_hook(shared: dict[str, Any]) -> Callable[[type], dict[str, Any]]:

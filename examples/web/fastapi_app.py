@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
+from collections.abc import AsyncGenerator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ import millpond
 import millpond.http
 from examples.web.words import Words
 from millpond.http.integration import (
+    begun,
     cancel_on_disconnect,
     exception_handlers,
     healthz,
@@ -76,12 +77,10 @@ async def slow(request: Request, words: WordsPool, seconds: float = 1.0, deadlin
 @app.post("/spelled")
 async def spelled(body: Text, words: WordsPool) -> StreamingResponse:
     """The words as lines, each as soon as a worker has it; the stream ends with its reader."""
-
-    async def lines() -> AsyncIterator[str]:
-        async for word in words.stream("spelled", body.text):
-            yield f"{word}\n"
-
-    return StreamingResponse(lines(), media_type="text/plain")
+    spelled = await begun(
+        words.stream("spelled", body.text)
+    )  # what fails before the first word has a status of its own
+    return StreamingResponse((f"{word}\n" async for word in spelled), media_type="text/plain")
 
 
 # For whoever looks after it. `/metrics` is open here; keep it from the public as you keep other pages from it.

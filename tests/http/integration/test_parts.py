@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 import millpond
 import millpond.http
 from millpond.http.integration import (
+    begun,
     cancel_on_disconnect,
     exception_handlers,
     healthz,
@@ -30,6 +31,19 @@ from millpond.testing import FakeEngine
 from tests.contract.documented import Shop
 from tests.contract.sites import until
 from tests.needs import need
+
+
+async def test_a_stream_that_fails_before_its_first_item_has_a_status_of_its_own():
+    """The others come one by one, and closing them ends the stream in its worker."""
+    async with a_pool() as pool:
+        assert [item async for item in await begun(pool.stream("letters", "abc"))] == ["a", "b", "c"]
+        assert [item async for item in await begun(pool.stream("letters", ""))] == []
+        with pytest.raises(millpond.BadArgument):
+            await begun(pool.stream("nope"))
+        items = await begun(pool.stream("numbers", 10_000))
+        assert await anext(items) == 0
+        await items.aclose()
+        await until(lambda: pool.statistics().in_flight == 0)
 
 
 def a_pool(name: str = "shop") -> millpond.Pool:

@@ -6,6 +6,7 @@ Nothing of FastAPI or Litestar is imported here; what is Litestar's own is in `m
 from __future__ import annotations
 
 from millpond.http.integration.errors import exception_handlers as exception_handlers
+from millpond.http.integration.leaving import begun as begun
 from millpond.http.integration.leaving import cancel_on_disconnect as cancel_on_disconnect
 from millpond.http.integration.lifespan import lifespan as lifespan
 from millpond.http.integration.lifespan import provide as provide

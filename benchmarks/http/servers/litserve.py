@@ -1,6 +1,6 @@
 """LitServe: FastAPI on uvicorn in front of two workers, in which msgspec checks the body.
 
-An annotation on `decode_request` would have FastAPI check it in the front, which is slower.
+An annotation on `decode_request` would have FastAPI check it in the front instead.
 """
 
 import sys

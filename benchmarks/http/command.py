@@ -57,7 +57,7 @@ def measure(chosen: argparse.Namespace) -> Results:
         "tails": lambda: measures.tails([p for p in programs if p.name not in NOT_IN_TAILS], rounds, seconds, rate()),
         "idle": lambda: measures.idle(SERVE, rounds, seconds, (rate() or 5000.0) / 2),
         "stops": lambda: measures.stops(rounds),
-        "layers": lambda: layers.layers(rounds, seconds / 2),
+        "layers": lambda: layers.layers(rounds, seconds / 3),
         "stages": lambda: layers.stages(rounds, seconds),
     }
     for part in PARTS:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from statistics import median
 from typing import Any
+
+import psutil
 
 from benchmarks.http.load import idle_connections, open_loop, still_open, wrk
 from benchmarks.http.programs import SERVE, TOKEN, Program, Server
@@ -31,8 +36,28 @@ def turn(server: Server, seconds: float, path: str = "", **surroundings: str) ->
     """One turn of wrk, with the processor time of the server's process for each request, in us."""
     time.sleep(SETTLE_S)
     before = server.cpu_s()
-    figures = wrk(server, seconds, path, **surroundings)
+    figures = beside_others(server, lambda: wrk(server, seconds, path, **surroundings))
     return figures | {"cpu": (server.cpu_s() - before) / figures["requests"] * 1e6}
+
+
+def beside_others(server: Server, act: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """What `act` returns, and how much of the machine had other work meanwhile: neither the server nor its client."""
+    began, busy, ours = time.monotonic(), busy_s(), server.tree_cpu_s() + clients_s()
+    figures = act()
+    ours = server.tree_cpu_s() + clients_s() - ours
+    cores = len(os.sched_getaffinity(0))
+    return figures | {"others": max(0.0, busy_s() - busy - ours) / (cores * (time.monotonic() - began))}
+
+
+def busy_s() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times[:8]) - times.idle - times.iowait)
+
+
+def clients_s() -> float:
+    """Processor time of all clients that have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def note(raw: Raw, name: str, figures: dict[str, float]) -> None:
@@ -58,7 +83,8 @@ def tails(programs: Sequence[Program], rounds: int, seconds: float, rate: float 
         for number in range(rounds):
             for server in servers:
                 time.sleep(SETTLE_S)
-                note(raw, server.program.name, open_loop(server, half, seconds, seed=number + 1))
+                act = partial(open_loop, server, half, seconds, seed=number + 1)
+                note(raw, server.program.name, beside_others(server, act))
     return {"rate": half, "servers": raw}
 
 
@@ -68,10 +94,11 @@ def idle(program: Program, rounds: int, seconds: float, rate: float) -> Raw:
     with Server(program) as server:
         open_loop(server, rate, 1, seed=0)
         for number in range(rounds):
-            note(raw, "without", open_loop(server, rate, seconds, seed=number + 1))
+            seed = number + 1
+            note(raw, "without", beside_others(server, lambda: open_loop(server, rate, seconds, seed)))  # noqa: B023
             before = server.rss_mb()
             with idle_connections(server, IDLE) as held:
-                note(raw, "with", open_loop(server, rate, seconds, seed=number + 1))
+                note(raw, "with", beside_others(server, lambda: open_loop(server, rate, seconds, seed)))  # noqa: B023
                 note(raw, "with", {"open": still_open(held), "growth_mb": server.rss_mb() - before})
             time.sleep(SETTLE_S)
     return raw

@@ -44,22 +44,41 @@ def goals_table(results: Results) -> str:
 
 def rates_table(results: Results) -> str:
     """Requests a second: median, lowest and highest round, and Millpond's over this, round by round."""
-    rows = [["", "requests/s", "lowest", "highest", "p50, ms", "p99, ms", "millpond serve / this"]]
+    rows = [["", "requests/s", "lowest", "highest", "p50, ms", "p99, ms", "others, %", "millpond serve / this"]]
     rates = results["rates"]
     for name, raw in sorted(rates.items(), key=lambda item: -median(item[1]["rate"])):
         spread = [amount(figure) for figure in (median(raw["rate"]), min(raw["rate"]), max(raw["rate"]))]
         waits = [amount(median(raw[quantile])) for quantile in ("p50", "p99")]
+        waits.append(f"{100 * median(raw['others']):.0f}")
         against = "" if name == MILLPOND else f"{ratio(rates[MILLPOND]['rate'], raw['rate']):.2f}"
         rows.append([name, *spread, *waits, against])
     return markdown(rows)
 
 
 def tails_table(results: Results) -> str:
-    rows = [["", "p50, ms", "p99, ms", "p99.9, ms", "found no connection free, %", "client itself late, p99, ms"]]
+    rows = [
+        [
+            "",
+            "p50, ms",
+            "p99, ms",
+            "p99.9, ms",
+            "found no connection free, %",
+            "client itself late, p99, ms",
+            "others, %",
+        ]
+    ]
     for name, raw in results["tails"]["servers"].items():
         figures = [amount(median(raw[measure])) for measure in ("p50", "p99", "p999")]
         waited = sum(raw["found_none_free"]) / sum(raw["sent"])
-        rows.append([name, *figures, f"{100 * waited:.2f}", amount(median(raw["late_p99"]))])
+        rows.append(
+            [
+                name,
+                *figures,
+                f"{100 * waited:.2f}",
+                amount(median(raw["late_p99"])),
+                f"{100 * median(raw['others']):.0f}",
+            ]
+        )
     return markdown(rows)
 
 

@@ -134,6 +134,14 @@ class Server:
         times = self.process.cpu_times()
         return float(times.user + times.system)
 
+    def tree_cpu_s(self) -> float:
+        """Processor time of all its processes that are there."""
+        found = 0.0
+        for one in [self.process, *self.process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                found += sum(one.cpu_times()[:2])
+        return found
+
     def rss_mb(self) -> float:
         return float(self.process.memory_info().rss) / 1e6
 

@@ -15,7 +15,7 @@ from benchmarks.table import filled
 
 def results() -> dict[str, Any]:
     def rates(*rate: float) -> dict[str, list[float]]:
-        return {"rate": list(rate), "p50": [1.0], "p99": [2.0], "cpu": [30.0]}
+        return {"rate": list(rate), "p50": [1.0], "p99": [2.0], "cpu": [30.0], "others": [0.1]}
 
     tail = {
         "p50": [0.3],
@@ -24,6 +24,7 @@ def results() -> dict[str, Any]:
         "found_none_free": [1],
         "sent": [100],
         "late_p99": [0.1],
+        "others": [0.0],
     }
     return {
         "date": "2026-01-01",

@@ -30,7 +30,7 @@ class Shop:
 
     def price(self, item: Item, times: int = 1) -> list[Item]:
         """Price an item."""
-        return [Item(item.name, item.count, item.when)] * times
+        return [item] * times
 
     def kinds(self, item: Any, colour: Colour = Colour.RED) -> list[str]:
         return [type(item).__name__, type(colour).__name__]
@@ -40,6 +40,9 @@ class Shop:
 
     def unknown(self, value: Missing) -> str:  # type: ignore[valid-type]
         return type(value).__name__
+
+    def attributes(self, items: list[Item]) -> list[list[str]]:
+        return [sorted(vars(item)) for item in items]
 
     def spread(self, a: int, b: int = 2, /, c: int = 3, *rest: int, d: int = 4, **more: int) -> list[Any]:
         return [a, b, c, list(rest), d, more]

@@ -38,6 +38,7 @@ FITS: list[tuple[str, Any, Any]] = [
     ("kinds", {"item": {"*": 1}, "colour": "red"}, ["dict", "Colour"]),
     ("kinds", {"item": "*"}, ["str", "Colour"]),
     ("unknown", {"value": [1]}, "list"),
+    ("attributes", [[{"name": "x"}, {"name": "y", "count": 2}]], [["count", "name", "when"]] * 2),
     ("spread", {"a": 1}, [1, 2, 3, [], 4, {}]),
     ("spread", [1, 5, 6, 7, 8], [1, 5, 6, [7, 8], 4, {}]),
     ("spread", {"*": [1], "c": 9, "d": 8, "e": 7}, [1, 2, 9, [], 8, {"e": 7}]),
@@ -63,6 +64,7 @@ MISFITS: list[tuple[str, Any, str, str]] = [
     ("kinds", {"item": 1, "colour": "blue"}, "$.colour", "Invalid enum value"),
     ("spread", {"*": [1, "2"]}, "$.b", "Expected `int"),
     ("spread", {"a": 1, "e": "x"}, "$.e", "Expected `int"),
+    ("spread", {"*": [1], "self": 2}, "$", "takes no argument 'self' from its caller"),
     ("say", {"text": "x", "session": "mine"}, "$.session", "unknown field `session`"),
     ("nothing", {"a": 1}, "$.a", "unknown field `a`"),
 ]

@@ -13,7 +13,7 @@ import msgspec
 
 from millpond.documents import ANSWER, BYTES, JSON, MSGPACK
 from millpond.worker.handler import bound_parameters
-from millpond.worker.hints import Arguments, dec_hook, hints_of
+from millpond.worker.hints import Arguments, dec_hook, hints_of, own_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,8 @@ class Reader:
 
     def __init__(self, operation: BoundOperation) -> None:
         self._name = operation.name
-        self._arguments = Arguments(bound_parameters(operation.function), hints_of(operation.function))
+        found, hints = bound_parameters(operation.function), hints_of(operation.function)
+        self._arguments = Arguments(found, hints, own_names(operation.function))
         kind = self._arguments.struct
         self._decoders: dict[int, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
             JSON: (msgspec.json.Decoder(kind, dec_hook=dec_hook).decode, msgspec.json.decode),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.labels import check_label
 from millpond.seams import FUNCTION, HandlerFacts, OperationFacts
+from millpond.worker.hints import SESSION as SESSION
 from millpond.worker.hints import schema_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from millpond.seams import OperationKind
 
 HOOKS = ("setup", "teardown", "preload", "warmup", "open_session", "close_session", "export_session", "import_session")
-SESSION = "session"  # the parameter that receives the call's session
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

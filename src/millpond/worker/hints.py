@@ -6,17 +6,20 @@ of pydantic, check what is given themselves.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import typing
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import msgspec.inspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from millpond.seams import OperationKind
 
+SESSION = "session"  # the parameter that receives the call's session
 _POSITION_ONLY, _BY_EITHER, _MORE, _KEYWORD_ONLY, _MORE_KEYWORDS = inspect._ParameterKind
 _STREAMS = ("Iterator", "Iterable", "Generator", "AsyncIterator", "AsyncIterable", "AsyncGenerator")
 _REFERENCES = "#/$defs/{name}"
@@ -29,10 +32,13 @@ class Arguments:
     struct's own attributes.
     """
 
-    def __init__(self, found: Sequence[inspect.Parameter], hints: dict[str, Any]) -> None:
+    def __init__(
+        self, found: Sequence[inspect.Parameter], hints: dict[str, Any], taken: frozenset[str] = frozenset()
+    ) -> None:
         self._more = next((p for p in found if p.kind is _MORE), None)
         self.more_keywords = any(p.kind is _MORE_KEYWORDS for p in found)
         self._extra = next((usable(hints.get(p.name, Any)) for p in found if p.kind is _MORE_KEYWORDS), Any)
+        self._taken = taken  # names that are given by whoever runs the operation: its instance's, and its session's
         self.parameters = [p for p in found if p.kind is not _MORE_KEYWORDS]
         self._by_position = sum(p.kind is _POSITION_ONLY for p in found)
         self._is_by_name = self._more is None and not self._by_position
@@ -46,6 +52,7 @@ class Arguments:
             forbid_unknown_fields=True,
             kw_only=True,
         )
+        self._has_dataclass = _names_dataclass(*self._hints.values(), self._extra)
 
     def _field(self, number: int, parameter: inspect.Parameter) -> Any:
         hint = self._hints[parameter.name]
@@ -59,6 +66,8 @@ class Arguments:
         """The arguments in a struct, as those by position and those by keyword."""
         values = zip(self._names, msgspec.structs.astuple(given), strict=True)
         named = {name: value for name, value in values if value is not msgspec.UNSET}
+        if self._has_dataclass:
+            _complete(named)
         return ([], named) if self._is_by_name else self._placed(named)
 
     def _placed(self, named: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -86,12 +95,16 @@ class Arguments:
         if rest and self._more is not None:
             named[self._more.name] = rest
         extra = {k: by_name.pop(k) for k in list(by_name) if k not in self._hints} if self.more_keywords else {}
+        if both := sorted(self._taken & extra.keys()):
+            raise TypeError(f"it takes no argument {both[0]!r} from its caller")
         made = msgspec.convert(
             named | by_name, self.struct, strict=True, builtin_types=native or None, dec_hook=dec_hook, str_keys=True
         )
         args, kwargs = self.split(made)
         for name, value in extra.items():
             kwargs[name] = _converted(name, value, self._extra, native)
+        if self._has_dataclass:
+            _complete(kwargs)
         return args, kwargs
 
     def from_bytes(self, body: bytes) -> tuple[list[Any], dict[str, Any]]:
@@ -121,6 +134,46 @@ class Arguments:
         return {"arguments": arguments, "result": others[0], "$defs": shared | found}
 
 
+def _names_dataclass(*hints: Any) -> bool:
+    """Whether values of these types may have instances of dataclasses in them."""
+    seen: set[int] = set()
+
+    def look(found: Any) -> bool:
+        if isinstance(found, msgspec.inspect.DataclassType):
+            return True
+        if id(found) in seen or not isinstance(found, msgspec.inspect.Type | msgspec.inspect.Field | tuple):
+            return False
+        seen.add(id(found))
+        parts = found if isinstance(found, tuple) else [getattr(found, name) for name in found.__struct_fields__]
+        return any(look(part) for part in parts)
+
+    return look(msgspec.inspect.multi_type_info(hints))
+
+
+def _complete(value: Any) -> None:
+    """Give instances of dataclasses the fields that a document left out, as their constructor would.
+
+    msgspec leaves plain defaults to the class: an instance without them is encoded without them, and `vars` of it
+    does not have them.
+    """
+    kind = type(value)
+    if dataclasses.is_dataclass(kind):
+        for field in dataclasses.fields(kind):
+            own = getattr(value, "__dict__", None)
+            if own is not None and field.name not in own and field.default is not dataclasses.MISSING:
+                object.__setattr__(value, field.name, field.default)
+            _complete(getattr(value, field.name, None))
+    elif kind is dict:
+        for one in value.values():
+            _complete(one)
+    elif kind in (list, tuple, set, frozenset):
+        for one in value:
+            _complete(one)
+    elif issubclass(kind, msgspec.Struct):
+        for name in kind.__struct_fields__:
+            _complete(getattr(value, name))
+
+
 def _converted(name: str, value: Any, hint: Any, native: Sequence[type]) -> Any:
     try:
         return msgspec.convert(value, hint, builtin_types=native or None, dec_hook=dec_hook)
@@ -138,6 +191,16 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
         return typing.get_type_hints(plain, include_extras=True)
     except Exception:
         return dict(_one_by_one(plain))
+
+
+def own_names(function: Callable[..., Any]) -> frozenset[str]:
+    """The names of a bound operation's parameters that callers do not give."""
+    try:
+        names = list(inspect.signature(getattr(function, "__func__", function)).parameters)
+        callers = set(inspect.signature(function).parameters) - {SESSION}
+    except (TypeError, ValueError):
+        return frozenset()
+    return frozenset(names) - callers
 
 
 def _one_by_one(function: Any) -> Iterator[tuple[str, Any]]:

@@ -151,7 +151,7 @@ def test_a_token_is_found_where_the_server_keeps_it(folder, monkeypatch):
         with millpond.SyncClient(address) as client:
             assert client.call("echo", text="a") == "a"
         with millpond.SyncClient(address, pool="another") as client:
-            check(failed(client.call, "echo", text="a"), "pool_closed", "not_started")
+            check(failed(client.call, "echo", text="a"), "bad_argument", "not_started")
         monkeypatch.setenv("MILLPOND_TOKEN", "mp_" + "x" * 43)
         with millpond.SyncClient(address) as client:
             check(failed(client.call, "echo", text="a"), "access_denied", "not_started")

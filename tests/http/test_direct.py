@@ -45,6 +45,33 @@ class Exchange:
         self.answered.set_result((status, {name.lower(): value for name, _, value in lines}, body))
 
 
+class Broken(Exchange):
+    """One whose answer cannot be written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_broken_off = asyncio.Event()
+
+    def respond(self, status: int, head: bytes, body: bytes) -> None:
+        raise OSError("no")
+
+    def break_off(self) -> None:
+        self.is_broken_off.set()
+
+
+@pytest.mark.parametrize("body", [b"[1]", b'["x"]'])
+async def test_an_answer_that_cannot_be_written_is_broken_off(body):
+    """Its client is not left waiting, and the pool goes on."""
+    async with a_pool() as pool:
+        application = app(pool, auth=None)
+        application.know_call(PATH + "later", pool, "later")
+        exchange = Broken()
+        assert application.start_call(scope_of("later", {}), body, exchange)
+        await asyncio.wait_for(exchange.is_broken_off.wait(), 10)
+        assert application.traffic.running == 0
+        assert await pool.call("later", 2.0) == 2.0
+
+
 def scope_of(operation: str, headers: dict[str, str]) -> dict[str, Any]:
     given = {"content-type": "application/json", **headers}
     return {

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from millpond.pool import Pool
 
 _LINES = b"".join(b"%b: %b\r\n" % (name.lower().encode(), value.encode()) for name, value in ANSWER.items())
+INTERNAL_ERROR = 500
 _HEADS = {format: b"content-type: %b\r\n%bcontent-length: " % (kind, _LINES) for format, kind in CONTENT_TYPES.items()}
 
 
@@ -38,6 +39,9 @@ class Exchange(Protocol):
 
     def respond(self, status: int, head: bytes, body: bytes) -> None:
         """Send the whole answer: lines of headers, each with its end, and the body whose length they tell."""
+
+    def break_off(self) -> None:
+        """End a request that cannot be answered, with its connection."""
 
 
 class DirectCall:
@@ -83,6 +87,24 @@ class DirectCall:
 
     def set_result(self, value: Document, /) -> None:
         """The call was answered."""
+        self._end(self._answer, value)
+
+    def set_exception(self, error: Exception, /) -> None:
+        """The call failed; what is no `PoolError` the handler raised itself."""
+        self._end(self._refuse, error if isinstance(error, PoolError) else as_handler_error(error))
+
+    def _end(self, answer: Callable[[Any], None], value: Any) -> None:
+        """Write the answer. A fault of ours breaks it off, so that nobody waits for what does not come."""
+        exchange = self._exchange
+        try:
+            answer(value)
+        except BaseException:
+            self._over(INTERNAL_ERROR)
+            if exchange is not None:
+                exchange.break_off()
+            raise
+
+    def _answer(self, value: Document) -> None:
         try:
             body, format = check_answer(value)
         except PoolError as error:
@@ -91,10 +113,6 @@ class DirectCall:
         exchange = self._over(200)
         if exchange is not None:
             exchange.respond(200, b"%b%d\r\n" % (_HEADS[format], len(body)), body)
-
-    def set_exception(self, error: Exception, /) -> None:
-        """The call failed; what is no `PoolError` the handler raised itself."""
-        self._refuse(error if isinstance(error, PoolError) else as_handler_error(error))
 
     def _refuse(self, error: Exception) -> None:
         if self._exchange is None:

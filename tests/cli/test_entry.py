@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 
@@ -50,3 +52,30 @@ def test_the_way_in_needs_neither_cyclopts_nor_rich():
     """A bare install can import `millpond.cli`, to say what it lacks."""
     program = "import sys; import millpond.cli; print(sorted({'cyclopts', 'rich', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_wrong_command_line_is_told_to_programs_as_json(monkeypatch, capsys):
+    """As every other error of a command with `--json`; to people as a sentence."""
+    monkeypatch.setattr(sys, "argv", ["millpond", "resize", "--max-workers", "x", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    said = capsys.readouterr()
+    assert (ended.value.code, said.err) == (2, "")
+    assert "--max-workers" in json.loads(said.out)["error"]["message"]
+    monkeypatch.setattr(sys, "argv", ["millpond", "resize", "--max-workers", "x"])
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out, "--max-workers" in said.err) == (2, "", True)
+
+
+def test_a_reader_that_leaves_ends_a_command_without_a_word():
+    """As `millpond ... | head` does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        command = [sys.executable, "-m", "millpond.cli", "--help"]
+        ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, b"")

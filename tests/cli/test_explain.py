@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from millpond.cli.app import app
+from millpond.cli.exit_codes import USAGE
 from millpond.optimizer.journal_store import JournalStore
 from tests.optimizer.test_journal import decided
 
@@ -38,16 +41,21 @@ def test_one_pool_of_several_is_told_by_its_name(journal, capsys):
 
 
 @pytest.mark.parametrize("files", [(), ("a.db", "b.sqlite")])
-def test_without_one_file_to_read_it_says_what_is_needed(files, tmp_path, monkeypatch):
+def test_without_one_file_to_read_it_says_what_is_needed(files, tmp_path, monkeypatch, capsys):
     """Where there is none, or more than one."""
     monkeypatch.chdir(tmp_path)
     for name in files:
         (tmp_path / name).touch()
-    with pytest.raises(SystemExit, match="say which file holds the journal"):
+    with pytest.raises(SystemExit) as ended:
         app(["explain"])
+    assert ended.value.code == USAGE
+    assert "say which file holds the journal" in capsys.readouterr().err
 
 
-def test_a_file_that_is_not_there_ends_with_its_name(tmp_path):
-    """And no traceback."""
-    with pytest.raises(SystemExit, match=r"there is no file .*nowhere\.sqlite"):
-        app(["explain", str(tmp_path / "nowhere.sqlite")])
+def test_a_file_that_is_not_there_ends_with_its_name(tmp_path, capsys):
+    """And no traceback; for programs as JSON."""
+    with pytest.raises(SystemExit):
+        app(["explain", str(tmp_path / "nowhere.sqlite"), "--json"])
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "usage"
+    assert "nowhere.sqlite" in error["message"]

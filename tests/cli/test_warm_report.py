@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import sys
 from typing import ClassVar
 
 import pytest
 from rich.console import Console
 
+from millpond.cli.exit_codes import FAILED, USAGE
 from millpond.cli.warm_report.measure import WAYS, Measured, measure
 from millpond.cli.warm_report.report import cells, figures, load_handler, report, show
 from tests.warming.handlers import Cook
@@ -45,10 +48,22 @@ def test_the_handler_is_found_by_its_name():
 @pytest.mark.parametrize(
     "name", ["nowhere:Cook", "tests.warming.handlers:Baker", "Cook", "tests.warming.handlers:note"]
 )
-def test_what_is_no_handler_ends_the_command_with_a_sentence(name):
-    """No traceback of ours."""
-    with pytest.raises(SystemExit, match="millpond: "):
+def test_what_is_no_handler_ends_the_command_with_a_sentence(name, capsys):
+    """No traceback of ours; nothing was done."""
+    with pytest.raises(SystemExit) as ended:
         load_handler(name)
+    assert ended.value.code == USAGE
+    assert capsys.readouterr().err.startswith("millpond: ")
+
+
+def test_a_module_that_cannot_be_read_ends_the_command_with_a_sentence(tmp_path, monkeypatch, capsys):
+    """Whatever its code raises."""
+    (tmp_path / "half_a_handler.py").write_text("def (")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    with pytest.raises(SystemExit):
+        load_handler("half_a_handler:X", as_json=True)
+    assert "SyntaxError" in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -82,10 +97,21 @@ def test_the_report_fits_the_terminal(width):
         assert any(word in line for line in lines), word
 
 
-def test_a_handler_that_cannot_start_ends_the_command_with_a_sentence():
+def test_a_handler_that_cannot_start_ends_the_command_with_a_sentence(capsys):
     """What it raised is in it, and no traceback of ours."""
-    with pytest.raises(SystemExit, match=r"(?s)millpond: .*Unwilling cannot be measured: .*no model file"):
+    with pytest.raises(SystemExit) as ended:
         report(f"{__name__}:Unwilling", 1)
+    assert ended.value.code == FAILED
+    said = capsys.readouterr().err
+    assert "Unwilling cannot be measured: " in said
+    assert "no model file" in said
+
+
+def test_a_name_is_no_markup():
+    """What stands in brackets is shown."""
+    console = Console(width=120, file=io.StringIO())
+    show("a:[bold]B[/x]", [Measured(way, [0.1], [0.2], 2.0) for way in WAYS], console)
+    assert "a:[bold]B[/x]" in console.file.getvalue()
 
 
 def test_a_row_says_milliseconds_and_megabytes():

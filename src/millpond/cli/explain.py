@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from millpond import explain as story_of
-from millpond.cli.terminal import say, say_json
+from millpond.cli.exit_codes import USAGE
+from millpond.cli.terminal import exit_with, say, say_json
 
 ENDINGS = (".db", ".sqlite", ".sqlite3")
 
@@ -16,7 +16,7 @@ def explain(path: str | None, pool: str | None, last: int, as_json: bool = False
     try:
         told = story_of(path or _only_file(), pool=pool, last=last)
     except (OSError, ValueError) as error:
-        sys.exit(f"millpond: {error}")
+        exit_with(str(error), USAGE, as_json)
     if as_json:
         say_json({"story": told})
     else:

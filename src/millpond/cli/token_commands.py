@@ -10,18 +10,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from millpond.cli.exit_codes import FAILED, USAGE
-from millpond.cli.terminal import say, say_json, warn
+from millpond.cli.terminal import exit_with, say, say_json
 from millpond.http.access.state_folder import CODE_S, LOCAL, IssuedToken, StateFolder
 from millpond.token_file import StateError
 
 token = App(name="token", help="Issue, list and revoke the tokens by which programs use this machine's server.")
 
-AsJson = Annotated[bool, Parameter(name="--json")]
+AsJson = Annotated[bool, Parameter(name="--json", negative=())]
 
 
 @token.command
@@ -46,9 +46,9 @@ def new(
         Print one line of JSON.
     """
     if expires is not None and expires <= timedelta(0):
-        _fail(f"--expires must be longer than nothing, not {expires}", USAGE)
+        exit_with(f"--expires must be longer than nothing, not {expires}", USAGE, as_json)
     now = time.time()
-    with _told():
+    with _told(as_json):
         made, secret = StateFolder().issue(role, owner, None if expires is None else now + expires.total_seconds(), now)
     if as_json:
         say_json({**_facts(made), "token": secret})
@@ -71,7 +71,7 @@ def list_tokens(*, as_json: AsJson = False) -> None:
     as_json
         Print a JSON array.
     """
-    with _told():
+    with _told(as_json):
         state = StateFolder()
         found = [_facts(one) for one in state.issued()]
         if state.own_token() is not None:
@@ -97,10 +97,10 @@ def revoke(token_id: str, *, as_json: AsJson = False) -> None:
     as_json
         Print one line of JSON.
     """
-    with _told():
+    with _told(as_json):
         was_there = StateFolder().revoke(token_id)
     if not was_there:
-        _fail("there is no such token; `millpond token list` shows those there are")
+        exit_with("there is no such token; `millpond token list` shows those there are", FAILED, as_json)
     if as_json:
         say_json({"revoked": token_id})
     else:
@@ -125,14 +125,18 @@ def login(
         Print one line of JSON.
     """
     if not url.startswith(("http://", "https://")):
-        _fail(f"browsers find no server at {url!r}: give --url http://... or https://...", USAGE)
+        exit_with(f"browsers find no server at {url!r}: give --url http://... or https://...", USAGE, as_json)
     now = time.time()
-    with _told():
+    with _told(as_json):
         state = StateFolder()
         if not state.is_used():
-            _fail(f"no server has run with the state folder {state.folder!r}; run this as the user who runs the server")
+            exit_with(
+                f"no server has run with the state folder {state.folder!r}; run this as the user who runs the server",
+                FAILED,
+                as_json,
+            )
         if token_id != LOCAL and not any(one.id == token_id and _holds(one, now) for one in state.issued()):
-            _fail("there is no such token; `millpond token list` shows those there are")
+            exit_with("there is no such token; `millpond token list` shows those there are", FAILED, as_json)
         link = f"{url.rstrip('/')}/login#{state.new_code(token_id, now)}"
     if as_json:
         say_json({"url": link, "expires": _text(now + CODE_S)})
@@ -142,17 +146,12 @@ def login(
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(as_json: bool) -> Iterator[None]:
     """Exit with what is wrong."""
     try:
         yield
     except (StateError, ValueError) as error:
-        _fail(str(error), USAGE)
-
-
-def _fail(text: str, code: int = FAILED) -> NoReturn:
-    warn(text)
-    sys.exit(code)
+        exit_with(str(error), USAGE, as_json)
 
 
 def _holds(one: IssuedToken, now: float) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from millpond.cli.app import app
 from millpond.cli.doctor import limits, surroundings
 from millpond.cli.doctor.command import CHECKS
+from millpond.cli.doctor.finding import Finding
 
 
 def test_this_machine_can_run_pools(tmp_path, monkeypatch, capsys):
@@ -46,3 +47,16 @@ def test_each_check_tells_something():
     for check in CHECKS:
         if check is not surroundings.start_methods:
             assert list(check())
+
+
+def test_a_check_that_cannot_look_leaves_the_others_theirs(monkeypatch, capsys):
+    """It is a finding itself; the folder that the command runs in may be gone."""
+
+    def broken() -> list[Finding]:
+        raise FileNotFoundError("no folder")
+
+    monkeypatch.setattr("millpond.cli.doctor.command.CHECKS", (broken, limits.processors))
+    app(["doctor", "--json"])
+    first, second = json.loads(capsys.readouterr().out)["findings"]
+    assert (first["about"], first["level"], "no folder" in first["text"]) == ("broken", "warning", True)
+    assert second["about"] == "cores"

@@ -156,6 +156,7 @@ def test_a_call_that_fails_says_why_and_exits_with_one(run):
         ("call", "later", "1", "--data", "[1]"),
         ("call", "later", "--data", "{"),
         ("call", "later", "--data", "3"),
+        ("call", "later", "--data", "[" * 100_000),
         ("call", "later", "--data", "@/nowhere"),
         ("resize",),
         ("status", "--url", "ftp://x"),

@@ -78,7 +78,7 @@ def clocks() -> Iterator[Finding]:
             "clocks", f"the wall clock moved by {drift:.1f} s", "have one service keep it (chrony, timesyncd)"
         )
     else:
-        yield ok("clocks", f"even; the machine was suspended for {slept:.0f} s since it started")
+        yield ok("clocks", f"even; the machine was suspended for {max(0.0, slept):.0f} s since it started")
 
 
 def disk() -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 from cyclopts import Parameter
 
 from millpond.cli.exit_codes import DENIED, FAILED, UNREACHABLE, USAGE
-from millpond.cli.terminal import say_json, warn
+from millpond.cli.terminal import exit_with, say_json, warn
 from millpond.errors import AccessDenied, HandlerError, PoolError, Unreachable
 
 
@@ -50,11 +50,7 @@ def ask(server: Server, question: Callable[[Any], Awaitable[Any]]) -> Any:
 
 def refuse(server: Server, why: str) -> NoReturn:
     """Exit because the command cannot be."""
-    if server.as_json:
-        say_json({"error": {"code": "usage", "message": why}})
-    else:
-        warn(why)
-    sys.exit(USAGE)
+    exit_with(why, USAGE, server.as_json)
 
 
 def fail(server: Server, error: PoolError) -> NoReturn:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from millpond.cli.remote.asking import DEFAULT, Server, ask, refuse
-from millpond.cli.terminal import say, say_json, waiting, warn
+from millpond.cli.terminal import json_text, say, say_json, waiting, warn
 from millpond.errors import Unreachable
 
 Flag = Parameter(negative=())
@@ -88,7 +88,7 @@ def _document(server: Server, data: str) -> tuple[list[Any], dict[str, Any]]:
     try:
         text = sys.stdin.read() if data == "-" else Path(data[1:]).read_text() if data.startswith("@") else data
         found = json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         refuse(server, f"--data cannot be read: {error}")
     if not isinstance(found, list | dict):
         refuse(server, "--data is an object of arguments by name, or an array of them by position")
@@ -98,7 +98,7 @@ def _document(server: Server, data: str) -> tuple[list[Any], dict[str, Any]]:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -110,7 +110,7 @@ def _show(server: Server, result: Any, is_item: bool = False) -> None:
     elif is_item or isinstance(result, bytes):
         say_json(result)
     else:
-        say(json.dumps(result, ensure_ascii=False, indent=2))
+        say(json_text(result, indent=2))
     sys.stdout.flush()
 
 

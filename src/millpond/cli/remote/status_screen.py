@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from millpond.cli.terminal import width
+from millpond.cli.terminal import in_columns, width
 
 Table = list[tuple[str, str]]
 
@@ -20,7 +20,7 @@ def screen(seen: Mapping[str, Any], history: Mapping[str, Any], firing: Sequence
     room = max(10, width() - margin)
     lines: list[str] = []
     for name, text in rows:
-        pieces = [text[at : at + room] for at in range(0, len(text), room)] or [""]
+        pieces = in_columns(text, room)
         lines += [f"{name if not at else '':{margin}}{piece}" for at, piece in enumerate(pieces)]
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from millpond.cli.simulate.command_line import Arguments
 from millpond.cli.simulate.comparison import Comparison, Ran, give_up, look_in_working_directory, parse_comparison
@@ -39,10 +40,10 @@ def run(trace: str, arguments: Arguments) -> None:
     runs: list[Ran] = []
     with Console(stderr=True).status("") as status:
         for cold, name in itertools.product(asked.colds, asked.policies):
-            status.update(f"{name}, cold start {cold.mean_s:g} s")
+            status.update(escape(f"{name}, cold start {cold.mean_s:g} s"))
             runs.append(simulate(asked, name, cold))
             if arguments.validate:
-                status.update(f"{name}, cold start {cold.mean_s:g} s, real")
+                status.update(escape(f"{name}, cold start {cold.mean_s:g} s, real"))
                 runs.append(run_real(asked, name, cold, arguments.speed))
     if arguments.report is not None:
         _write_page(arguments.report, trace, runs, asked)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from millpond.cli.simulate.command_line import Arguments
+from millpond.cli.terminal import warn
 from millpond.settings import Settings
 from millpond.simulator import Duration, FaultShares, Recording, Score, Traffic, generate, parse_duration, read_traffic
 from millpond.simulator.generators import SHAPES
@@ -70,7 +71,7 @@ def parse_comparison(trace: str, arguments: Arguments) -> Comparison:
 
 def give_up(what: object) -> NoReturn:
     """End the command with a sentence."""
-    print(f"millpond: {what}", file=sys.stderr)
+    warn(str(what))
     sys.exit(WRONG)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
 from millpond.cli.simulate.comparison import Comparison
+from millpond.logger.escaping import escaped
 from millpond.simulator import Score
 
 WIDE = 1000  # columns, in which any table has room
@@ -22,7 +24,7 @@ LEGEND = (
 def show(trace: str, rows: list[tuple[str, Score]], asked: Comparison, console: Console) -> None:
     """Print the table, or one figure a line where that has no room; each row has the name it is shown by."""
     slo, first = asked.slo, rows[0][1]
-    title = f"{trace}: {first.scored:,} of {first.requests:,} requests scored, {first.span_s:,.0f} s"
+    title = f"{escape(escaped(trace))}: {first.scored:,} of {first.requests:,} requests scored, {first.span_s:,.0f} s"
     made = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     shown = len(HEAD) - (not any(one.refused for _, one in rows))
     for column in HEAD[:shown]:

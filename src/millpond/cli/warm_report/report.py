@@ -10,38 +10,41 @@ from statistics import median, quantiles
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from millpond import PoolError
-from millpond.cli.terminal import say_json
+from millpond.cli.exit_codes import FAILED, USAGE
+from millpond.cli.terminal import exit_with, say_json
 from millpond.cli.warm_report.measure import WAYS, Measured, measure
+from millpond.logger.escaping import escaped
 
 TABLE_WIDTH = 72  # a terminal that is narrower would cut the names of the ways
 TITLE = "{}: from the death of a worker to the next one's first answer"
 HEAD = ("", "first answer p50", "p99", "PSS of one more worker", "CPU while starting")
 
 
-def load_handler(name: str) -> type:
+def load_handler(name: str, as_json: bool = False) -> type:
     """The class of `module:Class`, looked for in the working directory as well; exits with what is wrong."""
     module_name, _, class_name = name.partition(":")
     sys.path.insert(0, os.getcwd())
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        sys.exit(f"millpond: there is no handler {name!r}: {error}")
+    except Exception as error:  # the module's own code runs, and may raise anything
+        exit_with(f"there is no handler {name!r}: {type(error).__name__}: {error}", USAGE, as_json)
     if not isinstance(found, type):
-        sys.exit(f"millpond: {name!r} is no class")
+        exit_with(f"{name!r} is no class", USAGE, as_json)
     return found
 
 
 def report(name: str, samples: int, as_json: bool = False) -> None:
     """Measure all four ways and print them; exits with what is wrong if no worker can be had."""
-    handler = load_handler(name)
+    handler = load_handler(name, as_json)
     try:
         results = asyncio.run(_measure_all(handler, samples, Console(stderr=True)))
     except PoolError as error:
-        sys.exit(f"millpond: {name} cannot be measured: {error}")
+        exit_with(f"{name} cannot be measured: {error}", FAILED, as_json)
     if as_json:
         say_json({"handler": name, "ways": [figures(one) for one in results]})
     else:
@@ -65,7 +68,7 @@ def show(name: str, results: list[Measured], console: Console) -> None:
     if console.width >= TABLE_WIDTH:
         console.print(table(name, results))
         return
-    console.print(TITLE.format(name), highlight=False)
+    console.print(escape(TITLE.format(escaped(name))), highlight=False)
     for one in results:
         console.print(one.way, style="bold")
         for head, cell in zip(HEAD[1:], cells(one), strict=True):
@@ -84,7 +87,7 @@ async def _measure_all(handler: type, samples: int, console: Console) -> list[Me
 
 def table(name: str, results: list[Measured]) -> Table:
     """One row a way."""
-    made = Table(title=TITLE.format(name))
+    made = Table(title=escape(TITLE.format(escaped(name))))
     for column in HEAD:
         made.add_column(column, justify="left" if not column else "right")
     for one in results:

@@ -18,9 +18,9 @@ def test_every_command_has_a_row():
 
 
 def test_every_exit_code_has_a_row():
-    """Of the table in the source."""
-    rows = {int(code) for code in re.findall(r"^\| (\d+) +\|", PAGE, re.MULTILINE)}
-    assert rows == set(exit_codes.MEANINGS)
+    """With the meaning that the source gives it."""
+    rows = {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) +\| (.+?) +\|$", PAGE, re.MULTILINE)}
+    assert rows == exit_codes.MEANINGS
 
 
 def test_the_options_of_asking_are_those_of_the_commands():

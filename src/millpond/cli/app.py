@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 
 from millpond import __version__
 from millpond.cli.entry import check_installed
+from millpond.cli.parameters import AsJson
 from millpond.cli.remote import commands
 from millpond.cli.remote.asking import DEFAULT, Server
 from millpond.cli.serve.declared_options import LimitOptions, PoolOptions
@@ -42,7 +43,7 @@ def warm_report(
     handler: str,
     *,
     samples: Samples = 20,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure how soon a new worker of a handler answers: cold, imported, preloaded, and with a spare.
 
@@ -80,7 +81,7 @@ def simulate(trace: str, *, arguments: Arguments) -> None:
 
 
 @app.command
-def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> None:
+def doctor(*, as_json: AsJson = False) -> None:
     """Look whether this machine and this user can run pools: what is wrong, and how to mend it. Exits with 1 then.
 
     Parameters
@@ -100,7 +101,7 @@ def explain(
     url: str | None = None,
     pool: str | None = None,
     last: Last = 100,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell what a pool's optimizer did and why: each decision with what it saw, considered and came to.
 

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 
-from millpond.cli.exit_codes import INTERRUPTED, USAGE
+from millpond.cli.exit_codes import FAILED, INTERRUPTED, USAGE
+from millpond.cli.terminal import exit_with
 
 NEEDS = ("cyclopts", "rich")
 
@@ -19,8 +20,7 @@ def check_installed(names: Iterable[str], extra: str) -> None:
     """Exit with the command that installs what is missing of these, if anything is."""
     missing = [name for name in names if find_spec(name) is None]
     if missing:
-        print(f"millpond: this needs {' and '.join(missing)}: pip install 'millpond[{extra}]'", file=sys.stderr)
-        sys.exit(2)
+        exit_with(f"this needs {' and '.join(missing)}: pip install 'millpond[{extra}]'", USAGE)
 
 
 def _run() -> None:
@@ -28,7 +28,6 @@ def _run() -> None:
     from cyclopts import CycloptsError
 
     from millpond.cli.app import app
-    from millpond.cli.terminal import exit_with
 
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows its number
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -52,4 +51,4 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(FAILED)

@@ -15,13 +15,12 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from millpond.cli.exit_codes import FAILED, USAGE
+from millpond.cli.parameters import AsJson
 from millpond.cli.terminal import exit_with, say, say_json
 from millpond.http.access.state_folder import CODE_S, LOCAL, IssuedToken, StateFolder
 from millpond.token_file import StateError
 
 token = App(name="token", help="Issue, list and revoke the tokens by which programs use this machine's server.")
-
-AsJson = Annotated[bool, Parameter(name="--json", negative=())]
 
 
 @token.command

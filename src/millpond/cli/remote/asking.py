@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 from cyclopts import Parameter
 
 from millpond.cli.exit_codes import DENIED, FAILED, UNREACHABLE, USAGE
+from millpond.cli.parameters import AsJson
 from millpond.cli.terminal import exit_with, say_json, warn
 from millpond.errors import AccessDenied, HandlerError, PoolError, Unreachable
 
@@ -24,7 +25,7 @@ class Server:
     "Where the server is: http://HOST:PORT, https://HOST:PORT or unix:/path/of/its/socket."
     pool: Annotated[str, Parameter(name="--pool", env_var="MILLPOND_POOL")] = "default"
     "The pool's name."
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False
+    as_json: AsJson = False
     "Print one JSON object, errors too."
 
 

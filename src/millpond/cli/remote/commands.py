@@ -11,11 +11,11 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from millpond.cli.parameters import Flag
 from millpond.cli.remote.asking import DEFAULT, Server, ask, refuse
 from millpond.cli.terminal import json_text, say, say_json, waiting, warn
 from millpond.errors import Unreachable
 
-Flag = Parameter(negative=())
 Workers = Annotated[int | None, Parameter(validator=Number(gte=0, lte=1024))]
 AGAIN_S = 1.0  # until a broken stream of events is followed again
 
@@ -27,7 +27,7 @@ def call(
     data: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     session: str | None = None,
     deadline: float | None = None,
-    stream: Annotated[bool, Flag] = False,
+    stream: Flag = False,
     server: Server = DEFAULT,
 ) -> None:
     """Call an operation of a served pool and print what it returns.
@@ -114,7 +114,7 @@ def _show(server: Server, result: Any, is_item: bool = False) -> None:
     sys.stdout.flush()
 
 
-def status(*, watch: Annotated[bool, Flag] = False, server: Server = DEFAULT) -> None:
+def status(*, watch: Flag = False, server: Server = DEFAULT) -> None:
     """Tell how a served pool is: whether it is well and why not, its workers, queue, sessions and rates.
 
     Parameters

@@ -14,17 +14,17 @@ from typing import NoReturn
 
 import uvloop
 
+from millpond.cli.exit_codes import CANNOT_LISTEN, CANNOT_OPEN, INTERRUPTED, USAGE
 from millpond.cli.serve import logs
-from millpond.cli.serve.configuration import WRONG, WrongConfiguration
+from millpond.cli.serve.configuration import WrongConfiguration
 from millpond.cli.serve.making import Asked, make_server
 from millpond.cli.serve.start_failure import told
+from millpond.cli.terminal import exit_with
 from millpond.environment import TOKEN, TOKEN_FILE
 from millpond.http.access.access import Access
 from millpond.http.server.listening import CannotListen
 from millpond.http.server.server import CannotOpen, Server
 from millpond.token_file import StateError
-
-CANNOT_LISTEN, CANNOT_OPEN, AT_ONCE = 3, 4, 130
 
 
 def serve(asked: Asked) -> None:
@@ -35,9 +35,9 @@ def serve(asked: Asked) -> None:
     try:
         server = make_server(asked)
     except (WrongConfiguration, StateError) as error:
-        _end(WRONG, error)
+        exit_with(str(error), USAGE)
     except CannotListen as error:
-        _end(CANNOT_LISTEN, error)
+        exit_with(str(error), CANNOT_LISTEN)
     scheme = "https" if options.ssl_certfile or options.proxy_headers else "http"
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -45,7 +45,7 @@ def serve(asked: Asked) -> None:
             if server.stopping.is_urgent:
                 _leave()
     except CannotOpen as failed:
-        _end(CANNOT_OPEN, told(failed.error, failed.name))
+        exit_with(told(failed.error, failed.name), CANNOT_OPEN)
 
 
 def _tell(server: Server, scheme: str) -> None:
@@ -67,9 +67,4 @@ def _leave() -> NoReturn:
     """End this instant: a second signal asked for it. The wardens end what runs."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(AT_ONCE)
-
-
-def _end(code: int, why: object) -> NoReturn:
-    print(f"millpond: {why}", file=sys.stderr)
-    sys.exit(code)
+    os._exit(INTERRUPTED)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from millpond import Pool, Slo, Warmup
+from millpond.cli.exit_codes import USAGE
 from millpond.cli.serve.options import ServerOptions
+from millpond.cli.terminal import exit_with
 from millpond.http.server.limits import Limits
 from millpond.settings import FIELDS, nearest
 
@@ -28,7 +29,6 @@ POOLS = "pools"
 # for the next call before they sleep take the core that the server needs: answers a second and their 99th percentile
 # are better without.
 BESIDE_A_SERVER: Mapping[str, Any] = {"codec": "msgpack", "busy_poll": 0.0}
-WRONG = 2  # the exit code for options and files that cannot be
 
 
 class WrongConfiguration(Exception):
@@ -77,8 +77,7 @@ def read_or_exit(path: str | Path) -> Configuration:
     try:
         return read(path)
     except WrongConfiguration as error:
-        print(f"millpond: {error}", file=sys.stderr)
-        sys.exit(WRONG)
+        exit_with(str(error), USAGE)
 
 
 def _check_keys(found: Configuration, keys: Mapping[str, Any], known: tuple[str, ...], table: tuple[str, ...]) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from millpond.cli.exit_codes import USAGE
 from millpond.cli.simulate.command_line import Arguments
-from millpond.cli.simulate.comparison import Comparison, Ran, give_up, look_in_working_directory, parse_comparison
+from millpond.cli.simulate.comparison import Comparison, Ran, look_in_working_directory, parse_comparison
 from millpond.cli.simulate.tables import show
+from millpond.cli.terminal import exit_with
 from millpond.simulator import (
     Duration,
     Recording,
@@ -36,7 +38,7 @@ def run(trace: str, arguments: Arguments) -> None:
         for name in asked.policies:  # each is made anew for its run; a wrong name is told before the first
             steering_of(asked, name)
     except (ValueError, TypeError) as error:
-        give_up(error)
+        exit_with(str(error), USAGE)
     runs: list[Ran] = []
     with Console(stderr=True).status("") as status:
         for cold, name in itertools.product(asked.colds, asked.policies):
@@ -112,4 +114,4 @@ def _write_page(path: Path, trace: str, runs: list[Ran], asked: Comparison) -> N
     try:
         write_page(path, trace, runs, asked)
     except OSError as error:
-        give_up(f"{path}: {error.strerror}")
+        exit_with(f"{path}: {error.strerror}", USAGE)

@@ -1,4 +1,4 @@
-"""What the command was asked for, checked and made into what the simulator takes; exits with what is wrong."""
+"""What the command was asked for, checked and made into what the simulator takes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from millpond.cli.simulate.command_line import Arguments
-from millpond.cli.terminal import warn
 from millpond.settings import Settings
 from millpond.simulator import Duration, FaultShares, Recording, Score, Traffic, generate, parse_duration, read_traffic
 from millpond.simulator.generators import SHAPES
@@ -20,7 +19,6 @@ from millpond.slo import Slo
 
 OWN_OPTIONS = {"min_workers": "--min", "max_workers": "--max", "deadline": "--deadline", "policy": "--policy"}
 Ran = tuple[str, Score, Recording]  # the name it is shown by, and what came of it
-WRONG = 2  # the exit code for arguments and files that cannot be used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +65,6 @@ def parse_comparison(trace: str, arguments: Arguments) -> Comparison:
         deadline_s=parse_deadline(a.deadline),
         faults=faults,
     )
-
-
-def give_up(what: object) -> NoReturn:
-    """End the command with a sentence."""
-    warn(str(what))
-    sys.exit(WRONG)
 
 
 def parse_deadline(text: str) -> float:

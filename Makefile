@@ -20,10 +20,13 @@ RUNS = -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python $(RUNS) && { echo $$python; break; }; done)
 
-.PHONY: help demo test spawn test-all bench bench-http lint docs pytest cpython clean
+.PHONY: help page demo test spawn test-all bench bench-http lint docs pytest cpython clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+page:  ## build the live page that `millpond serve` shows
+	@cd frontend && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
 demo: $(VENV)/.has-demo  ## serve a digit reader to hundreds of sessions and kill a worker half-way (under a minute)
 	@$(VENV)/bin/python -m examples.demo $(ARGS)

@@ -24,6 +24,7 @@ from millpond.http.access.access import access_of
 from millpond.http.access.caller import MAY_CALL, NOBODY, Caller
 from millpond.http.access.gate import unauthorized
 from millpond.http.asking import ClientLeft, Receive, Scope
+from millpond.http.dashboard import page as dashboard
 from millpond.http.documentation import page as documentation
 from millpond.http.feed import Feeds
 from millpond.http.idempotency import Kept
@@ -51,6 +52,7 @@ MODULES = (
     health,
     document,
     documentation,
+    dashboard,
 )  # whose `ROUTES` there are
 
 

@@ -1,7 +1,9 @@
-"""What pages load from `/assets/`: a table of names made at import. No path of a request reaches the file system."""
+"""What pages load from `/assets/`: a table of names made at first use. No path of a request reaches the file system."""
 
 from __future__ import annotations
 
+import gzip
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import NamedTuple
@@ -11,23 +13,38 @@ _KINDS = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
+_SMALL = 1024  # bytes: one packet carries it either way
 
 
 class Asset(NamedTuple):
-    """One file: its bytes, its media type, and the tag by which a browser asks whether it has changed."""
+    """One file: its bytes, its media type, and the tag by which a browser asks whether it has changed.
+
+    `gzipped` is `None` for one that is not worth it.
+    """
 
     body: bytes
     kind: str
     etag: str
+    gzipped: bytes | None
 
 
 def assets_of(package: str) -> dict[str, Asset]:
     """The files of the folder `static` of a package, by name; those of other kinds are not served."""
+    folder = files(package).joinpath("static")
     return {
-        file.name: Asset(body := file.read_bytes(), kind, f'"{sha256(body).hexdigest()[:32]}"')
-        for file in files(package).joinpath("static").iterdir()
+        file.name: _asset(file.read_bytes(), kind)
+        for file in (folder.iterdir() if folder.is_dir() else ())
         if (kind := _KINDS.get(file.name.rpartition(".")[2])) and file.is_file()
     }
 
 
-ASSETS: dict[str, Asset] = assets_of("millpond.http.access") | assets_of("millpond.http.documentation")
+def _asset(body: bytes, kind: str) -> Asset:
+    gzipped = gzip.compress(body, mtime=0) if len(body) > _SMALL else None
+    return Asset(body, kind, f'"{sha256(body).hexdigest()[:32]}"', gzipped)
+
+
+@cache
+def assets() -> dict[str, Asset]:
+    """The files of all pages, by name."""
+    folders = ("access", "documentation", "dashboard")
+    return {name: asset for one in folders for name, asset in assets_of(f"millpond.http.{one}").items()}

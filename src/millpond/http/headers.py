@@ -32,3 +32,13 @@ PAGE: dict[str, str] = ANSWER | {
     "Cross-Origin-Opener-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether an Accept-Encoding header names gzip, and not with a weight of 0."""
+    for one in accept_encoding.lower().split(","):
+        name, _, parameters = one.partition(";")
+        if name.strip() in ("gzip", "*"):
+            weight = parameters.strip().removeprefix("q=")
+            return not weight or bool(weight.strip("0."))
+    return False

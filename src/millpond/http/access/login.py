@@ -1,4 +1,4 @@
-"""The routes of logging in and out: `/`, `/login`, `/logout`, and `/assets/*`.
+"""The routes of logging in and out: `/login`, `/logout`, and `/assets/*`; and the pages that say whether one is.
 
 A code in the fragment of a link is posted by the page's script; the answer is the cookie. Who may ask is decided
 before, in `access`.
@@ -20,8 +20,8 @@ from starlette.routing import Route
 from millpond.http.access.access import Access, name_of
 from millpond.http.access.caller import ANYONE, LOGGED_IN
 from millpond.http.access.cookies import set_cookie
-from millpond.http.assets import ASSETS
-from millpond.http.headers import ANSWER, PAGE
+from millpond.http.assets import assets
+from millpond.http.headers import ANSWER, PAGE, accepts_gzip
 from millpond.http.problems import Problem
 from millpond.http.routing import caller_of, route
 from millpond.token_file import StateError
@@ -44,7 +44,6 @@ def login_routes(access: Access) -> list[Route]:
     """The routes of one server's logins."""
     login = _Logins(access)
     return [
-        route("/", _home, methods=("GET",), roles=ANYONE),
         route("/login", login.page, methods=("GET",), roles=ANYONE),
         route("/login", login.log_in, methods=("POST",), roles=ANYONE),
         route("/logout", login.log_out, methods=("POST",), roles=LOGGED_IN),
@@ -88,22 +87,29 @@ class _Logins:
         return Response(status_code=204, headers=ANSWER | {"Set-Cookie": gone})
 
 
-async def _home(request: Request) -> Response:
-    """The page that says who is logged in, or how to log in."""
+def locked(request: Request) -> Response:
+    """The page that says how to log in."""
+    return _page("locked.html", request, 401, {"WWW-Authenticate": "Bearer"}, url=str(request.base_url).rstrip("/"))
+
+
+def home(request: Request) -> Response:
+    """The page that says who is logged in."""
     caller = caller_of(request)
-    if caller.role == "none":
-        return _page("locked.html", request, 401, {"WWW-Authenticate": "Bearer"}, url=str(request.base_url).rstrip("/"))
-    return _page("home.html", request, owner=caller.owner or "the program", role=caller.role)
+    return _page("home.html", request, owner=caller.owner, role=caller.role)
 
 
 async def _asset(request: Request) -> Response:
     """A file that pages load."""
-    asset = ASSETS.get(request.path_params["name"])
+    asset = assets().get(request.path_params["name"])
     if asset is None:
         raise Problem(404, "not_found", "There is no such file.")
-    headers = ANSWER | {"Cache-Control": "no-cache", "ETag": asset.etag}
-    if request.headers.get("if-none-match") == asset.etag:
+    is_short = asset.gzipped is not None and accepts_gzip(request.headers.get("accept-encoding", ""))
+    etag = asset.etag if not is_short else f'{asset.etag[:-1]}-gzip"'
+    headers = ANSWER | {"Cache-Control": "no-cache", "ETag": etag, "Vary": "Accept-Encoding"}
+    if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
+    if is_short:
+        return Response(asset.gzipped, headers=headers | {"Content-Encoding": "gzip"}, media_type=asset.kind)
     return Response(asset.body, headers=headers, media_type=asset.kind)
 
 

@@ -131,7 +131,7 @@ SAID: dict[tuple[str, str], Part] = {
     },
     ("GET", "/openapi.json"): {"answers": {"200": ("This document.", _OBJECT), "304": ("It has not changed.", None)}},
     ("GET", "/docs"): {"answers": {"200": ("The page.", _PAGE)}},
-    ("GET", "/"): {"answers": {"200": ("A page that says who is logged in.", _PAGE)}},
+    ("GET", "/"): {"answers": {"200": ("The page.", _PAGE)}},
     ("GET", "/login"): {"answers": {"200": ("The page.", _PAGE)}},
     ("POST", "/login"): {
         "answers": {"204": ("Logged in; the cookie is set.", None)},

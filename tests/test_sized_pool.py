@@ -93,6 +93,22 @@ async def test_calls_that_fail_are_load_as_well():
     assert dict(seen.errors) == {"handler_error": 1}
 
 
+async def test_a_reading_is_taken_only_for_calls_that_ended_since_the_last():
+    """A look right after the metrics' own adds no step to history, however long that one took."""
+    scene = Scene(max_workers=1)
+    async with scene.pool:
+        sized, folds = scene.sized(), lambda: scene.pool.metrics.snapshot().watch.folds
+        await scene.pool.call("greet", "Ann")
+        await scene.clock.advance(1.0)
+        before = folds()
+        await scene.clock.advance(0.5)
+        assert len(sized.observe().ended) == 1
+        assert folds() == before
+        await scene.pool.call("greet", "Bob")
+        assert len(sized.observe().ended) == 1
+        assert folds() == before + 1
+
+
 async def test_a_glance_takes_nothing():
     """What came is left for the next observation."""
     scene = Scene()

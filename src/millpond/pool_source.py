@@ -34,7 +34,7 @@ class PoolSource:
         self.recorder: Recorder | None = None  # of the calls that ended, if anybody asks for them one by one
         self._view = driver.view
         self._last = (0.0, 0.0)
-        self.read_at = driver.now()
+        self.ended = 0  # calls that had ended when this was read last
         self.busy_s = 0.0
         self.available_s = 0.0
 
@@ -46,7 +46,7 @@ class PoolSource:
     def read(self) -> Reading:
         """Take a reading; on the pool's loop."""
         m, counters, now = self._view, self._view.counters, self._driver.now()
-        self.read_at = now
+        self.ended = m.submitted - m.unended
         state, reason = m.health()
         workers = tuple(_read_worker(worker, now) for worker in m.workers.values())
         states = Counter(worker.state for worker in workers)

@@ -30,7 +30,6 @@ SUBMITTED, SENT, SERVICE, ENDED = range(4)  # columns of a row
 HAS_PSS = sys.platform == "linux"
 LOOKED_AT = 2_000  # calls at work or waiting; the others are taken to be like them
 MOST_CALLS = 200_000  # between two observations; beyond, the oldest are left out
-FRESH_S = 0.001  # for which a reading is of now
 LEAST_BUSY = 0.5  # calls at work from which their share of the workers' processor time is known
 
 Floats = NDArray[np.float64]
@@ -96,7 +95,7 @@ class SizedPool:
     def observe(self) -> Observation:
         """What there is to see, and what came since this was asked last."""
         # Whoever ended since the last reading is in no row yet and at work no more, and would never be counted.
-        if self._driver.now() > self._source.read_at + FRESH_S:
+        if self._view.submitted - self._view.unended > self._source.ended:
             self._fold()
         rows = np.concatenate([np.empty((0, 4)), *self._rows])
         waits = {name: np.concatenate(parts) for name, parts in self._waits.items()}

@@ -25,6 +25,15 @@ def test_one_dear_fold_is_no_reason():
     assert fold(budget, 1, 0.2)[-1] == FULL
 
 
+def test_a_fold_right_after_another_is_no_reason():
+    """What it costs counts by the time it is of: two milliseconds after two of them are not half of a core."""
+    budget = Budget()
+    for _ in range(100):
+        budget.note(0.002, 1.0, 0)
+        budget.note(0.002, 0.003, 0)
+        assert budget.detail == FULL
+
+
 def test_dear_folds_cost_the_histograms_until_they_were_cheap_for_long():
     """It does not flap: five minutes of cheap folds lie between, and one that is not begins them anew."""
     budget = Budget()

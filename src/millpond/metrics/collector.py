@@ -62,8 +62,9 @@ class Budget:
 
     def note(self, fold_s: float, elapsed_s: float, memory_bytes: int) -> None:
         """A fold took `fold_s` seconds of the processor, `elapsed_s` after the one before."""
-        share = fold_s / elapsed_s if elapsed_s > 0 else 0.0
-        self._share += (share - self._share) * WEIGHT
+        # One that comes a moment after another, when somebody wants the newest figures, weighs as little as its time.
+        weight = WEIGHT * min(1.0, elapsed_s)
+        self._share += (fold_s / elapsed_s - self._share) * weight if weight > 0 else fold_s * WEIGHT
         is_too_large = memory_bytes > MOST_BYTES
         self._cheap_folds = self._cheap_folds + 1 if self._share < CHEAP and not is_too_large else 0
         if self._share > TOO_MUCH or is_too_large:

@@ -1,0 +1,179 @@
+// What the page knows of the pool that is looked at, kept up to date: the stream of events with a snapshot each second,
+// and the history before. One stream for the page; a hidden or paused page has none.
+
+import { address, onAddress, type Range } from "./address";
+import { extended, FIELDS, pointOf, pointsOf, type Point } from "./history";
+import { get, poolPath, Refusal, told } from "./server";
+import { store } from "./store";
+import { follow, type Message } from "./stream";
+import type { History, PoolBrief, PoolEvent, Snapshot } from "./types";
+
+const KEPT_EVENTS = 500;
+const MINUTE: Range = { name: "1m", seconds: 60, resolution: 1 };
+const RETRIES_S = [0.5, 1, 2, 4, 8];
+const STALE_S = 3.5; // without a snapshot: three did not come
+
+export type Connection =
+  | { state: "connecting" }
+  | { state: "live" }
+  | { state: "paused" }
+  | { state: "broken"; reason: string }
+  | { state: "refused"; reason: string; status: number };
+
+export const connection = store<Connection>({ state: "connecting" });
+export const snapshot = store<Snapshot | null>(null);
+export const points = store<readonly Point[]>([]); // of the range that is chosen
+export const lastMinute = store<readonly Point[]>([]); // for the numbers of this moment, whatever the range
+export const events = store<readonly PoolEvent[]>([]); // newest first
+export const pools = store<readonly PoolBrief[]>([]);
+/** Seconds since the last snapshot, if that is long enough to say so; counted by this computer's clock alone. */
+export const staleFor = store<number | null>(null);
+
+let lastId = "";
+let heardAt = performance.now();
+let stop = new AbortController();
+let followed = ""; // pool
+let shown = ""; // pool and range
+
+/** Begin, and follow what the address says from then on. */
+export function start(): void {
+  onAddress(changed);
+  document.addEventListener("visibilitychange", changed);
+  setInterval(tick, 500);
+  changed();
+}
+
+function changed(): void {
+  const { pool, range, isPaused } = address();
+  if (`${pool} ${range.name}` !== shown) {
+    shown = `${pool} ${range.name}`;
+    points.set([]);
+    void load(pool, range);
+  }
+  const wanted = document.hidden || isPaused ? "" : pool;
+  if (isPaused) connection.set({ state: "paused" });
+  if (wanted === followed) return;
+  const isAnother = wanted !== "" && watched !== wanted;
+  followed = wanted;
+  stop.abort();
+  if (!wanted) return;
+  if (isAnother) forget(wanted);
+  stop = new AbortController();
+  void run(wanted, stop.signal);
+}
+
+let watched = ""; // the pool that what is known belongs to
+
+function forget(pool: string): void {
+  watched = pool;
+  lastId = "";
+  snapshot.set(null);
+  events.set([]);
+  lastMinute.set([]);
+}
+
+/** Follow the events for ever: a broken connection is tried again, later each time. */
+async function run(pool: string, signal: AbortSignal): Promise<void> {
+  let failures = 0;
+  heardAt = performance.now();
+  while (!signal.aborted) {
+    try {
+      connection.set({ state: "connecting" });
+      await follow(poolPath(pool, "/events"), lastId, (message) => hear(message), signal, () => {
+        failures = 0;
+        connection.set({ state: "live" });
+        void load(pool, address().range);
+        void fill(pool);
+        void askPools();
+      });
+      throw new TypeError("the stream ended");
+    } catch (error) {
+      if (signal.aborted) return;
+      const isFinal = error instanceof Refusal && [401, 403, 404].includes(error.status);
+      if (isFinal) connection.set({ state: "refused", reason: told(error), status: error.status });
+      else connection.set({ state: "broken", reason: told(error) });
+      await pause(isFinal ? 10 : RETRIES_S[Math.min(failures, RETRIES_S.length - 1)]!, signal);
+      failures += 1;
+    }
+  }
+}
+
+function hear(message: Message): void {
+  if (message.id) lastId = message.id;
+  const said = JSON.parse(message.data) as PoolEvent & { snapshot?: Snapshot };
+  if (message.event === "snapshot") {
+    heardAt = performance.now();
+    staleFor.set(null);
+    const seen = said.snapshot!;
+    const point = pointOf(seen.step);
+    const { range } = address();
+    lastMinute.set(extended(lastMinute.get(), [point], MINUTE));
+    if (range.resolution === 1) points.set(extended(points.get(), [point], range));
+    else if (point.wall - (points.get().at(-1)?.wall ?? 0) > range.resolution) void load(address().pool, range);
+    snapshot.set(seen);
+    return;
+  }
+  events.set([{ ...said, id: message.id, event: message.event }, ...events.get()].slice(0, KEPT_EVENTS));
+}
+
+let loading = ""; // what is asked for at this moment
+
+/** Ask for the steps of the range that are not known yet. */
+async function load(pool: string, range: Range): Promise<void> {
+  const key = `${pool} ${range.name}`;
+  if (loading === key) return;
+  loading = key;
+  try {
+    const last = shown === key ? points.get().at(-1)?.wall : undefined;
+    const missing = last === undefined ? range.seconds : Math.min(range.seconds, Date.now() / 1000 - last + 3 * range.resolution);
+    const found = await ask(pool, missing, range.resolution);
+    if (shown === key) points.set(extended(points.get(), found, range));
+  } catch (error) {
+    if (!(error instanceof Refusal || error instanceof TypeError)) throw error; // the stream says what is wrong
+  } finally {
+    loading = "";
+  }
+}
+
+/** The last minute, for the numbers of this moment, where a coarser range is looked at. */
+async function fill(pool: string): Promise<void> {
+  try {
+    const found = await ask(pool, MINUTE.seconds, MINUTE.resolution);
+    if (followed === pool) lastMinute.set(extended(found, lastMinute.get(), MINUTE));
+  } catch (error) {
+    if (!(error instanceof Refusal || error instanceof TypeError)) throw error;
+  }
+}
+
+async function ask(pool: string, seconds: number, resolution: number): Promise<Point[]> {
+  const query = `?seconds=${Math.ceil(seconds)}&resolution=${resolution}&fields=${FIELDS}`;
+  return pointsOf(await get<History>(poolPath(pool, `/history${query}`)));
+}
+
+/** Ask how the other pools are; what cannot be had now is asked again. */
+async function askPools(): Promise<void> {
+  try {
+    pools.set((await get<{ pools: PoolBrief[] }>("/v1/pools")).pools);
+  } catch (error) {
+    if (!(error instanceof Refusal || error instanceof TypeError)) throw error;
+  }
+}
+
+let ticks = 0;
+
+function tick(): void {
+  const silent = (performance.now() - heardAt) / 1000;
+  staleFor.set(followed && silent > STALE_S ? Math.floor(silent) : null);
+  ticks += 1;
+  if (followed && ticks % 20 === 0) void askPools();
+}
+
+function pause(seconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    const timer = setTimeout(done, seconds * 1000);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      done();
+    });
+  });
+}

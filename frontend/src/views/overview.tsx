@@ -1,0 +1,166 @@
+// The first screen: is it well, and why; four numbers; three charts. More charts are below.
+
+import { useAddress } from "../address";
+import { useAnswer } from "../asking";
+import { Errors, HealthScore, Latency, Queue, Size, Throughput, Utilization } from "../charts/charts";
+import { clock, count, duration, isNumber, number, percent } from "../format";
+import { recent, utilization, type Point } from "../history";
+import { events, lastMinute, snapshot } from "../live";
+import { Icon, type IconName } from "../parts/icon";
+import { Link } from "../parts/link";
+import { poolPath } from "../server";
+import { useStore } from "../store";
+import type { Journal, Snapshot } from "../types";
+import { endings, sentence, verdict, type Verdict } from "../verdict";
+
+export function Overview() {
+  const seen = useStore(snapshot);
+  const minute = useStore(lastMinute);
+  return (
+    <>
+      {seen ? <VerdictPanel seen={seen} minute={minute} /> : <section class="verdict idle" aria-busy="true" />}
+      <Figures seen={seen} minute={minute} />
+      <section class="charts" aria-label="Charts">
+        <Throughput />
+        <Latency />
+        <Queue />
+      </section>
+      <section class="charts two" aria-label="More charts">
+        <Size />
+        <Utilization />
+        <Errors />
+        <HealthScore />
+      </section>
+    </>
+  );
+}
+
+const ICONS: Record<Verdict["kind"], IconName> = {
+  healthy: "well",
+  idle: "idle",
+  troubled: "gone",
+  slow: "slow",
+  saturated: "full",
+  no_workers: "gone",
+  crash_looping: "loop",
+  changing: "wait",
+};
+
+function VerdictPanel({ seen, minute }: { seen: Snapshot; minute: readonly Point[] }) {
+  const found = verdict(seen, minute);
+  return (
+    <section class={`verdict ${found.kind} ${found.tone}`} aria-label="Is the pool well?">
+      <div class="word">
+        <Icon name={ICONS[found.kind]} />
+        <h2>{found.title}</h2>
+        <span class="score">
+          {number(Math.round(seen.health.score))} <small>of 100</small>
+        </span>
+      </div>
+      <div class="why">
+        <p>{found.reason}</p>
+        {found.next && (
+          <p class="next">
+            <b>Next:</b> {found.next} {found.to && <Link to={{ view: found.to.view, ...(found.to.show ? { show: found.to.show } : {}) }}>Show {found.to.show ?? found.to.view}</Link>}
+          </p>
+        )}
+        <Lost seen={seen} />
+        <LastDecision seen={seen} />
+      </div>
+    </section>
+  );
+}
+
+const PARTS: Record<string, string> = {
+  attainment: "in time",
+  errors: "errors",
+  saturation: "saturation",
+  stability: "stability",
+  queue_trend: "queue trend",
+};
+
+/** Where points of the health score went. */
+function Lost({ seen }: { seen: Snapshot }) {
+  const lost = seen.health.components.filter((one) => one.weight - one.score >= 0.5);
+  if (!lost.length && !seen.health.notes.length) return null;
+  return (
+    <ul class="lost" aria-label="Lost points">
+      {lost.map((one) => (
+        <li key={one.name}>
+          <b>−{Math.round(one.weight - one.score)}</b> {PARTS[one.name] ?? one.name}: {one.reason}
+        </li>
+      ))}
+      {seen.health.notes.map((note) => (
+        <li key={note}>{note}</li>
+      ))}
+    </ul>
+  );
+}
+
+/** What the optimizer decided last, and why. */
+function LastDecision({ seen }: { seen: Snapshot }) {
+  const { pool } = useAddress();
+  const heard = useStore(events).find((one) => one.event.startsWith("optimizer."))?.id;
+  const { value } = useAnswer<Journal>(poolPath(pool, "/journal?limit=50"), 0, heard);
+  if (seen.optimizer === null) return null;
+  const last = value?.decisions.findLast((one) => one.kind !== "hold");
+  return (
+    <p class="decision">
+      <b>Sizing:</b> {number(seen.alive)} of at most {count(seen.bounds.max_workers, "worker")}, {number(seen.wanted)} wanted
+      {seen.optimizer !== "running" && `; the optimizer is ${seen.optimizer}`}.{" "}
+      {last && (
+        <>
+          {clock(last.wall)}: {sentence(last.reason)}{" "}
+        </>
+      )}
+      <Link to={{ view: "sizing" }}>All decisions</Link>
+    </p>
+  );
+}
+
+function Figures({ seen, minute }: { seen: Snapshot | null; minute: readonly Point[] }) {
+  const ten = recent(minute, 10, endings);
+  const failed = recent(minute, 60, (one) => endings(one) - one.counters["endings.ok"] - one.counters["endings.cancelled"]);
+  const all = recent(minute, 60, endings);
+  const latency = seen?.percentiles["60"]?.["latency"];
+  const used = minute.length ? utilization(merged(minute.slice(-10))) : null;
+  const busy = seen?.each_worker.filter((one) => one.state === "busy").length ?? 0;
+  const share = all.sum ? failed.sum / all.sum : seen ? 0 : null;
+  return (
+    <dl class="figures">
+      <Tile name="Calls a second" value={ten.seconds ? number(ten.sum / ten.seconds) : "–"} more={seen ? `${number(seen.running)} running, ${number(seen.queued)} waiting` : ""} />
+      <Tile name="p99 latency" value={duration(latency?.p99)} more={`p50 ${duration(latency?.p50)}, of the last minute`} />
+      <Tile name="Not answered" value={percent(share)} more={all.sum ? `${number(failed.sum)} of ${number(all.sum)} calls in a minute` : "no calls in a minute"} tone={isNumber(share) && share >= 0.01 ? "dead" : ""} />
+      <Tile name="Utilization" value={percent(used)} more={seen ? `${busy} of ${seen.alive} workers busy now` : ""} gauge={used} tone={isNumber(used) && used >= 0.9 && (seen?.queued ?? 0) > 0 ? "saturated" : ""} />
+    </dl>
+  );
+}
+
+function merged(points: readonly Point[]): Point {
+  const last = points.at(-1)!;
+  const sum = (name: "busy_s" | "available_s") => points.reduce((total, one) => total + one.counters[name], 0);
+  return { ...last, counters: { ...last.counters, busy_s: sum("busy_s"), available_s: sum("available_s") } };
+}
+
+function Tile(props: { name: string; value: string; more: string; tone?: string; gauge?: number | null }) {
+  return (
+    <div class={`tile ${props.tone ?? ""}`}>
+      <dt>{props.name}</dt>
+      <dd>
+        <strong>{props.value}</strong>
+        {props.gauge !== undefined && <Gauge share={props.gauge} tone={props.tone ?? ""} />}
+        <span>{props.more}</span>
+      </dd>
+    </div>
+  );
+}
+
+function Gauge({ share, tone }: { share: number | null; tone: string }) {
+  const width = 100 * (share ?? 0);
+  return (
+    <svg class={`gauge ${tone}`} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
+      <rect class="room" width="100" height="4" />
+      <rect class="used" width={width} height="4" />
+    </svg>
+  );
+}

@@ -9,6 +9,19 @@ import { follow, type Message } from "./stream";
 import type { History, PoolBrief, PoolEvent, Snapshot } from "./types";
 
 const KEPT_EVENTS = 500;
+// What an operator wants to hear of. Refused calls and sessions that move or fall asleep may be thousands a second; the
+// snapshot counts them.
+const HEARD = [
+  "snapshot",
+  ...["open", "ready", "degraded", "restored", "draining", "closing", "close", "error", "stalled", "recovery", "command"].map((name) => `pool.${name}`),
+  ...["ready", "draining", "killed", "start_failed", "gone", "unhealthy"].map((name) => `worker.${name}`),
+  ...["lost", "restored", "unstored", "pinned"].map((name) => `session.${name}`),
+  "warming.start",
+  "warming.stop",
+  "breaker",
+  "alert",
+  "optimizer",
+].join(",");
 const MINUTE: Range = { name: "1m", seconds: 60, resolution: 1 };
 const RETRIES_S = [0.5, 1, 2, 4, 8];
 const STALE_S = 3.5; // without a snapshot: three did not come
@@ -79,7 +92,7 @@ async function run(pool: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
       connection.set({ state: "connecting" });
-      await follow(poolPath(pool, "/events"), lastId, (message) => hear(message), signal, () => {
+      await follow(poolPath(pool, `/events?name=${HEARD}`), lastId, (message) => hear(message), signal, () => {
         failures = 0;
         connection.set({ state: "live" });
         void load(pool, address().range);

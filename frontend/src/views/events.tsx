@@ -20,7 +20,7 @@ export function Events() {
   const all = useStore(events);
   const shown = wanted ? all.filter((one) => `${one.event} ${facts(one)}`.toLowerCase().includes(wanted)) : all;
   return (
-    <Panel title="Events" note="What happened since this page was opened, newest first, the last 500. Calls have a view of their own.">
+    <Panel title="Events" note="What happened since this page was opened, newest first, the last 500. Calls have a view of their own; sessions that move or fall asleep are counted there.">
       <div class="filters" role="group" aria-label="Filter">
         <Filter name="name" label="Contains" />
       </div>

@@ -1,6 +1,6 @@
 """What a pool tells of itself when asked, as frozen records: the same from a pool and from a client of a served one.
 
-Filled by whoever knows the pool, in `statistics`, `session_listing` and `metrics`. Part of the vocabulary.
+Filled by whoever knows the pool, in `statistics`, `metrics` and the listings. Part of the vocabulary.
 """
 
 from __future__ import annotations
@@ -9,13 +9,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from millpond.logger.escaping import escaped
+
+if TYPE_CHECKING:
+    from millpond.errors import Ending
 
 SessionState = Literal["open", "moving", "asleep", "closing", "lost"]
 
 STATES: tuple[SessionState, ...] = get_args(SessionState)
+
+CallState = Literal["waiting", "running", "ended"]
+Show = Literal["running", "waiting", "slowest", "failed"]
+
+SHOWN: tuple[Show, ...] = get_args(Show)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +121,60 @@ class SessionFacts:
     waiting: int
 
 
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """One call at one moment, or as it ended; never its arguments, its result or the text of an error.
+
+    `state` is `waiting` (for a worker, its session, or a retry), `running` (a worker has it) or `ended`, with `ending`,
+    and `code` and `outcome` unless it was answered. `age_s` are the seconds since it was submitted, `wait_s` those
+    until it was given to a worker (the last time, if it was tried again), `run_s` those since: `None` while another
+    call is before it in its worker; of one that ended they are what it took. `deadline_left_s` is negative once the
+    deadline has passed. `worker` has it, had it last, or has its session. `wall` is when it ended (Unix time).
+    `signal`, `exit_code` and `stderr_tail` are of a worker that died of it (`worker_died`).
+    """
+
+    call_id: int
+    operation: str
+    state: CallState
+    ending: Ending | None
+    code: str | None
+    outcome: str | None
+    age_s: float
+    wait_s: float
+    run_s: float | None
+    deadline_left_s: float | None
+    worker: int | None
+    session: str | None
+    attempts: int
+    priority: int
+    wall: float | None = None
+    signal: int | None = None
+    exit_code: int | None = None
+    stderr_tail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallListing:
+    """Some calls, and how many there are (`of`) of which these are the first."""
+
+    calls: tuple[CallFacts, ...]
+    of: int
+
+
+def check_show(show: object, limit: object) -> None:
+    """Raise `ValueError` for what no listing of calls can be asked for."""
+    if show not in SHOWN:
+        raise ValueError(f"show must be one of {', '.join(map(repr, SHOWN))}, not {show!r}")
+    _check_limit(limit)
+
+
 def check_page(state: object, limit: object) -> None:
     """Raise `ValueError` for what no listing can be asked for."""
     if state is not None and state not in STATES:
         raise ValueError(f"state must be one of {', '.join(map(repr, STATES))}, not {state!r}")
+    _check_limit(limit)
+
+
+def _check_limit(limit: object) -> None:
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise ValueError(f"limit must be 1 or more, not {limit!r}")

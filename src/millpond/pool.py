@@ -13,11 +13,22 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from millpond import call_listing
 from millpond.call_factory import CallFactory
+from millpond.call_listing import CallFilter
 from millpond.calls import Calls
 from millpond.clock import MonotonicClock
 from millpond.core import refusals, states
-from millpond.facts import SessionFacts, SessionState, Statistics, check_page
+from millpond.facts import (
+    CallFacts,
+    CallListing,
+    SessionFacts,
+    SessionState,
+    Show,
+    Statistics,
+    check_page,
+    check_show,
+)
 from millpond.handles import SessionHandle
 from millpond.labels import check_label
 from millpond.leftovers import LEFT_OPEN
@@ -305,6 +316,47 @@ class Pool(Calls):
             return None if found is None else facts_of(found, driver.now())
 
         return ask_on(self._loop, look)
+
+    def calls(
+        self,
+        show: Show = "running",
+        *,
+        operation: str | None = None,
+        worker: int | None = None,
+        session: str | None = None,
+        code: str | None = None,
+        limit: int = 100,
+    ) -> CallListing:
+        """The pool's calls at this moment, at most `limit`, and how many there are; from any thread.
+
+        `running` and `waiting`: the oldest first. `slowest` of those that ended in the last 15 minutes (of each minute
+        the 50 slowest are remembered): the slowest first. `failed`: of the last 200 that were not answered, the newest
+        first; those refused when they were made are none of them. Of one operation, worker (an id) or session, or
+        with one error code. Raises `ValueError` for another `show` or a limit below 1.
+        """
+        check_show(show, limit)
+        view, now, chosen = self.driver.view, self.driver.now, CallFilter(operation, worker, session, code)
+        return ask_on(self._loop, lambda: call_listing.listed(view, now(), show, chosen, limit))
+
+    def call_facts(self, call_id: int) -> CallFacts | None:
+        """One call at this moment, or as it ended if that is remembered, else `None`; from any thread."""
+        driver = self.driver
+        return ask_on(self._loop, lambda: call_listing.facts_of(driver.view, call_id, driver.now()))
+
+    def cancel_call(self, call_id: int) -> bool:
+        """Give up a call that waits or runs, as its caller could; its caller gets `Cancelled`. From any thread.
+
+        False if there is none of that id, or its answer came first. What becomes of the work is as the call's
+        `on_cancel` says.
+        """
+        return ask_on(self._loop, lambda: self._cancel_call(call_id))
+
+    def _cancel_call(self, call_id: int) -> bool:
+        call = call_listing.found(self.driver.view, call_id)
+        if call is None:
+            return False
+        self.driver.cancel(call)
+        return call.ending in (None, "cancelled")
 
     def operations(self) -> tuple[OperationFacts, ...]:
         """The handler's operations, with their parameters, docstrings and JSON Schemas; none before it opens."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from millpond.calls import Calls
 from millpond.core import states
 from millpond.errors import PoolClosed, PoolError
-from millpond.facts import SessionFacts, SessionState, Statistics
+from millpond.facts import CallFacts, CallListing, SessionFacts, SessionState, Show, Statistics
 from millpond.following import SyncWarmer
 from millpond.loopthread import LoopThread
 from millpond.options import DEFAULT, Options
@@ -248,6 +248,27 @@ class SyncPool(SyncCalls):
     def session_facts(self, session_id: str) -> SessionFacts | None:
         """One session at this moment, `None` if there is none of that id."""
         return self.pool.session_facts(session_id)
+
+    def calls(
+        self,
+        show: Show = "running",
+        *,
+        operation: str | None = None,
+        worker: int | None = None,
+        session: str | None = None,
+        code: str | None = None,
+        limit: int = 100,
+    ) -> CallListing:
+        """The pool's calls at this moment, at most `limit`, and how many there are; see `Pool.calls`."""
+        return self.pool.calls(show, operation=operation, worker=worker, session=session, code=code, limit=limit)
+
+    def call_facts(self, call_id: int) -> CallFacts | None:
+        """One call at this moment, or as it ended if that is remembered, else `None`."""
+        return self.pool.call_facts(call_id)
+
+    def cancel_call(self, call_id: int) -> bool:
+        """Give up a call that waits or runs; its caller gets `Cancelled`. See `Pool.cancel_call`."""
+        return self.pool.cancel_call(call_id)
 
     def operations(self) -> tuple[OperationFacts, ...]:
         """The handler's operations, with their parameters, docstrings and JSON Schemas; none before it opens."""

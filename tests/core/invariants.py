@@ -11,10 +11,12 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from millpond import call_listing
 from millpond.core.assignment import dispatch
 from millpond.core.records import orders, states
 from millpond.core.records.breaker import HALF_OPEN
 from millpond.core.records.call import ENDED, QUEUED, RUNNING, TAKEN_BACK
+from millpond.core.records.ended import FAILURES
 from millpond.core.records.timing import TICKS
 from millpond.core.records.worker import (
     DRAINING,
@@ -30,6 +32,7 @@ from millpond.core.records.worker import (
     WARMING,
     Worker,
 )
+from millpond.core.view import View
 from millpond.core.workers import fleet
 from tests.core.session_invariants import contradictions, sessions_of
 
@@ -49,7 +52,7 @@ class InvariantBroken(AssertionError):
 
 def check(pool: Records) -> None:
     """Raise `InvariantBroken`, naming everything that does not hold."""
-    parts = (_ledger, _places, _queues, _workers, _free_slots, _watches, _breakers, _orders)
+    parts = (_ledger, _places, _listings, _queues, _workers, _free_slots, _watches, _breakers, _orders)
     wrong = [told for part in parts for told in part(pool)] + list(contradictions(pool, calls_of(pool)))
     if wrong:
         raise InvariantBroken("; ".join(wrong))
@@ -100,6 +103,19 @@ def _places(pool: Records) -> Iterator[str]:
             yield f"{call!r} is {call.state}, and whether a worker holds it: {is_held}"
         if (call.state == ENDED) is (call.ending is None):
             yield f"{call!r} is {call.state} with the ending {call.ending}"
+
+
+def _listings(pool: Records) -> Iterator[str]:
+    """Each call of a caller's that waits or runs is listed once, in its state, and no other; memory is bounded."""
+    view, known = View(pool), [c for c in calls_of(pool) if c.state != ENDED and c.continuation is None]
+    for show, state in (("waiting", QUEUED), ("running", RUNNING)):
+        listed = call_listing.listed(view, 0.0, show, call_listing.CallFilter(), len(known) + 1)
+        ids = Counter(one.call_id for one in listed.calls)
+        if ids != Counter({c.id: 1 for c in known if c.state == state}) or listed.of != len(ids):
+            yield f"{show} are listed as {ids}, of {listed.of}; there are {known}"
+    failed = sum(number for ending, number in pool.counts.items() if ending != "ok")
+    if len(pool.ended.failures) > min(failed, FAILURES):
+        yield f"{len(pool.ended.failures)} failures are remembered of {failed}"
 
 
 def _queues(pool: Records) -> Iterator[str]:

@@ -56,6 +56,7 @@ LOOKS: dict[str, Callable[[Records, float], None]] = {
     "surplus": staffing.look_at_surplus,
     "sleep": sleeping.look_for_sleepers,
     "expiry": sleeping.look_for_expired,
+    "slowest": lambda pool, now: pool.ended.begin_minute(now),
 }
 DUE: dict[str, Callable[[Records, Any, float], None]] = {
     "interrupt": cancellation.interrupt,

@@ -11,12 +11,14 @@ from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from millpond.core.records.call import ENDED
 from millpond.core.records.states import AVAILABLE, LOST, STAFFED
 from millpond.core.stimuli import lifetime
 
 if TYPE_CHECKING:
     from millpond.core.records.call import Call
     from millpond.core.records.counters import Counters
+    from millpond.core.records.ended import EndedCalls
     from millpond.core.records.operation import Operation
     from millpond.core.records.pool import Records
     from millpond.core.records.session import Session
@@ -108,6 +110,21 @@ class View:
     def waiting(self) -> list[Call]:
         """The calls in the shared queue; the one look here that walks."""
         return list(self._records.queue)
+
+    def calls(self) -> Iterator[Call]:
+        """Each call that waits or runs, once, in no order; internal ones are not among them. Walks over all."""
+        pool = self._records
+        queues = (pool.queue, pool.unbound, *(worker.queue for worker in pool.workers.values()))
+        held = (worker.inflight.values() for worker in pool.workers.values())
+        lines = (session.waiting.values() for session in pool.sessions if session.waiting)
+        for call in chain(pool.delayed.values(), *queues, *held, *lines, pool.committing.values()):
+            if call.state != ENDED and call.continuation is None:
+                yield call
+
+    @property
+    def ended_calls(self) -> EndedCalls:
+        """What is remembered of calls that failed lately, or were slow."""
+        return self._records.ended
 
     def oldest_wait(self, now: float) -> float:
         """Seconds that any call has waited for a worker, at most; those behind their session's own call do not."""

@@ -1,4 +1,4 @@
-"""Commands for administrators: size, settings, draining, the optimizer, new workers, silences.
+"""Commands for administrators: size, settings, draining, the optimizer, new workers, silences, calls.
 
 Each answers with what holds then, and is told as an event with who gave it. A command goes on if its client leaves.
 """
@@ -62,6 +62,12 @@ class Unsilence(msgspec.Struct, forbid_unknown_fields=True):
     id: str
 
 
+class Cancel(msgspec.Struct, forbid_unknown_fields=True):
+    """Which call to give up."""
+
+    call_id: int
+
+
 async def resize(pool: Pool, asked: Resize, by: str) -> dict[str, Any]:
     """Set new bounds, and wait until the floor is ready."""
     await pool.resize(min_workers=asked.min_workers, max_workers=asked.max_workers)
@@ -116,6 +122,11 @@ async def unsilence(pool: Pool, asked: Unsilence, by: str) -> dict[str, Any]:
     return {"id": asked.id}
 
 
+async def cancel(pool: Pool, asked: Cancel, by: str) -> dict[str, Any]:
+    """Give up a call that waits or runs; its caller is told that it was cancelled."""
+    return {"call_id": asked.call_id, "cancelled": pool.cancel_call(asked.call_id)}
+
+
 def size_of(pool: Pool) -> dict[str, Any]:
     """The pool's bounds and numbers."""
     seen, settings = pool.statistics(), pool.settings
@@ -138,6 +149,7 @@ COMMANDS: dict[str, tuple[Any, Command]] = {
     "resume": (Reason, resume),
     "silence": (Silence, silence),
     "unsilence": (Unsilence, unsilence),
+    "cancel": (Cancel, cancel),
 }
 
 

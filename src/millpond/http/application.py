@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Router
 
 from millpond.errors import PoolError
-from millpond.http import administration, batches, calls, direct, feed, health, sessions, streams, watching
+from millpond.http import administration, batches, calls, direct, feed, health, inspection, sessions, streams, watching
 from millpond.http.access.access import access_of
 from millpond.http.access.caller import MAY_CALL, NOBODY, Caller
 from millpond.http.access.gate import unauthorized
@@ -47,6 +47,7 @@ MODULES = (
     streams,
     sessions,
     watching,
+    inspection,
     feed,
     administration,
     health,

@@ -1,11 +1,11 @@
-"""Routes: which path means what, which roles may ask for it, and the pool and the caller that a request is about."""
+"""Routes: which path means what, which roles may ask for it, and what a request names: pool, caller, numbers."""
 
 from __future__ import annotations
 
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from millpond.http.application import Application
     from millpond.pool import Pool
 
+T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 CALLER = "millpond.caller"  # in a scope that was let in
@@ -27,6 +28,7 @@ ROUTE = "millpond.route"  # the path of the table that a request came by
 # What a path in a request must not have: each has a meaning to some proxy or file system that is not the one it has
 # here. A session whose id has a slash is named by the header.
 ODD = re.compile(r"//|\\|[\x00-\x1f\x7f]|\ufffd|/\.\.?(?:/|\Z)")  # U+FFFD is what bytes that are no UTF-8 become
+MOST_NUMBER = 2**53  # that every reader of JSON knows exactly
 ODD_ENCODED = (b"%2f", b"%5c", b"%00", b"%2e", b"//")
 
 
@@ -75,6 +77,22 @@ def pool_of(request: Request) -> Pool:
             404, "unknown_pool", f"No pool of that name is served here; there are: {there}.", outcome="not_started"
         )
     return pool
+
+
+def whole(request: Request, name: str, default: T) -> int | T:
+    """A whole number of the request's query. Raises `Problem` 400 for what is none."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if (number := number_of(text)) is None:
+        raise Problem(400, "bad_argument", f"{name} is a whole number from 0 to {MOST_NUMBER}.", field=name)
+    return number
+
+
+def number_of(text: str) -> int | None:
+    """The whole number that a text is, from 0 to `MOST_NUMBER`; else `None`."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= MOST_NUMBER
+    return int(text) if is_number else None
 
 
 def check_pool_name(name: str) -> None:

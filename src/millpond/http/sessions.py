@@ -9,7 +9,7 @@ import asyncio
 import re
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -30,17 +30,14 @@ from millpond.http.figures import figures
 from millpond.http.formats import check_json, decoded
 from millpond.http.headers import ANSWER
 from millpond.http.problems import Problem
-from millpond.http.routing import answer, application_of, caller_of, pool_of, route
+from millpond.http.routing import answer, application_of, caller_of, pool_of, route, whole
 from millpond.labels import is_label
 
 if TYPE_CHECKING:
     from millpond.facts import SessionFacts
 
-T = TypeVar("T")
-
 _MOST_BYTES = 64 * 1024
 MOST_LISTED = 1000
-MOST_NUMBER = 2**53  # that every reader of JSON knows exactly
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -88,23 +85,14 @@ async def list_sessions(request: Request) -> Response:
         found = pool.sessions(
             prefix=prefix + asked.get("prefix", ""),
             state=asked.get("state"),  # type: ignore[arg-type]
-            worker=_whole(request, "worker", None),
-            limit=min(_whole(request, "limit", 100), MOST_LISTED),
-            after=_whole(request, "after", 0),
+            worker=whole(request, "worker", None),
+            limit=min(whole(request, "limit", 100), MOST_LISTED),
+            after=whole(request, "after", 0),
         )
     except ValueError as error:
         name = "state" if "state" in str(error) else "limit"
         raise Problem(400, "bad_argument", str(error), field=name) from None
     return figures({"sessions": [told(one, prefix) for one in found]})
-
-
-def _whole(request: Request, name: str, default: T) -> int | T:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > MOST_NUMBER:
-        raise Problem(400, "bad_argument", f"{name} is a whole number from 0 to {MOST_NUMBER}.", field=name)
-    return int(text)
 
 
 def told(facts: SessionFacts, prefix: str) -> SessionFacts:

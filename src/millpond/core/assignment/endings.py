@@ -44,8 +44,11 @@ def finish(pool: Records, call: Call, ending: Ending, value: Any, now: float) ->
     op = call.op
     if ending == "ok":
         op.ended += 1
+        if now - call.submitted_at > pool.ended.slow_s:
+            _remember(pool, call, ending, None, now)
     else:
         _note_failure(pool, call, value)
+        _remember(pool, call, ending, value, now)
         op.ended += _has_run(ending, value)
     if pool.is_sampled:
         samples = op.samples
@@ -74,6 +77,13 @@ def _note_failure(pool: Records, call: Call, error: BaseException) -> None:
         error.call_id, error.attempts = call.id, call.attempts
     code = error_code(error)
     pool.codes[code] = pool.codes.get(code, 0) + 1
+
+
+def _remember(pool: Records, call: Call, ending: Ending, error: BaseException | None, now: float) -> None:
+    """Keep what is told later of a call that failed or was slow."""
+    pool.ended.note(call, ending, error, now)
+    if pool.ended.is_full:
+        pool.look_at("slowest", pool.ended.until)
 
 
 def _emit_end(pool: Records, call: Call, ending: Ending, value: Any, now: float) -> None:

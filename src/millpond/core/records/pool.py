@@ -17,6 +17,7 @@ from millpond.core.records import orders, states
 from millpond.core.records.breaker import Breaker, BreakerRule
 from millpond.core.records.call import ENDINGS, Call
 from millpond.core.records.counters import Counters
+from millpond.core.records.ended import EndedCalls
 from millpond.core.records.operation import Operation
 from millpond.core.records.queue import CallQueue
 from millpond.core.records.session import BOUND, MOVABLE, OPEN, PINNED, RESIDENCY, STORED, SessionRegistry
@@ -123,6 +124,7 @@ class Records:
     is_warming_up: bool = False  # whether workers have to be warmed by commands before they may serve
     warm_failures: dict[str, int] = field(default_factory=dict)  # warm-up command -> times it failed
     counters: Counters = field(default_factory=Counters)
+    ended: EndedCalls = field(default_factory=EndedCalls)
     is_sampled: bool = False  # whether calls that end leave samples: while somebody reads them
     # Whether anybody listens to these events of the hot path: there is no time to ask for each.
     emits_starts: bool = False

@@ -15,7 +15,7 @@ _OWN_CODES: dict[int, tuple[str, ...]] = {
     400: ("malformed_body", "bad_header", "bad_path", "bad_query"),
     401: ("unauthorized",),
     403: ("forbidden", "foreign_origin"),
-    404: ("not_found", "unknown_pool", "unknown_session", "bad_argument (no such operation)"),
+    404: ("not_found", "unknown_pool", "unknown_session", "unknown_call", "bad_argument (no such operation)"),
     405: ("method_not_allowed",),
     406: ("not_acceptable",),
     409: ("idempotency_running",),

@@ -16,7 +16,7 @@ from millpond.http.administration import COMMANDS
 from millpond.http.openapi.operations import SESSION_ID
 from millpond.http.openapi.parts import Part, json_content, problems
 from millpond.http.openapi.said import OF_COMMANDS, SAID
-from millpond.http.routing import RoleRoute
+from millpond.http.routing import MOST_NUMBER, RoleRoute
 
 HIDDEN = re.compile(r".*/(call|stream)/\{operation\}|.*/batch|/assets/.*")  # described by operation, or not at all
 
@@ -86,6 +86,8 @@ def _path_parameter(name: str, pools: list[str]) -> Part:
     if name == "session":
         return SESSION_ID
     schema: Part = {"type": "string", "minLength": 1}
-    if name == "pool":
+    if name == "call_id":
+        schema = {"type": "integer", "minimum": 0, "maximum": MOST_NUMBER}
+    elif name == "pool":
         schema = {"type": "string", "enum": pools}
     return {"name": name, "in": "path", "required": True, "schema": schema}

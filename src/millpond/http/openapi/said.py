@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from millpond.facts import SessionState
+from millpond.facts import SHOWN, SessionState
 from millpond.http.openapi.parts import Part, json_content
-from millpond.http.sessions import MOST_NUMBER
+from millpond.http.routing import MOST_NUMBER
 from millpond.http.watching import KNOWN, MOST_DECISIONS, MOST_SECONDS
 from millpond.metrics.history import RESOLUTIONS
 
@@ -63,6 +63,24 @@ _OF_SESSIONS: list[Any] = [
     _query("limit", "At most so many, and 1000.", _WHOLE | {"minimum": 1, "default": 100}),
     _query("after", "Those numbered above this: where the next page begins.", _WHOLE | {"default": 0}),
 ]
+_OF_CALLS: list[Any] = [
+    _query("show", "Which of them.", {"type": "string", "enum": list(SHOWN), "default": "running"}),
+    _query("operation", "Those of this operation.", {"type": "string"}),
+    _query("worker", "Those of the worker of this id.", _WHOLE),
+    _query("session", "Those of the session of this id, its owner's name before it.", {"type": "string"}),
+    _query("code", "Those that ended with this error code.", {"type": "string"}),
+    _query("limit", "At most so many, and 1000.", _WHOLE | {"minimum": 1, "default": 100}),
+]
+_CALL: Part = {
+    "type": "object",
+    "required": ["call_id", "operation", "state", "age_s"],
+    "properties": {
+        "call_id": {"type": "integer"},
+        "operation": {"type": "string"},
+        "state": {"enum": ["waiting", "running", "ended"]},
+        "age_s": {"type": "number"},
+    },
+}
 _OF_HISTORY: list[Any] = [
     _query("seconds", "How far back.", {"type": "number", "minimum": 0, "maximum": MOST_SECONDS, "default": 300}),
     _query(
@@ -115,6 +133,16 @@ SAID: dict[tuple[str, str], Part] = {
         "answers": {"200": ("The sessions.", _object(sessions=_LIST))},
         "parameters": _OF_SESSIONS,
     },
+    ("GET", f"{_POOL}/calls"): {
+        "answers": {
+            "200": (
+                "Calls, and how many there are.",
+                _object(calls={"type": "array", "items": _CALL}, of={"type": "integer"}),
+            )
+        },
+        "parameters": _OF_CALLS,
+    },
+    ("GET", f"{_POOL}/calls/{{call_id}}"): {"answers": {"200": ("The call.", json_content(_CALL))}},
     ("POST", f"{_POOL}/sessions"): {
         "answers": {"200": ("It was open.", json_content(SESSION)), "201": ("It is new.", json_content(SESSION))},
         "body": OPENING,

@@ -28,8 +28,8 @@ help:  ## say what each target does
 page:  ## build the live page that `millpond serve` shows
 	@cd frontend && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
-demo: $(VENV)/.has-demo  ## serve a digit reader to hundreds of sessions and kill a worker half-way (under a minute)
-	@$(VENV)/bin/python -m examples.demo $(ARGS)
+demo: $(VENV)/.has-demo  ## serve pools with the page, under traffic that changes, and kill a worker of each
+	@$(VENV)/bin/millpond demo $(ARGS)
 
 test: lint docs pytest  ## check style and types, build the docs, then run the tests on this Python
 
@@ -90,7 +90,10 @@ $(VENV)/.made:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
+# The demo waits for no compiler, and for the compiling of no module that it does not import.
+$(VENV)/.has-demo: PIP_ARGS = --only-binary :all: --no-compile
+
 $(VENV)/.has-%: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Millpond and what '$*' needs into $(VENV)"
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[$*]' -c constraints.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[$*]' -c constraints.txt
 	@touch $@

@@ -35,7 +35,7 @@ FOR_PROGRAMS = {
     "report",
     "telemetry",
 }  # what commands and pages may know beside the vocabulary
-FOR_COMMANDS = {"http"}  # and commands alone
+FOR_COMMANDS = {"alerts", "http"}  # and commands alone
 VOCABULARY = set().union(*FLOORS[:5])
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 

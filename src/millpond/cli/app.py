@@ -10,7 +10,7 @@ from cyclopts.validators import Number
 
 from millpond import __version__
 from millpond.cli.entry import check_installed
-from millpond.cli.parameters import AsJson
+from millpond.cli.parameters import AsJson, Flag
 from millpond.cli.remote import commands
 from millpond.cli.remote.asking import DEFAULT, Server
 from millpond.cli.serve.declared_options import LimitOptions, PoolOptions
@@ -33,9 +33,14 @@ for ask in (commands.call, commands.status, commands.resize, commands.drain, com
     app.command(ask)
 
 NEEDED_TO_SERVE = ("uvicorn", "httptools", "uvloop", "starlette")
+NEEDED_BY_DEMO = (*NEEDED_TO_SERVE, "sklearn")
 
 Samples = Annotated[int, Parameter(validator=Number(gte=1, lte=1000))]
 Last = Annotated[int, Parameter(validator=Number(gte=1))]
+Seconds = Annotated[float | None, Parameter(validator=Number(gte=3, lte=86_400))]
+Sessions = Annotated[int, Parameter(validator=Number(gte=1, lte=5_000))]
+Workers = Annotated[int | None, Parameter(validator=Number(gte=1, lte=64))]
+Port = Annotated[int | None, Parameter(validator=Number(gte=0, lte=65_535))]
 
 
 @app.command(name="warm-report")
@@ -92,6 +97,56 @@ def doctor(*, as_json: AsJson = False) -> None:
     from millpond.cli.doctor.command import doctor as look
 
     look(as_json)
+
+
+@app.command
+def demo(
+    *,
+    seconds: Seconds = None,
+    sessions: Sessions = 150,
+    workers: Workers = None,
+    kill: bool = True,
+    plain: Flag = False,
+    browser: bool = True,
+    port: Port = None,
+) -> None:
+    """Serve two pools that read digits, with the page, under traffic that changes, and kill a worker of each.
+
+    Every answer is checked against a second copy of the model; exits with 1 if one was wrong. In a terminal it goes on
+    until Ctrl-C. It touches no file of yours.
+
+    Parameters
+    ----------
+    seconds
+        How long there is traffic; without it, where there is no terminal and with --plain, a minute.
+    sessions
+        Sessions of each pool.
+    workers
+        Worker processes of each pool at most (default: the cores, from 2 to 8).
+    kill
+        Kill a worker of each pool, once.
+    plain
+        Print lines in place of the live view.
+    browser
+        Open the page in a browser, where there is one with windows.
+    port
+        0 takes a free one (default: 8000, or a free one if that is taken).
+    """
+    check_installed(NEEDED_BY_DEMO, "demo")
+    from millpond.cli.demo.command import Asked
+    from millpond.cli.demo.command import demo as give
+
+    give(
+        Asked(
+            seconds=seconds,
+            sessions=sessions,
+            workers=workers,
+            kill=kill,
+            plain=plain,
+            browser=browser,
+            port=port,
+        )
+    )
 
 
 @app.command

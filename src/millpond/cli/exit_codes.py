@@ -11,9 +11,9 @@ INTERRUPTED = 130
 
 MEANINGS = {
     OK: "it was done",
-    FAILED: "it was asked for and failed: the call's error, a wrong finding of `doctor`",
+    FAILED: "it was asked for and failed: the call's error, a wrong finding of `doctor`, a wrong answer of `demo`",
     USAGE: "the command line, a variable or the file is wrong; nothing was done",
-    UNREACHABLE: "no server answers there (`serve`: it cannot listen there)",
-    DENIED: "the server does not let this token in, or not for that (`serve`: a pool cannot open)",
+    UNREACHABLE: "no server answers there (`serve`, `demo`: it cannot listen there)",
+    DENIED: "the server does not let this token in, or not for that (`serve`, `demo`: a pool cannot open)",
     INTERRUPTED: "Ctrl-C",
 }

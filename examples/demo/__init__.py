@@ -1,1 +1,0 @@
-"""A digit reader for hundreds of sessions, with a worker killed half-way: `make demo`, or `python -m examples.demo`."""

@@ -29,12 +29,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a coroutine test to its end on a fresh loop."""
+    """Run a coroutine test to its end on a fresh loop, or on that of its fixture `runner`."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = pyfuncitem._fixtureinfo.argnames
     unheard: list[dict[str, Any]] = []
-    asyncio.run(_attended(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}), unheard))
+    run = pyfuncitem.funcargs["runner"].run if "runner" in pyfuncitem.funcargs else asyncio.run
+    run(_attended(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}), unheard))
     assert not unheard, f"the loop had to report: {unheard}"
     return True
 

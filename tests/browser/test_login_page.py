@@ -3,56 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 import millpond
 from millpond.http.access.access import Access
+from tests.browser.browsing import TELEPHONE, Browsing, log_in
 from tests.faults.handlers import Plain
 from tests.faults.served import served
+from tests.needs import need
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-LIMIT_S = 120
+need("playwright")
 
-pytestmark = pytest.mark.skipif(BROWSER is None and not os.environ.get("CI"), reason="there is no Chromium")
+from playwright.async_api import expect  # noqa: E402
 
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
-async def shown(url: str, profile: Path) -> tuple[str, str]:
-    """The page that a browser shows at the end, and what it complained of."""
-    options = [f"--user-data-dir={profile}", "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-    options += ["--enable-logging=stderr", "--window-size=390,800", "--virtual-time-budget=20000", "--dump-dom"]
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(str(BROWSER), *options, url, stdout=pipe, stderr=pipe)
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            page, said = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return page.decode(), "\n".join(line for line in said.decode().splitlines() if "CONSOLE" in line)
+SHOWS_POOLS = "document.querySelector('meta[name=millpond]') !== null"
 
 
-async def test_a_browser_logs_in_by_the_link_once(tmp_path: Path) -> None:
+async def test_a_browser_logs_in_by_the_link_once(tmp_path: Path, browsing: Browsing) -> None:
     """The code leaves the address, the policy of the pages stands in the way of nothing, and the cookie is kept."""
     access = Access(state_folder=str(tmp_path / "state"), environ={})
     async with millpond.Pool(Plain, max_workers=1) as pool, served(pool, access) as server:
         base = f"http://{server.host}"
         link = access.login_url(base)
-        page, said = await shown(link, tmp_path / "profile")
-        assert "You are logged in as" in page
-        assert "Content Security Policy" not in said
-        page, _ = await shown(f"{base}/", tmp_path / "profile")
-        assert "You are logged in as" in page
-        assert link.partition("#")[2] not in page
-        page, _ = await shown(link, tmp_path / "another")
-        assert "This code was used already" in page
-        page, said = await shown(f"{base}/", tmp_path / "another")
-        assert f"millpond login --url {base}<" in page
-        assert "Content Security Policy" not in said
+        page = await browsing.open(TELEPHONE)
+        await page.goto(link)
+        await page.wait_for_url(f"{base}/")
+        assert await page.evaluate(SHOWS_POOLS)
+        await page.goto(f"{base}/")
+        assert await page.evaluate(SHOWS_POOLS)
+        assert link.partition("#")[2] not in await page.content()
+        another = await browsing.open(TELEPHONE)
+        await another.goto(link)
+        await expect(another.locator("body")).to_contain_text("This code was used already")
+        assert another.url == f"{base}/login"
+        await another.goto(f"{base}/")
+        await expect(another.locator("code").first).to_have_text(f"millpond login --url {base}")
+        browsing.forgive(" 401 ")
 
 
 ATTACK = """<!doctype html><body><pre id="said"></pre><iframe name="frame"></iframe>
@@ -85,13 +75,14 @@ const attempts = [
 </script>"""
 
 
-async def test_a_page_of_another_port_can_do_nothing_with_the_login(tmp_path: Path) -> None:
+async def test_a_page_of_another_port_can_do_nothing_with_the_login(
+    tmp_path: Path, page: Page, browsing: Browsing
+) -> None:
     """To a browser it is of the same site, so the cookie comes with what it sends: nothing runs, nothing is read."""
     access = Access(state_folder=str(tmp_path / "state"), environ={})
     async with millpond.Pool(Plain, max_workers=1) as pool, served(pool, access) as server:
         base = f"http://{server.host}"
-        page, _ = await shown(access.login_url(base), tmp_path / "profile")
-        assert "You are logged in as" in page
+        await log_in(page, access, base)
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             if not await reader.readline():  # browsers open connections that they may need, and may not
@@ -104,14 +95,14 @@ async def test_a_page_of_another_port_can_do_nothing_with_the_login(tmp_path: Pa
             writer.close()
 
         async with pool.session("local:s"), await asyncio.start_server(answer, "127.0.0.1", 0) as other:
-            port = other.sockets[0].getsockname()[1]
             before = pool.statistics()
-            page, _ = await shown(f"http://127.0.0.1:{port}/", tmp_path / "profile")
+            await page.goto(f"http://127.0.0.1:{other.sockets[0].getsockname()[1]}/")
+            said = page.locator("#said")
+            await expect(said).to_contain_text(" end")
             after = pool.statistics()
-        told = page.partition('<pre id="said">')[2].partition("</pre>")[0].split()
-        assert told[-1] == "end"
         names = ("json", "text", "empty", "delete", "logout", "read", "script")
-        assert told[:-1] == [f"{name}:refused" for name in names]
+        assert (await said.inner_text()).split() == [*(f"{name}:refused" for name in names), "end"]
         assert (after.submitted, after.sessions_open) == (before.submitted, before.sessions_open) == (0, 1)
-        page, _ = await shown(f"{base}/", tmp_path / "profile")
-        assert "You are logged in as" in page
+        browsing.forgive("")
+        await page.goto(f"{base}/")
+        assert await page.evaluate(SHOWS_POOLS)

@@ -7,9 +7,9 @@ import re
 import millpond
 from millpond.http import administration, feed, health, watching
 from millpond.http.administration import COMMANDS
-from millpond.http.feed import snapshot_of
+from millpond.http.snapshot import snapshot_of
+from millpond.http.steps import columns
 from millpond.http.traffic import Traffic
-from millpond.http.watching import _columns
 from millpond.testing import FakeEngine
 from tests.contract.documented import Shop
 from tests.docs.pages import PAGES
@@ -31,7 +31,7 @@ def test_every_command_is_told():
 def test_every_field_of_history_is_told():
     """Those of the answer."""
     named = set(re.findall(r"^\| `(\w+)` ", section("History"), re.MULTILINE))
-    assert named == set(_columns([], set()))
+    assert named == set(columns([], set()))
 
 
 async def test_every_field_of_a_snapshot_is_told():

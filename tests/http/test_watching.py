@@ -78,8 +78,41 @@ async def test_statistics_and_history_have_numbers_or_null_and_nothing_else():
         steps = len(history["wall"])
         assert steps == len(history["counters"]["endings.ok"]) == len(history["gauges"]["queued"])
         assert {len(one) for one in history["percentiles"]["wait"].values()} == {steps}
+        assert history.keys() == {"wall", "seconds", "boot", "counters", "gauges", "peaks", "percentiles"}
+        heat = (await asked.get(f"{POOL}/history?seconds=60&fields=heat")).json()["heat"]
+        assert sum(count for step in heat["counts"] for _, count in step) == 1
+        assert (len(heat["counts"]), heat["bounds"][-1], len(heat["bounds"])) == (steps, None, 44)
         assert (await asked.get(f"{POOL}/history?resolution=7")).json()["field"] == "resolution"
         assert (await asked.get(f"{POOL}/history?seconds=-1")).json()["field"] == "seconds"
+
+
+async def test_history_is_compressed_for_who_accepts_it():
+    """It says the same; whoever does not accept it gets it plain."""
+    async with a_pool() as pool, client(app(pool, auth=None)) as asked:
+        await until(lambda: pool.metrics.history(60))
+        packed = await asked.get(f"{POOL}/history?seconds=1", headers={"Accept-Encoding": "gzip"})
+        plain = await asked.get(f"{POOL}/history?seconds=1", headers={"Accept-Encoding": "identity"})
+        assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "Accept-Encoding")
+        assert "content-encoding" not in plain.headers
+        assert packed.json().keys() == plain.json().keys()
+
+
+async def test_a_snapshot_has_all_that_a_screen_shows():
+    """What was counted in its second, each worker, sessions, bounds, alerts, the optimizer; no figure is invented."""
+    async with a_pool(min_workers=2, max_workers=3) as pool:
+        await pool.call("later", 1)
+        await pool.session("one").open()
+        reader = Events(app(pool, auth=None), "name=snapshot")
+        await until(lambda: [one for one in reader.of("snapshot") if one["snapshot"]["step"]["counters"]])
+        seen = reader.of("snapshot")[-1]["snapshot"]
+        steps = [one["snapshot"]["step"] for one in reader.of("snapshot")]
+        await reader.leave()
+    assert [one["worker"] for one in seen["each_worker"]] == [1, 2]
+    assert seen["sessions"] == {"open": 1, "asleep": 0, "opened": 1, "closed": 0, "moved": 0, "lost": 0}
+    assert seen["bounds"] == {"min_workers": 2, "max_workers": 3, "max_queued": pool.settings.max_queued, "places": 2}
+    assert (seen["firing"], seen["pending"], seen["optimizer"], seen["warming"]) == (0, 0, "running", None)
+    assert max(step["counters"].get("sessions_opened", 0) for step in steps) == 1
+    assert all(step["percentiles"].keys() == {"wait", "service", "latency"} for step in steps)
 
 
 async def test_history_goes_back_over_a_restart(tmp_path):

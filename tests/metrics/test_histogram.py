@@ -13,6 +13,7 @@ from millpond.metrics.histogram import (
     FLOOR,
     HIGHEST,
     LOWEST,
+    PER_OCTAVE,
     ZERO,
     Histogram,
     buckets_of,
@@ -171,6 +172,17 @@ def test_counts_up_to_a_bound_are_exact(found):
     for bound in (2.0**-10, 2.0**-0.5, 1.0, 2.0**0.5, 1024.0):
         at_most = sum(value <= bound * (1 + 2e-11) for value in found)
         assert histogram.at_most(bound) == at_most
+
+
+@given(values)
+def test_larger_buckets_hold_every_value_once(found):
+    """Each is in the first whose bound is not below it, or in the last place."""
+    edges = np.arange(-2 * PER_OCTAVE, 3 * PER_OCTAVE, 16) - 1
+    bounds = [upper_bound(int(edge)) for edge in edges]
+    cells = dict(Histogram.of(found).coarse(edges))
+    assert sum(cells.values()) == len(found)
+    for place, bound in enumerate(bounds):
+        assert sum(n for at, n in cells.items() if at <= place) == Histogram.of(found).at_most(bound)
 
 
 def test_bounds_below_and_above_all_are_all_or_nothing():

@@ -46,5 +46,5 @@ def _asset(body: bytes, kind: str) -> Asset:
 @cache
 def assets() -> dict[str, Asset]:
     """The files of all pages, by name."""
-    folders = ("access", "documentation", "dashboard")
-    return {name: asset for one in folders for name, asset in assets_of(f"millpond.http.{one}").items()}
+    packages = ("millpond.http", *(f"millpond.http.{one}" for one in ("access", "documentation", "dashboard")))
+    return {name: asset for package in packages for name, asset in assets_of(package).items()}

@@ -24,6 +24,7 @@ from millpond.http.figures import encoded
 from millpond.http.headers import ANSWER
 from millpond.http.problems import Problem
 from millpond.http.routing import application_of, pool_of, route
+from millpond.http.snapshot import snapshot_of
 from millpond.telemetry.lines import facts
 
 if TYPE_CHECKING:
@@ -162,31 +163,6 @@ class Feeds:
             said = {"wall": time.time(), "event": SNAPSHOT, "snapshot": snapshot_of(pool)}
             for one in reading:
                 one.put(SNAPSHOT, said)
-
-
-def snapshot_of(pool: Pool) -> dict[str, Any]:
-    """The pool's figures of the second that ended."""
-    seen, figures = pool.metrics.snapshot(), pool.statistics()
-    return {
-        "uptime_s": seen.uptime_s,
-        "state": figures.state,
-        "is_ready": figures.is_ready,
-        "wanted": figures.wanted,
-        "asked_for": figures.asked_for,
-        "alive": figures.alive,
-        "workers": figures.workers,
-        "queued": figures.queued,
-        "running": figures.running,
-        "submitted": figures.submitted,
-        "endings": figures.endings,
-        "codes": figures.codes,
-        "sessions_open": figures.sessions_open,
-        "sessions_asleep": figures.sessions_asleep,
-        "percentiles": figures.percentiles,
-        "health": seen.health,
-        "busy": [{"worker": one.worker, "operation": one.operation, "seconds": one.seconds} for one in figures.busy],
-        "resources": seen.resources,
-    }
 
 
 class EventStream(Response):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import gzip
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
+from millpond.http.headers import accepts_gzip
 from millpond.http.routing import json_response
+
+_LEVEL = 4  # of compression: a tenth of the size is left, at a third of the time of the best
 
 
 def encoded(value: Any) -> bytes:
@@ -22,6 +28,18 @@ def encoded(value: Any) -> bytes:
 def figures(value: Any, status: int = 200) -> Response:
     """An answer of figures."""
     return json_response(encoded(value), status)
+
+
+async def large_figures(request: Request, make: Callable[[], Any]) -> Response:
+    """An answer of many figures, made, encoded and compressed (if that is accepted) in a thread."""
+    is_packed = accepts_gzip(request.headers.get("accept-encoding", ""))
+
+    def body() -> bytes:
+        found = encoded(make())
+        return gzip.compress(found, _LEVEL, mtime=0) if is_packed else found
+
+    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if is_packed else {})
+    return json_response(await asyncio.to_thread(body), 200, **headers)
 
 
 def _readable(value: Any) -> Any:

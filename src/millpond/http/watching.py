@@ -13,22 +13,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from millpond.http.access.caller import MAY_VIEW
-from millpond.http.figures import figures
+from millpond.http.figures import figures, large_figures
 from millpond.http.formats import accepted
 from millpond.http.headers import ANSWER
 from millpond.http.problems import Problem
 from millpond.http.routing import application_of, caller_of, pool_of, route
-from millpond.metrics.columns import COUNTER_AT, GAUGE_AT
-from millpond.metrics.history import Slot
+from millpond.http.steps import KNOWN, columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from millpond.pool import Pool
 
-_PERCENTILES = (0.5, 0.9, 0.99)
-_KINDS = ("wait", "service", "latency")
-KNOWN = frozenset({*COUNTER_AT, *GAUGE_AT, *_KINDS})
 MOST_SECONDS = 86_400.0
 MOST_DECISIONS = 1000
 HIDDEN = "an administrator can see why"
@@ -42,7 +36,15 @@ async def list_pools(request: Request) -> Response:
 
 def _brief(pool: Pool) -> dict[str, Any]:
     seen = pool.statistics()
-    return {"state": seen.state, "is_ready": seen.is_ready, "operations": [one.name for one in pool.operations()]}
+    figures = pool.metrics.snapshot() if pool.settings.metrics else None
+    return {
+        "state": seen.state,
+        "is_ready": seen.is_ready,
+        "alive": seen.alive,
+        "health": None if figures is None else {"score": figures.health.score, "state": figures.health.state},
+        "firing": None if figures is None or figures.alerting is None else figures.alerting.firing,
+        "operations": [one.name for one in pool.operations()],
+    }
 
 
 async def statistics(request: Request) -> Response:
@@ -67,37 +69,7 @@ async def history(request: Request) -> Response:
         slots = await asyncio.to_thread(metrics.history, seconds, resolution)
     except ValueError as error:
         raise Problem(400, "bad_argument", str(error), field="resolution") from None
-    return figures(await asyncio.to_thread(_columns, slots, names))
-
-
-def _columns(slots: Iterable[Slot], names: set[str]) -> dict[str, Any]:
-    """One list a name, as long as there are slots; without `names` those of which there is anything to tell."""
-    slots = list(slots)
-
-    def of(known: Iterable[str], read: Callable[[Slot, str], float]) -> dict[str, list[float]]:
-        wanted = [name for name in known if not names or name in names]
-        found = {name: [read(slot, name) for slot in slots] for name in wanted}
-        return {name: values for name, values in found.items() if names or any(values)}
-
-    return {
-        "wall": [slot.wall for slot in slots],
-        "seconds": [slot.seconds for slot in slots],
-        "boot": [slot.boot for slot in slots],
-        "counters": of(COUNTER_AT, Slot.counter),
-        "gauges": of(GAUGE_AT, Slot.gauge),
-        "peaks": of(GAUGE_AT, Slot.peak),
-        "percentiles": _percentiles(slots, names),
-    }
-
-
-def _percentiles(slots: list[Slot], names: set[str]) -> dict[str, dict[str, list[float]]]:
-    found = {}
-    histograms = [slot.histograms for slot in slots]
-    for kind in _KINDS:
-        if not names or kind in names:
-            rows = [one[kind].percentiles(_PERCENTILES) for one in histograms]
-            found[kind] = {f"p{share * 100:g}": [row[at] for row in rows] for at, share in enumerate(_PERCENTILES)}
-    return found
+    return await large_figures(request, lambda: columns(slots, names))
 
 
 async def journal(request: Request) -> Response:

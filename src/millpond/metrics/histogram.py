@@ -145,6 +145,17 @@ class Histogram:
             return self.zeros if bound >= 0 else 0
         return self.zeros + int(self.counts[: max(0, last_bucket(bound) + 1 - self.low)].sum())
 
+    def coarse(self, bounds: Buckets) -> list[tuple[int, int]]:
+        """How many values are in each of some larger buckets, those that are empty left out.
+
+        Place `k` stands for what is above the bound before and up to `bounds[k]` (a bucket, ascending), the place after
+        the last for the rest.
+        """
+        places = bounds.searchsorted(np.arange(self.low, self.low + len(self.counts)))
+        found = np.bincount(places, self.counts, len(bounds) + 1).astype(np.int64)
+        found[0] += self.zeros
+        return [(int(place), int(found[place])) for place in found.nonzero()[0]]
+
     def pack(self) -> bytes:
         """The histogram as bytes: the counts of all buckets from the first to the last, or places and counts of those
         that hold something, whichever is shorter."""

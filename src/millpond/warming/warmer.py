@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from millpond import events
 from millpond.core import Command, Machine, Run, Step, Worker, worker_states
 from millpond.warming.commands import Warmup, check_commands
-from millpond.warming.outcomes import SKIPPED, CommandReport, Progress, WarmReport, WorkerReport
+from millpond.warming.outcomes import SKIPPED, WARM, CommandReport, Progress, WarmReport, WorkerReport
 from millpond.warming.strategies import Strategy, warm_parallel
 
 LEFT_OUT = "the strategy stopped before its turn"
@@ -104,6 +104,17 @@ class PoolWarmer:
         finally:
             self._readers.discard(queue)
 
+    def underway(self) -> tuple[int, int, int] | None:
+        """Of the rounds that are on, together: commands that are behind a worker, all of them, and how many failed."""
+        if not self._rounds:
+            return None
+        done, of, failed = zip(*(one.counts() for one in self._rounds), strict=True)
+        return sum(done), sum(of), sum(failed)
+
+    def commands_of(self, given: list[Command] | None) -> int:
+        """How many commands a round gives to each worker; `None` are the pool's own."""
+        return len(self._commands if given is None else given)
+
     def own(self) -> list[Command]:
         """The pool's commands, encoded when the handler is known; raises `BadArgument` for what does not fit it."""
         if self._encoded is None:
@@ -123,7 +134,7 @@ class PoolWarmer:
 
     async def _run(self, one: _Round, strategy: Strategy) -> WarmReport:
         self._rounds.add(one)
-        self._emit(events.WarmingStart, len(one.workers), len(self._commands if one.given is None else one.given))
+        self._emit(events.WarmingStart, len(one.workers), self.commands_of(one.given))
         why = LEFT_OUT
         try:
             await strategy(list(one.workers), one.warm)
@@ -171,7 +182,7 @@ class _Round:
         self._begun: set[int] = set()
         self._runs: list[Run] = []
         self._reports: list[WorkerReport] = []
-        self._done = 0
+        self._done = self._failed = 0
 
     async def warm(self, worker_id: int) -> WorkerReport:
         """Warm one of the round's workers, when it has started; what fails in it is in the report."""
@@ -215,6 +226,7 @@ class _Round:
     def stepped(self, run: Run, step: Step) -> None:
         """A command is behind a worker."""
         self._done += 1
+        self._failed += step.outcome != WARM
         of = len(self.workers) * len(run.commands)
         after = self._driver.now() - self._began_at
         self._warmer.notify(Progress(run.worker.id, step.command.name, step.outcome, self._done, of, after))
@@ -224,6 +236,10 @@ class _Round:
         for worker_id in self.workers.keys() - self._begun:
             self._warmer.refuse(self.workers[worker_id], why)
             self._ended(worker_id, (), self._driver.now(), f"{SKIPPED}: {why}")
+
+    def counts(self) -> tuple[int, int, int]:
+        """Commands that are behind a worker, all there are to give, and how many failed."""
+        return self._done, len(self.workers) * self._warmer.commands_of(self.given), self._failed
 
     def report(self) -> WarmReport:
         """What was done."""

@@ -36,6 +36,7 @@ def page(document: dict[str, Any], root: str, base: str, *, role: str, by: str) 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <link rel="icon" href="{escape(root)}/assets/icon.svg">
+<link rel="stylesheet" href="{escape(root)}/assets/base.css">
 <link rel="stylesheet" href="{escape(root)}/assets/docs.css">
 <script type="module" src="{escape(root)}/assets/docs.js"></script>
 <title>{title}</title>

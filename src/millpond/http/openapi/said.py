@@ -10,7 +10,8 @@ from typing import Any, get_args
 from millpond.facts import SHOWN, SessionState
 from millpond.http.openapi.parts import Part, json_content
 from millpond.http.routing import MOST_NUMBER
-from millpond.http.watching import KNOWN, MOST_DECISIONS, MOST_SECONDS
+from millpond.http.steps import KNOWN
+from millpond.http.watching import MOST_DECISIONS, MOST_SECONDS
 from millpond.metrics.history import RESOLUTIONS
 
 _TEXT: Part = {"text/plain": {"schema": {"type": "string"}}}

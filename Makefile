@@ -16,6 +16,8 @@ JOBS ?= 4
 # Which tests: without the variants that start workers by spawn, and without long stalls. SELECT= is all of them.
 SELECT ?= not spawn and not slow
 
+FRONTEND = $(VENV)/bin/python frontend/build.py --tools $(VENV)/tools
+
 RUNS = -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python $(RUNS) && { echo $$python; break; }; done)
@@ -25,10 +27,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-page:  ## build the live page that `millpond serve` shows
-	@cd frontend && npm ci --ignore-scripts --no-audit --no-fund && npm run build
+page: $(VENV)/.made  ## build the live page, with the machine's npm or one from PyPI; nothing is built twice
+	@$(FRONTEND) build
 
-demo: $(VENV)/.has-demo  ## serve pools with the page, under traffic that changes, and kill a worker of each
+demo: ready-demo  ## serve pools with the page, under traffic that changes, and kill a worker of each
 	@$(VENV)/bin/millpond demo $(ARGS)
 
 test: lint docs pytest  ## check style and types, build the docs, then run the tests on this Python
@@ -56,16 +58,19 @@ bench-http:  ## measure `millpond serve` and other model servers side by side, w
 	@echo "Measuring; leave the machine alone meanwhile"
 	@.venv-bench-http/bin/python -m benchmarks.http $(ARGS)
 
-lint: $(VENV)/.has-test  ## check style and types
-	@echo "Checking style (ruff) and types (mypy --strict)"
+lint: ready-test  ## check style and types
+	@echo "Checking style (ruff) and types (mypy --strict, tsc)"
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@$(FRONTEND) check
 
 docs: $(VENV)/.has-docs  ## build the pages with the reference into site/; a warning is an error
 	@$(VENV)/bin/python -m mkdocs build --strict
 
-pytest: $(VENV)/.has-test
+pytest: ready-test
+	@echo "Running the tests of the live page's code"
+	@$(FRONTEND) test
 	@echo "Running the tests on $$($(VENV)/bin/python -V)"
 	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "$(SELECT)" --durations=25 $(ARGS)
 
@@ -75,6 +80,7 @@ cpython: $(VENV)/.has-test
 
 clean:  ## remove the environments and every cache
 	rm -rf .venv .venv-* build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf frontend/node_modules src/millpond/http/dashboard/static
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
@@ -95,5 +101,10 @@ $(VENV)/.has-demo: PIP_ARGS = --only-binary :all: --no-compile
 
 $(VENV)/.has-%: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Millpond and what '$*' needs into $(VENV)"
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[$*]' -c constraints.txt
+	@HATCH_BUILD_NO_HOOKS=1 $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		$(PIP_ARGS) -e '.[$*]' -c constraints.txt
 	@touch $@
+
+# pip and npm work at the same time.
+ready-%:
+	@$(MAKE) -s -j2 $(VENV)/.has-$* page

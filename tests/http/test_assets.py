@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 import millpond.http
-from millpond.http.assets import assets, assets_of
+from millpond.http.assets import PACKAGES, assets, assets_of
 
 
 async def fetch(path: str, **headers: str) -> httpx.Response:
@@ -44,5 +44,4 @@ async def test_no_file_is_made_longer_by_compressing():
 
 def test_the_folders_share_no_name():
     """A page's file never hides another's."""
-    folders = [assets_of(f"millpond.http.{one}") for one in ("access", "documentation", "dashboard")]
-    assert sum(map(len, folders)) == len(assets())
+    assert sum(len(assets_of(package)) for package in PACKAGES) == len(assets())

@@ -13,6 +13,7 @@ _KINDS = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
+PACKAGES = ("millpond.http", *(f"millpond.http.{one}" for one in ("access", "documentation", "dashboard")))
 _SMALL = 1024  # bytes: one packet carries it either way
 
 
@@ -46,5 +47,4 @@ def _asset(body: bytes, kind: str) -> Asset:
 @cache
 def assets() -> dict[str, Asset]:
     """The files of all pages, by name."""
-    packages = ("millpond.http", *(f"millpond.http.{one}" for one in ("access", "documentation", "dashboard")))
-    return {name: asset for package in packages for name, asset in assets_of(package).items()}
+    return {name: asset for package in PACKAGES for name, asset in assets_of(package).items()}

@@ -93,6 +93,20 @@ def test_saturated_is_busy_workers_and_a_queue_that_takes_long():
     assert 0.0 < part(found, "saturation").score < WEIGHTS["saturation"]
 
 
+def test_saturated_is_also_a_door_that_is_closed_to_calls():
+    """Short deadlines keep the queue short: calls that cannot make it are refused, and the workers have no room."""
+
+    def refuse(pond, second):
+        pond.call(n=50)
+        pond.call("rejected", code="overloaded", n=1)
+        full(pond, second, 0.95)
+
+    found = health(refuse)
+    assert found.state == "saturated"
+    assert found.reason.endswith("10 were refused in 10 s")
+    assert health(lambda pond, second: (refuse(pond, second), full(pond, second, 0.5))).state == "healthy"
+
+
 def test_a_queue_that_clears_at_once_is_no_saturation():
     """A batch keeps a pool busy; its calls wait a tenth of a second."""
 

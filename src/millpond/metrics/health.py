@@ -64,6 +64,8 @@ PARTS: dict[str, Part] = {
 LATE_SHARE, LATE_CALLS = 0.01, 2  # share of calls past their deadline that is slow, and how many at least
 SLOWER, SLOWER_CALLS, SLOWER_S = 3.0, 100, 0.01  # p50 or p95 of a minute over those of a quarter of an hour
 BUSY, WAITING_S = 0.9, 1.0  # utilization and seconds of queue that are saturated
+NO_ROOM = ("overloaded", "queue_full")  # codes of calls that are refused because there are too many
+REFUSED_SHARE = 0.01  # of the calls of ten seconds, refused for that, which is saturated too
 LOOP_DEATHS = 3  # unplanned, in one minute
 
 MEANINGS: dict[str, str] = {  # state -> when it holds; a state further down outweighs one further up
@@ -74,8 +76,8 @@ MEANINGS: dict[str, str] = {  # state -> when it holds; a state further down out
         f"and {SLOWER_S * 1e3:g} ms at least."
     ),
     SATURATED: (
-        f"Calls wait, the workers were {BUSY:.0%} busy for ten seconds, and the queue takes {WAITING_S:g} s or more to "
-        "work off."
+        f"The workers were {BUSY:.0%} busy for ten seconds, and calls wait that take {WAITING_S:g} s or more to work "
+        f"off, or {REFUSED_SHARE:.0%} of the calls of these seconds were refused as overloaded or queue_full."
     ),
     NO_WORKERS: "The pool serves and wants workers, or calls wait, and none is ready.",
     CRASH_LOOPING: (
@@ -116,6 +118,11 @@ class Evidence:
         return min(1.0, self.now["busy_s"] / self.now["available_s"]) if self.now["available_s"] > 0 else 0.0
 
     @property
+    def refused(self) -> float:
+        """Calls of the last ten seconds that were refused because there were too many."""
+        return sum(self.now[f"codes.{code}"] for code in NO_ROOM)
+
+    @property
     def clearing_s(self) -> float:
         """Seconds it would take to work the queue off at the present pace, or that its oldest call waits already."""
         pace = self.now.ended / self.now.seconds if self.now.seconds else 0.0
@@ -140,7 +147,8 @@ def _components(e: Evidence) -> Iterator[Component]:
     load = (e.utilization, e.clearing_s) if e.reading.queued else (0.0, 0.0)
     yield _component("saturation", load, _saturation_reason(e), none)
     deaths = e.five.unplanned()
-    yield _component("stability", (deaths,), f"{deaths:.0f} workers were lost in five minutes", none)
+    lost = "1 worker was" if deaths == 1 else f"{deaths:.0f} workers were"
+    yield _component("stability", (deaths,), f"{lost} lost in five minutes", none)
     gained = e.queue_growth / max(1, e.reading.places)
     yield _component("queue_trend", (gained,), f"the queue grew by {e.queue_growth:.0f} calls in a minute")
 
@@ -164,7 +172,8 @@ def _failures(span: Interval) -> float:
 
 
 def _saturation_reason(e: Evidence) -> str:
-    return f"workers are {e.utilization:.0%} busy, {e.reading.queued} calls wait, {e.clearing_s:.1f} s of work"
+    refused = f", {e.refused:.0f} were refused in {e.now.seconds:.0f} s" if e.refused else ""
+    return f"workers are {e.utilization:.0%} busy, {e.reading.queued} calls wait, {e.clearing_s:.1f} s of work{refused}"
 
 
 def _state(e: Evidence) -> tuple[str, str]:
@@ -174,7 +183,8 @@ def _state(e: Evidence) -> tuple[str, str]:
         return CRASH_LOOPING, f"{deaths:.0f} workers died or failed to start within a minute{_because(e)}"
     if e.has_none:
         return NO_WORKERS, f"no worker is ready, {e.reading.wanted} are wanted{_because(e)}"
-    if e.reading.queued and e.utilization >= BUSY and e.clearing_s >= WAITING_S:
+    is_behind = e.reading.queued > 0 and e.clearing_s >= WAITING_S
+    if e.utilization >= BUSY and (is_behind or _share(e.refused, e.now.ended) >= REFUSED_SHARE):
         return SATURATED, _saturation_reason(e)
     slow = _slowness(e)
     return (SLOW, slow) if slow else (HEALTHY, "")

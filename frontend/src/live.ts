@@ -3,7 +3,7 @@
 
 import { address, onAddress, type Range } from "./address";
 import { extended, FIELDS, pointOf, pointsOf, type Point } from "./history";
-import { get, poolPath, Refusal, told } from "./server";
+import { get, poolPath, Refusal, request, told } from "./server";
 import { store } from "./store";
 import { follow, type Message } from "./stream";
 import type { History, PoolBrief, PoolEvent, Snapshot } from "./types";
@@ -92,13 +92,14 @@ async function run(pool: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
       connection.set({ state: "connecting" });
-      await follow(poolPath(pool, `/events?name=${HEARD}`), lastId, (message) => hear(message), signal, () => {
-        failures = 0;
-        connection.set({ state: "live" });
-        void load(pool, address().range);
-        void fill(pool);
-        void askPools();
-      });
+      const headers: Record<string, string> = { Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) };
+      const answer = await request(poolPath(pool, `/events?name=${HEARD}`), { headers, signal });
+      failures = 0;
+      connection.set({ state: "live" });
+      void load(pool, address().range);
+      void fill(pool);
+      void askPools();
+      await follow(answer, hear);
       throw new TypeError("the stream ended");
     } catch (error) {
       if (signal.aborted) return;

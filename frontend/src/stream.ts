@@ -1,25 +1,13 @@
 // Server-sent events over `fetch`, which unlike EventSource tells why a connection was refused and takes any event's name.
 
-import { request } from "./server";
-
 export interface Message {
   id: string;
   event: string;
   data: string;
 }
 
-/** Hand on each event until the stream ends. Throws `Refusal`, `TypeError` when it breaks, `AbortError` on a signal. */
-export async function follow(
-  path: string,
-  lastId: string,
-  hear: (message: Message) => void,
-  signal: AbortSignal,
-  opened: () => void,
-): Promise<void> {
-  const headers: Record<string, string> = { Accept: "text/event-stream" };
-  if (lastId) headers["Last-Event-ID"] = lastId;
-  const answer = await request(path, { headers, signal });
-  opened();
+/** Hand on each event of an answer until it ends. Throws `TypeError` when it breaks, `AbortError` when it is ended. */
+export async function follow(answer: Response, hear: (message: Message) => void): Promise<void> {
   const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {

@@ -55,7 +55,7 @@ export function verdict(seen: Snapshot, minute: readonly Point[]): Verdict {
         tone: "saturated",
         title: "Slow",
         reason,
-        next: "There are workers to spare, so the calls themselves take longer. Look at the slowest.",
+        next: "Look at the slowest calls: did they wait for a worker, or did they run long?",
         to: { view: "calls", show: "slowest" },
       };
     default:

@@ -21,6 +21,7 @@ const HEARD = [
   "breaker",
   "alert",
   "optimizer",
+  "demo", // says which phase its traffic is in
 ].join(",");
 const MINUTE: Range = { name: "1m", seconds: 60, resolution: 1 };
 const RETRIES_S = [0.5, 1, 2, 4, 8];

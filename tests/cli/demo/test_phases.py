@@ -12,13 +12,13 @@ QUIET, BURSTS, OVERLOAD = PHASES
 def test_the_phases_follow_each_other_for_ever():
     """In their order, each as long as its share of the cycle, and numbered from the beginning."""
     plan = Plan(100.0)
-    places = [plan.at(seconds) for seconds in (0.0, 24.9, 25.1, 64.9, 65.1, 99.9, 100.1, 1025.1)]
+    places = [plan.at(seconds) for seconds in (0.0, 19.9, 20.1, 54.9, 55.1, 99.9, 100.1, 1020.1)]
     assert [place.phase.name for place in places] == [
         *("quiet", "quiet", "bursts", "bursts", "overload", "overload", "quiet", "bursts")
     ]
     assert [place.number for place in places] == [0, 0, 1, 1, 2, 2, 3, 31]
     assert places[2].elapsed_s == pytest.approx(0.1)
-    assert [place.length_s for place in places[1:7:2]] == pytest.approx([25.0, 40.0, 35.0])
+    assert [place.length_s for place in places[1:7:2]] == pytest.approx([20.0, 35.0, 45.0])
 
 
 def test_the_shares_are_the_whole_cycle():
@@ -29,7 +29,7 @@ def test_the_shares_are_the_whole_cycle():
 def test_bursts_come_and_go_within_their_phase():
     """As many as the phase has, with a tenth of the load in between."""
     plan = Plan(100.0)
-    loads = [plan.load(DIGITS, 25.0 + 5.0 * half + 0.1) for half in range(8)]
+    loads = [plan.load(DIGITS, 20.0 + 35.0 / 8 * half + 0.1) for half in range(8)]
     assert loads == pytest.approx([BURSTS.loads[DIGITS], BURSTS.loads[DIGITS] * BETWEEN] * 4)
 
 

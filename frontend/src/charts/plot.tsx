@@ -189,9 +189,15 @@ function series(line: Line): uPlot.Series {
     ...(line.dash ? { dash: line.dash } : {}),
     ...(line.fill ? { fill: colour(line.colour, 0.22) } : {}),
     ...(line.step ? { paths: uPlot.paths.stepped!({ align: 1 }) } : {}),
-    points: { show: false },
+    points: { show: true, size: 4, fill: stroke, filter: lone },
     spanGaps: false,
   };
+}
+
+/** Values between gaps, which are no line. */
+function lone(plot: uPlot, index: number): number[] {
+  const values = plot.data[index]!;
+  return values.flatMap((value, at) => (value != null && values[at - 1] == null && values[at + 1] == null ? [at] : []));
 }
 
 /** The newest numbers, at most an hour's worth of rows; a long range is told in its own steps. */

@@ -61,7 +61,7 @@ function VerdictPanel({ seen, minute }: { seen: Snapshot; minute: readonly Point
         <p>{found.reason}</p>
         {found.next && (
           <p class="next">
-            <b>Next:</b> {found.next} {found.to && <Link to={{ view: found.to.view, ...(found.to.show ? { show: found.to.show } : {}) }}>Show {found.to.show ?? found.to.view}</Link>}
+            <b>Next:</b> {found.next} {found.to && <Link to={{ view: found.to.view, ...(found.to.show ? { show: found.to.show } : {}) }}>{found.to.text}</Link>}
           </p>
         )}
         <Lost seen={seen} />

@@ -102,6 +102,55 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """One worker at one moment.
+
+    `state` is `starting`, `warming`, `spare`, `ready`, `busy` or `draining`. `calls` it answered; `utilization` is the
+    share of its time, since it was ready, in which it held a call. `rss` (bytes) and `cpu` (of one core) are as of the
+    last look at its process, `None` without metrics and before the first. `operation` is that of the oldest call it
+    holds, at work for `seconds` now; both are `None` if it holds none. `unresponsive_s` is how long its interpreter
+    has given no sign while it is busy, 0 if that is less than a second. `age_s` is the time since it was asked for.
+    The metrics have the same figures as of their last reading, in `WorkerFigures`.
+    """
+
+    worker: int
+    pid: int
+    state: str
+    sessions: int
+    calls: int
+    in_flight: int
+    utilization: float
+    rss: int | None
+    cpu: float | None
+    operation: str | None
+    seconds: float | None
+    unresponsive_s: float
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GoneWorkerFacts:
+    """One worker that is gone since `wall` (Unix time), after `seconds`: the facts of the event `worker.gone`.
+
+    `cause` is `retired`, `recycled`, `crashed`, `start_failed`, `unresponsive`, `overran` or `protocol`. One of
+    `signal` and `exit_code` is `None`, or both if nobody knows. `lost` calls had begun, `sessions` were bound to it.
+    `stderr_tail` is the end of what it wrote, `None` for who may not see it.
+    """
+
+    worker: int
+    pid: int
+    wall: float
+    cause: str
+    reason: str
+    signal: int | None
+    exit_code: int | None
+    lost: int
+    sessions: int
+    seconds: float
+    stderr_tail: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SessionFacts:
     """One session at one moment.
 

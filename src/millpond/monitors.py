@@ -19,12 +19,13 @@ from millpond.facts import NO_PERCENTILES
 from millpond.logger.pool_logger import PoolLogger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from millpond.alerts.alerts import Alerts
     from millpond.facts import Percentiles
     from millpond.metrics.collector import MetricsCollector
     from millpond.metrics.resources import ProcessWatch
+    from millpond.metrics.snapshot import ProcessFigures
     from millpond.optimizer.policies.policy import Policy
     from millpond.optimizer.pool_optimizer import PoolOptimizer
     from millpond.pool_source import PoolSource
@@ -107,6 +108,10 @@ class Monitors:
                 for seconds, window in windows.items()
             }
         )
+
+    def processes(self) -> Mapping[int, ProcessFigures]:
+        """Worker -> its process, as of the last look at it; nobody looks without metrics."""
+        return self._watch.seen.processes if self._watch is not None else {}
 
     def load(self, loop: asyncio.AbstractEventLoop) -> None:
         """Import what will be needed, beside whatever the loop does meanwhile."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from millpond import call_listing
+from millpond import call_listing, worker_listing
 from millpond.call_factory import CallFactory
 from millpond.call_listing import CallFilter
 from millpond.calls import Calls
@@ -22,10 +22,12 @@ from millpond.core import refusals, states
 from millpond.facts import (
     CallFacts,
     CallListing,
+    GoneWorkerFacts,
     SessionFacts,
     SessionState,
     Show,
     Statistics,
+    WorkerFacts,
     check_page,
     check_show,
 )
@@ -357,6 +359,14 @@ class Pool(Calls):
             return False
         self.driver.cancel(call)
         return call.ending in (None, "cancelled")
+
+    def workers(self) -> tuple[WorkerFacts, ...]:
+        """The workers that are there at this moment, by their ids; from any thread."""
+        return ask_on(self._loop, lambda: worker_listing.listed(self.driver, self._monitors.processes()))
+
+    def gone_workers(self) -> tuple[GoneWorkerFacts, ...]:
+        """The last 100 workers that are gone, the newest first: why, how, and the end of stderr; from any thread."""
+        return ask_on(self._loop, lambda: worker_listing.gone(self.driver.view, self.driver.now()))
 
     def operations(self) -> tuple[OperationFacts, ...]:
         """The handler's operations, with their parameters, docstrings and JSON Schemas; none before it opens."""

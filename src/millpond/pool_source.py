@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from millpond.core import ROW_BYTES
-from millpond.metrics.source import WORKER_STATES, OperationReading, Reading, WorkerReading
+from millpond.metrics.source import WORKER_STATES, OperationReading, Reading
+from millpond.worker_listing import read_worker
 
 if TYPE_CHECKING:
-    from millpond.core import Operation, Worker
+    from millpond.core import Operation
     from millpond.runtime.driver import Driver
 
 
@@ -48,7 +49,7 @@ class PoolSource:
         m, counters, now = self._view, self._view.counters, self._driver.now()
         self.ended = m.submitted - m.unended
         state, reason = m.health()
-        workers = tuple(_read_worker(worker, now) for worker in m.workers.values())
+        workers = tuple(read_worker(worker, now) for worker in m.workers.values())
         states = Counter(worker.state for worker in workers)
         busy_s = counters.busy_s + sum(worker.busy_s for worker in workers)
         available_s = counters.available_s + sum(worker.available_s for worker in workers)
@@ -100,19 +101,6 @@ class PoolSource:
             last_stall=self._driver.stalls.last,
             operations=tuple(_read_operation(one, now, self.recorder) for one in m.all_operations() if _has_news(one)),
         )
-
-
-def _read_worker(worker: Worker, now: float) -> WorkerReading:
-    return WorkerReading(
-        id=worker.id,
-        pid=worker.pid,
-        state=worker.shown_state,
-        busy_s=worker.busy_s + (now - worker.busy_since if worker.inflight else 0.0),
-        available_s=now - worker.ready_at if worker.ready_at else 0.0,
-        calls=worker.answered,
-        sessions=len(worker.sessions),
-        in_flight=len(worker.inflight),
-    )
 
 
 def _has_news(operation: Operation) -> bool:

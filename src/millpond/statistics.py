@@ -41,7 +41,7 @@ def collect(driver: Driver, name: str, run_id: str, percentiles: Percentiles = N
         warm_failures=MappingProxyType(dict(m.warm_failures)),
         not_warm=MappingProxyType({w.id: w.cold for w in there if w.cold}),
         pids=MappingProxyType({w.id: w.pid for w in there if w.pid}),
-        busy=tuple(_busy(driver, w, held[0]) for w in there if (held := list(w.inflight.values()))),
+        busy=tuple(busy_worker(driver, w, held[0]) for w in there if (held := list(w.inflight.values()))),
         submitted=m.submitted,
         in_flight=m.unended,
         queued=m.queued,
@@ -62,7 +62,8 @@ def collect(driver: Driver, name: str, run_id: str, percentiles: Percentiles = N
     )
 
 
-def _busy(driver: Driver, worker: Worker, oldest: Call) -> BusyWorker:
+def busy_worker(driver: Driver, worker: Worker, oldest: Call) -> BusyWorker:
+    """What a worker does, whose oldest call this is."""
     now = driver.now()
     silent = now - driver.engine.heartbeat(worker)
     return BusyWorker(

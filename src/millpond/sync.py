@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any, cast
 from millpond.calls import Calls
 from millpond.core import states
 from millpond.errors import PoolClosed, PoolError
-from millpond.facts import CallFacts, CallListing, SessionFacts, SessionState, Show, Statistics
+from millpond.facts import (
+    CallFacts,
+    CallListing,
+    GoneWorkerFacts,
+    SessionFacts,
+    SessionState,
+    Show,
+    Statistics,
+    WorkerFacts,
+)
 from millpond.following import SyncWarmer
 from millpond.loopthread import LoopThread
 from millpond.options import DEFAULT, Options
@@ -269,6 +278,14 @@ class SyncPool(SyncCalls):
     def cancel_call(self, call_id: int) -> bool:
         """Give up a call that waits or runs; its caller gets `Cancelled`. See `Pool.cancel_call`."""
         return self.pool.cancel_call(call_id)
+
+    def workers(self) -> tuple[WorkerFacts, ...]:
+        """The workers that are there at this moment, by their ids."""
+        return self.pool.workers()
+
+    def gone_workers(self) -> tuple[GoneWorkerFacts, ...]:
+        """The last 100 workers that are gone, the newest first; see `Pool.gone_workers`."""
+        return self.pool.gone_workers()
 
     def operations(self) -> tuple[OperationFacts, ...]:
         """The handler's operations, with their parameters, docstrings and JSON Schemas; none before it opens."""

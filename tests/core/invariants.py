@@ -17,6 +17,7 @@ from millpond.core.records import orders, states
 from millpond.core.records.breaker import HALF_OPEN
 from millpond.core.records.call import ENDED, QUEUED, RUNNING, TAKEN_BACK
 from millpond.core.records.ended import FAILURES
+from millpond.core.records.gone import MOST_GONE
 from millpond.core.records.timing import TICKS
 from millpond.core.records.worker import (
     DRAINING,
@@ -113,6 +114,9 @@ def _listings(pool: Records) -> Iterator[str]:
         ids = Counter(one.call_id for one in listed.calls)
         if ids != Counter({c.id: 1 for c in known if c.state == state}) or listed.of != len(ids):
             yield f"{show} are listed as {ids}, of {listed.of}; there are {known}"
+    dead = sum(pool.counters.deaths.values())
+    if len(pool.gone.last) != min(dead, MOST_GONE):
+        yield f"{len(pool.gone.last)} workers are remembered of {dead} that are gone"
     failed = sum(number for ending, number in pool.counts.items() if ending != "ok")
     if len(pool.ended.failures) > min(failed, FAILURES):
         yield f"{len(pool.ended.failures)} failures are remembered of {failed}"

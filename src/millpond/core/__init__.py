@@ -12,6 +12,7 @@ from millpond.core.records import worker as worker_states
 from millpond.core.records.call import QUEUED, Call
 from millpond.core.records.counters import ROW_BYTES, error_code
 from millpond.core.records.ended import EndedCall
+from millpond.core.records.gone import GoneWorker
 from millpond.core.records.operation import Operation
 from millpond.core.records.session import UNKEPT, Session
 from millpond.core.records.sizing import SizingRule
@@ -29,6 +30,7 @@ __all__ = [
     "Call",
     "Command",
     "EndedCall",
+    "GoneWorker",
     "Machine",
     "Operation",
     "Run",

@@ -6,7 +6,7 @@ through it. Plain numbers may be read on any thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from millpond.core.records.call import Call
     from millpond.core.records.counters import Counters
     from millpond.core.records.ended import EndedCalls
+    from millpond.core.records.gone import GoneWorker
     from millpond.core.records.operation import Operation
     from millpond.core.records.pool import Records
     from millpond.core.records.session import Session
@@ -210,6 +211,11 @@ class View:
     def warm_failures(self) -> Mapping[str, int]:
         """Warm-up command -> times it failed."""
         return MappingProxyType(self._records.warm_failures)
+
+    @property
+    def gone_workers(self) -> Sequence[GoneWorker]:
+        """The last workers that went, the newest at the end."""
+        return self._records.gone.last
 
     @property
     def counters(self) -> Counters:

@@ -19,7 +19,19 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Router
 
 from millpond.errors import PoolError
-from millpond.http import administration, batches, calls, direct, feed, health, inspection, sessions, streams, watching
+from millpond.http import (
+    administration,
+    batches,
+    calls,
+    direct,
+    feed,
+    health,
+    inspection,
+    sessions,
+    streams,
+    watching,
+    workers,
+)
 from millpond.http.access.access import access_of
 from millpond.http.access.caller import MAY_CALL, NOBODY, Caller
 from millpond.http.access.gate import unauthorized
@@ -48,6 +60,7 @@ MODULES = (
     sessions,
     watching,
     inspection,
+    workers,
     feed,
     administration,
     health,

@@ -11,13 +11,11 @@ if TYPE_CHECKING:
     from millpond.metrics.snapshot import Snapshot
     from millpond.pool import Pool
 
-_NEWEST_S = 2.0  # of history, within which its last step lies
-
 
 def snapshot_of(pool: Pool) -> dict[str, Any]:
     """What is so of the pool now, and what was counted in the second before."""
     seen, now = pool.metrics.snapshot(), pool.statistics()
-    newest = pool.metrics.history(_NEWEST_S, 1)
+    newest = pool.metrics.newest()
     return {
         "uptime_s": seen.uptime_s,
         "state": now.state,
@@ -37,8 +35,8 @@ def snapshot_of(pool: Pool) -> dict[str, Any]:
         "health": seen.health,
         "busy": [{"worker": one.worker, "operation": one.operation, "seconds": one.seconds} for one in now.busy],
         "resources": seen.resources,
-        "step": step(newest[-1]) if newest else None,
-        "each_worker": _each_worker(seen, now),
+        "step": None if newest is None else step(newest),
+        "each_worker": pool.workers(),
         "sessions": _sessions(seen, now),
         "warming": _warming(pool),
         "not_warm": now.not_warm,
@@ -47,28 +45,6 @@ def snapshot_of(pool: Pool) -> dict[str, Any]:
         "pending": None if seen.alerting is None else seen.alerting.pending,
         "optimizer": pool.optimizer.state if pool.settings.optimizer else None,
     }
-
-
-def _each_worker(seen: Snapshot, now: Statistics) -> list[dict[str, Any]]:
-    busy = {one.worker: one for one in now.busy}
-    return [
-        {
-            "worker": one.id,
-            "pid": one.pid,
-            "state": one.state,
-            "sessions": one.sessions,
-            "calls": one.calls,
-            "in_flight": one.in_flight,
-            "utilization": one.utilization,
-            "rss": one.process.rss,
-            "cpu": one.process.cpu,
-            "operation": busy[one.id].operation if one.id in busy else None,
-            "seconds": busy[one.id].seconds if one.id in busy else None,
-            "unresponsive_s": busy[one.id].unresponsive_s if one.id in busy else None,
-            "age_s": one.available_s,
-        }
-        for one in seen.workers
-    ]
 
 
 def _sessions(seen: Snapshot, now: Statistics) -> dict[str, int]:

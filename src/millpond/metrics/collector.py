@@ -277,6 +277,11 @@ class MetricsCollector:
         until = recent[0].wall - 0.5 * chosen if recent else wall
         return (*self._store.read(chosen, wall - seconds, until), *recent)
 
+    def newest(self) -> Slot | None:
+        """The step of history that ended last, from memory; `None` before the first."""
+        with self._lock:
+            return self._aggregation.history.newest
+
     def errors(self, seconds: float) -> tuple[ErrorCount, ...]:
         """The errors of the last `seconds` (24 hours at most), the most frequent first."""
         span = counted(self._in_memory(seconds))

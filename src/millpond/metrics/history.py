@@ -196,6 +196,12 @@ class History:
             ended.append((step, slot))
         return ended
 
+    @property
+    def newest(self) -> Slot | None:
+        """The last slot of the shortest step."""
+        ring = self._rings[RESOLUTIONS[0]]
+        return ring[-1] if ring else None
+
     def read(self, since: float, resolution: int) -> list[Slot]:
         """Slots of one resolution that end after `since` (monotonic), the oldest first."""
         return list(takewhile(lambda slot: slot.at > since, reversed(self._rings[resolution])))[::-1]

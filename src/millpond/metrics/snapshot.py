@@ -80,11 +80,6 @@ class WorkerFigures(WorkerReading):
     process: ProcessFigures
     trend: Trend
 
-    @property
-    def utilization(self) -> float:
-        """The share of its life, once it was ready, in which it was busy."""
-        return self.busy_s / self.available_s if self.available_s > 0 else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class Resources:

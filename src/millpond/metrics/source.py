@@ -75,6 +75,11 @@ class WorkerReading:
     sessions: int = 0
     in_flight: int = 0
 
+    @property
+    def utilization(self) -> float:
+        """The share of its life, once it was ready, in which it was busy."""
+        return self.busy_s / self.available_s if self.available_s > 0 else 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:

@@ -18,6 +18,7 @@ from millpond.core.records.breaker import Breaker, BreakerRule
 from millpond.core.records.call import ENDINGS, Call
 from millpond.core.records.counters import Counters
 from millpond.core.records.ended import EndedCalls
+from millpond.core.records.gone import GoneWorkers
 from millpond.core.records.operation import Operation
 from millpond.core.records.queue import CallQueue
 from millpond.core.records.session import BOUND, MOVABLE, OPEN, PINNED, RESIDENCY, STORED, SessionRegistry
@@ -125,6 +126,7 @@ class Records:
     warm_failures: dict[str, int] = field(default_factory=dict)  # warm-up command -> times it failed
     counters: Counters = field(default_factory=Counters)
     ended: EndedCalls = field(default_factory=EndedCalls)
+    gone: GoneWorkers = field(default_factory=GoneWorkers)
     is_sampled: bool = False  # whether calls that end leave samples: while somebody reads them
     # Whether anybody listens to these events of the hot path: there is no time to ask for each.
     emits_starts: bool = False

@@ -249,6 +249,7 @@ def remove(pool: Records, worker: Worker, death: Death, lost: int, now: float) -
     alive_s, sessions = now - worker.started_at, len(worker.sessions)
     how = (death.signal, death.exit_code)
     pool.counters.worker_gone(worker, cause, now)
+    pool.gone.note(worker, cause, reason, death, lost, now)
     pool.emit(events.WorkerGone, worker.id, worker.pid, cause, reason, *how, lost, sessions, alive_s)
     if cause in LOSSES and pool.state != states.CLOSING:
         pool.losses.append((worker.id, now))

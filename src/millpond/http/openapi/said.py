@@ -144,6 +144,9 @@ SAID: dict[tuple[str, str], Part] = {
         "parameters": _OF_CALLS,
     },
     ("GET", f"{_POOL}/calls/{{call_id}}"): {"answers": {"200": ("The call.", json_content(_CALL))}},
+    ("GET", f"{_POOL}/workers"): {
+        "answers": {"200": ("The workers.", _object(workers=_LIST, gone=_LIST))},
+    },
     ("POST", f"{_POOL}/sessions"): {
         "answers": {"200": ("It was open.", json_content(SESSION)), "201": ("It is new.", json_content(SESSION))},
         "body": OPENING,

@@ -196,7 +196,7 @@ function series(line: Line): uPlot.Series {
 
 /** Values between gaps, which are no line. */
 function lone(plot: uPlot, index: number): number[] {
-  const values = plot.data[index]!;
+  const values = plot.data[index] as Figure[];
   return values.flatMap((value, at) => (value != null && values[at - 1] == null && values[at + 1] == null ? [at] : []));
 }
 

@@ -1,4 +1,6 @@
-"""What pages load from `/assets/`: a table of names made at first use. No path of a request reaches the file system."""
+"""What pages load from `/assets/`: a table of names, made with the first application. No path of a request reaches the
+file system.
+"""
 
 from __future__ import annotations
 

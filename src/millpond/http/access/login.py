@@ -37,6 +37,7 @@ class _LoginBody(msgspec.Struct, forbid_unknown_fields=True):
 
 def asset_route() -> Route:
     """What pages load; it is there without a login."""
+    assets()  # compressed now, which takes milliseconds, and not between the first calls
     return route("/assets/{name:path}", _asset, methods=("GET",), roles=ANYONE)
 
 

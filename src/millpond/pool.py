@@ -45,7 +45,7 @@ from millpond.runtime.forwarding import settled
 from millpond.runtime.renewal import replace_workers, resize
 from millpond.runtime.signals import ClosingOnSignals
 from millpond.runtime.store_client import StoreClient
-from millpond.seams import Clock, Engine, EngineSpec, OperationFacts, TraceSource
+from millpond.seams import Clock, Engine, EngineSpec, NoStack, OperationFacts, TraceSource
 from millpond.session_listing import facts_of, listed
 from millpond.settings import BOUNDS, Affinity, OnRestore, Settings, check_choice, make_settings
 from millpond.statistics import collect
@@ -384,6 +384,18 @@ class Pool(Calls):
         if worker is not None and worker not in workers:
             raise ValueError(f"no worker {worker} is there; there are {sorted(workers)}")
         return self.driver.engine.logs(None if worker is None else workers[worker])
+
+    async def stack(self, worker: int) -> str:
+        """The Python stacks of all threads of a worker at this moment, also while native code keeps its interpreter.
+
+        Nothing the worker does is disturbed. Raises `NoStack`, a `RuntimeError` with the reason, within a second, where
+        they cannot be had: the worker is stopped, gone or not started, or it does not answer.
+        """
+        self.factory_on_loop()
+        there = self.driver.view.workers.get(worker)
+        if there is None:
+            raise NoStack(f"no worker {worker} is there")
+        return await self.driver.engine.stack(there)
 
     def factory_on_loop(self) -> tuple[CallFactory, asyncio.AbstractEventLoop]:
         """The call factory, for a caller on the pool's loop; anyone else gets a `RuntimeError`."""

@@ -32,6 +32,10 @@ CRASH = "Fatal Python error"  # what faulthandler begins with
 STACK_LINES = 12  # of what it writes
 
 
+class NoStack(RuntimeError):
+    """The stacks of a worker's threads cannot be had, and why."""
+
+
 class Timer(Protocol):
     """Something that will happen unless it is cancelled."""
 
@@ -262,7 +266,7 @@ class TraceSource(Protocol):
 
 
 class Engine(Protocol):
-    """Makes workers and carries calls to them. All methods are called on the loop's thread; only three are async.
+    """Makes workers and carries calls to them. All methods are called on the loop's thread; only four are async.
 
     What each order has to be answered with, through `EngineEvents`, and when:
 
@@ -277,7 +281,8 @@ class Engine(Protocol):
     - `ping`: one `ponged`, when the worker has come to it; none if the worker dies or is stopped.
     - `stop`, `kill`: `gone`, once the process is reaped; after `stop` the worker runs its teardown first.
     - `revive`: `engine_back`, or `engine_lost` again.
-    - `forget_session`, `credit`, `settle`: nothing. `memory`, `is_stopped`, `heartbeat`, `holds`: what they return.
+    - `forget_session`, `credit`, `settle`: nothing. `memory`, `is_stopped`, `heartbeat`, `holds`, `stack`: what they
+      return.
 
     No order waits: what cannot be done at once is done later, in the order in which it was asked for.
     """
@@ -359,6 +364,14 @@ class Engine(Protocol):
 
     def memory(self, worker: Any) -> int | None:
         """Private memory of the worker, in bytes, or `None` if it cannot be read."""
+
+    async def stack(self, worker: Any) -> str:
+        """The Python stacks of the worker's threads at this moment, also while native code keeps the interpreter.
+
+        Disturbs nothing that the worker does. Raises `NoStack` with the reason within a second: the worker is stopped,
+        gone or not started, does not answer, or there are no processes.
+        """
+        ...
 
     def logs(self, worker: Any | None = None) -> str:
         """What workers wrote (the kept end of it), of one or of all."""

@@ -295,6 +295,11 @@ class SyncPool(SyncCalls):
         """What workers wrote to stdout and stderr (the kept end of it)."""
         return self.thread.ask(lambda: self.pool.logs(worker))
 
+    def stack(self, worker: int) -> str:
+        """The Python stacks of all threads of a worker at this moment; see `Pool.stack`."""
+        text: str = self.run_async(lambda: self.pool.stack(worker))
+        return text
+
     @property
     def warmer(self) -> SyncWarmer:
         """The report of the last warm-up, and the progress of the next; from any thread but the pool's own."""

@@ -57,3 +57,29 @@ async def test_only_a_large_answer_is_compressed_and_only_for_who_accepts_that()
                 assert answer.headers["vary"] == "Accept-Encoding"
                 assert int(answer.headers["content-length"]) == len(body)
                 assert b'"gone":[]' in (gzip.decompress(body) if is_packed else body)
+
+
+@pytest.mark.parametrize("role", ["admin", "view"])
+async def test_what_a_worker_wrote_and_its_stack_are_for_administrators(role):
+    """A stack that cannot be had is 409 with the reason; asking for one is told as an event."""
+    pool = a_pool(max_workers=1, min_workers=1)
+    seen: list[tuple[str, str]] = []
+    async with pool, client(app(pool, auth=lambda _: Caller("o", role, "program"))) as asked:
+        pool.telemetry.attach("watcher", ["pool.command"], lambda event: seen.append((event.verb, event.by)))
+        answers = {what: await asked.get(f"{POOL}/workers/1/{what}") for what in ("logs", "stack")}
+        if role == "view":
+            assert [one.status_code for one in answers.values()] == [403, 403]
+            assert seen == []
+            return
+        assert answers["logs"].json() == {"worker": 1, "text": ""}
+        assert (answers["stack"].status_code, answers["stack"].json()["code"]) == (409, "no_stack")
+        assert "no process" in answers["stack"].json()["detail"]
+        assert seen == [("stack", "o")]
+
+
+@pytest.mark.parametrize("worker", ["77", "x", "9" * 40])
+async def test_logs_of_a_worker_that_is_not_there_are_unknown(worker):
+    """404, whatever stands in the path."""
+    async with a_pool() as pool, client(app(pool, auth=None)) as asked:
+        answer = await asked.get(f"{POOL}/workers/{worker}/logs")
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_worker")

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from millpond.wire import frames
+from millpond.wire import frames, stacks
 from millpond.wire.codec import PickleCodec
 from millpond.wire.exceptions import restore
 from millpond.wire.frames import HEADER, FrameReader
@@ -62,7 +62,13 @@ class RealWorker:
             **config,
         }
         self.side, their_side = socket.socketpair()
-        fds = {"data": theirs.fileno(), "side": their_side.fileno(), "logbook": self.logbook.fd}
+        self.stacks = stacks.create_file()
+        fds = {
+            "data": theirs.fileno(),
+            "side": their_side.fileno(),
+            "stacks": self.stacks,
+            "logbook": self.logbook.fd,
+        }
         boot = msgspec.msgpack.encode([told, fds]).hex()
         self.process = subprocess.Popen(
             [sys.executable, "-c", BOOT, boot],
@@ -162,4 +168,5 @@ class RealWorker:
             stream.close()
         self.socket.close()
         self.side.close()
+        os.close(self.stacks)
         self.logbook.close()

@@ -67,9 +67,11 @@ class Parent:
         self._writer, self._reader = SlotWriter(self.inbound), SlotReader(self.outbound)
         self.socket, theirs = socket.socketpair()
         self.side, their_side = socket.socketpair()
+        self._stacks = os.open(os.devnull, os.O_WRONLY)
         fds = {
             "data": theirs.detach(),
             "side": their_side.detach(),
+            "stacks": self._stacks,
             "logbook": os.dup(self.logbook.fd),
             "inbound": os.dup(self.inbound.fd),
             "outbound": os.dup(self.outbound.fd),
@@ -241,6 +243,7 @@ class Parent:
         for end in (self.socket, self.side, self.worker.channel.socket, self.worker.control.side):
             end.close()
         getattr(self.loop, "close", lambda: None)()
+        os.close(self._stacks)
         for memory in (self.logbook, self.inbound, self.outbound):
             memory.close()
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 
+from millpond.wire import stacks
 from millpond.wire.buffers import Arena
 from millpond.wire.logbook import Logbook
 
@@ -20,10 +21,22 @@ class Endpoints:
     """The parent's ends as attributes, the worker's as descriptors; all or none: raises `OSError` when one is missing.
 
     `outputs` are pipes from stdout and stderr, none where the worker has the program's own; `side` carries internal
-    calls to the worker's control thread, `inbound` the parent's buffers, `outbound` the worker's.
+    calls to the worker's control thread, `stacks` is the file for the stacks of its threads, `inbound` the parent's
+    buffers, `outbound` the worker's.
     """
 
-    __slots__ = ("_closing", "_shared", "_theirs", "inbound", "logbook", "outbound", "outputs", "side", "socket")
+    __slots__ = (
+        "_closing",
+        "_shared",
+        "_theirs",
+        "inbound",
+        "logbook",
+        "outbound",
+        "outputs",
+        "side",
+        "socket",
+        "stacks",
+    )
 
     def __init__(self, buffer_bytes: int, inherits_output: bool) -> None:
         self._theirs: list[int] = []
@@ -37,6 +50,7 @@ class Endpoints:
             else:
                 self.outputs = (self._pipe(made), self._pipe(made))
             self.socket, self.side = self._socket(made), self._socket(made)
+            self.stacks = self._file(made)
             self.logbook = Logbook.create()
             self._share(made, self.logbook)
             self.inbound = self._arena(made, buffer_bytes)
@@ -71,6 +85,12 @@ class Endpoints:
         self._theirs.append(theirs)
         os.set_blocking(ours, False)
         return ours
+
+    def _file(self, made: contextlib.ExitStack) -> int:
+        fd = stacks.create_file()
+        made.callback(os.close, fd)
+        self._theirs.append(os.dup(fd))
+        return fd
 
     def _share(self, made: contextlib.ExitStack, memory: Logbook | Arena) -> None:
         made.callback(memory.close)

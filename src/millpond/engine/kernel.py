@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from millpond.environment import IMAGE_ID as IMAGE_ID
 from millpond.environment import RUN_ID as RUN_ID
@@ -171,7 +171,12 @@ def kill_below(roots: Iterable[int]) -> bool:
 
 def kill_carrier(pid: int, value: str, name: str = RUN_ID) -> None:
     """Kill the process if it still is one that carries the mark: the number may be another's by now."""
-    _kill_if(pid, lambda: _carries(pid, value, name))
+    _signal_if(pid, signal.SIGKILL, lambda: _carries(pid, value, name))
+
+
+def signal_carrier(pid: int, signo: int, value: str) -> None:
+    """Send a signal to the process if it still is one that carries the run id; when this returns, it was sent."""
+    _signal_if(pid, signo, lambda: _carries(pid, value, RUN_ID))
 
 
 def is_tracker(pid: int) -> bool:
@@ -208,16 +213,49 @@ def is_stopped(pid: int) -> bool:
     return not stat or stat[0] in (b"T", b"t")
 
 
+def only_taker(pid: int, signo: int) -> int | None:
+    """The one thread of a process that does not block a signal; `None` if it is not one, or cannot be read."""
+    try:
+        threads = [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return None
+    takers = [tid for tid in threads if not _has(_status(pid, tid), b"SigBlk", signo)]
+    return takers[0] if len(takers) == 1 else None
+
+
+def is_unhandled(pid: int, tid: int, signo: int) -> bool:
+    """Whether a signal to a process was not taken yet by the thread that takes it, or is being handled there.
+
+    While a thread handles a signal it blocks it.
+    """
+    status = _status(pid, tid)
+    return any(_has(status, name, signo) for name in (b"ShdPnd", b"SigPnd", b"SigBlk"))
+
+
+def sleeps(pid: int, tid: int) -> int:
+    """How often a thread gave its processor up to wait for something."""
+    return int(_status(pid, tid).get(b"voluntary_ctxt_switches", b"0"))
+
+
+def _status(pid: int, tid: int) -> dict[bytes, bytes]:
+    lines = _shown(pid, f"task/{tid}/status").splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+
+
+def _has(status: Mapping[bytes, bytes], name: bytes, signo: int) -> bool:
+    return bool(int(status.get(name, b"0"), 16) >> (signo - 1) & 1)
+
+
 def _kill_child(pid: int, parent: int) -> None:
-    _kill_if(pid, lambda: _parent_of(pid) == parent)
+    _signal_if(pid, signal.SIGKILL, lambda: _parent_of(pid) == parent)
 
 
-def _kill_if(pid: int, is_meant: Callable[[], bool]) -> None:
+def _signal_if(pid: int, signo: int, is_meant: Callable[[], bool]) -> None:
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(pid)
         try:
             if is_meant():
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                signal.pidfd_send_signal(handle, signo)
         finally:
             os.close(handle)
 

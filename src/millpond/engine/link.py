@@ -72,6 +72,7 @@ class Link:
     when_read: Callable[[], None] | None = None  # its death is reported then
     is_plain: bool = True  # nothing is in `exports`, `saves` and `reading`: an answer is what it looks like
     room: int = 64 * 1024  # bytes of the next read
+    asking: asyncio.Task[str] | None = None  # for the stacks of its threads
     endpoints: Endpoints = field(init=False)
     logbook: Logbook = field(init=False)
     outbox: Outbox = field(init=False)

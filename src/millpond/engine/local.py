@@ -22,10 +22,11 @@ from millpond.engine.image_set import ImageSet, OperationNumbers
 from millpond.engine.inbox import Inbox
 from millpond.engine.link import Link
 from millpond.engine.oom import OomCounters
+from millpond.engine.stacks import StackReader
 from millpond.engine.supervisor import Supervisor
 from millpond.engine.warden_protocol import check_not_run_again
 from millpond.logger.pool_logger import PoolLogger
-from millpond.seams import Death, EngineEvents, EngineSpec, HandlerFacts
+from millpond.seams import Death, EngineEvents, EngineSpec, HandlerFacts, NoStack
 from millpond.wire import frames
 from millpond.wire.buffers import GIVEN_AT_ONCE_BYTES
 from millpond.wire.codec import make_codec
@@ -224,6 +225,16 @@ class LocalEngine:
         link = self._links.get(worker.id)
         return kernel.private_memory(link.pid) if link is not None and link.pid else None
 
+    async def stack(self, worker: Any) -> str:
+        """The stacks of its threads; who asks while another does gets the same."""
+        link = self._links.get(worker.id)
+        if link is None:
+            raise NoStack("the worker is gone")
+        if link.asking is None or link.asking.done():
+            link.asking = self._loop.create_task(StackReader(link, self._spec.run_id).read())
+            link.asking.add_done_callback(_seen)
+        return await asyncio.shield(link.asking)
+
     def logs(self, worker: Any | None = None) -> str:
         """What a worker wrote; of all, what the warden and the last dead ones wrote comes first."""
         rings = self._past | {link.id: link.ring for link in self._links.values()}
@@ -380,6 +391,12 @@ class LocalEngine:
         link = self._links.get(worker.id)
         if link is not None:
             link.write(kind, call_id, amount=amount)
+
+
+def _seen(task: asyncio.Task[str]) -> None:
+    """Whoever asked may have left: an error is not to be missed then."""
+    if not task.cancelled():
+        task.exception()
 
 
 def make_engine(name: str, start_method: str) -> LocalEngine:

@@ -23,8 +23,15 @@ if TYPE_CHECKING:
     from millpond.engine.image import Image
 
 # The descriptors that come with an order to start, in this order; without buffers the last two are missing.
-STDOUT, STDERR, DATA, SIDE, LOGBOOK, INBOUND, OUTBOUND = range(7)
-_NAMES = {DATA: "data", SIDE: "side", LOGBOOK: "logbook", INBOUND: "inbound", OUTBOUND: "outbound"}
+STDOUT, STDERR, DATA, SIDE, STACKS, LOGBOOK, INBOUND, OUTBOUND = range(8)
+_NAMES = {
+    DATA: "data",
+    SIDE: "side",
+    STACKS: "stacks",
+    LOGBOOK: "logbook",
+    INBOUND: "inbound",
+    OUTBOUND: "outbound",
+}
 
 
 def fork(image: Image, config: dict[str, Any], fds: list[int], leave_warden: Callable[[], None]) -> int:

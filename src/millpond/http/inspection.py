@@ -1,6 +1,6 @@
-"""What a pool's calls do at this moment and have done: listed, and one by its id, for whoever may view.
+"""A look at a pool's calls: listed, and one by its id, for whoever may view.
 
-Nothing here has arguments, results or texts of errors. What workers wrote is for administrators alone.
+Nothing here has arguments, results or texts of errors. What a dead worker wrote is for administrators alone.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 
 from millpond.clock import MonotonicClock
 from millpond.errors import StartFailed
-from millpond.seams import Clock, EngineEvents, EngineSpec, HandlerFacts
+from millpond.seams import Clock, EngineEvents, EngineSpec, HandlerFacts, NoStack
 from millpond.testing.direct_answers import parts_of, private
 from millpond.testing.fake_worker import FakeWorker
 from millpond.testing.holding import Held, Holding
@@ -244,6 +244,10 @@ class FakeEngine:
         """What the test says."""
         there = self.workers.get(worker.id)
         return None if there is None else there.memory_bytes
+
+    async def stack(self, worker: Any) -> str:
+        """There is none: a fake worker is no process."""
+        raise NoStack("a fake worker is no process, and has no stack of its own")
 
     def logs(self, worker: Any | None = None) -> str:
         """Nothing: what handlers print goes where the test's own output goes."""

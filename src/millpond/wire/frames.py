@@ -26,6 +26,7 @@ CANCEL = 5
 PING = 6
 BYE = 7
 DEFINE = 8  # a name of the program's `__main__`, which is the first `operation` bytes of the body; its entry follows
+STACKS = 9  # to the control thread: write the stacks of all threads; the call id is the number of the request
 
 # Worker to parent
 READY = 32

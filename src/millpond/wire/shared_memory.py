@@ -16,7 +16,7 @@ PAGE_BYTES = 4096
 
 def create_memory(label: str, nbytes: int) -> int:
     """A new file descriptor of `nbytes` zeros, closed on exec and gone with its last holder."""
-    fd = _open_nameless(label)
+    fd = open_nameless(label)
     try:
         os.ftruncate(fd, nbytes)
         if hasattr(os, "memfd_create"):
@@ -53,7 +53,8 @@ class SharedMemory:
         self.mapped.close()
 
 
-def _open_nameless(label: str) -> int:
+def open_nameless(label: str) -> int:
+    """A new file descriptor of an empty file without a name, closed on exec."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create(f"millpond-{label}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     fd, path = tempfile.mkstemp(prefix=f"millpond-{label}-")

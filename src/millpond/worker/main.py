@@ -58,8 +58,8 @@ def main(
 ) -> NoReturn:
     """Be a worker until the parent says goodbye (exit code 0) or closes the socket (1), or the start fails (1).
 
-    `fds` are `data`, `side`, `logbook` and, with buffers, `inbound` and `outbound`; `image` is the class if it
-    was loaded before the fork; `orphaned` is called last where the parent went without a word. Leaves by `os._exit`,
+    `fds` are `data`, `side`, `stacks`, `logbook` and, with buffers, `inbound` and `outbound`; `image` is the class if
+    it was loaded before the fork; `orphaned` is called last where the parent went without a word. Leaves by `os._exit`,
     so that no thread of the handler's can hold the process.
     """
     code, pid = BROKEN, os.getpid()
@@ -76,6 +76,7 @@ def main(
         os.register_at_fork(after_in_child=worker.channel.disown)
         orphans = Orphans()
         orphans.note_starts()
+        worker.control.install()  # before any other thread is made
         worker.control.start((orphans.reap, worker.give_back))
         forward_logging(worker.channel, config["incarnation"], config.get("log_level"))
         emitting.install(worker.channel, config["incarnation"], config["emit_rate"])
@@ -116,7 +117,7 @@ class Worker:
         self.logbook.close_fd()
         limit, incarnation = config["max_payload"] + FRAME_ROOM_BYTES, config["incarnation"]
         self.channel = FrameChannel(socket.socket(fileno=fds["data"]), limit, incarnation)
-        self.control = ControlThread(self.logbook, socket.socket(fileno=fds["side"]), incarnation)
+        self.control = ControlThread(self.logbook, socket.socket(fileno=fds["side"]), incarnation, fds["stacks"])
         self.interrupts = Interrupts(self.logbook)
         threshold = config["buffer_threshold"]
         self._codec = make_codec(config["codec"], threshold)

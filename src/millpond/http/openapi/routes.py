@@ -86,7 +86,7 @@ def _path_parameter(name: str, pools: list[str]) -> Part:
     if name == "session":
         return SESSION_ID
     schema: Part = {"type": "string", "minLength": 1}
-    if name == "call_id":
+    if name in ("call_id", "worker"):
         schema = {"type": "integer", "minimum": 0, "maximum": MOST_NUMBER}
     elif name == "pool":
         schema = {"type": "string", "enum": pools}

@@ -82,6 +82,7 @@ _CALL: Part = {
         "age_s": {"type": "number"},
     },
 }
+_OF_WORKER = _object(worker={"type": "integer"}, text={"type": "string"})
 _OF_HISTORY: list[Any] = [
     _query("seconds", "How far back.", {"type": "number", "minimum": 0, "maximum": MOST_SECONDS, "default": 300}),
     _query(
@@ -146,6 +147,11 @@ SAID: dict[tuple[str, str], Part] = {
     ("GET", f"{_POOL}/calls/{{call_id}}"): {"answers": {"200": ("The call.", json_content(_CALL))}},
     ("GET", f"{_POOL}/workers"): {
         "answers": {"200": ("The workers.", _object(workers=_LIST, gone=_LIST))},
+    },
+    ("GET", f"{_POOL}/workers/{{worker}}/logs"): {"answers": {"200": ("The kept end.", _OF_WORKER)}},
+    ("GET", f"{_POOL}/workers/{{worker}}/stack"): {
+        "answers": {"200": ("The stacks, as text.", _OF_WORKER)},
+        "problems": (409,),
     },
     ("POST", f"{_POOL}/sessions"): {
         "answers": {"200": ("It was open.", json_content(SESSION)), "201": ("It is new.", json_content(SESSION))},

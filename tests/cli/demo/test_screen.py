@@ -40,12 +40,23 @@ def test_what_matters_is_seen_at_every_size(size):
         assert said in seen
     assert LINK in "".join(line.strip() for line in lines)
     assert NOTES[-1][:30] in seen
+    assert "Ctrl-C ends the demo" in seen
+    shown = [line.strip() for line in lines]
+    assert not any("…" in line for line in shown[: shown.index("")])
 
 
 def test_a_full_terminal_shows_what_was_lost_and_what_was_wrong():
     """On the usual 80 columns and 24 lines nothing is left out."""
     seen = "\n".join(drawn(record_of(), 80, 24, NOTES))
-    for said in ("0, 74 restored", "37, 0 restored", "0 of 1,012", "150, 20 asleep", "DemoOverload", "266, 7 late"):
+    for said in (
+        "0, 74 kept",
+        "37, 0 kept",
+        "2 of 2 wanted, 1 busy",
+        "0 of 1,012",
+        "150, 20 asleep",
+        "DemoOverload",
+        "266, 7 late",
+    ):
         assert said in seen
 
 

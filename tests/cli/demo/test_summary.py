@@ -29,8 +29,8 @@ def test_the_summary_has_every_figure(width):
         *("digits digits-plain", "calls 1,300 1,300", "answered 1,012 1,012", "refused 266 266", "too late 7 7"),
         *("p50 12.0 ms 12.0 ms", "p99 900 ms 900 ms", "most workers 2 of 2 2 of 2", "workers killed 1 1"),
         *("sessions kept 74 0", "sessions lost 0 37", "wrong answers 0 0", "wrong scores 0 0"),
-        "74 sessions went on from their last answer, 0 were lost.",
-        "37 were lost and told so at their next call: 0 are opened anew.",
+        "Its sessions: 74 went on from their last answer, 0 lost.",
+        "37 lost, told so at their next call; 0 of them are open anew.",
         "the next was ready 526 ms later",
         "Every answer was right and went to the call that asked.",
     ):

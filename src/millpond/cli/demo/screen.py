@@ -94,7 +94,7 @@ def _in_words(one: PoolRecord) -> list[str]:
 def render(record: Record, width: int, height: int, notes: Sequence[str]) -> RenderableType:
     """A record and the latest notes as one drawing of that size."""
     columns = width - 2 * MARGIN
-    head = [title(record, columns), bar(record, columns), *link(record, columns), Text("")]
+    head = [title(record, columns), bar(record, columns), *link(record, columns)]
     rows = FIGURES[: max(1, height - len(head) - 2 - NOTES - 1)]
     drawn = [*head, figures(record, columns, rows)]
     left = height - len(head) - len(rows) - 2
@@ -120,10 +120,8 @@ def bar(record: Record, columns: int) -> Text:
 
 def link(record: Record, columns: int) -> list[Text]:
     """The page's address, whole on as many lines as it takes: it is to be copied."""
-    if not record.link:
-        return []
     parts = [record.link[at : at + columns] for at in range(0, len(record.link), columns)]
-    return [Text(part, style="bold") for part in parts]
+    return [*(Text(part, style="bold") for part in parts), Text("logs in once; Ctrl-C ends the demo", style="dim")]
 
 
 def figures(record: Record, columns: int, rows: Sequence[Row]) -> Table:
@@ -145,16 +143,22 @@ def _name(one: PoolRecord, _: int) -> Text:
     return Text(one.name, style="bold")
 
 
-def _workers(one: PoolRecord, _: int) -> Text:
+def _fitting(room: int, *texts: str) -> Text:
+    """The first text there is room for, else the last one."""
+    return Text(next((text for text in texts if len(text) <= room), texts[-1]))
+
+
+def _workers(one: PoolRecord, room: int) -> Text:
     now = one.now
     if now is None:
         return Text("-")
-    return Text.assemble(
-        (f"{now.alive:,}", "green" if now.alive else "red"), f" of {now.wanted:,} wanted, {len(now.busy):,} busy"
-    )
+    some = f"{now.alive:,} of {now.wanted:,}"
+    return _fitting(room, f"{some} wanted, {len(now.busy):,} busy", some)
 
 
 def _rate(one: PoolRecord, room: int) -> Text:
+    if room <= FIGURE:
+        return Text(f"{one.rate:,.0f}")
     return Text.assemble(f"{one.rate:<{FIGURE},.0f}", (sparkline(one.tally.rates, room - FIGURE), "cyan"))
 
 
@@ -166,8 +170,9 @@ def _queue(one: PoolRecord, _: int) -> Text:
     return Text("-" if one.now is None else f"{one.now.queued:,}")
 
 
-def _refused(one: PoolRecord, _: int) -> Text:
-    return Text(f"{one.tally.refused:,}, {one.tally.expired:,} late")
+def _refused(one: PoolRecord, room: int) -> Text:
+    refused = f"{one.tally.refused:,}"
+    return _fitting(room, f"{refused}, {one.tally.expired:,} late", refused)
 
 
 def _wrong(one: PoolRecord, _: int) -> Text:
@@ -176,13 +181,15 @@ def _wrong(one: PoolRecord, _: int) -> Text:
     return Text.assemble((f"{tally.mistakes:,}", style), f" of {tally.answered:,}")
 
 
-def _sessions(one: PoolRecord, _: int) -> Text:
+def _sessions(one: PoolRecord, room: int) -> Text:
     now = one.now
-    return Text("-" if now is None else f"{now.sessions_open:,}, {now.sessions_asleep:,} asleep")
+    if now is None:
+        return Text("-")
+    return _fitting(room, f"{now.sessions_open:,}, {now.sessions_asleep:,} asleep", f"{now.sessions_open:,}")
 
 
-def _lost(one: PoolRecord, _: int) -> Text:
-    return Text(f"{one.lost:,}, {one.restored:,} restored")
+def _lost(one: PoolRecord, room: int) -> Text:
+    return _fitting(room, f"{one.lost:,}, {one.restored:,} kept", f"{one.lost:,}")
 
 
 def _health(one: PoolRecord, _: int) -> Text:

@@ -27,7 +27,7 @@ from millpond.settings import Durability
 
 HOST, PORT = "127.0.0.1", 8000  # those of `millpond serve`
 DURABILITY: Mapping[str, Durability] = {DIGITS: "reply", PLAIN: "none"}
-SLEEP_AFTER_S = 10.0  # so that in a quiet phase sessions leave their workers, and workers go
+SLEEP_AFTER_S = 20.0  # so that sessions fall asleep while somebody watches
 WARMING = [[0] * 64] * 64  # the sheet that each new worker reads,
 WARMINGS = 8  # and how often, before it is given calls
 NICE = 5  # the page and the callers are answered while workers use all cores

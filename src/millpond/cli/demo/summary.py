@@ -73,10 +73,10 @@ def _cost(one: PoolRecord) -> Iterator[str]:
     ready = "none was ready before the end"
     if one.replaced_s is not None:
         ready = f"the next was ready {one.replaced_s * 1000:.0f} ms later"
+    told = f", told so at their next call; {one.tally.reopened:,} of them are open anew" if one.lost else ""
     yield (
-        f"{one.name}: a worker was killed, {ready}. {count(one.restored, 'session')} went on from their last answer, "
-        f"{one.lost:,} were lost"
-        + (f" and told so at their next call: {one.tally.reopened:,} are opened anew." if one.lost else ".")
+        f"{one.name}: a worker was killed, {ready}. Its sessions: {one.restored:,} went on from their last answer, "
+        f"{one.lost:,} lost{told}."
     )
 
 

@@ -128,3 +128,17 @@ def test_a_second_interrupt_does_not_wait(demo, tmp_path: Path):
     assert (code, "Traceback" in rest) == (130, False), rest
     until_sync(lambda: not any(process.is_running() for process in family))
     assert [path for path in tmp_path.iterdir() if path.name.startswith("millpond-demo")] == []
+
+
+def test_a_pool_that_cannot_open_is_told_in_a_sentence(environ, tmp_path: Path):
+    """Exit code 4, the error of the import and where it was raised, no traceback of ours, and nothing left."""
+    broken = tmp_path / "sklearn"
+    broken.mkdir()
+    (broken / "__init__.py").write_text('raise ImportError("libfoo.so is not there")\n')
+    ran = subprocess.run(
+        COMMAND, capture_output=True, text=True, timeout=UPPER_BOUND_S, env={**environ, "PYTHONPATH": str(tmp_path)}
+    )
+    assert ran.returncode == 4, ran.stdout + ran.stderr
+    assert "its handler cannot be loaded: ImportError: libfoo.so is not there" in ran.stderr
+    assert "Traceback" not in ran.stdout + ran.stderr
+    assert list(tmp_path.iterdir()) == [broken]

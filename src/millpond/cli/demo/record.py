@@ -59,8 +59,7 @@ class PoolRecord:
     lost: int = 0  # sessions
     restored: int = 0
     firing: tuple[str, ...] = ()
-    fired: int = 0
-    cleared: int = 0
+    fired: int = 0  # alerts
 
     def kill(self, worker: int, now: float) -> None:
         """A worker was sent SIGKILL."""
@@ -88,7 +87,6 @@ class PoolRecord:
                 self.fired += 1
                 return f"alert {event.alert} fires: {event.summary}"
             case AlertResolved():
-                self.cleared += 1
                 return f"alert {event.alert} is over, after {event.seconds:.0f} s"
         return None
 
@@ -123,11 +121,8 @@ class Record:
     phase: str = "start"
     elapsed_s: float = 0.0  # of the phase
     length_s: float | None = None  # None where nobody knows how long the phase takes
-    left_s: float | None = None  # until the demo ends by itself
     opened_s: float | None = None  # from nothing to the first worker of each pool
     cold: ColdStart | None = None
-    sheet_images: int = 0
-    sheet_s: float = 0.0  # what a worker takes for one, as measured
     served_s: float = 0.0
     phases: int = 0  # that there have been
     is_cut_short: bool = False

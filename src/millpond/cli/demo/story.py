@@ -94,6 +94,7 @@ class Story:
         acting = asyncio.create_task(self._act(listening))
         drawing = asyncio.create_task(self._draw())
         await asyncio.wait((serving, acting, drawing), return_when=asyncio.FIRST_COMPLETED)
+        self._end.set()
         self._enter("stopping")
         if not self._server.stopping.asked.is_set():  # a second time would be at once
             self._server.stop()
@@ -141,10 +142,14 @@ class Story:
         self._say(
             "cold start: each pool imports scikit-learn and trains; so does a second copy of the model, for the answers"
         )
-        key, (cold, *_) = await asyncio.gather(ask_for_key(), asyncio.gather(*map(self._cold_start, self._pools)))
-        record = self.record
-        record.opened_s, record.cold = time.perf_counter() - self._began, cold
-        record.sheet_images, record.sheet_s = key.sheet_images, key.sheet_s
+        making = asyncio.create_task(ask_for_key())
+        try:
+            cold, *_ = await asyncio.gather(*map(self._cold_start, self._pools))
+            key = await making
+        finally:  # where a pool cannot open, the copy failed or will
+            making.cancel()
+            await asyncio.gather(making, return_exceptions=True)
+        self.record.opened_s, self.record.cold = time.perf_counter() - self._began, cold
         self._say(
             f"both pools are ready (import {cold['import_s']:.2f} s, training {cold['train_s']:.2f} s, once for all "
             f"workers); a sheet of {key.sheet_images} digits takes {key.sheet_s * 1000:.0f} ms"
@@ -237,8 +242,6 @@ class Story:
         """Bring the record up to this moment."""
         record, now = self.record, time.perf_counter()
         record.elapsed_s = now - self._phase_began
-        if self._choices.seconds is not None and self._traffic_began is not None:
-            record.left_s = max(0.0, self._choices.seconds - self._serving_s)
         if not self._end.is_set():
             record.served_s = self._serving_s
             for name, pool in self._pools.items():

@@ -46,11 +46,12 @@ def test_a_demo_that_ends_has_every_phase_and_both_kills(seconds):
     plan = Plan.lasting(seconds)
     assert plan.cycle_s * LASTS <= seconds
     assert plan.cycle_s <= CYCLE_S
-    assert all(plan.kill_s(pool) < seconds for pool in KILLS)
+    assert all(plan.kill_s(pool) + plan.wait_s < seconds for pool in KILLS)
 
 
-def test_the_first_kill_is_in_a_burst_and_the_second_in_a_quiet_phase():
-    """Sessions of the pool are with its workers then."""
+def test_workers_are_killed_among_bursts():
+    """Sessions are with them then, and whoever watches has seen the pool quiet; not both in the same cycle."""
     plan = Plan(100.0)
-    assert plan.at(plan.kill_s(DIGITS)).phase is BURSTS
-    assert plan.at(plan.kill_s(PLAIN)).phase is QUIET
+    moments = [plan.kill_s(pool) + wait_s for pool in (DIGITS, PLAIN) for wait_s in (0.0, plan.wait_s)]
+    assert [plan.at(moment).phase for moment in moments] == [BURSTS] * 4
+    assert plan.kill_s(PLAIN) - plan.kill_s(DIGITS) > 0.5 * plan.cycle_s

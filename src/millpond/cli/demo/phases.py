@@ -29,7 +29,8 @@ PHASES = (
     Phase("overload", 0.45, {DIGITS: 1.7, PLAIN: 0.12}),
 )
 CYCLE_S = 45.0
-KILLS = {DIGITS: 0.35, PLAIN: 1.12}  # when a worker of each pool is killed, once, in cycles
+KILLS = {DIGITS: 0.35, PLAIN: 1.3}  # when a worker of each pool is killed, once, in cycles
+WAITS = 0.1  # how much later at most, in cycles, while no worker has many sessions
 LASTS = 1.5  # cycles of a demo that ends by itself
 
 
@@ -73,3 +74,8 @@ class Plan:
     def kill_s(self, pool: str) -> float:
         """When a worker of a pool is killed."""
         return KILLS[pool] * self.cycle_s
+
+    @property
+    def wait_s(self) -> float:
+        """How much later that may be."""
+        return WAITS * self.cycle_s

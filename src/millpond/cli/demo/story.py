@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from random import Random
 from typing import Protocol
 
@@ -22,7 +23,7 @@ from millpond.cli.demo.answer_key import AnswerKey, ask_for_key
 from millpond.cli.demo.phases import CYCLE_S, DIGITS, Plan
 from millpond.cli.demo.players import Venue
 from millpond.cli.demo.reader import ColdStart
-from millpond.cli.demo.record import HEARD, PoolRecord, Record, count
+from millpond.cli.demo.record import HEARD, PoolRecord, Record
 from millpond.cli.demo.serving import address_of, login_url, show
 from millpond.cli.demo.traffic import Traffic
 from millpond.cores import cores
@@ -31,6 +32,7 @@ from millpond.http.server.server import CannotOpen, Server
 
 MEASURED_S = 10  # of calls, for what the workers can do
 EXPECTED = 20  # calls
+MANY = 10  # sessions a worker should have when it is killed
 FRAME_S = 0.25  # between two drawings
 LINK_S = 300.0  # after which another link is shown; each holds for ten minutes
 
@@ -210,19 +212,19 @@ class Story:
 
     async def _kill(self, name: str) -> None:
         """Kill the worker with the most sessions, when it is time."""
-        pool, record = self._pools[name], self._records[name]
-        if not await self._reaches(self._plan.kill_s(name)):
+        pool, due_s = self._pools[name], self._plan.kill_s(name)
+        if not await self._reaches(due_s):
             return
-        while not (homes := Counter(one.worker for one in pool.sessions(limit=20_000) if one.worker is not None)):
+        while (home := _fullest(pool))[1] < (MANY if self._serving_s < due_s + self._plan.wait_s else 1):
             if not await self._reaches(self._serving_s + FRAME_S):
                 return
-        (worker, sessions), pids = homes.most_common(1)[0], pool.statistics().pids
-        record.kill(worker, time.perf_counter())
-        os.kill(pids[worker], signal.SIGKILL)
-        fate = "survive" if name == DIGITS else "do not survive"
+        worker, sessions = home
+        pid = pool.statistics().pids[worker]
+        self._records[name].kill(worker, time.perf_counter())
+        os.kill(pid, signal.SIGKILL)
+        fate = "go on elsewhere" if name == DIGITS else "are lost"
         self._say(
-            f"{name}: worker {worker} (pid {pids[worker]}) killed with SIGKILL; {count(sessions, 'session')} lived "
-            f"there, and {fate} it"
+            f"{name}: worker {worker} (pid {pid}) killed with SIGKILL; sessions there, which {fate}: {sessions:,}"
         )
 
     def _hear(self, record: PoolRecord, event: Event) -> None:
@@ -252,3 +254,9 @@ class Story:
 
     def _say(self, line: str) -> None:
         self._view.note(f"{time.perf_counter() - self._began:6.1f} s  {line}")
+
+
+def _fullest(pool: Pool) -> tuple[int, int]:
+    """The worker with the most sessions, and how many those are; none if no worker has any."""
+    homes = Counter(one.worker for one in pool.sessions(limit=20_000) if one.worker is not None)
+    return max(homes.items(), key=itemgetter(1), default=(0, 0))

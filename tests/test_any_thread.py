@@ -93,6 +93,10 @@ def storm(pool, name, barrier):
         assert repr(pool)
         assert repr(pool.pool)
         assert pool.logs() == pool.pool.logs() == ""
+        for show in ("running", "waiting", "slowest", "failed"):
+            for one in pool.calls(show, limit=3).calls:
+                pool.call_facts(one.call_id)
+        assert not pool.cancel_call(10**9)
         pool.metrics.snapshot()
         pool.telemetry.attach(f"listener-{name}", "call", lambda _: None)
         assert pool.telemetry.listeners()

@@ -135,7 +135,7 @@ def test_the_clients_own_thread_cannot_wait_for_itself():
 def test_what_only_the_pools_owner_has_is_absent_with_a_reason():
     """A program that used it learns at once where to look."""
     for made in (millpond.Client(token="mp_x"), millpond.SyncClient(token="mp_x")):
-        for name in ("metrics", "logs", "optimizer", "telemetry", "alerts", "warm"):
+        for name in ("metrics", "logs", "optimizer", "telemetry", "alerts", "warm", "calls", "stack"):
             with pytest.raises(AttributeError, match=f"a client has no '{name}': "):
                 getattr(made, name)
         with pytest.raises(AttributeError, match="has no attribute 'cal'"):

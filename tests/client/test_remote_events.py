@@ -104,4 +104,5 @@ def test_events_come_to_blocking_programs_too():
 
     with serving(tell) as server, client_of(server) as pool:
         assert pool.get("history", seconds=60) == {"path": "/v1/pools/default/history?seconds=60"}
+        assert pool.get("calls/77") == {"path": "/v1/pools/default/calls/77"}
         assert pool.command("pause", reason="x") == {"path": "/v1/pools/default/admin/pause"}

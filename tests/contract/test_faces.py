@@ -321,6 +321,7 @@ def test_both_kinds_of_faces_have_the_same_verbs():
     from inspect import signature
 
     absent = {"logs", "warm", "warmer", "telemetry", "metrics", "alerts", "optimizer", "settings", "trace_source"}
+    absent |= {"calls", "call_facts", "cancel_call", "stack", "workers", "gone_workers"}
     encoded = {"call_document", "begin_document", "stream_documents", "operations"}
     own_alone = {"session_facts", "run_id", "pool", "thread"}
     for own, served in [(millpond.Pool, millpond.Client), (millpond.SyncPool, millpond.SyncClient)]:

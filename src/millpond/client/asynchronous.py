@@ -35,13 +35,19 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 # What a pool has and its client does not, and where it is to be had.
 ABSENT = {
-    "logs": "what workers write is not served: ask the pool in its own program",
+    "logs": 'what one worker wrote is told an administrator: get("workers/3/logs")',
     "warm": "workers are warmed by the program that owns the pool",
     "telemetry": "listeners attach in the program that owns the pool; the server's /events tells what happens",
     "metrics": "they are the server's: see its /metrics, /statistics and /history",
     "alerts": "they are the server's: see its /alerts",
     "optimizer": "it is the server's: see its /journal",
     "settings": "they are the server's; configure() changes those that may change while a pool runs",
+    "calls": 'the server tells them: get("calls", show="running")',
+    "call_facts": 'the server tells it: get("calls/77")',
+    "cancel_call": 'it is a command: command("cancel", call_id=77)',
+    "stack": 'it is told an administrator: get("workers/3/stack")',
+    "workers": 'the server tells them: get("workers")',
+    "gone_workers": 'the server tells them: get("workers")',
     "trace_source": "open a span around the call: the context that it makes goes along",
     "warmer": "workers are warmed by the program that owns the pool",
 }
@@ -206,11 +212,11 @@ class Client(RemoteCalls):
         return values.decode_sessions(await self._served.question(b"GET", "sessions", query=query))
 
     async def get(self, route: str, **query: Any) -> Any:
-        """What another route of the pool answers, as plain data: `history`, `journal`, `alerts`, `statistics`.
+        """What another route of the pool answers, as plain data: `history`, `journal`, `alerts`, `calls/77`.
 
         `query` are its parameters, as the page on watching has them. Needs a token of role `view` or `admin`.
         """
-        return await self._served.question(b"GET", route, query=urlencode(query))
+        return await self._served.question(b"GET", *route.split("/"), query=urlencode(query))
 
     async def command(self, verb: str, **arguments: Any) -> Any:
         """Give an administrator's command, such as `pause` or `silence`; what holds then, as plain data.

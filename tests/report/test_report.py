@@ -174,6 +174,30 @@ def test_marks_of_time_are_those_of_a_clock(span_s, told):
     assert re.findall(r'text-anchor="middle">([^<]*)<', text) == told
 
 
+@pytest.mark.parametrize(
+    ("start", "span_s", "told"),
+    [
+        (1_700_000_000.0, 60, ["22:13:30", "22:13:45", "22:14:00", "22:14:15"]),
+        (1_700_000_000.0, 900, ["22:15", "22:20", "22:25"]),
+        (1_700_000_000.0, 86_400, ["Nov 15", "06:00", "12:00", "18:00"]),
+        (1_700_000_000.0, 10 * 86_400, ["Nov 15", "Nov 17", "Nov 19", "Nov 21", "Nov 23"]),
+    ],
+)
+def test_a_chart_with_an_epoch_has_marks_at_round_times_of_day(start, span_s, told):
+    """In UTC, midnight as a date; the rows of its table are times of day too."""
+    shown = Series(name="n", times=[0, span_s], values=[1, 1])
+    text = html(report_of(chart(shown, epoch=start)))
+    assert re.findall(r'text-anchor="middle">([^<]*)<', text) == told
+    assert "time, UTC" in text
+    assert table_of(text)[:2] == [["at, UTC", "n"], ["22:13:20", "1"]]
+
+
+def test_a_long_text_keeps_a_width_in_which_it_can_be_read():
+    """Its table scrolls on a narrow screen; a share stands with the numbers."""
+    text = html(report_of(Table(title="t", head=["a", "b", "c"], rows=[["x" * 41, "31.7 %", "short"]])))
+    assert f'<td class="long">{"x" * 41}</td><td class="number">31.7 %</td><td>short</td>' in text
+
+
 def test_text_that_is_a_number_stands_with_the_numbers():
     """A figure that somebody wrote with as many digits as it needs."""
     text = html(report_of(Table(title="t", head=["n", "m"], rows=[["99.01", "x 1"]])))

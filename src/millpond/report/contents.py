@@ -44,7 +44,8 @@ class Limit:
 class Chart:
     """Some series over the same time in seconds, from `start` to `end` or as far as they reach.
 
-    `unit` is what the vertical axis counts. Charts that are to be compared are given the same `top`.
+    `unit` is what the vertical axis counts. Charts that are to be compared are given the same `top`. Where second 0 has
+    a Unix time, `epoch`, the time is told in hours and minutes of UTC.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Chart:
     start: float | None = None
     end: float | None = None
     top: float | None = None
+    epoch: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from millpond.report.markup import escaped, paragraph, table
 from millpond.report.numbers import numbers_of
 from millpond.report.outline import SIZE, Outline, Picture, outline_of
 from millpond.report.style import DASHES
-from millpond.report.ticks import ticks, time_ticks, top_of, unit_of_time, written
+from millpond.report.ticks import ticks, top_of, written
+from millpond.report.time_axis import TimeAxis, axis_of
 
 MOST_TICKS = 5  # fit side by side at 390 pixels
 BAND = "Lines are means, with a faint band from the lowest to the highest value."
@@ -22,7 +23,7 @@ BAND = "Lines are means, with a faint band from the lowest to the highest value.
 def figure(chart: Chart, number: int) -> str:
     """The chart as HTML; its `number` is its own on the page."""
     start, end = span_of(chart)
-    unit, unit_s = unit_of_time(end - start)
+    axis = axis_of(start, end, chart.epoch, MOST_TICKS)
     outlines = [outline_of(one, start, end) for one in chart.series]
     picture = Picture(
         start, end, top_of(chart.top if chart.top is not None else highest_of(chart, outlines), MOST_TICKS)
@@ -32,10 +33,10 @@ def figure(chart: Chart, number: int) -> str:
     return (
         f'<figure><figcaption><h3 id="{name}">{escaped(chart.title)}</h3></figcaption>{paragraph(note)}'
         f'{_legend(chart)}<div class="plot"><svg role="img" aria-labelledby="{name} {told}">'
-        f'<desc id="{told}">{escaped(_description(chart, unit))}</desc>'
-        f"{_level_lines(chart, picture.top)}{_time_marks(start, end, unit, unit_s)}{_paths(chart, outlines, picture)}"
+        f'<desc id="{told}">{escaped(_description(chart, axis.unit))}</desc>'
+        f"{_level_lines(chart, picture.top)}{_time_marks(start, end, axis)}{_paths(chart, outlines, picture)}"
         f"{_limits(chart, picture.top)}</svg></div><details><summary>The numbers</summary>"
-        f"{table(numbers_of(chart, start, end, unit, unit_s), is_titled=False)}</details></figure>"
+        f"{table(numbers_of(chart, start, end, axis), is_titled=False)}</details></figure>"
     )
 
 
@@ -87,16 +88,16 @@ def _level_lines(chart: Chart, top: float) -> str:
     return "".join(drawn)
 
 
-def _time_marks(start: float, end: float, unit: str, unit_s: float) -> str:
+def _time_marks(start: float, end: float, axis: TimeAxis) -> str:
     drawn = [
         '<line class="axis" x1="0" x2="100%" y1="100%" y2="100%"/>'
-        f'<text x="100%" y="100%" dy="40" text-anchor="end">time, {unit}</text>'
+        f'<text x="100%" y="100%" dy="40" text-anchor="end">time, {axis.unit}</text>'
     ]
-    for mark in time_ticks(start / unit_s, end / unit_s, MOST_TICKS, unit):
-        x = f"{(mark * unit_s - start) / (end - start) * 100:.2f}%"
+    for second, words in axis.marks:
+        x = f"{(second - start) / (end - start) * 100:.2f}%"
         drawn.append(
             f'<svg x="{x}" y="100%" overflow="visible"><line class="axis" y2="5"/>'
-            f'<text dy="20" text-anchor="middle">{written(mark)}</text></svg>'
+            f'<text dy="20" text-anchor="middle">{words}</text></svg>'
         )
     return "".join(drawn)
 

@@ -11,7 +11,8 @@ from millpond.report.ticks import written
 # Control characters, halves of surrogate pairs and what is no character: no HTML holds them.
 UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
-NUMBER = re.compile("[-0-9.,]+")
+NUMBER = re.compile("[-0-9.,]+( %)?")
+LONG = 40  # characters: such a cell keeps a width to be read in, and the table scrolls
 
 
 def escaped(text: str) -> str:
@@ -42,5 +43,6 @@ def _cell(value: Cell) -> str:
     if isinstance(value, bool):
         return f"<td>{'yes' if value else 'no'}</td>"
     if isinstance(value, str):
-        return f'<td class="number">{value}</td>' if NUMBER.fullmatch(value) else f"<td>{escaped(value)}</td>"
+        kind = "number" if NUMBER.fullmatch(value) else "long" if len(value) > LONG else ""
+        return f'<td class="{kind}">{escaped(value)}</td>' if kind else f"<td>{escaped(value)}</td>"
     return f'<td class="number">{written(float(value))}</td>'

@@ -67,6 +67,7 @@ th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px so
   vertical-align: top; }
 th { border-bottom-color: var(--edge); }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.long { min-width: 16rem; }
 summary { cursor: pointer; color: var(--faint); }
 :focus-visible { outline: 2px solid var(--series-1); outline-offset: 2px; }
 """

@@ -42,6 +42,7 @@ from millpond.http.feed import Feeds
 from millpond.http.idempotency import Kept
 from millpond.http.openapi import document
 from millpond.http.problems import Problem, problem_of, title_of
+from millpond.http.reports import answer as reports
 from millpond.http.routing import CALLER, ROUTE, check_path, check_pool_name
 from millpond.http.traffic import CALL, OTHER, SESSION_CALL, UNANSWERED, Traffic
 from millpond.pool import Pool
@@ -61,6 +62,7 @@ MODULES = (
     watching,
     inspection,
     workers,
+    reports,
     feed,
     administration,
     health,

@@ -89,6 +89,20 @@ def whole(request: Request, name: str, default: T) -> int | T:
     return number
 
 
+def number(request: Request, name: str, default: float, most: float, least: float = 0) -> float:
+    """A number of the request's query. Raises `Problem` 400 for what is none from `least` to `most`."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not least <= value <= most:
+        raise Problem(400, "bad_argument", f"{name} is a number from {least:g} to {most:g}.", field=name)
+    return value
+
+
 def number_of(text: str) -> int | None:
     """The whole number that a text is, from 0 to `MOST_NUMBER`; else `None`."""
     is_number = text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= MOST_NUMBER

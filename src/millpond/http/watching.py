@@ -17,7 +17,7 @@ from millpond.http.figures import figures, large_figures
 from millpond.http.formats import accepted
 from millpond.http.headers import ANSWER
 from millpond.http.problems import Problem
-from millpond.http.routing import application_of, caller_of, pool_of, route
+from millpond.http.routing import application_of, caller_of, number, pool_of, route
 from millpond.http.steps import KNOWN, columns
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def statistics(request: Request) -> Response:
 async def history(request: Request) -> Response:
     """The last `seconds` in steps of `resolution`, a list of figures for each name."""
     pool = pool_of(request)
-    seconds = _number(request, "seconds", 300.0, MOST_SECONDS)
+    seconds = number(request, "seconds", 300.0, MOST_SECONDS)
     asked = request.query_params.get("resolution")
     names = {name for part in request.query_params.getlist("fields") for name in part.split(",") if name}
     metrics = _part(pool, "metrics")
@@ -75,13 +75,13 @@ async def history(request: Request) -> Response:
 async def journal(request: Request) -> Response:
     """The optimizer's decisions, the oldest first; as a text for people where that is accepted or asked for."""
     optimizer = _part(pool_of(request), "optimizer")
-    limit = int(_number(request, "limit", 100, MOST_DECISIONS, 1))
+    limit = int(number(request, "limit", 100, MOST_DECISIONS, 1))
     ranges = [name for name, weight in accepted(request.headers.get("accept", "")) if weight > 0]
     if ranges and ranges[0] == "text/plain":
         return PlainTextResponse(optimizer.story(limit), headers=ANSWER)
     if request.query_params.get("format") == "text":
         return figures({"story": optimizer.story(limit)})
-    since = int(_number(request, "since", 0, 2**53))
+    since = int(number(request, "since", 0, 2**53))
     decisions = [one for one in optimizer.journal(MOST_DECISIONS) if one.number > since]
     decisions = decisions[:limit] if since else decisions[-limit:]
     return figures({"state": optimizer.state, "rule": pool_of(request).driver.view.rule, "decisions": decisions})
@@ -116,19 +116,6 @@ def _part(pool: Pool, name: str) -> Any:
         return getattr(pool, name)
     except RuntimeError as error:
         raise Problem(404, "not_found", str(error)) from None
-
-
-def _number(request: Request, name: str, default: float, most: float, least: float = 0) -> float:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not least <= value <= most:
-        raise Problem(400, "bad_argument", f"{name} is a number from {least:g} to {most:g}.", field=name)
-    return value
 
 
 _POOL = "/v1/pools/{pool}"

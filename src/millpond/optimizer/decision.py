@@ -9,6 +9,7 @@ from typing import Literal
 from millpond.core import SizingRule
 from millpond.optimizer.analysis.finding import Finding
 from millpond.optimizer.policies.policy import Candidate
+from millpond.optimizer.rules import change
 
 # A rule was changed, its plan brought its numbers up to date, the guard kept one from being changed, a change was taken
 # back, a person asked for it, or nothing of that.
@@ -40,6 +41,11 @@ class Decision:
     def is_change(self) -> bool:
         """Whether another rule is in force."""
         return self.rule != self.before
+
+    @property
+    def change(self) -> str:
+        """What differs between the rule before and the one in force."""
+        return change(self.before, self.rule)
 
 
 @dataclass(frozen=True, slots=True)

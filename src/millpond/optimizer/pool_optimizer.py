@@ -23,8 +23,9 @@ from millpond.optimizer.journal import Journal
 from millpond.optimizer.observation import Observation
 from millpond.optimizer.policies.chosen import LIGHT, make_policy
 from millpond.optimizer.policies.policy import Policy, Proposal
+from millpond.optimizer.rules import change
 from millpond.optimizer.side_process import Answer, SidePolicy
-from millpond.optimizer.story import change, story
+from millpond.optimizer.story import story
 from millpond.telemetry.bus import Bus
 
 # It decides, only by hand, or not at all; or it has nothing to choose, or did not begin yet.

@@ -76,3 +76,15 @@ def shown(rule: SizingRule) -> str:
     """A rule's idle timeouts as people read them: the first and the last."""
     first, last = rule.idle_timeouts[0], rule.idle_timeouts[-1]
     return f"{first:.3g} s" if first == last else f"{first:.3g} to {last:.3g} s"
+
+
+def change(before: SizingRule, after: SizingRule) -> str:
+    """What differs between two rules: `floor 0 -> 2, spares 0 -> 1`."""
+    parts = [
+        f"{name} {getattr(before, name)} -> {getattr(after, name)}"
+        for name in ("floor", "ceiling", "spares", "patience_s", "drain_s", "window_s")
+        if getattr(before, name) != getattr(after, name)
+    ]
+    if before.idle_timeouts != after.idle_timeouts:
+        parts.append(f"idle_timeouts {shown(before)} -> {shown(after)}")
+    return ", ".join(parts) or "nothing"

@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from millpond.core import SizingRule
 from millpond.optimizer.decision import Decision
 from millpond.optimizer.journal_store import read_journal
-from millpond.optimizer.rules import shown
+from millpond.optimizer.rules import change
 
 CANDIDATES = 3  # shown of those that were considered
 SURE = 0.5  # a finding's confidence from which it is told
@@ -18,18 +17,6 @@ SURE = 0.5  # a finding's confidence from which it is told
 def story(decisions: Iterable[Decision]) -> str:
     """One paragraph a decision, the oldest first."""
     return "\n\n".join("\n".join(_paragraph(one)) for one in decisions)
-
-
-def change(before: SizingRule, after: SizingRule) -> str:
-    """What differs between two rules: `floor 0 -> 2, spares 0 -> 1`."""
-    parts = [
-        f"{name} {getattr(before, name)} -> {getattr(after, name)}"
-        for name in ("floor", "ceiling", "spares", "patience_s", "drain_s", "window_s")
-        if getattr(before, name) != getattr(after, name)
-    ]
-    if before.idle_timeouts != after.idle_timeouts:
-        parts.append(f"idle_timeouts {shown(before)} -> {shown(after)}")
-    return ", ".join(parts) or "nothing"
 
 
 def _paragraph(one: Decision) -> Iterator[str]:

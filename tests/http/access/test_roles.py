@@ -27,7 +27,11 @@ TABLE = (
     (r"GET|HEAD|DELETE", rf"{POOL}{SESSION}", "call admin"),
     (r"GET|HEAD", rf"{POOL}/sessions", "call view admin"),
     (r"GET|HEAD", rf"{POOL}/workers/.*", "admin"),
-    (r"GET|HEAD", rf"{POOL}(/(statistics|history|events|journal|alerts|calls|workers).*)?|/v1/pools", "view admin"),
+    (
+        r"GET|HEAD",
+        rf"{POOL}(/(statistics|history|events|journal|alerts|calls|workers|report).*)?|/v1/pools",
+        "view admin",
+    ),
     (r"POST", rf"{POOL}/admin/.*", "admin"),
 )
 

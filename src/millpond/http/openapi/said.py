@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from millpond.facts import SHOWN, SessionState
 from millpond.http.openapi.parts import Part, json_content
+from millpond.http.reports.answer import DEFAULT_S, LEAST_S, MOST_S, MOST_TIME
 from millpond.http.routing import MOST_NUMBER
 from millpond.http.steps import KNOWN
 from millpond.http.watching import MOST_DECISIONS, MOST_SECONDS
@@ -105,6 +106,16 @@ _OF_JOURNAL: list[Any] = [
         {"type": "number", "minimum": 0, "maximum": 2**53, "default": 0},
     ),
 ]
+_OF_REPORT: list[Any] = [
+    _query(
+        "seconds",
+        "How long the span is.",
+        {"type": "number", "minimum": LEAST_S, "maximum": MOST_S, "default": DEFAULT_S},
+    ),
+    _query(
+        "end", "When it ends, in Unix time; by default now.", {"type": "number", "minimum": 0, "maximum": MOST_TIME}
+    ),
+]
 _OF_EVENTS: list[Any] = [
     _query("name", "Names of events, with commas between them.", {"type": "string"}),
     {
@@ -153,6 +164,7 @@ SAID: dict[tuple[str, str], Part] = {
         "answers": {"200": ("The stacks, as text.", _OF_WORKER)},
         "problems": (409,),
     },
+    ("GET", f"{_POOL}/report"): {"answers": {"200": ("The file.", _PAGE)}, "parameters": _OF_REPORT},
     ("POST", f"{_POOL}/sessions"): {
         "answers": {"200": ("It was open.", json_content(SESSION)), "201": ("It is new.", json_content(SESSION))},
         "body": OPENING,

@@ -1,0 +1,48 @@
+"""The steps of a span are those that lie in it, with gaps where there are none."""
+
+from __future__ import annotations
+
+import math
+
+from millpond.http.reports.span import REACH_S, Span, Steps, with_history
+from tests.http.reports.spans import calm, span_of
+from tests.metrics.pond import Watched
+
+
+def test_steps_before_and_after_a_span_are_left_out():
+    """A span that ended a while ago has only its own."""
+    watched = Watched()
+    watched.seconds(100, calm)
+    now = watched.time.wall()
+    span = with_history(Span("demo", now - 60.0, now - 20.0, now), watched.collector)
+    assert [slot.wall - now for slot in span.slots] == [-float(second) for second in range(59, 19, -1)]
+
+
+def test_a_span_that_is_long_over_has_no_steps():
+    """Nobody reads a month of history for it."""
+    watched = Watched()
+    watched.seconds(10, calm)
+    now = watched.time.wall()
+    end = now - REACH_S - 1.0
+    assert with_history(Span("demo", end - 900.0, end, now), watched.collector).slots == ()
+
+
+def test_a_line_is_broken_where_the_pool_was_not_there():
+    """Another run of it, a while later, after a file was read; and nowhere else."""
+    first, second = Watched(), Watched(start=1100.0, boot="boot-2")
+    first.seconds(10, calm)
+    second.seconds(10, calm)
+    span = span_of(second, 200.0)
+    steps = Steps(Span("demo", span.start, span.end, span.now, slots=(*first.collector.history(60), *span.slots)))
+    line = steps.series("calls", steps.counter("endings.ok"))
+    assert [math.isnan(value) for value in line.values] == [False] * 10 + [True] + [False] * 10
+    assert list(line.times) == sorted(line.times)
+    level = steps.series("wanted", steps.gauge("wanted"), "step")
+    assert [math.isnan(value) for value in level.values] == [False] * 10 + [True] + [False] * 10
+    assert [one.counted.ended for one in steps.minutes()] == [500.0, 500.0]
+
+
+def test_a_moment_is_told_with_its_date_where_the_span_has_several():
+    """In UTC."""
+    assert Span("demo", 1.7e9, 1.7e9 + 60.0, 1.7e9).told(1.7e9) == "22:13:20"
+    assert Span("demo", 1.7e9, 1.7e9 + 86_400.0, 1.7e9).told(1.7e9) == "Nov 14 22:13:20"

@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from millpond.cli.exit_codes import USAGE
-from millpond.cli.terminal import exit_with, in_columns, json_text, say_json
+from millpond.cli.terminal import exit_with, in_columns, json_text, say_json, sparkline
 
 
 def test_what_json_cannot_hold_is_written_as_what_it_can():
@@ -48,3 +48,9 @@ def test_an_error_is_a_sentence_or_one_object(capsys):
     said = capsys.readouterr()
     assert said.err == "millpond: no \\u001b[2J\n"
     assert json.loads(said.out) == {"error": {"code": "usage", "message": "no \x1b[2J"}}
+
+
+def test_a_sparkline_is_as_wide_as_it_may_be():
+    """The newest values, from nothing to the highest; none where there is no room."""
+    assert sparkline([9.0, 0.0, 4.0, 8.0], 3) == "▁▅█"
+    assert sparkline([1.0], 0) == sparkline([1.0], -5) == ""

@@ -150,6 +150,19 @@ def demo(
 
 
 @app.command
+def top(*, server: Server = DEFAULT) -> None:
+    """Show a served pool on the terminal, each second: whether it is well, its numbers, workers, alerts and decisions.
+
+    Keys: q quits, p pauses, s sorts the workers, left and right show another pool. Without --pool it shows `default`,
+    or the server's first pool.
+    """
+    check_installed(("textual",), "cli")
+    from millpond.cli.top.command import top as show
+
+    show(server)
+
+
+@app.command
 def explain(
     path: str | None = None,
     *,

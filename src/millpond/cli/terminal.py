@@ -6,7 +6,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -68,6 +68,16 @@ def in_columns(text: str, room: int) -> list[str]:
 
     lines = Text(escaped(text)).wrap(Console(width=room), room, overflow="fold")
     return [line.plain.rstrip() for line in lines] or [""]
+
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], columns: int) -> str:
+    """The last values, each as a bar between nothing and the highest of them, in at most so many columns."""
+    shown = values[-columns:] if columns > 0 else ()
+    highest = max(shown, default=0.0) or 1.0
+    return "".join(BARS[min(int(value / highest * len(BARS)), len(BARS) - 1)] for value in shown)
 
 
 def width() -> int:

@@ -211,6 +211,14 @@ class Client(RemoteCalls):
         query = urlencode({name: value for name, value in asked.items() if value not in (None, "")})
         return values.decode_sessions(await self._served.question(b"GET", "sessions", query=query))
 
+    async def pools(self) -> list[dict[str, Any]]:
+        """The pools that the server has, this one among them: name, state, health and so on, as plain data.
+
+        Needs a token of role `view` or `admin`.
+        """
+        told: dict[str, list[dict[str, Any]]] = await self._served.pools()
+        return told["pools"]
+
     async def get(self, route: str, **query: Any) -> Any:
         """What another route of the pool answers, as plain data: `history`, `journal`, `alerts`, `calls/77`.
 

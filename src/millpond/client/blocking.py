@@ -195,6 +195,11 @@ class SyncClient(SyncRemoteCalls):
         )
         return found
 
+    def pools(self) -> list[dict[str, Any]]:
+        """The pools that the server has; see `Client.pools`."""
+        told: list[dict[str, Any]] = self.run_async(self.client.pools)
+        return told
+
     def get(self, route: str, **query: Any) -> Any:
         """What another route of the pool answers, as plain data; see `Client.get`."""
         return self.run_async(lambda: self.client.get(route, **query))

@@ -236,6 +236,12 @@ class ServedPool:
         answer = await self.ask(request, self.ends_at(request.options))
         return self._result(answer) if answer.body else None
 
+    async def pools(self) -> Any:
+        """What the server tells of all its pools, as plain data. Raises as `ask`."""
+        self.check_loop()
+        request = Request(self._root.rpartition("/")[0].encode(), b"", DEFAULT, JSON, b"GET", JSON)
+        return self._result(await self.ask(request, self.ends_at(request.options)))
+
     def question_request(
         self, method: bytes, *path: str, asked: Any = None, query: str = "", options: Options = DEFAULT
     ) -> Request:

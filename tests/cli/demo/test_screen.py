@@ -90,12 +90,6 @@ def test_times_have_three_figures(seconds, said):
     assert screen.milliseconds(seconds) == said
 
 
-def test_a_sparkline_is_as_wide_as_it_may_be():
-    """The newest values, from nothing to the highest; none where there is no room."""
-    assert screen.sparkline([9.0, 0.0, 4.0, 8.0], 3) == "▁▅█"
-    assert screen.sparkline([1.0], 0) == screen.sparkline([1.0], -5) == ""
-
-
 def test_the_story_stays_when_the_screen_is_gone():
     """Its latest notes are printed below each other, so many at most."""
     console = Console(width=80, file=io.StringIO(), force_terminal=False)

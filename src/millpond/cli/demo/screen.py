@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from millpond.cli.demo.record import PoolRecord, Record, count
+from millpond.cli.terminal import sparkline
 
 MARGIN = 1  # columns left free on each side
 LABEL = 9  # columns of the figures' names
 FIGURE = 15  # columns of a figure before its sparkline
 NOTES = 3  # notes for which figures are left out
-BARS = "▁▂▃▄▅▆▇█"
 EVERY_S = 5.0  # between two plain lines of figures
 STATES = {"healthy": "green", "saturated": "yellow", "slow": "yellow"}  # all others are red
 
@@ -225,10 +225,3 @@ def milliseconds(seconds: float) -> str:
 def three_figures(number: float) -> str:
     """`0.87`, `12.3`, `456`."""
     return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f}"
-
-
-def sparkline(values: Sequence[float], width: int) -> str:
-    """The last `width` values, each as a bar between nothing and the highest of them."""
-    shown = values[-width:] if width > 0 else ()
-    highest = max(shown, default=0.0) or 1.0
-    return "".join(BARS[min(int(value / highest * len(BARS)), len(BARS) - 1)] for value in shown)

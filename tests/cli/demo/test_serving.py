@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import queue
 import socket
+import threading
 import webbrowser
 from pathlib import Path
 
@@ -76,7 +79,25 @@ def test_the_tokens_of_this_user_are_neither_read_nor_written(make, monkeypatch,
 
 
 class Windowed(webbrowser.BackgroundBrowser):
-    """A browser that opens a window and is not waited for."""
+    """A browser that opens a window, for as long as it is let."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.opened: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.is_closed = threading.Event()
+
+    def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
+        self.opened.put(url)
+        return self.is_closed.wait(60)
+
+
+async def test_a_browser_is_not_waited_for(monkeypatch):
+    """It is given the link, and has its window while the demo goes on."""
+    browser = Windowed("firefox")
+    monkeypatch.setattr(serving, "browser_with_windows", lambda environ: browser)
+    assert await serving.show("http://127.0.0.1:1/login#code")
+    assert await asyncio.to_thread(browser.opened.get, timeout=60) == "http://127.0.0.1:1/login#code"
+    browser.is_closed.set()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Its state folder is one of its own, so that it neither finds nor changes the tok
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
@@ -84,9 +85,9 @@ def login_url(server: Server) -> str:
     return access.login_url(address_of(server))
 
 
-def show(link: str) -> bool:
+async def show(link: str) -> bool:
     """Open a link if there is a browser with windows, without waiting for it; whether there is one."""
-    browser = browser_with_windows(os.environ)
+    browser = await asyncio.to_thread(browser_with_windows, os.environ)  # which asks the desktop
     if browser is None:
         return False
     threading.Thread(target=browser.open, args=(link,), daemon=True).start()

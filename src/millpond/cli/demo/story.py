@@ -112,6 +112,8 @@ class Story:
     async def _act(self, listening: asyncio.Event) -> None:
         await listening.wait()
         self._say_where()
+        if self._choices.opens_browser and await show(self.record.link):
+            self._say("the link was given to your browser")
         key = await self._open()
         self._traffic_began = time.perf_counter()
         venues = {
@@ -136,8 +138,6 @@ class Story:
         self._view.note(f"         {link}")
         token = self._server.application.access.state.path("token")
         self._say(f"for `millpond top` and the other commands: export MILLPOND_TOKEN_FILE={token}")
-        if self._choices.opens_browser and show(link):
-            self._say("the link was given to your browser")
 
     async def _open(self) -> AnswerKey:
         """Wait for the first worker of each pool, and have the answer key made meanwhile."""

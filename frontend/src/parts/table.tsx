@@ -7,6 +7,7 @@ export interface Column<T> {
   cell: (row: T) => ComponentChildren;
   isNumber?: boolean;
   isHead?: boolean; // the cell that names the row
+  isText?: boolean; // sentences, which may take several lines
 }
 
 export function DataTable<T>(props: { label: string; columns: Column<T>[]; rows: readonly T[]; keyOf: (row: T) => Key; open?: (row: T) => ComponentChildren }) {
@@ -34,7 +35,7 @@ export function DataTable<T>(props: { label: string; columns: Column<T>[]; rows:
                       {column.cell(row)}
                     </th>
                   ) : (
-                    <td class={column.isNumber ? "number" : ""} key={column.name}>
+                    <td class={column.isNumber ? "number" : column.isText ? "text" : ""} key={column.name}>
                       {column.cell(row)}
                     </td>
                   ),

@@ -40,7 +40,7 @@ export function Alerts() {
               { name: "Alert", isHead: true, cell: (one: Alert) => one.name },
               { name: "State", cell: (one: Alert) => <Badge state={one.state} /> },
               { name: "Lasted", isNumber: true, cell: (one: Alert) => (one.resolved_at ? duration(one.resolved_at - one.fired_at) : "–") },
-              { name: "What", cell: (one: Alert) => summary(one) },
+              { name: "What", isText: true, cell: (one: Alert) => summary(one) },
             ]}
             rows={value.history}
             keyOf={(one) => `${one.fingerprint} ${one.state} ${one.fired_at}`}
@@ -140,8 +140,8 @@ function Rules({ rules }: { rules: AlertRule[] }) {
           columns={[
             { name: "Alert", isHead: true, cell: (one: AlertRule) => one.alert },
             { name: "State", cell: (one: AlertRule) => <Badge state={one.state} /> },
-            { name: "Fires when", cell: (one: AlertRule) => <code>{one.expr}</code> },
-            { name: "Problem", cell: (one: AlertRule) => one.problem },
+            { name: "Fires when", isText: true, cell: (one: AlertRule) => <code>{one.expr}</code> },
+            { name: "Problem", isText: true, cell: (one: AlertRule) => one.problem },
           ]}
           rows={rules}
           keyOf={(one) => `${one.group} ${one.alert}`}

@@ -10,6 +10,7 @@ import { Choices } from "../parts/choices";
 import { Ask } from "../parts/dialog";
 import { Filter, Select } from "../parts/filter";
 import { Link } from "../parts/link";
+import { Name } from "../parts/name";
 import { Nothing, Panel } from "../parts/panel";
 import { DataTable, type Column } from "../parts/table";
 import { Text } from "../parts/text";
@@ -77,14 +78,14 @@ function columnsOf(show: Show): Column<Call>[] {
   const isEnded = show === "slowest" || show === "failed";
   return [
     { name: "Call", isHead: true, cell: (one) => <Link to={{ call: String(one.call_id) }}>{one.call_id}</Link> },
-    { name: "Operation", cell: (one) => <code>{one.operation}</code> },
+    { name: "Operation", cell: (one) => <Name text={one.operation} /> },
     ...(isEnded ? [{ name: "Ended", cell: (one: Call) => clock(one.wall) }, { name: "As", cell: (one: Call) => <Ending one={one} /> }] : []),
     { name: isEnded ? "Took" : "Age", isNumber: true, cell: (one) => duration(one.age_s) },
     { name: "Waited", isNumber: true, cell: (one) => duration(one.wait_s) },
     { name: "Ran", isNumber: true, cell: (one) => duration(one.run_s) },
     ...(isEnded ? [] : [{ name: "Deadline in", isNumber: true, cell: (one: Call) => duration(one.deadline_left_s) }]),
     { name: "Worker", isNumber: true, cell: (one) => one.worker ?? "–" },
-    { name: "Session", cell: (one) => one.session ?? "–" },
+    { name: "Session", cell: (one) => (one.session ? <Name text={one.session} /> : "–") },
     { name: "Attempts", isNumber: true, cell: (one) => number(one.attempts) },
   ];
 }
@@ -125,13 +126,13 @@ function One({ pool, id }: { pool: string; id: string }) {
         <>
           <dl class="facts">
             <Fact name="State" value={<Ending one={one} />} />
-            <Fact name="Operation" value={<code>{one.operation}</code>} />
+            <Fact name="Operation" value={<Name text={one.operation} />} />
             <Fact name={one.state === "ended" ? "Took" : "Age"} value={duration(one.age_s)} />
             <Fact name="Waited" value={duration(one.wait_s)} />
             <Fact name="Ran" value={duration(one.run_s)} />
             <Fact name="Deadline in" value={duration(one.deadline_left_s)} />
             <Fact name="Worker" value={one.worker ?? "–"} />
-            <Fact name="Session" value={one.session ?? "–"} />
+            <Fact name="Session" value={one.session ? <Name text={one.session} /> : "–"} />
             <Fact name="Attempts" value={number(one.attempts)} />
             <Fact name="Priority" value={number(one.priority)} />
             {one.wall !== null && <Fact name="Ended" value={clock(one.wall)} />}

@@ -12,7 +12,7 @@ import type { Figure, PoolEvent } from "../types";
 const COLUMNS: Column<PoolEvent>[] = [
   { name: "At", cell: (one) => clock(one.wall) },
   { name: "Event", isHead: true, cell: (one) => <code>{one.event}</code> },
-  { name: "What", cell: (one) => facts(one) },
+  { name: "What", isText: true, cell: (one) => facts(one) },
 ];
 
 export function Events() {

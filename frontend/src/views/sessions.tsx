@@ -7,6 +7,7 @@ import { snapshot } from "../live";
 import { Badge } from "../parts/badge";
 import { Filter, Select } from "../parts/filter";
 import { Link } from "../parts/link";
+import { Name } from "../parts/name";
 import { Nothing, Panel } from "../parts/panel";
 import { DataTable, type Column } from "../parts/table";
 import { poolPath } from "../server";
@@ -17,7 +18,7 @@ const STATES = ["open", "moving", "asleep", "closing", "lost"];
 const PAGE = 100;
 
 const COLUMNS: Column<Session>[] = [
-  { name: "Session", isHead: true, cell: (one) => <Link to={{ view: "calls", show: "running", session: one.id }}>{one.id}</Link> },
+  { name: "Session", isHead: true, cell: (one) => <Link to={{ view: "calls", show: "running", session: one.id }}><Name text={one.id} /></Link> },
   { name: "State", cell: (one) => <Badge state={one.state} /> },
   { name: "Worker", isNumber: true, cell: (one) => one.worker ?? "–" },
   { name: "Idle for", isNumber: true, cell: (one) => duration(one.idle_s) },

@@ -7,6 +7,7 @@ import { events, snapshot } from "../live";
 import { Badge } from "../parts/badge";
 import { Ask } from "../parts/dialog";
 import { Link } from "../parts/link";
+import { Name } from "../parts/name";
 import { Nothing, Panel } from "../parts/panel";
 import { DataTable, type Column } from "../parts/table";
 import { Text } from "../parts/text";
@@ -17,8 +18,10 @@ import type { GoneWorker, Snapshot, Worker } from "../types";
 export function Workers() {
   const seen = useStore(snapshot);
   if (!seen) return <Panel title="Workers" />;
+  const isBad = ["no_workers", "crash_looping"].includes(seen.health.state) || seen.state === "degraded";
   return (
     <>
+      {isBad && <Failure />}
       <Alive seen={seen} />
       <Gone />
     </>
@@ -65,12 +68,25 @@ function Alive({ seen }: { seen: Snapshot }) {
   );
 }
 
+/** Why workers fail, in the words of their code: for administrators. */
+function Failure() {
+  const { pool } = useAddress();
+  const { value, problem } = useAnswer<{ reason: string }>(poolPath(pool, "/statistics"), 5);
+  if (!value?.reason && !problem) return null;
+  return (
+    <Panel title="The last failure">
+      {problem && <p class="problem">{problem}</p>}
+      {value && <pre tabIndex={0}>{IS_ADMIN ? value.reason : "An administrator can see it."}</pre>}
+    </Panel>
+  );
+}
+
 function Runs({ one }: { one: Worker }) {
   if (!one.operation) return <span class="quiet">–</span>;
   const more = one.in_flight > 1 ? `, ${one.in_flight} calls` : "";
   return (
     <>
-      <code>{one.operation}</code> for {duration(one.seconds)}
+      <Name text={one.operation} /> for {duration(one.seconds)}
       {more}
       {!!one.unresponsive_s && <b class="problem"> gives no sign for {duration(one.unresponsive_s)}</b>}
     </>
@@ -167,7 +183,7 @@ function Gone() {
     { name: "Worker", isHead: true, cell: (one) => (one.stderr_tail ? <Link to={{ gone: choice === String(one.worker) ? null : String(one.worker) }}>{one.worker}</Link> : one.worker) },
     { name: "Gone at", cell: (one) => clock(one.wall) },
     { name: "Cause", cell: (one) => <span class={`badge ${PLANNED.includes(one.cause) ? "idle" : "dead"}`}>{one.cause.replace("_", " ")}</span> },
-    { name: "Reason", cell: (one) => reasonOf(one) },
+    { name: "Reason", isText: true, cell: (one) => reasonOf(one) },
     { name: "Calls lost", isNumber: true, cell: (one) => number(one.lost) },
     { name: "Sessions there", isNumber: true, cell: (one) => number(one.sessions) },
     { name: "Lived", isNumber: true, cell: (one) => duration(one.seconds) },

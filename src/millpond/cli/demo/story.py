@@ -159,8 +159,10 @@ class Story:
         return key
 
     async def _cold_start(self, name: str) -> ColdStart:
+        pool = self._pools[name]
         try:
-            took: ColdStart = await self._pools[name].call("cold_start")
+            await pool.open()  # as the server does: a call that waited for it would be the slowest of the first minute
+            took: ColdStart = await pool.call("cold_start")
         except PoolError as error:
             raise CannotOpen(name, error) from None
         return took

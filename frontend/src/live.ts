@@ -139,10 +139,12 @@ async function load(pool: string, range: Range): Promise<void> {
   if (loading === key) return;
   loading = key;
   try {
-    const last = shown === key ? points.get().at(-1)?.wall : undefined;
+    const before = shown === key ? points.get() : [];
+    const last = before.at(-1)?.wall;
     const missing = last === undefined ? range.seconds : Math.min(range.seconds, Date.now() / 1000 - last + 3 * range.resolution);
     const found = await ask(pool, missing, range.resolution);
-    if (shown === key) points.set(extended(points.get(), found, range));
+    // Snapshots may have come while the history was on its way: their steps are newer than what it begins with.
+    if (shown === key) points.set(extended(extended(before, found, range), points.get(), range));
   } catch (error) {
     if (!(error instanceof Refusal || error instanceof TypeError)) throw error; // the stream says what is wrong
   } finally {

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARTEFACTS = Path(__file__).parent.parent / "artefacts"
 BUILT = Path(millpond.http.__file__).parent / "dashboard" / "static" / "index.html"
+GONE = re.compile(r"net::ERR_(INCOMPLETE_CHUNKED_ENCODING|CONNECTION_\w+|EMPTY_RESPONSE|NETWORK_IO_SUSPENDED)")
 LIMIT_S = 60.0  # upper bound of every wait for a page
 DESKTOP = (1280, 800)
 TELEPHONE = (390, 844)
@@ -97,7 +98,8 @@ class Browsing:
         return await context.new_page()
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # That a server went away while a page followed its events is the test's doing.
+        if message.type == "error" and not GONE.search(message.text):
             self.complaints.append(f"console: {message.text} ({message.location.get('url', '')})")
 
     def _request(self, request: Request) -> None:

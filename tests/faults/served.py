@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -79,10 +79,13 @@ async def _answer(reader: asyncio.StreamReader, *, to_head: bool) -> Answer | No
 
 
 @asynccontextmanager
-async def served(pool: millpond.Pool, access: Access, *, access_log: bool = False) -> AsyncIterator[Served]:
-    """Serve an open pool under the name `p`."""
-    application = millpond.http.app({"p": pool}, auth=access)
-    (listener,) = open_address("127.0.0.1", 0)
+async def served(
+    pools: millpond.Pool | Mapping[str, millpond.Pool], access: Access, *, access_log: bool = False, port: int = 0
+) -> AsyncIterator[Served]:
+    """Serve an open pool under the name `p`, or several under theirs; at a free port, or at this one."""
+    named = {"p": pools} if isinstance(pools, millpond.Pool) else pools
+    application = millpond.http.app(named, auth=access)
+    (listener,) = open_address("127.0.0.1", port)
     server = Server(application, {}, [listener], State(Limits(), 1000, access_log=access_log), handle_signals=False)
     port = listener.socket.getsockname()[1]
     serving = asyncio.create_task(server.serve())

@@ -329,9 +329,12 @@ class FakeWorker:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A task of ours came to its end; one that failed is a bug that must not pass in silence."""
+        """A task of ours came to its end; one that failed is a bug that must not pass in silence.
+
+        Of a dead worker it may find the logbook gone: what it wanted to say is heard by nobody.
+        """
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        if not task.cancelled() and task.exception() is not None and self.is_alive:
             task.get_loop().call_exception_handler({"message": f"{self!r} failed", "exception": task.exception()})
 
 

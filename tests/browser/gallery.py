@@ -68,7 +68,7 @@ async def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("situation", nargs="*", choices=[*SITUATIONS, []])
     parser.add_argument("--views", action="store_true", help="every view, not only the overview")
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     async with chromium() as browser:
         for name in asked.situation or SITUATIONS:

@@ -3,7 +3,7 @@
 import { useAddress } from "../address";
 import { useAnswer } from "../asking";
 import { clock, duration, number } from "../format";
-import { events } from "../live";
+import { events, snapshot } from "../live";
 import { Badge } from "../parts/badge";
 import { Ask } from "../parts/dialog";
 import { Nothing, Panel } from "../parts/panel";
@@ -13,6 +13,16 @@ import { useStore } from "../store";
 import type { Alert, AlertRule, Alerts as Told, Silence } from "../types";
 
 export function Alerts() {
+  const seen = useStore(snapshot);
+  if (seen?.firing !== null) return seen && <Watched />;
+  return (
+    <Panel title="Alerts">
+      <Nothing>This pool has none.</Nothing>
+    </Panel>
+  );
+}
+
+function Watched() {
   const { pool } = useAddress();
   const heard = useStore(events).find((one) => one.event.startsWith("alert.") || one.event === "pool.command")?.id;
   const { value, problem, again } = useAnswer<Told>(poolPath(pool, "/alerts"), 5, heard);

@@ -65,7 +65,7 @@ function VerdictPanel({ seen, minute }: { seen: Snapshot; minute: readonly Point
           </p>
         )}
         <Lost seen={seen} />
-        <LastDecision seen={seen} />
+        {seen.optimizer !== null && <LastDecision seen={seen} />}
       </div>
     </section>
   );
@@ -102,7 +102,6 @@ function LastDecision({ seen }: { seen: Snapshot }) {
   const { pool } = useAddress();
   const heard = useStore(events).find((one) => one.event.startsWith("optimizer."))?.id;
   const { value } = useAnswer<Journal>(poolPath(pool, "/journal?limit=50"), 0, heard);
-  if (seen.optimizer === null) return null;
   const last = value?.decisions.findLast((one) => one.kind !== "hold");
   return (
     <p class="decision">

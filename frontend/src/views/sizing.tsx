@@ -5,7 +5,7 @@ import { useAnswer } from "../asking";
 import { Size, Utilization } from "../charts/charts";
 import { changes, parameters, shown } from "../decision";
 import { clock, number, percent } from "../format";
-import { events } from "../live";
+import { events, snapshot } from "../live";
 import { Ask } from "../parts/dialog";
 import { Nothing, Panel } from "../parts/panel";
 import { DataTable } from "../parts/table";
@@ -15,42 +15,57 @@ import type { Decision, Journal } from "../types";
 import { sentence } from "../verdict";
 
 export function Sizing() {
-  const { pool } = useAddress();
-  const heard = useStore(events).find((one) => one.event.startsWith("optimizer."))?.id;
-  const { value, problem } = useAnswer<Journal>(poolPath(pool, "/journal?limit=100"), 0, heard);
+  const seen = useStore(snapshot);
   return (
     <>
       <section class="charts two" aria-label="Charts">
         <Size />
         <Utilization />
       </section>
-      <Panel
-        title={`Optimizer${value ? `: ${value.state}` : ""}`}
-        note="It looks at the load again and again, and changes the rule by which the pool is sized. What it changes it checks, and takes back if it did not help."
-        actions={IS_ADMIN && value && <Switch pool={pool} state={value.state} />}
-      >
-        {problem && <p class="problem">{problem}</p>}
-        {value && (
-          <details>
-            <summary>The sizing rule in force</summary>
-            <dl class="facts">
-              {parameters(value.rule).map(([name, text]) => (
-                <div key={name}>
-                  <dt>{name}</dt>
-                  <dd>{text}</dd>
-                </div>
-              ))}
-            </dl>
-          </details>
-        )}
-        {value && !value.decisions.length && <Nothing>It has changed nothing yet.</Nothing>}
-        <ol class="decisions">
-          {value?.decisions.toReversed().map((one) => (
-            <Entry key={one.number} one={one} />
-          ))}
-        </ol>
-      </Panel>
+      {seen && (seen.optimizer === null ? <Unsized /> : <Optimizer />)}
     </>
+  );
+}
+
+function Unsized() {
+  return (
+    <Panel title="Optimizer">
+      <Nothing>This pool has none: its number of workers stays within the bounds that were set.</Nothing>
+    </Panel>
+  );
+}
+
+function Optimizer() {
+  const { pool } = useAddress();
+  const heard = useStore(events).find((one) => one.event.startsWith("optimizer."))?.id;
+  const { value, problem } = useAnswer<Journal>(poolPath(pool, "/journal?limit=100"), 0, heard);
+  return (
+    <Panel
+      title={`Optimizer${value ? `: ${value.state}` : ""}`}
+      note="It looks at the load again and again, and changes the rule by which the pool is sized. What it changes it checks, and takes back if it did not help."
+      actions={IS_ADMIN && value && <Switch pool={pool} state={value.state} />}
+    >
+      {problem && <p class="problem">{problem}</p>}
+      {value && (
+        <details>
+          <summary>The sizing rule in force</summary>
+          <dl class="facts">
+            {parameters(value.rule).map(([name, text]) => (
+              <div key={name}>
+                <dt>{name}</dt>
+                <dd>{text}</dd>
+              </div>
+            ))}
+          </dl>
+        </details>
+      )}
+      {value && !value.decisions.length && <Nothing>It has changed nothing yet.</Nothing>}
+      <ol class="decisions">
+        {value?.decisions.toReversed().map((one) => (
+          <Entry key={one.number} one={one} />
+        ))}
+      </ol>
+    </Panel>
   );
 }
 

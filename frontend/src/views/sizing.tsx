@@ -134,7 +134,7 @@ function Inside({ one }: { one: Decision }) {
         <dl class="facts">
           {Object.entries(one.inputs).map(([name, value]) => (
             <div key={name}>
-              <dt>{name.replaceAll("_", " ")}</dt>
+              <dt>{name.replace(/_s$/, "").replaceAll("_", " ")}</dt>
               <dd>{shown(name, value)}</dd>
             </div>
           ))}

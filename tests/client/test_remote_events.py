@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from millpond.errors import InternalError
 from tests.client.servers import answer, problem, scripted
 from tests.client.test_blocking import client_of, serving
 from tests.contract.sites import WAIT_S, check, failure, read
@@ -102,7 +103,16 @@ def test_events_come_to_blocking_programs_too():
     async def tell(asked, writer):
         writer.write(answer(b'{"path": "%b"}' % asked.path.encode(), "application/json"))
 
+    async def show(asked, writer):
+        writer.write(answer(asked.path.encode(), "text/html; charset=utf-8"))
+
+    with serving(show) as server, client_of(server) as pool:
+        assert pool.report(60) == "/v1/pools/default/report?seconds=60"
+        assert pool.report(60, 1.5) == "/v1/pools/default/report?seconds=60&end=1.5"
+
     with serving(tell) as server, client_of(server) as pool:
+        with pytest.raises(InternalError, match="no page"):
+            pool.report()
         assert pool.get("history", seconds=60) == {"path": "/v1/pools/default/history?seconds=60"}
         assert pool.get("calls/77") == {"path": "/v1/pools/default/calls/77"}
         assert pool.command("pause", reason="x") == {"path": "/v1/pools/default/admin/pause"}

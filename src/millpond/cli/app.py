@@ -29,8 +29,10 @@ app = App(
 app.register_install_completion_command()
 app.command(token)
 app.command(login)
-for ask in (commands.call, commands.status, commands.resize, commands.drain, commands.reload, commands.events):
+for ask in (commands.call, commands.status, commands.report, commands.events):
     app.command(ask)
+for order in (commands.resize, commands.drain, commands.reload):
+    app.command(order)
 
 NEEDED_TO_SERVE = ("uvicorn", "httptools", "uvloop", "starlette")
 NEEDED_BY_DEMO = (*NEEDED_TO_SERVE, "sklearn")

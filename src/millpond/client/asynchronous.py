@@ -226,6 +226,14 @@ class Client(RemoteCalls):
         """
         return await self._served.question(b"GET", *route.split("/"), query=urlencode(query))
 
+    async def report(self, seconds: float = 900.0, end: float | None = None) -> str:
+        """What the pool did in the `seconds` (at most a day) before `end` (Unix time; by default now), as HTML.
+
+        One file that loads and runs nothing. Needs a token of role `view` or `admin`.
+        """
+        asked = {"seconds": seconds} if end is None else {"seconds": seconds, "end": end}
+        return await self._served.page("report", query=urlencode(asked))
+
     async def command(self, verb: str, **arguments: Any) -> Any:
         """Give an administrator's command, such as `pause` or `silence`; what holds then, as plain data.
 

@@ -204,6 +204,11 @@ class SyncClient(SyncRemoteCalls):
         """What another route of the pool answers, as plain data; see `Client.get`."""
         return self.run_async(lambda: self.client.get(route, **query))
 
+    def report(self, seconds: float = 900.0, end: float | None = None) -> str:
+        """What the pool did in so many seconds, as one file of HTML; see `Client.report`."""
+        page: str = self.run_async(lambda: self.client.report(seconds, end))
+        return page
+
     def command(self, verb: str, **arguments: Any) -> Any:
         """Give an administrator's command; see `Client.command`."""
         return self.run_async(lambda: self.client.command(verb, **arguments))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from ssl import SSLContext
 from typing import Any, NamedTuple, NoReturn
@@ -241,6 +241,13 @@ class ServedPool:
         self.check_loop()
         request = Request(self._root.rpartition("/")[0].encode(), b"", DEFAULT, JSON, b"GET", JSON)
         return self._result(await self.ask(request, self.ends_at(request.options)))
+
+    async def page(self, *path: str, query: str = "") -> str:
+        """A page that another route answers. Raises as `ask`, and `InternalError` for an answer that is none."""
+        self.check_loop()
+        request = replace(self.question_request(b"GET", *path, query=query), accept=b"text/html")
+        answer = await self.ask(request, self.ends_at(request.options))
+        return values.decode_page(answer.headers.get(b"content-type", b""), answer.body)
 
     def question_request(
         self, method: bytes, *path: str, asked: Any = None, query: str = "", options: Options = DEFAULT

@@ -57,6 +57,13 @@ def decode_result(content_type: bytes, body: bytes) -> Any:
     raise InternalError(f"the server answered {kind.decode('latin-1')!r}, which is no result", outcome="completed")
 
 
+def decode_page(content_type: bytes, body: bytes) -> str:
+    """A page of HTML. Raises `InternalError` if the answer is none."""
+    if content_type.partition(b";")[0].strip().lower() != b"text/html":
+        raise InternalError(f"the server answered {content_type.decode('latin-1')!r}, which is no page")
+    return body.decode(errors="replace")
+
+
 def decode_statistics(told: Any) -> Statistics:
     """The record that a server tells of its pool. Raises `InternalError` if it is none."""
     try:

@@ -215,3 +215,15 @@ def test_what_a_program_would_do_is_told_as_it_is_typed(run):
     assert "use --session ID" in run("call", "hold")[2]
     code, _, err = run("status", "--pool", "nobody")
     assert (code, "there are: default" in err) == (FAILED, True)
+
+
+def test_a_report_is_saved_where_one_asked_for_it(run, tmp_path):
+    """As one file of HTML; a span that is none, and a folder that is not there, are told."""
+    path = tmp_path / "report.html"
+    assert run("call", "later", "0")[0] == 0  # the pool is open
+    code, out, _ = run("report", "--since", "1h", "-o", str(path))
+    assert (code, out) == (0, f"{path}: {path.stat().st_size} bytes\n")
+    assert path.read_text().startswith("<!DOCTYPE html>")
+    assert run("report", "--since", "an hour", "-o", str(path))[0] == USAGE
+    assert run("report", "-o", str(tmp_path / "nowhere" / "report.html"))[0] == USAGE
+    assert run("report", "--since", "48h", "-o", str(path))[0] == FAILED

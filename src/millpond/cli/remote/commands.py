@@ -1,9 +1,10 @@
-"""The commands that ask a running server: call, status, resize, drain, reload, events."""
+"""The commands that ask a running server: call, status, report, resize, drain, reload, events."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from millpond.cli.terminal import json_text, say, say_json, waiting, warn
 from millpond.errors import Unreachable
 
 Workers = Annotated[int | None, Parameter(validator=Number(gte=0, lte=1024))]
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smh])")
 AGAIN_S = 1.0  # until a broken stream of events is followed again
 
 
@@ -140,6 +142,34 @@ def status(*, watch: Flag = False, server: Server = DEFAULT) -> None:
             await asyncio.sleep(2)
 
     ask(server, asked)
+
+
+def report(
+    *,
+    output: Annotated[Path, Parameter(name=("--output", "-o"))],
+    since: str = "15m",
+    server: Server = DEFAULT,
+) -> None:
+    """Save what a served pool did lately as one file of HTML: a verdict with its reasons, charts and tables.
+
+    Parameters
+    ----------
+    output
+        The file to write.
+    since
+        How far back, at most a day: `90s`, `15m`, `1h`.
+    """
+    found = _SPAN.fullmatch(since)
+    if found is None:
+        refuse(server, f"--since is a number and its unit, s, m or h, as 15m; not {since!r}")
+    seconds = float(found[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
+    with waiting("writing the report"):
+        page = ask(server, lambda client: client.report(seconds))
+    try:
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        refuse(server, f"the report cannot be written: {error}")
+    _told(server, {"file": str(output), "bytes": len(page.encode())}, "{file}: {bytes} bytes")
 
 
 def resize(*, min_workers: Workers = None, max_workers: Workers = None, server: Server = DEFAULT) -> None:

@@ -42,6 +42,22 @@ def test_a_line_is_broken_where_the_pool_was_not_there():
     assert [one.counted.ended for one in steps.minutes()] == [500.0, 500.0]
 
 
+def test_an_earlier_run_of_the_pool_is_told_in_the_steps_that_are_kept_of_it(tmp_path):
+    """The shortest are in memory alone, and are gone with the program."""
+    path = tmp_path / "history.db"
+    first = Watched(history_path=path)
+    first.seconds(60, calm)
+    assert first.collector.settle(10.0)
+    first.collector.close()
+    second = Watched(start=1100.0, boot="boot-2", history_path=path)
+    second.seconds(20, calm)
+    assert second.collector.settle(10.0)
+    span = span_of(second, 200.0)
+    assert (span.resolution, [slot.boot for slot in span.slots]) == (10, ["boot-1"] * 6 + ["boot-2"] * 2)
+    assert span_of(second, 20.0).resolution == 1
+    second.collector.close()
+
+
 def test_a_moment_is_told_with_its_date_where_the_span_has_several():
     """In UTC."""
     assert Span("demo", 1.7e9, 1.7e9 + 60.0, 1.7e9).told(1.7e9) == "22:13:20"

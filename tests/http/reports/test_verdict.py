@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from millpond.http.reports.span import Span, Steps
 from millpond.http.reports.verdict import judged
 from tests.http.reports.spans import calm, steps_of
@@ -84,17 +86,18 @@ def test_workers_that_die_in_a_loop_and_sessions_that_are_lost_are_told():
     assert "5 workers lost (crashed: 5); 1 session lost" in verdict.text
 
 
-def test_a_minute_in_which_calls_took_much_longer_is_named():
-    """With when it began."""
+@pytest.mark.parametrize(("seconds", "is_told"), [(3000, True), (7200, False)])
+def test_minutes_in_which_calls_took_much_longer_are_told_if_they_are_more_than_a_few(seconds, is_told):
+    """One of fifty; not one of a hundred and twenty, which stands in the table of the slowest."""
 
     def each(pond: Pond, second: int) -> None:
         calm(pond, second)
         if 180 <= second < 240:
             pond.call(service=0.5, n=10)
 
-    verdict = judged(steps_of(each, 3000))
-    assert verdict.is_good is False
-    assert "95 % of calls took up to 0.5" in verdict.text
+    verdict = judged(steps_of(each, seconds))
+    assert verdict.is_good is not is_told
+    assert ("slow for" in verdict.text and "95 % of calls took up to 0.5" in verdict.text) is is_told
 
 
 def test_a_span_without_calls_is_neither_good_nor_bad():

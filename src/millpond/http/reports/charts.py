@@ -18,7 +18,7 @@ SHARE_NAMES = ("half took at most (p50)", "90 % (p90)", "99 % (p99)")
 
 def chart_of_health(steps: Steps) -> Chart:
     """The score over time."""
-    note = "What makes up the score, and where points go, is told by the page on metrics."
+    note = "Points for calls in time and without errors, room for more, workers that live, and a short queue."
     return _chart(steps, "Health score", "of 100", [steps.series("score", steps.gauge("health"))], note=note, top=100.0)
 
 

@@ -77,11 +77,15 @@ def with_history(span: Span, metrics: MetricsCollector) -> Span:
     reach = span.now - span.start
     if span.now - span.end > REACH_S:
         return span
-    resolution = resolution_for(reach)
-    slots = metrics.history(reach, resolution)
-    # A step belongs to the span if most of it lies in it.
-    inside = tuple(one for one in slots if span.holds(one.wall - one.seconds / 2))
-    return replace(span, slots=inside, resolution=resolution)
+    found = replace(span, resolution=resolution_for(reach))
+    for resolution in (one for one in RESOLUTIONS if one >= found.resolution):
+        # A step belongs to the span if most of it lies in it.
+        slots = metrics.history(reach, resolution)
+        inside = tuple(one for one in slots if span.holds(one.wall - one.seconds / 2))
+        # Longer steps are taken where they go further back: the shortest of an earlier run of the pool are not kept.
+        if inside and (not found.slots or inside[0].wall < found.slots[0].wall - resolution):
+            found = replace(span, slots=inside, resolution=resolution)
+    return found
 
 
 def changed_at(alert: Any) -> float:

@@ -63,7 +63,7 @@ def _wrong(steps: Steps, total: Interval) -> Iterator[str]:
         yield f"saturated for {lasting(saturated_s)}"
     if share(unanswered(total), total.ended) >= FAILED_SHARE:
         yield _calls(total)
-    if slow := _slowest(steps):
+    if slow := _slow(steps, total):
         yield slow
     score = steps.mean(steps.gauge("health"))
     if score < WELL:
@@ -98,18 +98,18 @@ def _calls(total: Interval) -> str:
     return f"{percent(bad / total.ended)} of {many(total.ended, 'call')} failed{most}"
 
 
-def _slowest(steps: Steps) -> str:
-    """The minute whose calls took much longer than those of the whole span, if there is one."""
+def _slow(steps: Steps, total: Interval) -> str:
+    """That calls took much longer in some minutes than over the whole span, if those were more than a few."""
     usual = steps.overall("latency").describe()
     enough = [one for one in steps.minutes() if min(one.latency.count, usual.count - one.latency.count) >= SLOWER_CALLS]
-    if not enough:
+    p95 = [one.latency.describe().p95 for one in enough]
+    slow = [value >= max(SLOWER_S, SLOWER * usual.p95) for value in p95]
+    slow_s = sum(one.counted.seconds for one, is_slow in zip(enough, slow, strict=True) if is_slow)
+    if not slow_s or slow_s < BAD_SHARE * total.seconds:
         return ""
-    worst = max(enough, key=lambda one: one.latency.describe().p95)
-    p95 = worst.latency.describe().p95
-    if p95 < SLOWER_S or p95 < SLOWER * usual.p95:
-        return ""
-    at = steps.span.told(worst.wall)
-    return f"in the minute from {at} 95 % of calls took up to {p95:.3g} s, {usual.p95:.3g} s over the whole time"
+    return (
+        f"slow for {lasting(slow_s)}, 95 % of calls took up to {max(p95):.3g} s in a minute, usually {usual.p95:.3g} s"
+    )
 
 
 def unanswered(total: Interval) -> float:

@@ -63,6 +63,14 @@ def test_a_pool_that_closes_is_told_as_that():
     assert figures.verdict(seen(snapshot(state="opening", is_ready=False)))[0] == "opening"
 
 
+def test_where_most_points_went_comes_first_and_no_reason_twice():
+    """What took less than a point is left out; notes come last."""
+    parts = [("errors", 20, 19.5, "few"), ("queue_trend", 10, 8, "it grew"), ("saturation", 30, 5, "all busy")]
+    components = [dict(zip(("name", "weight", "score", "reason"), part, strict=True)) for part in parts]
+    health = HEALTH | {"reason": "all busy", "components": components, "notes": ["a note"]}
+    assert figures.lost_points(seen(snapshot(health=health))) == ["-25 saturation", "-2 queue trend: it grew", "a note"]
+
+
 def test_rates_are_of_what_was_counted():
     """Calls of the last ten seconds over these seconds; before anything was counted there is no rate."""
     assert "calls/s 10" in figures.numbers(seen())
@@ -96,10 +104,28 @@ def test_workers_are_sorted_by_what_was_asked():
     """By their numbers the lowest first, else the highest; what is not known comes last."""
     one = {"worker": 1, "state": "ready", "operation": None, "seconds": None, "sessions": 0, "calls": 5}
     two = {"worker": 2, "state": "busy", "operation": "read", "seconds": 1.5, "sessions": 0, "calls": 1}
-    more = {"utilization": None, "rss": -1}
+    more = {"utilization": None, "rss": -1, "cpu": 0.5}
     found = seen(snapshot(each_worker=[two | more, one | more]))
     assert [row[0] for row in figures.workers(found, "worker")] == ["1", "2"]
-    assert figures.workers(found, "for")[0] == ("2", "busy", "read", "1.50 s", "0", "1", "-", "-")
+    assert figures.workers(found, "for")[0] == ("2", "busy", "read", "1.50 s", "0", "1", "-", "-", "50%")
+
+
+def test_critical_alerts_come_first():
+    """Whatever the order in which they began to fire."""
+    found = Seen()
+    told = (("Slow", "warning"), ("Dead", "critical"), ("Own", ""))
+    found.firing = [
+        {"name": name, "labels": {"severity": how}, "annotations": {"summary": "why"}} for name, how in told
+    ]
+    assert figures.alerts(found) == [("Dead: why", "bad"), ("Slow: why", "full"), ("Own: why", "full")]
+
+
+def test_workers_that_went_before_are_among_the_events():
+    """The newest first, told as the event tells it."""
+    gone = {"worker": 3, "wall": 1.0, "cause": "crashed", "reason": "", "signal": 9, "exit_code": None, "sessions": 0}
+    found = Seen()
+    found.look_back([gone | {"seconds": 2.0, "stderr_tail": "secret"}])
+    assert figures.happened(found.events[0]) == "worker.gone worker 3, cause crashed, signal 9, sessions 0, seconds 2 s"
 
 
 def test_an_event_is_one_line():

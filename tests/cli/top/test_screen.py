@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable, Footer, Static
 
 import millpond
+from millpond.alerts.rules import Group, Rule
 from millpond.cli.top.screen import Top
 from millpond.http import app as make_app
 from millpond.http.access.caller import Caller
@@ -75,11 +76,30 @@ async def test_the_screen_shows_the_pool_and_another_one_when_asked(site: Site, 
         await site.until(lambda: site.top.query_one(DataTable).row_count == 1)
         assert site.text("verdict").startswith("one (1 of 2)")
         assert "workers 1 of 1..2" in site.text("numbers")
+        assert site.top.query_one(Footer).max_scroll_x == 0  # all keys are seen
         await pilot.press("right")
         await site.until(lambda: site.text("verdict").startswith("[red]two (2 of 2)"))
         await pilot.press("1")
         await site.until(lambda: site.text("verdict").startswith("one (1 of 2)   healthy"))
-        await pilot.press("s", "p", "question_mark", "q")
+        await pilot.press("p")
+        await site.until(lambda: "paused" in site.text("verdict"))
+        await pilot.press("s", "p", "question_mark")
+        await site.until(lambda: "paused" not in site.text("verdict"))
+        await pilot.press("q")
+
+
+async def test_alerts_that_fire_stand_above_what_happened(site: Site) -> None:
+    """Those that fired before the screen was opened, those that fire now, and not those that hold no more."""
+    rules = [Rule(name, of="calls_queued", above=-1, summary=f"[b]{name}") for name in ("Before", "Now")]
+    async with serving(site.port) as there:
+        alerts = there["one"].alerts
+        alerts.add_rules(Group("before", rules[:1]))
+        async with site.top.run_test(size=(40, 24)):
+            await site.until(lambda: "firing Before: [b]Before" in site.text("happened"))
+            alerts.add_rules(Group("now", rules[1:]))
+            await site.until(lambda: "firing Now: [b]Now" in site.text("happened"))
+            alerts.remove_rules("before")
+            await site.until(lambda: "firing Before" not in site.text("happened"))
 
 
 async def test_a_server_that_stops_is_said_and_followed_again(site: Site) -> None:

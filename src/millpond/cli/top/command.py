@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from millpond.cli.remote.asking import DEFAULT, Server, ask, refuse
+
+if TYPE_CHECKING:
+    from millpond.cli.top.screen import Top
 
 
 def top(server: Server) -> None:
@@ -27,5 +32,12 @@ def top(server: Server) -> None:
     from millpond.cli.top.screen import Top
 
     shown = Top(server.url, names, server.pool if server.pool in names else names[0])
-    asyncio.run(shown.run_async())
+    asyncio.run(_show(shown))
     sys.exit(shown.return_code or 0)
+
+
+async def _show(shown: Top) -> None:
+    """Show until it is quit; a signal ends it too, so that the terminal is left as it was."""
+    for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(signo, partial(shown.exit, return_code=128 + signo))
+    await shown.run_async()

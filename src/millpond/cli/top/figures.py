@@ -24,6 +24,8 @@ class Seen:
     snapshot: Mapping[str, Any] = field(default_factory=dict)
     steps: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_S))
     events: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=50))  # newest first
+    firing: Sequence[Mapping[str, Any]] = ()
+    decision: Mapping[str, Any] | None = None  # the optimizer's last
 
     def take(self, event: Mapping[str, Any]) -> None:
         """An event that came."""
@@ -33,6 +35,8 @@ class Seen:
                 self.steps.append(self.snapshot["step"])
         elif "wall" in event:
             self.events.appendleft(event)
+            if event["event"] == "optimizer.decision":
+                self.decision = event
 
     def begin_with(self, history: Mapping[str, Any]) -> None:
         """The steps before the first snapshot, from the pool's history."""
@@ -44,6 +48,10 @@ class Seen:
             told["percentiles"] = {"latency": {"p99": tail}}
             self.steps.append({"wall": wall, "seconds": history["seconds"][at], **told})
 
+    def look_back(self, gone: Sequence[Mapping[str, Any]]) -> None:
+        """The workers that went before the first event."""
+        self.events.extend({"wall": one["wall"], "event": "worker.gone", **_told(one)} for one in gone)
+
     def counted(self, names: Sequence[str], seconds: int) -> float:
         """How much these counters grew in the last steps."""
         return sum((step["counters"].get(name, 0.0) for step in self._last(seconds) for name in names), 0.0)
@@ -54,6 +62,10 @@ class Seen:
 
     def _last(self, seconds: int) -> list[Mapping[str, Any]]:
         return list(self.steps)[-seconds:]
+
+
+def _told(gone: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: gone[name] for name in ("worker", "cause", "reason", "signal", "exit_code", "sessions", "seconds")}
 
 
 HISTORY = ("busy_s", "available_s", "queued", "oldest_wait_s", "latency")  # beside the endings
@@ -72,14 +84,15 @@ def verdict(seen: Seen) -> tuple[str, str, str]:
 
 
 def lost_points(seen: Seen) -> list[str]:
-    """Where points of the health went, and what else there is to say."""
+    """Where points of the health went, most first, and what else there is to say; the verdict's reason not again."""
     health = seen.snapshot["health"]
-    lost = [
-        f"-{part['weight'] - part['score']:.0f} {part['name'].replace('_', ' ')}: {part['reason']}"
-        for part in health["components"]
-        if part["weight"] - part["score"] >= 1
-    ]
-    return lost + list(health["notes"])
+    lost = sorted(((part["weight"] - part["score"], part) for part in health["components"]), key=lambda each: -each[0])
+    return [
+        f"-{points:.0f} {part['name'].replace('_', ' ')}"
+        + (f": {part['reason']}" if part["reason"] != health["reason"] else "")
+        for points, part in lost
+        if points >= 1
+    ] + list(health["notes"])
 
 
 def numbers(seen: Seen) -> list[str]:
@@ -138,15 +151,17 @@ def sparklines(seen: Seen, columns: int) -> list[str]:
     return [f"{name:<{SPARKLINE}}{sparkline(values, room)}" for name, values in named]
 
 
-COLUMNS = ("worker", "state", "runs", "for", "sessions", "calls", "busy", "memory")
-SORTS = ("worker", "for", "sessions", "calls", "busy", "memory")  # which sort the workers, in turn
+COLUMNS = ("worker", "state", "runs", "for", "sessions", "calls", "busy", "memory", "cpu")
+SORTS = ("worker", "state", "for", "sessions", "calls", "busy", "memory", "cpu")  # which sort the workers, in turn
 
 
 def workers(seen: Seen, by: str) -> list[tuple[str, ...]]:
-    """A row for each worker, the highest of `by` first (of their numbers, the lowest)."""
+    """A row for each worker, the highest of `by` first (of their numbers and states, the lowest)."""
     keys = {"for": "seconds", "busy": "utilization", "memory": "rss"}
     found = sorted(seen.snapshot["each_worker"], key=lambda one: one["worker"])
-    if by != "worker":
+    if by == "state":
+        found.sort(key=lambda one: one["state"])
+    elif by != "worker":
         found.sort(key=lambda one: -(one[keys.get(by, by)] or 0.0))
     return [
         (
@@ -158,8 +173,19 @@ def workers(seen: Seen, by: str) -> list[tuple[str, ...]]:
             f"{one['calls']:,}",
             _share(one["utilization"]),
             size(one["rss"]),
+            _share(one["cpu"]),
         )
         for one in found
+    ]
+
+
+def alerts(seen: Seen) -> list[tuple[str, str]]:
+    """The alerts that fire with their tones, critical ones first."""
+    found = [(one["labels"].get("severity") == "critical", one) for one in seen.firing]
+    found.sort(key=lambda each: not each[0])
+    return [
+        (f"{one['name']}: {one['annotations'].get('summary', '')}", BAD if is_critical else BUSY)
+        for is_critical, one in found
     ]
 
 

@@ -19,6 +19,7 @@ from textual.containers import VerticalScroll
 from textual.events import Resize
 from textual.widgets import DataTable, Footer, Static
 
+from millpond.cli.exit_codes import INTERRUPTED
 from millpond.cli.top import figures
 from millpond.cli.top.figures import COLUMNS, SORTS, Seen
 from millpond.errors import AccessDenied, PoolError
@@ -29,12 +30,18 @@ HEARD = (
     *(f"pool.{name}" for name in ("degraded", "restored", "draining", "closing", "error", "stalled", "command")),
     *(f"worker.{name}" for name in ("ready", "killed", "start_failed", "gone", "unhealthy")),
 )
+ALERTS_CHANGED = ("alert.firing", "alert.resolved", "missed")
 LOW, NARROW = 20, 60  # lines and columns below which there is room for the most important only
+HIGH = 30  # lines from which there is room for everything
 STALE_S = 3.5  # without a snapshot
 AGAIN_S = 1.0  # until a broken connection is made again
 LONGEST = 24  # columns of an operation's name
-STYLES = {figures.WELL: "bold blue", figures.BUSY: "bold black on yellow", figures.BAD: "bold white on red"}
-STATES = {"busy": "blue", "draining": "yellow"}  # of workers
+STYLES = {
+    figures.WELL: "bold #6ea8fe",
+    figures.BUSY: "bold #000000 on #f0b429",
+    figures.BAD: "bold #ffffff on #b3261e",
+}
+STATES = {"busy": "#6ea8fe", "draining": "#f0b429"}  # of workers
 
 
 class Top(App[None]):
@@ -45,18 +52,19 @@ class Top(App[None]):
     CSS = """
     Screen { layout: vertical; }
     #verdict, #numbers { height: auto; padding: 0 1; }
-    #workers { height: 1fr; min-height: 4; }
-    #events { height: 5; padding: 0 1; border-top: solid $primary; }
+    #workers { height: auto; }
+    #events { height: 1fr; padding: 0 1; border-top: solid $primary; }
     #numbers, #happened { text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[Any]] = [
         Binding("q", "quit", "Quit"),
         Binding("p", "pause", "Pause"),
         Binding("s", "sort", "Sort"),
-        Binding("left", "switch(-1)", "Pool before", show=False, priority=True),
-        Binding("right", "switch(1)", "Next pool", priority=True),
-        *(Binding(str(number), f"pool({number - 1})", show=False) for number in range(1, 10)),
         Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("right", "switch(1)", "Pool", priority=True),
+        Binding("left", "switch(-1)", "Pool before", show=False, priority=True),
+        *(Binding(str(number), f"pool({number - 1})", show=False) for number in range(1, 10)),
+        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
     ]
 
     def __init__(self, url: str, names: list[str], first: str) -> None:
@@ -77,7 +85,7 @@ class Top(App[None]):
         yield DataTable(id="workers", cursor_type="row", zebra_stripes=False)
         with VerticalScroll(id="events"):
             yield Static(id="happened")
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Begin."""
@@ -97,9 +105,13 @@ class Top(App[None]):
         async with Client(self._url, pool=pool) as client:
             await self._look_back(client)
             while True:
-                following = client.events(*HEARD, last=last)
+                following, is_new = client.events(*HEARD, last=last), True
                 try:
                     async for event in following:
+                        is_new = is_new or event["event"] in ALERTS_CHANGED
+                        if is_new and event["event"] == "snapshot":
+                            await self._ask_more(client, event["snapshot"])
+                            is_new = False
                         self._take(event)
                     self._trouble = "the server stopped"
                 except PoolError as error:
@@ -115,8 +127,17 @@ class Top(App[None]):
         fields = ",".join((*figures.ENDINGS, *figures.HISTORY))
         try:
             self._seen.begin_with(await client.get("history", seconds=figures.KEPT_S, resolution=1, fields=fields))
+            self._seen.look_back((await client.get("workers"))["gone"])
         except PoolError as error:
             self._trouble = f"{error.code}: {error}"
+
+    async def _ask_more(self, client: Any, snapshot: dict[str, Any]) -> None:
+        """Which alerts fire and what was decided last: what was missed while nobody listened is in no event."""
+        if snapshot["firing"] is not None:
+            self._seen.firing = (await client.get("alerts"))["firing"]
+        if snapshot["optimizer"] is not None and self._seen.decision is None:
+            decisions = (await client.get("journal", limit=1))["decisions"]
+            self._seen.decision = decisions[0] if decisions else None
 
     def _take(self, event: dict[str, Any]) -> None:
         self._trouble, self._heard_at = "", time.monotonic()
@@ -127,8 +148,10 @@ class Top(App[None]):
     # Drawing
 
     def _draw(self) -> None:
-        if self._is_paused:
-            return
+        if not self._is_paused:
+            self._draw_all()
+
+    def _draw_all(self) -> None:
         columns = max(20, self.size.width - 3)
         self.query_one("#verdict", Static).update(self._verdict(columns))
         if self._seen.snapshot:
@@ -138,7 +161,8 @@ class Top(App[None]):
 
     def on_resize(self, event: Resize) -> None:
         """The terminal has another size: where there is little room, workers come before what happened."""
-        self.query_one("#events").display = event.size.height >= LOW and event.size.width >= NARROW
+        self.query_one("#events").display = event.size.height >= LOW
+        self.query_one("#workers").styles.max_height = max(4, (event.size.height - 12) // 2)
         self._draw()
 
     def _verdict(self, columns: int) -> Text:
@@ -149,16 +173,16 @@ class Top(App[None]):
             return head.append(escaped(self._trouble) or "connecting")
         word, tone, reason = figures.verdict(self._seen)
         head.append(f" {word} ", STYLES[tone])
+        if self._is_paused:
+            head.append(" paused ", "bold reverse")
         silent = time.monotonic() - self._heard_at
         if self._trouble or silent > STALE_S:
             head.append(f"  {silent:.0f} s old", "bold red")
             head.append(f": {escaped(self._trouble) or 'the server is silent'}; connecting again")
         if reason:
             head.append(f"\n{escaped(reason)}")
-        points = figures.lost_points(self._seen)
-        if columns < NARROW:
-            points = points[:2]
-        for line in points:
+        most = 0 if columns < NARROW else 3 if self.size.height < HIGH else None
+        for line in figures.lost_points(self._seen)[:most]:
             head.append(f"\n{escaped(line)}", "dim")
         return head
 
@@ -178,6 +202,8 @@ class Top(App[None]):
         table = self.query_one(DataTable)
         row, scroll = table.cursor_row, table.scroll_y
         table.clear()
+        for key, column in table.columns.items():
+            column.label = Text(str(key.value), "underline" if key.value == self._sort else "")
         for cells in figures.workers(self._seen, self._sort):
             number, state, runs, *rest = cells
             shown = [Text(number, justify="right"), Text(state, STATES.get(state, "")), Text(_fit(runs, LONGEST))]
@@ -187,6 +213,11 @@ class Top(App[None]):
 
     def _happened(self) -> Text:
         lines = Text(no_wrap=True, overflow="ellipsis")
+        for alert, tone in figures.alerts(self._seen):
+            lines.append("firing", STYLES[tone]).append(f" {escaped(alert)}\n")
+        if self._seen.decision is not None:
+            decision = self._seen.decision
+            lines.append("decided", "bold").append(f" {decision['kind']}: {escaped(decision['reason'])}\n")
         for event in self._seen.events:
             at = datetime.fromtimestamp(event["wall"]).strftime("%H:%M:%S")
             lines.append(f"{at} ", "dim")
@@ -198,14 +229,16 @@ class Top(App[None]):
     def action_pause(self) -> None:
         """Hold what is shown, or go on."""
         self._is_paused = not self._is_paused
-        self.notify("Paused; p goes on" if self._is_paused else "Going on", timeout=2)
-        self._draw()
+        self._draw_all()
+
+    def action_interrupt(self) -> None:
+        """Quit by Ctrl-C, with the exit code that commands have then."""
+        self.exit(return_code=INTERRUPTED)
 
     def action_sort(self) -> None:
         """Sort the workers by the next column."""
         self._sort = SORTS[(SORTS.index(self._sort) + 1) % len(SORTS)]
-        self.notify(f"Workers by {self._sort}", timeout=2)
-        self._draw()
+        self._draw_all()
 
     def action_switch(self, by: int) -> None:
         """Show the next pool."""
@@ -221,8 +254,8 @@ class Top(App[None]):
     def action_help(self) -> None:
         """Say what the keys do."""
         self.notify(
-            "q quits, p pauses, s sorts the workers by the next column, arrows move, left and right or 1 to 9 show "
-            "another pool.",
+            "q quits, p pauses, s sorts the workers by the next column, tab, up and down move, left and right or 1 to "
+            "9 show another pool.",
             title="Keys",
             timeout=8,
         )

@@ -105,3 +105,17 @@ def test_what_a_handler_puts_into_an_error_of_ours_is_not_kept():
     made.machine.answered(call.worker, call.id, "failed", error, made.now, made.now, 0, made.now)
     (kept,) = made.records.ended.failures
     assert (kept.signal, kept.exit_code, kept.outcome, len(kept.stderr_tail)) == (9, None, None, TAIL)
+
+
+def test_a_machine_that_is_to_remember_no_slow_calls_remembers_none():
+    """Also after a failure, which it does remember."""
+    made = world()
+    made.machine.remember_no_slow_calls()
+    call = made.submit()
+    made.machine.answered(call.worker, call.id, "failed", ValueError("no"), made.now, made.now, 0, made.now)
+    made.machine.outbox.clear()
+    for _ in range(SLOWEST + 1):
+        answer(made, 0.1)
+    assert slowest(made) == []
+    assert len(made.records.ended.failures) == 1
+    assert "slowest" not in made.records.looks

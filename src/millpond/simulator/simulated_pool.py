@@ -40,6 +40,7 @@ class SimulatedPool:
     def __init__(self, settings: Settings, operations: Sequence[str], chance: Random) -> None:
         self.now = 0.0
         self.machine = Machine(settings, chance)
+        self.machine.remember_no_slow_calls()
         self.processes: dict[int, Process] = {}
         self.store: dict[str, SessionRecord] = {}
         self.ticks = 0

@@ -75,7 +75,7 @@ class EndedCalls:
     @property
     def is_full(self) -> bool:
         """Whether only slower calls are noted until the minute is over: somebody has to look at its end then."""
-        return self.slow_s > ANY_S
+        return len(self._slowest) == SLOWEST
 
     def note(self, call: Call, ending: Ending, error: object, now: float) -> None:
         """Remember a call that failed or was slow; `error` is `None` if it was answered."""

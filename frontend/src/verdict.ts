@@ -24,17 +24,22 @@ const CLOSING: Record<string, string> = {
   forked: "This process is a copy of the one that has the pool.",
 };
 
-export function verdict(seen: Snapshot, minute: readonly Point[]): Verdict {
-  const { health, state } = seen;
-  const reason = sentence(health.reason.replace("; `statistics().reason` has the last failure", "")); // a program's verb
+/** What a pool is that does not serve, by its state; null for one that does. */
+export function changing(state: string): Verdict | null {
   if (state in CLOSING) {
     const title = state === "draining" ? "Draining" : state === "closed" ? "Closed" : "Closing";
     return { kind: "changing", tone: "dead", title, reason: CLOSING[state]!, next: "", to: null };
   }
-  if (state === "new" || state === "opening") {
-    const next = "Calls that arrive meanwhile wait for the first worker.";
-    return { kind: "changing", tone: "idle", title: "Starting", reason: "The first workers are being started.", next, to: { view: "workers", text: "Workers" } };
-  }
+  if (state !== "new" && state !== "opening") return null;
+  const next = "Calls that arrive meanwhile wait for the first worker.";
+  return { kind: "changing", tone: "idle", title: "Starting", reason: "The first workers are being started.", next, to: null };
+}
+
+export function verdict(seen: Snapshot, minute: readonly Point[]): Verdict {
+  const { health, state } = seen;
+  const found = changing(state);
+  if (found) return found;
+  const reason = sentence(health.reason.replace("; `statistics().reason` has the last failure", "")); // a program's verb
   switch (health.state) {
     case "crash_looping":
       return {

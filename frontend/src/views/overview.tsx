@@ -5,20 +5,20 @@ import { useAnswer } from "../asking";
 import { Errors, HealthScore, Latency, Queue, Size, Throughput, Utilization } from "../charts/charts";
 import { clock, count, duration, isNumber, number, percent } from "../format";
 import { recent, utilization, type Point } from "../history";
-import { events, lastMinute, snapshot } from "../live";
+import { events, lastMinute, pools, snapshot } from "../live";
 import { Icon, type IconName } from "../parts/icon";
 import { Link } from "../parts/link";
 import { poolPath } from "../server";
 import { useStore } from "../store";
 import type { Journal, Snapshot } from "../types";
-import { endings, sentence, verdict, type Verdict } from "../verdict";
+import { changing, endings, sentence, verdict, type Verdict } from "../verdict";
 
 export function Overview() {
   const seen = useStore(snapshot);
   const minute = useStore(lastMinute);
   return (
     <>
-      {seen ? <VerdictPanel seen={seen} minute={minute} /> : <section class="verdict idle" aria-busy="true" />}
+      {seen ? <VerdictPanel seen={seen} minute={minute} /> : <Unheard />}
       <Figures seen={seen} minute={minute} />
       <section class="charts" aria-label="Charts">
         <Throughput />
@@ -46,17 +46,42 @@ const ICONS: Record<Verdict["kind"], IconName> = {
   changing: "wait",
 };
 
+/** Before the first snapshot: a pool that opens has none. */
+function Unheard() {
+  const { pool } = useAddress();
+  const state = useStore(pools).find((one) => one.name === pool)?.state ?? "";
+  const found = changing(state);
+  if (!found) return <section class="verdict idle" aria-busy="true" />;
+  return (
+    <section class={`verdict ${found.kind} ${found.tone}`} aria-label="Is the pool well?">
+      <Word found={found} />
+      <div class="why">
+        <p>{found.reason}</p>
+        <p class="next">{found.next}</p>
+      </div>
+    </section>
+  );
+}
+
+function Word({ found, score }: { found: Verdict; score?: number }) {
+  return (
+    <div class="word">
+      <Icon name={ICONS[found.kind]} />
+      <h2>{found.title}</h2>
+      {score !== undefined && (
+        <span class="score">
+          {number(Math.round(score))} <small>of 100</small>
+        </span>
+      )}
+    </div>
+  );
+}
+
 function VerdictPanel({ seen, minute }: { seen: Snapshot; minute: readonly Point[] }) {
   const found = verdict(seen, minute);
   return (
     <section class={`verdict ${found.kind} ${found.tone}`} aria-label="Is the pool well?">
-      <div class="word">
-        <Icon name={ICONS[found.kind]} />
-        <h2>{found.title}</h2>
-        <span class="score">
-          {number(Math.round(seen.health.score))} <small>of 100</small>
-        </span>
-      </div>
+      <Word found={found} score={seen.health.score} />
       <div class="why">
         <p>{found.reason}</p>
         {found.next && (

@@ -18,6 +18,17 @@ def test_steps_before_and_after_a_span_are_left_out():
     assert [slot.wall - now for slot in span.slots] == [-float(second) for second in range(59, 19, -1)]
 
 
+def test_the_last_seconds_are_told_before_they_are_part_of_a_longer_step():
+    """Of a young pool all that there is; nothing is told twice."""
+    watched = Watched(start=1001.0)
+    watched.seconds(5, calm)
+    assert [slot.seconds for slot in span_of(watched, 86_400.0).slots] == [1.0] * 5
+    watched.seconds(80, calm)
+    slots = span_of(watched, 86_400.0).slots
+    assert [slot.seconds for slot in slots] == [19.0, 60.0] + [1.0] * 6
+    assert sum(slot.seconds for slot in slots) == 85.0
+
+
 def test_a_span_that_is_long_over_has_no_steps():
     """Nobody reads a month of history for it."""
     watched = Watched()

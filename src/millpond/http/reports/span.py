@@ -77,15 +77,26 @@ def with_history(span: Span, metrics: MetricsCollector) -> Span:
     reach = span.now - span.start
     if span.now - span.end > REACH_S:
         return span
-    found = replace(span, resolution=resolution_for(reach))
-    for resolution in (one for one in RESOLUTIONS if one >= found.resolution):
-        # A step belongs to the span if most of it lies in it.
-        slots = metrics.history(reach, resolution)
-        inside = tuple(one for one in slots if span.holds(one.wall - one.seconds / 2))
-        # Longer steps are taken where they go further back: the shortest of an earlier run of the pool are not kept.
-        if inside and (not found.slots or inside[0].wall < found.slots[0].wall - resolution):
-            found = replace(span, slots=inside, resolution=resolution)
-    return found
+    steps = {one: _inside(span, metrics.history(reach, one)) for one in RESOLUTIONS if one >= resolution_for(reach)}
+    chosen = min(steps)
+    for longer, slots in steps.items():
+        # They are taken where they go further back: the shortest of an earlier run of the pool are not kept.
+        if _begin(slots) < _begin(steps[chosen]) - longer:
+            chosen = longer
+    slots = steps[chosen]
+    for shorter in reversed([one for one in RESOLUTIONS if one < chosen]):  # of what is not a longer step yet
+        last = slots[-1].wall if slots else span.start
+        slots += [one for one in _inside(span, metrics.history(span.now - last, shorter)) if one.wall > last + 0.5]
+    return replace(span, slots=tuple(slots), resolution=chosen)
+
+
+def _inside(span: Span, slots: Iterable[Slot]) -> list[Slot]:
+    """The steps most of which lie in the span."""
+    return [one for one in slots if span.holds(one.wall - one.seconds / 2)]
+
+
+def _begin(slots: Sequence[Slot]) -> float:
+    return slots[0].wall - slots[0].seconds if slots else float("inf")
 
 
 def changed_at(alert: Any) -> float:

@@ -28,7 +28,7 @@ SETTLE_S = 1.5  # for the first snapshot to come and be drawn
 async def show(page: Page, address: str, file: Path) -> None:
     """Write what is seen at an address."""
     await page.goto(address)
-    await page.wait_for_selector("main :is(h1, h2)")
+    await page.wait_for_selector("main")
     await asyncio.sleep(SETTLE_S)
     await page.screenshot(path=file.with_suffix(".png"))
     await page.screenshot(path=file.with_name(f"{file.name}-whole.png"), full_page=True)

@@ -22,8 +22,10 @@ export function useAnswer<T>(path: string, everySeconds: number, changed: unknow
   useEffect(() => {
     const stop = new AbortController();
     let timer = 0;
+    let hasAsked = false;
     const ask = async () => {
-      if (!document.hidden || !value) {
+      if (!document.hidden || !hasAsked) {
+        hasAsked = true;
         try {
           const found = await get<T>(path, stop.signal);
           setValue({ path, value: found });

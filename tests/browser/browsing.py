@@ -26,7 +26,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 ARTEFACTS = Path(__file__).parent.parent / "artefacts"
 BUILT = Path(millpond.http.__file__).parent / "dashboard" / "static" / "index.html"
 GONE = re.compile(r"net::ERR_(INCOMPLETE_CHUNKED_ENCODING|CONNECTION_\w+|EMPTY_RESPONSE|NETWORK_IO_SUSPENDED)")
-LIMIT_S = 60.0  # upper bound of every wait for a page
+LIMIT_S = 30.0  # upper bound of every wait for a page
 DESKTOP = (1280, 800)
 TELEPHONE = (390, 844)
 
@@ -38,8 +38,9 @@ async def chromium() -> AsyncIterator[Browser]:
     if CHROMIUM is None and not os.environ.get("CI"):
         pytest.skip("there is no Chromium")
     assert CHROMIUM, "there is no Chromium"
-    from playwright.async_api import async_playwright
+    from playwright.async_api import async_playwright, expect
 
+    expect.set_options(LIMIT_S * 1000)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         try:
@@ -104,7 +105,7 @@ class Browsing:
 
     def _request(self, request: Request) -> None:
         address = urlsplit(request.url)
-        if address.scheme not in ("data", "blob") and address.hostname != "127.0.0.1":
+        if address.scheme not in ("data", "blob", "file") and address.hostname != "127.0.0.1":
             self.complaints.append(f"asked another host: {request.url}")
 
     def forgive(self, pattern: str) -> None:

@@ -98,16 +98,17 @@ function Canvas(props: PlotProps & { onPoint: (at: number | null) => void }) {
   now.current = props;
   const shape = JSON.stringify(props.lines) + (props.logarithmic?.join() ?? "");
   useEffect(() => {
+    const element = frame.current!; // which the observer may tell of once more after it has left the page
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(now, frame.current!), now.current.data as uPlot.AlignedData, frame.current!);
+      plot.current = new uPlot(options(now, element), now.current.data as uPlot.AlignedData, element);
     };
     draw();
     const observer = new ResizeObserver(() => {
-      const width = frame.current!.clientWidth;
+      const width = element.clientWidth;
       if (plot.current && width && width !== plot.current.width) plot.current.setSize({ width, height: plot.current.height });
     });
-    observer.observe(frame.current!);
+    observer.observe(element);
     const forget = onTheme(draw);
     return () => {
       observer.disconnect();

@@ -124,20 +124,23 @@ async def test_the_address_says_what_is_looked_at(tmp_path: Path, browsing: Brow
 
 async def test_one_pool_of_several_is_looked_at(tmp_path: Path, browsing: Browsing) -> None:
     """What the page shows is of the pool that was chosen, which stands in its address and its title."""
-    async with timed_pool("first", **FIXED) as first, timed_pool("second", **FIXED) as second:
-        async with site({"first": first.pool, "second": second.pool}, browsing, tmp_path) as there:
-            second.engine.hold()
-            second.start(second.pool.call("classify", 0.0))
-            page = await there.open()
-            await expect(page).to_have_title(re.compile("first"))
-            await expect(page.locator(".figures")).to_contain_text("0 running")
-            await page.get_by_label("Pool", exact=True).select_option("second")
-            await expect(page.locator(".figures")).to_contain_text("1 running")
-            await expect(page).to_have_title(re.compile("second"))
-            assert "pool=second" in page.url
-            await page.go_back()
-            await expect(page.locator(".figures")).to_contain_text("0 running")
-            await expect(page.get_by_label("Pool", exact=True)).to_have_value("first")
+    async with (
+        timed_pool("first", **FIXED) as first,
+        timed_pool("second", **FIXED) as second,
+        site({"first": first.pool, "second": second.pool}, browsing, tmp_path) as there,
+    ):
+        second.engine.hold()
+        second.start(second.pool.call("classify", 0.0))
+        page = await there.open()
+        await expect(page).to_have_title(re.compile("first"))
+        await expect(page.locator(".figures")).to_contain_text("0 running")
+        await page.get_by_label("Pool", exact=True).select_option("second")
+        await expect(page.locator(".figures")).to_contain_text("1 running")
+        await expect(page).to_have_title(re.compile("second"))
+        assert "pool=second" in page.url
+        await page.go_back()
+        await expect(page.locator(".figures")).to_contain_text("0 running")
+        await expect(page.get_by_label("Pool", exact=True)).to_have_value("first")
 
 
 async def test_a_report_of_the_span_is_saved(tmp_path: Path, browsing: Browsing) -> None:
@@ -159,7 +162,7 @@ async def test_a_report_of_the_span_is_saved(tmp_path: Path, browsing: Browsing)
 
 
 async def test_the_page_is_worked_by_the_keyboard(tmp_path: Path, browsing: Browsing) -> None:
-    """The first key leads past the head; each control is reached in order and can be seen to be; Escape leaves a question."""
+    """Controls are reached in order, and can be seen to be; Escape leaves a question."""
     async with timed_pool(**FIXED) as timed, site(timed.pool, browsing, tmp_path) as there:
         page = await there.open(view="workers")
         await expect(page.get_by_role("button", name="Set bounds…")).to_be_visible()

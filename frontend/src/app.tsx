@@ -8,7 +8,7 @@ import { duration } from "./format";
 import { connection, pools, snapshot, staleFor } from "./live";
 import { Choices } from "./parts/choices";
 import { Link } from "./parts/link";
-import { LOGIN, post } from "./server";
+import { isMeasured, LOGIN, post } from "./server";
 import { useStore } from "./store";
 import { Alerts } from "./views/alerts";
 import { Calls } from "./views/calls";
@@ -165,9 +165,11 @@ function Footer() {
         Millpond {LOGIN.version} · logged in as {LOGIN.owner} ({LOGIN.role})
       </span>
       <span class="links">
-        <a href={report} download>
-          Save report of the last {range.name}
-        </a>
+        {isMeasured(pool) && (
+          <a href={report} download>
+            Save report of the last {range.name}
+          </a>
+        )}
         <a href={`${LOGIN.root}/docs`}>API</a>
         <label>
           Colours{" "}

@@ -3,7 +3,7 @@
 
 import { address, onAddress, type Range } from "./address";
 import { extended, FIELDS, pointOf, pointsOf, type Point } from "./history";
-import { get, poolPath, Refusal, request, told } from "./server";
+import { get, isMeasured, poolPath, Refusal, request, told } from "./server";
 import { store } from "./store";
 import { follow, type Message } from "./stream";
 import type { History, PoolBrief, PoolEvent, Snapshot } from "./types";
@@ -12,7 +12,6 @@ const KEPT_EVENTS = 500;
 // What an operator wants to hear of. Refused calls and sessions that move or fall asleep may be thousands a second; the
 // snapshot counts them.
 const HEARD = [
-  "snapshot",
   ...["open", "ready", "degraded", "restored", "draining", "closing", "close", "error", "stalled", "recovery", "command"].map((name) => `pool.${name}`),
   ...["ready", "draining", "killed", "start_failed", "gone", "unhealthy"].map((name) => `worker.${name}`),
   ...["lost", "restored", "unstored", "pinned"].map((name) => `session.${name}`),
@@ -22,7 +21,7 @@ const HEARD = [
   "alert",
   "optimizer",
   "demo", // says which phase its traffic is in
-].join(",");
+];
 const MINUTE: Range = { name: "1m", seconds: 60, resolution: 1 };
 const RETRIES_S = [0.5, 1, 2, 4, 8];
 const STALE_S = 3.5; // without a snapshot: three did not come
@@ -94,7 +93,7 @@ async function run(pool: string, signal: AbortSignal): Promise<void> {
     try {
       connection.set({ state: "connecting" });
       const headers: Record<string, string> = { Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) };
-      const answer = await request(poolPath(pool, `/events?name=${HEARD}`), { headers, signal });
+      const answer = await request(poolPath(pool, `/events?name=${names(pool)}`), { headers, signal });
       failures = 0;
       connection.set({ state: "live" });
       void load(pool, address().range);
@@ -111,6 +110,10 @@ async function run(pool: string, signal: AbortSignal): Promise<void> {
       failures += 1;
     }
   }
+}
+
+function names(pool: string): string {
+  return (isMeasured(pool) ? ["snapshot", ...HEARD] : HEARD).join(",");
 }
 
 function hear(message: Message): void {
@@ -163,6 +166,7 @@ async function fill(pool: string): Promise<void> {
 }
 
 async function ask(pool: string, seconds: number, resolution: number): Promise<Point[]> {
+  if (!isMeasured(pool)) return [];
   const query = `?seconds=${Math.ceil(seconds)}&resolution=${resolution}&fields=${FIELDS}`;
   return pointsOf(await get<History>(poolPath(pool, `/history${query}`)));
 }
@@ -180,7 +184,7 @@ let ticks = 0;
 
 function tick(): void {
   const silent = (performance.now() - heardAt) / 1000;
-  staleFor.set(followed && silent > STALE_S ? Math.floor(silent) : null);
+  staleFor.set(followed && isMeasured(followed) && silent > STALE_S ? Math.floor(silent) : null);
   ticks += 1;
   if (followed && ticks % 20 === 0) void askPools();
 }

@@ -6,11 +6,17 @@ export interface Login {
   owner: string;
   version: string;
   pools: string[];
+  unmeasured: string[]; // those of the pools that keep no metrics
   login: boolean;
 }
 
 export const LOGIN: Login = JSON.parse(document.querySelector<HTMLMetaElement>('meta[name="millpond"]')!.content);
 export const IS_ADMIN = LOGIN.role === "admin";
+
+/** Whether the pool keeps metrics: one that does not has no snapshots, no history, no alerts and no optimizer. */
+export function isMeasured(pool: string): boolean {
+  return !LOGIN.unmeasured.includes(pool);
+}
 
 /** An answer that is no success: its status, the code of its problem, and a sentence for people. */
 export class Refusal extends Error {

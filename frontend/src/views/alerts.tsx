@@ -8,13 +8,14 @@ import { Badge } from "../parts/badge";
 import { Ask } from "../parts/dialog";
 import { Nothing, Panel } from "../parts/panel";
 import { DataTable } from "../parts/table";
-import { command, IS_ADMIN, poolPath } from "../server";
+import { command, IS_ADMIN, isMeasured, poolPath } from "../server";
 import { useStore } from "../store";
 import type { Alert, AlertRule, Alerts as Told, Silence } from "../types";
 
 export function Alerts() {
   const seen = useStore(snapshot);
-  if (seen?.firing !== null) return seen && <Watched />;
+  const { pool } = useAddress();
+  if (isMeasured(pool) && seen?.firing !== null) return seen && <Watched />;
   return (
     <Panel title="Alerts">
       <Nothing>This pool has none.</Nothing>

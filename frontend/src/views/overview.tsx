@@ -8,7 +8,8 @@ import { recent, utilization, type Point } from "../history";
 import { events, lastMinute, pools, snapshot } from "../live";
 import { Icon, type IconName } from "../parts/icon";
 import { Link } from "../parts/link";
-import { poolPath } from "../server";
+import { Panel } from "../parts/panel";
+import { isMeasured, poolPath } from "../server";
 import { useStore } from "../store";
 import type { Journal, Snapshot } from "../types";
 import { changing, endings, sentence, verdict, type Verdict } from "../verdict";
@@ -16,6 +17,8 @@ import { changing, endings, sentence, verdict, type Verdict } from "../verdict";
 export function Overview() {
   const seen = useStore(snapshot);
   const minute = useStore(lastMinute);
+  const { pool } = useAddress();
+  if (!isMeasured(pool)) return <Unmeasured />;
   return (
     <>
       {seen ? <VerdictPanel seen={seen} minute={minute} /> : <Unheard />}
@@ -45,6 +48,27 @@ const ICONS: Record<Verdict["kind"], IconName> = {
   crash_looping: "loop",
   changing: "wait",
 };
+
+/** A pool without metrics: what it is doing can be seen, not how it is. */
+function Unmeasured() {
+  const { pool } = useAddress();
+  const { value, problem } = useAnswer<Brief>(poolPath(pool, "/statistics"), 2);
+  return (
+    <Panel title={value ? `The pool is ${value.state}` : "The pool"} note="It keeps no metrics (metrics=False), so there are no figures over time, no health, no alerts and no optimizer.">
+      {problem && <p class="problem">{problem}</p>}
+      {value && (
+        <p>
+          {count(value.alive, "worker")} alive, {number(value.wanted)} wanted; {number(value.running)} calls running, {number(value.queued)} waiting; {number(value.sessions_open)} sessions.
+        </p>
+      )}
+      <p>
+        <Link to={{ view: "workers" }}>Workers</Link>, <Link to={{ view: "calls" }}>calls</Link>, <Link to={{ view: "sessions" }}>sessions</Link> and <Link to={{ view: "events" }}>events</Link> are told as they are.
+      </p>
+    </Panel>
+  );
+}
+
+type Brief = Pick<Snapshot, "state" | "alive" | "wanted" | "running" | "queued"> & { sessions_open: number };
 
 /** Before the first snapshot: a pool that opens has none. */
 function Unheard() {

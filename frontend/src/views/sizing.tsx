@@ -9,13 +9,15 @@ import { events, snapshot } from "../live";
 import { Ask } from "../parts/dialog";
 import { Nothing, Panel } from "../parts/panel";
 import { DataTable } from "../parts/table";
-import { command, IS_ADMIN, poolPath } from "../server";
+import { command, IS_ADMIN, isMeasured, poolPath } from "../server";
 import { useStore } from "../store";
 import type { Decision, Journal } from "../types";
 import { sentence } from "../verdict";
 
 export function Sizing() {
   const seen = useStore(snapshot);
+  const { pool } = useAddress();
+  if (!isMeasured(pool)) return <Unsized />;
   return (
     <>
       <section class="charts two" aria-label="Charts">

@@ -11,12 +11,14 @@ import { Name } from "../parts/name";
 import { Nothing, Panel } from "../parts/panel";
 import { DataTable, type Column } from "../parts/table";
 import { Text } from "../parts/text";
-import { command, IS_ADMIN, poolPath } from "../server";
+import { command, IS_ADMIN, isMeasured, poolPath } from "../server";
 import { useStore } from "../store";
 import type { GoneWorker, Snapshot, Worker } from "../types";
 
 export function Workers() {
   const seen = useStore(snapshot);
+  const { pool } = useAddress();
+  if (!isMeasured(pool)) return <Unmeasured pool={pool} />;
   if (!seen) return <Panel title="Workers" />;
   const isBad = ["no_workers", "crash_looping"].includes(seen.health.state) || seen.state === "degraded";
   return (
@@ -28,11 +30,40 @@ export function Workers() {
   );
 }
 
+/** Those of a pool without metrics, which come in no snapshot. */
+function Unmeasured({ pool }: { pool: string }) {
+  const { value, problem } = useAnswer<{ workers: Worker[] }>(poolPath(pool, "/workers"), 2);
+  return (
+    <>
+      <Panel title={value ? count(value.workers.length, "worker") : "Workers"}>
+        {problem && <p class="problem">{problem}</p>}
+        {value && <Rows workers={value.workers} />}
+      </Panel>
+      <Gone />
+    </>
+  );
+}
+
 function Alive({ seen }: { seen: Snapshot }) {
+  const { pool } = useAddress();
+  const { alive, wanted, asked_for, bounds } = seen;
+  return (
+    <Panel
+      title={`${count(alive, "worker")} alive`}
+      note={`${number(wanted)} wanted, ${number(asked_for)} asked for, from ${number(bounds.min_workers)} to ${number(bounds.max_workers)} allowed.${IS_ADMIN ? " A worker's number opens its output and its stack." : ""}`}
+      actions={IS_ADMIN && <Controls pool={pool} seen={seen} />}
+    >
+      <Warming seen={seen} />
+      <Squares workers={seen.each_worker} />
+      <Rows workers={seen.each_worker} />
+    </Panel>
+  );
+}
+
+function Rows({ workers }: { workers: Worker[] }) {
   const address = useAddress();
   const { pool } = address;
   const open = address.choice("worker");
-  const { alive, wanted, asked_for, bounds } = seen;
   const columns: Column<Worker>[] = [
     { name: "Worker", isHead: true, cell: (one) => (IS_ADMIN ? <Link to={{ worker: open === String(one.worker) ? null : String(one.worker) }}>{one.worker}</Link> : one.worker) },
     { name: "State", cell: (one) => <Badge state={one.state} /> },
@@ -45,26 +76,15 @@ function Alive({ seen }: { seen: Snapshot }) {
     { name: "Age", isNumber: true, cell: (one) => duration(one.age_s) },
     { name: "Process", isNumber: true, cell: (one) => one.pid },
   ];
+  if (!workers.length) return <Nothing>No worker is there.</Nothing>;
   return (
-    <Panel
-      title={`${count(alive, "worker")} alive`}
-      note={`${number(wanted)} wanted, ${number(asked_for)} asked for, from ${number(bounds.min_workers)} to ${number(bounds.max_workers)} allowed.${IS_ADMIN ? " A worker's number opens its output and its stack." : ""}`}
-      actions={IS_ADMIN && <Controls pool={pool} seen={seen} />}
-    >
-      <Warming seen={seen} />
-      <Squares workers={seen.each_worker} />
-      {seen.each_worker.length ? (
-        <DataTable
-          label="Workers"
-          columns={columns}
-          rows={seen.each_worker}
-          keyOf={(one) => one.worker}
-          open={(one) => (IS_ADMIN && open === String(one.worker) ? <Inside pool={pool} worker={one.worker} /> : null)}
-        />
-      ) : (
-        <Nothing>No worker is there.</Nothing>
-      )}
-    </Panel>
+    <DataTable
+      label="Workers"
+      columns={columns}
+      rows={workers}
+      keyOf={(one) => one.worker}
+      open={(one) => (IS_ADMIN && open === String(one.worker) ? <Inside pool={pool} worker={one.worker} /> : null)}
+    />
   );
 }
 

@@ -51,6 +51,7 @@ async def test_the_page_is_told_who_looks_and_where_it_is(role):
         "owner": "ann",
         "version": millpond.__version__,
         "pools": ["p", "other"],
+        "unmeasured": [],
         "login": True,
     }
     assert answer.headers["cache-control"] == "no-store"

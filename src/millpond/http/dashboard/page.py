@@ -35,12 +35,14 @@ async def front(request: Request) -> Response:
 def _live(request: Request) -> str:
     caller = caller_of(request)
     root = request.scope.get("root_path", "")
+    pools = application_of(request).pools
     told = {
         "root": root,
         "role": caller.role,
         "owner": caller.owner or "the program",
         "version": millpond.__version__,
-        "pools": list(application_of(request).pools),
+        "pools": list(pools),
+        "unmeasured": [name for name, pool in pools.items() if not pool.settings.metrics],
         "login": caller.by == "cookie",
     }
     # The JSON last: nothing in it is taken for a place to fill.

@@ -13,6 +13,7 @@ from millpond.http.reports.span import changed_at
 from millpond.http.reports.words import percent
 from millpond.metrics.columns import family
 from millpond.metrics.derived import BLAME, share
+from millpond.metrics.source import UNPLANNED
 from millpond.report import Table
 
 if TYPE_CHECKING:
@@ -65,21 +66,26 @@ def tables_of_workers(steps: Steps) -> list[Table]:
         rows: list[list[Cell]] = [[cause.replace("_", " "), number] for cause, number in deaths.items()]
         note = "Retired and recycled are the pool's own wish; the others are losses."
         found.append(Table(title="Workers that went", head=("cause", "workers"), rows=rows, note=note))
-    if span.gone:
-        found.append(_gone(steps))
+    if lost := [one for one in span.gone if one.cause in UNPLANNED]:
+        found.append(_lost(steps, lost))
     if runs := _runs(steps):
         found.append(runs)
     return found
 
 
-def _gone(steps: Steps) -> Table:
+def _lost(steps: Steps, lost: Sequence[GoneWorkerFacts]) -> Table:
     span = steps.span
     rows: list[list[Cell]] = []
-    for one in span.gone:
+    for one in lost:
         why = one.cause.replace("_", " "), f"{one.reason}{_how(one)}"
         rows.append([span.told(one.wall), one.worker, *why, one.lost, one.sessions, one.seconds])
     head = ("at, UTC", "worker", "cause", "reason", "calls lost", "sessions there", "lived, s")
-    return Table(title="The last of them", head=head, rows=rows, note="Newest first, of this run of the pool.")
+    return Table(
+        title="Workers that were lost",
+        head=head,
+        rows=rows,
+        note="Newest first, as far as this run of the pool remembers them.",
+    )
 
 
 def _how(one: GoneWorkerFacts) -> str:

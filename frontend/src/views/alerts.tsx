@@ -94,7 +94,7 @@ function One({ pool, one, again }: { pool: string; one: Alert; again: () => void
           verb="Silence"
           act={async (fields) => {
             const matchers = Object.entries({ alertname: one.name, ...one.labels }).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-            await command(pool, "silence", { matchers: `{${matchers.join(", ")}}`, seconds: Number(fields.get("hours")) * 3600, comment: String(fields.get("comment")) });
+            await command(pool, "silence", { matchers: matchers.join(", "), seconds: Number(fields.get("hours")) * 3600, comment: String(fields.get("comment")) });
             again();
           }}
         >

@@ -365,7 +365,10 @@ class Pool(Calls):
         return ask_on(self._loop, lambda: worker_listing.listed(self.driver, self._monitors.processes()))
 
     def gone_workers(self) -> tuple[GoneWorkerFacts, ...]:
-        """The last 100 workers that are gone, the newest first: why, how, and the end of stderr; from any thread."""
+        """The last workers that are gone, the newest first: why, how, and the end of stderr; from any thread.
+
+        At most 100 that were lost, and 50 that were retired or recycled.
+        """
         return ask_on(self._loop, lambda: worker_listing.gone(self.driver.view, self.driver.now()))
 
     def operations(self) -> tuple[OperationFacts, ...]:

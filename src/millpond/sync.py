@@ -284,7 +284,7 @@ class SyncPool(SyncCalls):
         return self.pool.workers()
 
     def gone_workers(self) -> tuple[GoneWorkerFacts, ...]:
-        """The last 100 workers that are gone, the newest first; see `Pool.gone_workers`."""
+        """The last workers that are gone, the newest first; see `Pool.gone_workers`."""
         return self.pool.gone_workers()
 
     def operations(self) -> tuple[OperationFacts, ...]:

@@ -7,7 +7,7 @@ import time
 
 import millpond
 from millpond.core.records.ended import TAIL
-from millpond.core.records.gone import MOST_GONE
+from millpond.core.records.gone import MOST_LOST
 from millpond.testing import FakeEngine, ManualClock
 from tests.contract.documented import Shop
 from tests.contract.handlers import Mixed, Plain
@@ -89,14 +89,14 @@ async def test_what_is_remembered_of_workers_that_are_gone_is_bounded():
     clock, engine = ManualClock(), FakeEngine()
     settings = {"min_workers": 1, "max_workers": 1, "restart_backoff": 0.01, "metrics": False}
     async with millpond.Pool(Shop, engine=engine, clock=clock, **settings) as pool:
-        for _ in range(MOST_GONE + 5):
+        for _ in range(MOST_LOST + 5):
             await pool.call("say", "hi")
             (worker,) = pool.workers()
             engine.workers[worker.worker].die(9, stderr_tail="x" * 100_000)
             await clock.advance(10.0)
             await until(lambda: pool.statistics().is_ready)
         gone = pool.gone_workers()
-        assert len(gone) == MOST_GONE
+        assert len(gone) == MOST_LOST
         assert {len(one.stderr_tail) for one in gone} == {TAIL}
         assert [one.worker for one in gone] == sorted((one.worker for one in gone), reverse=True)
 

@@ -17,7 +17,7 @@ from millpond.core.records import orders, states
 from millpond.core.records.breaker import HALF_OPEN
 from millpond.core.records.call import ENDED, QUEUED, RUNNING, TAKEN_BACK
 from millpond.core.records.ended import FAILURES
-from millpond.core.records.gone import MOST_GONE
+from millpond.core.records.gone import MOST_LOST, MOST_PLANNED, PLANNED
 from millpond.core.records.timing import TICKS
 from millpond.core.records.worker import (
     DRAINING,
@@ -114,9 +114,11 @@ def _listings(pool: Records) -> Iterator[str]:
         ids = Counter(one.call_id for one in listed.calls)
         if ids != Counter({c.id: 1 for c in known if c.state == state}) or listed.of != len(ids):
             yield f"{show} are listed as {ids}, of {listed.of}; there are {known}"
-    dead = sum(pool.counters.deaths.values())
-    if len(pool.gone.last) != min(dead, MOST_GONE):
-        yield f"{len(pool.gone.last)} workers are remembered of {dead} that are gone"
+    deaths, remembered = pool.counters.deaths, len(pool.gone.last())
+    planned = sum(deaths[cause] for cause in deaths if cause in PLANNED)
+    lost = sum(deaths.values()) - planned
+    if remembered != min(planned, MOST_PLANNED) + min(lost, MOST_LOST):
+        yield f"{remembered} workers are remembered of {planned} and {lost} that are gone"
     failed = sum(number for ending, number in pool.counts.items() if ending != "ok")
     if len(pool.ended.failures) > min(failed, FAILURES):
         yield f"{len(pool.ended.failures)} failures are remembered of {failed}"

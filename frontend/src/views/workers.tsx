@@ -210,7 +210,7 @@ function Gone() {
   ];
   const open = choice || (gone[0] && !PLANNED.includes(gone[0].cause) ? String(gone[0].worker) : "");
   return (
-    <Panel title="Gone" note="The last hundred workers that ended, newest first, and what became of them.">
+    <Panel title="Gone" note="The last workers that ended, newest first, and why; up to 100 that were lost, and 50 that went as planned.">
       {problem && <p class="problem">{problem}</p>}
       {value && !gone.length && <Nothing>No worker has ended yet.</Nothing>}
       {gone.length > 0 && (

@@ -215,7 +215,7 @@ class View:
     @property
     def gone_workers(self) -> Sequence[GoneWorker]:
         """The last workers that went, the newest at the end."""
-        return self._records.gone.last
+        return self._records.gone.last()
 
     @property
     def counters(self) -> Counters:

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from millpond.core.records.ended import TAIL
+from millpond.core.records.worker import RECYCLED, RETIRED
 
 if TYPE_CHECKING:
     from millpond.core.records.worker import Worker
     from millpond.seams import Death
 
-MOST_GONE = 100  # that are remembered
+PLANNED = (RETIRED, RECYCLED)  # causes
+MOST_LOST = 100  # that are remembered, of those that the pool did not want to go
+MOST_PLANNED = 50  # of the others, which may be many a minute
 
 
 class GoneWorker(msgspec.Struct, gc=False):
@@ -36,16 +39,25 @@ class GoneWorker(msgspec.Struct, gc=False):
 
 
 class GoneWorkers:
-    """The last that went, the newest at the end."""
+    """The last that went; those that were retired or recycled push out none that was lost."""
 
-    __slots__ = ("last",)
+    __slots__ = ("_lost", "_planned")
 
     def __init__(self) -> None:
-        self.last: deque[GoneWorker] = deque(maxlen=MOST_GONE)
+        self._lost: deque[GoneWorker] = deque(maxlen=MOST_LOST)
+        self._planned: deque[GoneWorker] = deque(maxlen=MOST_PLANNED)
+
+    def last(self) -> tuple[GoneWorker, ...]:
+        """All that are remembered, the newest at the end."""
+        return tuple(sorted((*self._planned, *self._lost), key=_gone_at))
 
     def note(self, worker: Worker, cause: str, reason: str, death: Death, lost: int, now: float) -> None:
         """Remember one whose sessions are still bound to it."""
         how, tail = (death.signal, death.exit_code), death.stderr_tail[-TAIL:]
         sessions, alive_s = len(worker.sessions), now - worker.started_at
         gone = GoneWorker(worker.id, worker.pid, now, cause, reason, *how, lost, sessions, alive_s, tail)
-        self.last.append(gone)
+        (self._planned if cause in PLANNED else self._lost).append(gone)
+
+
+def _gone_at(gone: GoneWorker) -> float:
+    return gone.gone_at

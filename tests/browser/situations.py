@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 import millpond
+from millpond.alerts.rules import Group, Rule
 from millpond.testing import ManualClock
 from tests.browser.timed_pool import TimedPool, handler_of, timed_pool
 from tests.faults.handlers import Plain
@@ -16,6 +17,7 @@ from tests.faults.handlers import Plain
 Pools = dict[str, millpond.Pool]
 Situation = Callable[[], AbstractAsyncContextManager[Pools]]
 LONG = 256  # bytes of the longest name
+ALWAYS = Group("tests", (Rule("CallsRun", of="calls_submitted_total", over_s=60, above=0, summary="Calls were made."),))
 HTML = "<img src=x onerror=alert(1)>"
 FIXED = {"optimizer": False, "max_queued": None}
 SEGFAULT = "Fatal Python error: Segmentation fault\n\nCurrent thread 0x00007f3a (most recent call first):\n" + (
@@ -126,6 +128,21 @@ async def failing() -> AsyncIterator[Pools]:
         timed.traffic(lambda at: 0 if at < -200 else 3, lambda _: 0.1, "parse")
 
     async with timed_pool(past_s=240, begin=begin, min_workers=4, max_workers=4, **FIXED) as timed:
+        yield {"documents": timed.pool}
+
+
+@asynccontextmanager
+async def troubled() -> AsyncIterator[Pools]:
+    """A bit of everything: calls that fail and wait, a worker and sessions that were lost, an alert."""
+
+    async def begin(timed: TimedPool) -> None:
+        timed.pool.alerts.add_rules(ALWAYS)
+        await open_sessions(timed, 10)
+        timed.traffic(lambda _: 8, lambda _: 0.3)
+        timed.traffic(lambda _: 2, lambda _: 0.1, "parse")
+        timed.when(-5, partial(timed.kill, signal=11, stderr_tail=SEGFAULT))
+
+    async with timed_pool(past_s=15, begin=begin, min_workers=2, max_workers=2) as timed:
         yield {"documents": timed.pool}
 
 
@@ -298,6 +315,7 @@ SITUATIONS: dict[str, Situation] = {
         slow,
         crash_looping,
         failing,
+        troubled,
         recovering,
         empty,
         starting,

@@ -38,8 +38,13 @@ export function onTheme(hear: () => void): () => void {
   };
 }
 
-/** The value of a colour variable, a hexadecimal one, with an opacity. */
+const probe = document.createElement("i"); // only its colour is looked at
+probe.hidden = true;
+
+/** The value of a colour variable in the theme of now, with an opacity. */
 export function colour(name: string, opacity = 1): string {
-  const value = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  return opacity === 1 ? value : value + Math.round(opacity * 255).toString(16).padStart(2, "0");
+  if (!probe.isConnected) document.body.append(probe);
+  probe.style.color = `var(${name})`;
+  const [red, green, blue] = getComputedStyle(probe).color.match(/[\d.]+/g)!;
+  return `rgb(${red} ${green} ${blue} / ${opacity})`;
 }

@@ -22,7 +22,7 @@ RUNS = -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python $(RUNS) && { echo $$python; break; }; done)
 
-.PHONY: help page demo test spawn test-all bench bench-http lint docs pytest cpython clean
+.PHONY: help page demo test spawn test-all bench bench-http bench-page lint docs pytest cpython clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12

@@ -47,7 +47,7 @@ async def settled(there: Site, page: Page, **query: Any) -> None:
     """Show a view, and wait until it has asked for what it shows."""
     await there.show(page, **query)
     await expect(page.get_by_role("heading", level=2).or_(page.get_by_role("heading", level=3)).first).to_be_visible()
-    await page.wait_for_function("!document.body.textContent.includes('Asking…')")
+    await expect(page.get_by_text("Asking…")).to_have_count(0)
 
 
 @pytest.mark.parametrize("name", VERDICTS)

@@ -90,6 +90,8 @@ async def main() -> None:
                 print(json.dumps(await answer(pool, server, serving, line)), flush=True)
                 if serving.done():
                     return
+            server.stop()
+            await serving
 
 
 if __name__ == "__main__":

@@ -41,6 +41,11 @@ test("where no step was, and where the pool was another, a line has a gap", () =
   expect(queued).toEqual([1, 2, null, 7, 8, null, 9]);
 });
 
+test("longer steps among short ones are no gap", () => {
+  const long = points([10, 20], ["a", "a"]).map((one) => ({ ...one, seconds: 10 }));
+  expect(columns([...long, ...points([21, 22])], RANGE, [gauge("queued")])[0]).toEqual([10, 20, 21, 22]);
+});
+
 test("utilization is a share of the time that workers were there, and nothing where none was", () => {
   const one = points([1])[0]!;
   expect(utilization(one)).toBe(0.5);

@@ -78,7 +78,7 @@ export function columns(points: readonly Point[], range: Range, read: ((one: Poi
   const lines: Figure[][] = read.map(() => []);
   let before: Point | undefined;
   for (const one of points) {
-    if (before && (one.boot !== before.boot || one.wall - before.wall > 2.5 * range.resolution)) {
+    if (before && (one.boot !== before.boot || one.wall - one.seconds - before.wall > 1.5 * range.resolution)) {
       times.push(before.wall + range.resolution / 2);
       for (const line of lines) line.push(null);
     }

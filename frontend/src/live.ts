@@ -24,6 +24,7 @@ const HEARD = [
 ];
 const MINUTE: Range = { name: "1m", seconds: 60, resolution: 1 };
 const RETRIES_S = [0.5, 1, 2, 4, 8];
+const STORED_S = 10; // the shortest steps that outlive the program
 const STALE_S = 3.5; // without a snapshot: three did not come
 
 export type Connection =
@@ -145,7 +146,7 @@ async function load(pool: string, range: Range): Promise<void> {
     const before = shown === key ? points.get() : [];
     const last = before.at(-1)?.wall;
     const missing = last === undefined ? range.seconds : Math.min(range.seconds, Date.now() / 1000 - last + 3 * range.resolution);
-    const found = await ask(pool, missing, range.resolution);
+    const found = await steps(pool, missing, range.resolution);
     // Snapshots may have come while the history was on its way: their steps are newer than what it begins with.
     if (shown === key) points.set(extended(extended(before, found, range), points.get(), range));
   } catch (error) {
@@ -153,6 +154,15 @@ async function load(pool: string, range: Range): Promise<void> {
   } finally {
     loading = "";
   }
+}
+
+/** Steps of so many seconds. Those of a second are in memory only: what was before the program began is in longer ones. */
+async function steps(pool: string, seconds: number, resolution: number): Promise<Point[]> {
+  const found = await ask(pool, seconds, resolution);
+  const begin = found[0] ? found[0].wall - found[0].seconds : Infinity;
+  if (resolution >= STORED_S || Date.now() / 1000 - seconds > begin - STORED_S) return found;
+  const before = await ask(pool, seconds, STORED_S);
+  return [...before.filter((one) => one.wall < begin + resolution / 2), ...found];
 }
 
 /** The last minute, for the numbers of this moment, where a coarser range is looked at. */

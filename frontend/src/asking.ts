@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { useAddress } from "./address";
-import { get, told } from "./server";
+import { get, Refusal, told } from "./server";
 
 export interface Answer<T> {
   value: T | null;
@@ -33,6 +33,7 @@ export function useAnswer<T>(path: string, everySeconds: number, changed: unknow
         } catch (error) {
           if (stop.signal.aborted) return;
           setProblem(told(error));
+          if (error instanceof Refusal && error.status < 500) return; // it would be answered the same again
         }
       }
       if (everySeconds && !isPaused && !stop.signal.aborted) timer = window.setTimeout(() => void ask(), everySeconds * 1000);

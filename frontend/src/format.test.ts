@@ -14,8 +14,9 @@ test("a duration has three digits and the unit that fits, and never rounds into 
   ]);
 });
 
-test("a share that is not nothing is not shown as nothing", () => {
-  expect([0, 0.0001, 0.0123, 0.0999, 0.5, 1].map(percent)).toEqual(["0 %", "< 0.1 %", "1.2 %", "10 %", "50 %", "100 %"]);
+test("a share that is not nothing is not shown as nothing, nor one that is not all as all", () => {
+  expect([0, 0.0001, 0.0123, 0.0999, 0.5].map(percent)).toEqual(["0 %", "< 0.1 %", "1.2 %", "10 %", "50 %"]);
+  expect([0.994, 0.998, 0.99951, 1].map(percent)).toEqual(["99 %", "99.8 %", "> 99.9 %", "100 %"]);
 });
 
 test("numbers and bytes have as many digits as can be read at a glance", () => {

@@ -25,6 +25,7 @@ export function short(value: Figure | undefined): string {
 export function percent(share: Figure | undefined): string {
   if (!isNumber(share)) return DASH;
   const value = share * 100;
+  if (value < 100 && value >= 99.5) return value < 99.95 ? `${(Math.floor(value * 10) / 10).toFixed(1)} %` : "> 99.9 %";
   const digits = value > 0 && value < 9.95 ? 1 : 0;
   if (value > 0 && value < 0.05) return "< 0.1 %";
   return `${value.toLocaleString("en", { maximumFractionDigits: digits })} %`;

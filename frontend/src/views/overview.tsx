@@ -9,9 +9,9 @@ import { events, lastMinute, pools, snapshot } from "../live";
 import { Icon, type IconName } from "../parts/icon";
 import { Link } from "../parts/link";
 import { Panel } from "../parts/panel";
-import { isMeasured, poolPath } from "../server";
+import { IS_ADMIN, isMeasured, poolPath } from "../server";
 import { useStore } from "../store";
-import type { Journal, Snapshot } from "../types";
+import type { Alerts, Journal, Snapshot } from "../types";
 import { changing, endings, sentence, verdict, type Verdict } from "../verdict";
 
 export function Overview() {
@@ -113,7 +113,9 @@ function VerdictPanel({ seen, minute }: { seen: Snapshot; minute: readonly Point
             <b>Next:</b> {found.next} {found.to && <Link to={{ view: found.to.view, ...(found.to.show ? { show: found.to.show } : {}) }}>{found.to.text}</Link>}
           </p>
         )}
-        <Lost seen={seen} />
+        {IS_ADMIN && found.tone === "dead" && found.kind !== "changing" && <LastFailure />}
+        <Lost seen={seen} headline={found.reason} />
+        {!!seen.firing && <Firing count={seen.firing} />}
         {seen.optimizer !== null && <LastDecision seen={seen} />}
       </div>
     </section>
@@ -128,21 +130,49 @@ const PARTS: Record<string, string> = {
   queue_trend: "queue trend",
 };
 
-/** Where points of the health score went. */
-function Lost({ seen }: { seen: Snapshot }) {
+/** Where points of the health score went, and what else there is to say; the headline is not said again. */
+function Lost({ seen, headline }: { seen: Snapshot; headline: string }) {
   const lost = seen.health.components.filter((one) => one.weight - one.score >= 0.5);
   if (!lost.length && !seen.health.notes.length) return null;
+  const isNew = (reason: string) => !headline.toLowerCase().includes(reason.toLowerCase());
   return (
     <ul class="lost" aria-label="Lost points">
       {lost.map((one) => (
         <li key={one.name}>
-          <b>−{Math.round(one.weight - one.score)}</b> {PARTS[one.name] ?? one.name}: {one.reason}
+          <b>−{Math.round(one.weight - one.score)}</b> {PARTS[one.name] ?? one.name}
+          {isNew(one.reason) && `: ${one.reason}`}
         </li>
       ))}
       {seen.health.notes.map((note) => (
-        <li key={note}>{note}</li>
+        <li key={note}>Also: {note}</li>
       ))}
     </ul>
+  );
+}
+
+/** The names of the alerts that fire. */
+function Firing({ count: many }: { count: number }) {
+  const { pool } = useAddress();
+  const heard = useStore(events).find((one) => one.event.startsWith("alert."))?.id;
+  const { value } = useAnswer<Alerts>(poolPath(pool, "/alerts"), 0, `${heard} ${many}`);
+  const names = [...new Set(value?.firing.map((one) => one.name) ?? [])];
+  return (
+    <p class="decision">
+      <b>Alerts:</b> {names.length ? names.join(", ") : number(many)} firing. <Link to={{ view: "alerts" }}>Alerts</Link>
+    </p>
+  );
+}
+
+/** What the code of the workers raised last: for administrators, who may read it. */
+function LastFailure() {
+  const { pool } = useAddress();
+  const { value } = useAnswer<{ reason: string }>(poolPath(pool, "/statistics"), 5);
+  const line = value?.reason.split("\n")[0];
+  if (!line) return null;
+  return (
+    <p>
+      <b>Last failure:</b> <code>{line}</code>
+    </p>
   );
 }
 
@@ -176,7 +206,7 @@ function Figures({ seen, minute }: { seen: Snapshot | null; minute: readonly Poi
   const share = all.sum ? failed.sum / all.sum : seen ? 0 : null;
   return (
     <dl class="figures">
-      <Tile name="Calls a second" value={ten.seconds ? number(ten.sum / ten.seconds) : "–"} more={seen ? `${number(seen.running)} running, ${number(seen.queued)} waiting` : ""} />
+      <Tile name="Calls a second" value={ten.seconds ? number(ten.sum / ten.seconds) : "–"} more={seen ? `over 10 s; ${number(seen.running)} running, ${number(seen.queued)} waiting now` : ""} />
       <Tile name="p99 latency" value={duration(latency?.p99)} more={`p50 ${duration(latency?.p50)}, of the last minute`} />
       <Tile name="Not answered" value={percent(share)} more={all.sum ? `${number(failed.sum)} of ${number(all.sum)} calls in a minute` : "no calls in a minute"} tone={isNumber(share) && share >= 0.01 ? "dead" : ""} />
       <Tile name="Utilization" value={percent(used)} more={seen ? `${busy} of ${seen.alive} workers busy now` : ""} gauge={used} tone={isNumber(used) && used >= 0.9 && (seen?.queued ?? 0) > 0 ? "saturated" : ""} />

@@ -50,7 +50,7 @@ function Alive({ seen }: { seen: Snapshot }) {
   return (
     <Panel
       title={`${count(alive, "worker")} alive`}
-      note={`${number(wanted)} wanted, ${number(asked_for)} asked for, from ${number(bounds.min_workers)} to ${number(bounds.max_workers)} allowed.${IS_ADMIN ? " A worker's number opens its output and its stack." : ""}`}
+      note={`${number(wanted)} wanted for the load, ${number(asked_for)} there or being started, from ${number(bounds.min_workers)} to ${number(bounds.max_workers)} allowed.${IS_ADMIN ? " A worker's number opens its output and its stack." : ""}`}
       actions={IS_ADMIN && <Controls pool={pool} seen={seen} />}
     >
       <Warming seen={seen} />

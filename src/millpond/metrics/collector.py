@@ -302,4 +302,5 @@ class MetricsCollector:
 
 def _stall_note(reading: Reading) -> str:
     at, seconds, what = reading.last_stall or (0.0, 0.0, "")
-    return f"the {what} stood still for {seconds:.1f} s, {reading.at - at:.0f} s ago"
+    who = "the program's event loop" if what == "loop" else "the whole program"
+    return f"{who} stood still for {seconds:.1f} s, {reading.at - at:.0f} s ago"

@@ -163,9 +163,16 @@ class ShortStarts:
             for name, choice in (("learned timeouts", found), ("no idling", at_once))
         )
         saved = 1.0 - costs.starts(found) / max(costs.starts(at_once), 1e-9)
-        timeouts = in_seconds(found)
-        reason = (
-            f"Idling saves {saved:.0%} of the starts and costs {costs.of(found) / costs.least_s - 1.0:.1%} more than "
-            f"the least possible: the first worker may idle {timeouts[0]:.3g} s, the last {timeouts[-1]:.3g} s."
+        return Proposal(
+            candidates[0].rule, _reason(in_seconds(found), saved, costs.of(found) / costs.least_s), candidates
         )
-        return Proposal(candidates[0].rule, reason, candidates)
+
+
+def _reason(timeouts: tuple[float, ...], saved: float, cost: float) -> str:
+    """Why workers are kept so long; `saved` is the share of the starts, `cost` over the least possible."""
+    if not any(timeouts):
+        return "Workers stop as soon as they are idle: starting them again costs less than keeping them."
+    return (
+        f"Idle workers are kept, the first for {timeouts[0]:.2g} s and the last for {timeouts[-1]:.2g} s: that saves "
+        f"{saved:.0%} of the starts, and costs {max(0.0, cost - 1.0):.0%} more worker time than the least possible."
+    )

@@ -70,7 +70,7 @@ function Header() {
         <div class="time">
           <Choices label="How far back" name="range" current={range.name} options={RANGES.map(({ name }) => [name, name] as const)} />
           <button type="button" class="pause" aria-pressed={isPaused} onClick={() => go({ paused: isPaused ? null : "1" })}>
-            {isPaused ? "Resume" : "Pause"}
+            {isPaused ? "Resume page" : "Pause page"}
           </button>
         </div>
       </div>

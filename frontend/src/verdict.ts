@@ -68,7 +68,7 @@ export function verdict(seen: Snapshot, minute: readonly Point[]): Verdict {
   }
 }
 
-const TROUBLES: Record<string, Pick<Verdict, "title" | "next" | "to"> & { tone: Tone }> = {
+export const TROUBLES: Record<string, Pick<Verdict, "title" | "next" | "to"> & { tone: Tone }> = {
   errors: {
     tone: "dead",
     title: "Calls fail",
@@ -100,13 +100,13 @@ function well(seen: Snapshot, minute: readonly Point[]): Verdict {
   const latency = seen.percentiles["60"]?.["latency"];
   if (!ended.sum && !seen.running && !seen.queued) {
     const reason = `No call came within the last minute. ${ready(seen)}`;
-    return { kind: "idle", tone: "idle", title: "Healthy, idle", reason, next: "", to: null };
+    return { kind: "idle", tone: "idle", title: "Healthy, idle", reason, next: "nothing to do.", to: null };
   }
   const answered = recent(minute, 60, (one) => one.counters["endings.ok"]).sum;
   const share = ended.sum ? answered / ended.sum : 1;
   const took = latency?.count ? `, 99 of 100 of them within ${duration(latency.p99)}` : "";
   const reason = `${percent(share)} of the last minute's ${number(ended.sum)} calls were answered${took}.`;
-  return { kind: "healthy", tone: "busy", title: "Healthy", reason, next: "", to: null };
+  return { kind: "healthy", tone: "busy", title: "Healthy", reason, next: "nothing to do.", to: null };
 }
 
 function ready(seen: Snapshot): string {

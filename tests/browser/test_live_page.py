@@ -65,7 +65,7 @@ async def test_a_paused_page_asks_for_nothing(tmp_path: Path, browsing: Browsing
     async with timed_pool(**FIXED) as timed, site(timed.pool, browsing, tmp_path) as there:
         page = await there.open()
         await expect(page.locator(".figures")).to_contain_text("0 running")
-        await page.get_by_role("button", name="Pause", exact=True).click()
+        await page.get_by_role("button", name="Pause page").click()
         await expect(page.get_by_role("status")).to_have_text("Paused")
         assert "paused=1" in page.url
         await until(lambda: not there.is_followed)
@@ -73,7 +73,7 @@ async def test_a_paused_page_asks_for_nothing(tmp_path: Path, browsing: Browsing
         timed.start(timed.pool.call("classify", 0.0))
         await timed.engine.wait_held()
         await expect(page.locator(".figures")).to_contain_text("0 running")
-        await page.get_by_role("button", name="Resume").click()
+        await page.get_by_role("button", name="Resume page").click()
         await expect(page.locator(".figures")).to_contain_text("1 running")
 
 
@@ -183,7 +183,7 @@ async def test_the_page_is_worked_by_the_keyboard(tmp_path: Path, browsing: Brow
             ["1m", "5m", "15m", "1h", "24h"],
             ["Overview", "Workers", "Calls", "Sessions", "Sizing", "Alerts", "Events"],
         )
-        assert reached == [*ranges, "Pause", *views, "Set bounds…"]
+        assert reached == [*ranges, "Pause page", *views, "Set bounds…"]
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("dialog")).to_be_visible()
         await expect(focused).to_have_attribute("name", "min")

@@ -128,7 +128,7 @@ def test_slow_is_late_calls_with_workers_to_spare():
 
     found = health(work)
     assert found.state == "slow"
-    assert found.reason == "30 of 1530 calls missed their deadline within a minute"
+    assert found.reason == "30 of 1530 calls missed their deadline in the last minute"
     assert 0.0 < part(found, "attainment").score < WEIGHTS["attainment"]
     assert part(found, "errors").score == WEIGHTS["errors"]
 
@@ -168,7 +168,7 @@ def test_a_growing_queue_costs_points_before_it_is_long():
 
     found = health(grow, seconds=60)
     assert 0.0 < part(found, "queue_trend").score < WEIGHTS["queue_trend"]
-    assert part(found, "queue_trend").reason == "the queue grew by 2 calls in a minute"
+    assert part(found, "queue_trend").reason == "the queue grew by 2.0 calls in the last minute"
     burst = health(lambda pond, second: pond.facts.update(queued=10 if second == 30 else 0), seconds=60)
     assert part(burst, "queue_trend").score == WEIGHTS["queue_trend"]
 

@@ -12,7 +12,7 @@ import { Panel } from "../parts/panel";
 import { IS_ADMIN, isMeasured, poolPath } from "../server";
 import { useStore } from "../store";
 import type { Alerts, Journal, Snapshot } from "../types";
-import { changing, endings, sentence, verdict, type Verdict } from "../verdict";
+import { changing, endings, sentence, TROUBLES, verdict, type Verdict } from "../verdict";
 
 export function Overview() {
   const seen = useStore(snapshot);
@@ -132,14 +132,14 @@ const PARTS: Record<string, string> = {
 
 /** Where points of the health score went, and what else there is to say; the headline is not said again. */
 function Lost({ seen, headline }: { seen: Snapshot; headline: string }) {
-  const lost = seen.health.components.filter((one) => one.weight - one.score >= 0.5);
+  const lost = seen.health.components.filter((one) => one.weight - one.score >= 1);
   if (!lost.length && !seen.health.notes.length) return null;
   const isNew = (reason: string) => !headline.toLowerCase().includes(reason.toLowerCase());
   return (
     <ul class="lost" aria-label="Lost points">
       {lost.map((one) => (
         <li key={one.name}>
-          <b>−{Math.round(one.weight - one.score)}</b> {PARTS[one.name] ?? one.name}
+          <b>−{Math.round(one.weight - one.score)}</b> <Part name={one.name} />
           {isNew(one.reason) && `: ${one.reason}`}
         </li>
       ))}
@@ -148,6 +148,13 @@ function Lost({ seen, headline }: { seen: Snapshot; headline: string }) {
       ))}
     </ul>
   );
+}
+
+/** A part of the health score, with the way to what it is about. */
+function Part({ name }: { name: string }) {
+  const to = TROUBLES[name]?.to;
+  const text = PARTS[name] ?? name;
+  return to ? <Link to={{ view: to.view, ...(to.show ? { show: to.show } : {}) }}>{text}</Link> : <>{text}</>;
 }
 
 /** The names of the alerts that fire. */

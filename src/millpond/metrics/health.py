@@ -150,7 +150,7 @@ def _components(e: Evidence) -> Iterator[Component]:
     lost = "1 worker was" if deaths == 1 else f"{deaths:.0f} workers were"
     yield _component("stability", (deaths,), f"{lost} lost in five minutes", none)
     gained = e.queue_growth / max(1, e.reading.places)
-    yield _component("queue_trend", (gained,), f"the queue grew by {e.queue_growth:.0f} calls in a minute")
+    yield _component("queue_trend", (gained,), f"the queue grew by {e.queue_growth:.1f} calls in the last minute")
 
 
 def _component(name: str, values: tuple[float, ...], reason: str, none: str = "") -> Component:
@@ -180,7 +180,7 @@ def _state(e: Evidence) -> tuple[str, str]:
     """The worst state that holds; one that loops has lost its workers by that, and a saturated one is slow by that."""
     deaths = e.minute.unplanned()
     if deaths >= LOOP_DEATHS and e.reading.state in SERVING:
-        return CRASH_LOOPING, f"{deaths:.0f} workers died or failed to start within a minute{_because(e)}"
+        return CRASH_LOOPING, f"{deaths:.0f} workers died or failed to start in the last minute{_because(e)}"
     if e.has_none:
         return NO_WORKERS, f"no worker is ready, {e.reading.wanted} are wanted{_because(e)}"
     is_behind = e.reading.queued > 0 and e.clearing_s >= WAITING_S
@@ -199,11 +199,11 @@ def _slowness(e: Evidence) -> str:
     """Why the pool is slow, if it is: calls are late, or take much longer than they used to."""
     late = e.minute["endings.expired"]
     if late >= LATE_CALLS and _share(late, e.minute.ended) >= LATE_SHARE:
-        return f"{late:.0f} of {e.minute.ended:.0f} calls missed their deadline within a minute"
+        return f"{late:.0f} of {e.minute.ended:.0f} calls missed their deadline in the last minute"
     now, usual = e.minute.of("latency"), e.quarter.of("latency")
     if min(now.count, usual.count - now.count) < SLOWER_CALLS:
         return ""
     for share, mine, theirs in ((50, now.p50, usual.p50), (95, now.p95, usual.p95)):
         if mine >= SLOWER_S and mine >= SLOWER * theirs:
-            return f"{share} % of calls took up to {mine:.3g} s within a minute, {theirs:.3g} s within fifteen"
+            return f"{share} % of calls took up to {mine:.3g} s in the last minute, {theirs:.3g} s in the last fifteen"
     return ""

@@ -1,4 +1,4 @@
-"""The live page in each situation of a pool: told at a glance, for everybody, on every screen."""
+"""The live page is for everybody, on every screen, whatever the names are and however many there are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser import situations
-from tests.browser.browsing import DESKTOP, TELEPHONE, Browsing, is_too_wide
+from tests.browser.browsing import TELEPHONE, Browsing, is_too_wide
 from tests.browser.site import VIEWS, Site, site
 from tests.needs import need
 
@@ -19,18 +19,6 @@ from playwright.async_api import expect  # noqa: E402
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
-
-VERDICTS = {
-    "healthy": "Healthy",
-    "idle": "Healthy, idle",
-    "saturated": "Saturated",
-    "no_workers": "No workers",
-    "slow": "Slow",
-    "crash_looping": "Crash-looping",
-    "failing": "Calls fail",
-    "empty": "Healthy, idle",
-    "draining": "Draining",
-}
 
 
 async def serious(page: Page) -> list[str]:
@@ -48,18 +36,6 @@ async def settled(there: Site, page: Page, **query: Any) -> None:
     await there.show(page, **query)
     await expect(page.get_by_role("heading", level=2).or_(page.get_by_role("heading", level=3)).first).to_be_visible()
     await expect(page.get_by_text("Asking…")).to_have_count(0)
-
-
-@pytest.mark.parametrize("name", VERDICTS)
-async def test_each_state_has_a_word_of_its_own(name: str, tmp_path: Path, browsing: Browsing) -> None:
-    """The verdict is the first thing on the page, wide and narrow, and in sight without scrolling."""
-    async with situations.SITUATIONS[name]() as pools, site(pools, browsing, tmp_path) as there:
-        for size in (DESKTOP, TELEPHONE):
-            page = await there.open(size=size)
-            verdict = page.get_by_role("heading", level=2).first
-            await expect(verdict).to_have_text(VERDICTS[name])
-            await expect(verdict).to_be_in_viewport()
-            assert not await is_too_wide(page)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -94,7 +70,7 @@ async def test_a_question_and_a_table_of_numbers_are_for_everybody(tmp_path: Pat
         browsing.forgive(" 409 ")  # workers without a process have no stack
 
 
-async def test_names_are_text_however_long_and_whatever_is_in_them(tmp_path: Path, browsing: Browsing) -> None:
+async def test_27_names_are_text_however_long_and_whatever_is_in_them(tmp_path: Path, browsing: Browsing) -> None:
     """Names of a pool, an operation and sessions that are HTML are shown, and are no part of the page."""
     async with situations.long_names() as pools, site(pools, browsing, tmp_path) as there:
         page = await there.open(size=TELEPHONE)

@@ -240,6 +240,17 @@ async def test_a_round_in_service_is_over_when_the_pool_closes():
     assert [step.outcome for one in report.workers for step in one.commands] == ["cancelled"]
 
 
+async def test_a_round_that_is_on_is_counted():
+    """Commands that are behind a worker, and all there are to give; nothing is told when it is over."""
+    async with millpond.Pool(Cook, min_workers=1, max_workers=1) as pool:
+        assert pool.warmer.underway() is None
+        commands = [Warmup("heat", 1), Warmup("nap", 60.0, deadline=90.0)]
+        warming = asyncio.ensure_future(pool.warm(commands=commands))
+        await until(lambda: pool.warmer.underway() == (1, 2, 0))
+        warming.cancel()
+        await until(lambda: pool.warmer.underway() is None)
+
+
 def test_a_sync_pool_tells_its_progress():
     """A thread follows, another warms; the iteration ends with the round, and with the pool."""
     with millpond.SyncPool(Cook, max_workers=1) as pool:

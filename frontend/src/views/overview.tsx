@@ -87,7 +87,7 @@ function Unheard() {
   );
 }
 
-function Word({ found, score }: { found: Verdict; score?: number }) {
+function Word({ found, score }: { found: Verdict; score?: number | undefined }) {
   return (
     <div class="word">
       <Icon name={ICONS[found.kind]} />
@@ -103,9 +103,10 @@ function Word({ found, score }: { found: Verdict; score?: number }) {
 
 function VerdictPanel({ seen, minute }: { seen: Snapshot; minute: readonly Point[] }) {
   const found = verdict(seen, minute);
+  const isWell = found.kind === "healthy" || found.kind === "idle"; // full points beside another word say nothing
   return (
     <section class={`verdict ${found.kind} ${found.tone}`} aria-label="Is the pool well?">
-      <Word found={found} score={seen.health.score} />
+      <Word found={found} score={isWell || seen.health.score < 99.5 ? seen.health.score : undefined} />
       <div class="why">
         <p>{found.reason}</p>
         {found.next && (

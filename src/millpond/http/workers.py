@@ -19,7 +19,7 @@ from millpond.seams import NoStack
 
 
 async def list_workers(request: Request) -> Response:
-    """The workers that are there, and the last 100 that are gone, newest first: why, how, and what that cost."""
+    """The workers that are there, and the last that are gone, newest first: why, how, and what that cost."""
     pool = pool_of(request)
     workers, gone = pool.workers(), pool.gone_workers()
     if caller_of(request).role != "admin":

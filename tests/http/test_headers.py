@@ -19,6 +19,7 @@ from millpond.http.headers import accepts_gzip
             ("x;q=0,gzip", True),
         ),
         *(("", False), ("br", False), ("gzip;q=0", False), ("gzip; q=0.000", False), ("xgzip", False), (",;,", False)),
+        *(("*, gzip;q=0", False), ("*;q=0, gzip", True)),
     ],
 )
 def test_gzip_is_accepted_by_name_unless_its_weight_is_0(sent, does):

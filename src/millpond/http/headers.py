@@ -35,10 +35,10 @@ PAGE: dict[str, str] = ANSWER | {
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether an Accept-Encoding header names gzip, and not with a weight of 0."""
+    """Whether an Accept-Encoding header allows gzip: by its name, or else by `*`, with a weight above 0."""
+    weights = {}
     for one in accept_encoding.lower().split(","):
         name, _, parameters = one.partition(";")
-        if name.strip() in ("gzip", "*"):
-            weight = parameters.strip().removeprefix("q=")
-            return not weight or bool(weight.strip("0."))
-    return False
+        weights[name.strip()] = parameters.strip().removeprefix("q=")
+    weight = weights.get("gzip", weights.get("*", "0"))
+    return not weight or bool(weight.strip("0."))

@@ -25,7 +25,7 @@ export function Dialog({ title, does, verb, isGrave, children, act, close }: Pro
     setProblem("");
     try {
       await act(new FormData(event.currentTarget as HTMLFormElement));
-      close();
+      dialog.current?.close(); // the browser gives the focus back only when an open dialog is closed, not when it is removed
     } catch (error) {
       setProblem(told(error));
       setBusy(false);

@@ -44,6 +44,7 @@ export const pools = store<readonly PoolBrief[]>([]);
 export const staleFor = store<number | null>(null);
 
 let lastId = "";
+let clockAhead = 0; // seconds by which this computer's clock is before the server's, as of the last snapshot
 let heardAt = performance.now();
 let stop = new AbortController();
 let followed = ""; // pool
@@ -125,6 +126,7 @@ function hear(message: Message): void {
     staleFor.set(null);
     const seen = said.snapshot!;
     const point = pointOf(seen.step);
+    clockAhead = Date.now() / 1000 - point.wall;
     const { range } = address();
     lastMinute.set(extended(lastMinute.get(), [point], MINUTE));
     if (range.resolution === 1) points.set(extended(points.get(), [point], range));
@@ -133,6 +135,11 @@ function hear(message: Message): void {
     return;
   }
   events.set([{ ...said, id: message.id, event: message.event }, ...events.get()].slice(0, KEPT_EVENTS));
+}
+
+/** The server's time: this computer's clock may be wrong by hours. */
+function serverNow(): number {
+  return Date.now() / 1000 - clockAhead;
 }
 
 let loading = ""; // what is asked for at this moment
@@ -145,7 +152,7 @@ async function load(pool: string, range: Range): Promise<void> {
   try {
     const before = shown === key ? points.get() : [];
     const last = before.at(-1)?.wall;
-    const missing = last === undefined ? range.seconds : Math.min(range.seconds, Date.now() / 1000 - last + 3 * range.resolution);
+    const missing = last === undefined ? range.seconds : Math.min(range.seconds, serverNow() - last + 3 * range.resolution);
     const found = await steps(pool, missing, range.resolution);
     // Snapshots may have come while the history was on its way: their steps are newer than what it begins with.
     if (shown === key) points.set(extended(extended(before, found, range), points.get(), range));
@@ -160,7 +167,7 @@ async function load(pool: string, range: Range): Promise<void> {
 async function steps(pool: string, seconds: number, resolution: number): Promise<Point[]> {
   const found = await ask(pool, seconds, resolution);
   const begin = found[0] ? found[0].wall - found[0].seconds : Infinity;
-  if (resolution >= STORED_S || Date.now() / 1000 - seconds > begin - STORED_S) return found;
+  if (resolution >= STORED_S || serverNow() - seconds > begin - STORED_S) return found;
   const before = await ask(pool, seconds, STORED_S);
   return [...before.filter((one) => one.wall < begin + resolution / 2), ...found];
 }

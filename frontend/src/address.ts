@@ -29,7 +29,7 @@ export class Address {
   constructor(private readonly query: URLSearchParams) {}
 
   get pool(): string {
-    return this.query.get("pool") ?? LOGIN.pools[0] ?? "";
+    return this.query.get("pool") || (LOGIN.pools[0] ?? "");
   }
 
   get view(): View {

@@ -4,6 +4,8 @@ import { useEffect, useState } from "preact/hooks";
 import { useAddress } from "./address";
 import { get, Refusal, told } from "./server";
 
+const FINAL = [400, 403, 404, 409];
+
 export interface Answer<T> {
   value: T | null;
   problem: string; // why the newest try failed; the value is of an earlier one then
@@ -33,7 +35,7 @@ export function useAnswer<T>(path: string, everySeconds: number, changed: unknow
         } catch (error) {
           if (stop.signal.aborted) return;
           setProblem(told(error));
-          if (error instanceof Refusal && error.status < 500) return; // it would be answered the same again
+          if (error instanceof Refusal && FINAL.includes(error.status)) return; // it would be answered the same again
         }
       }
       if (everySeconds && !isPaused && !stop.signal.aborted) timer = window.setTimeout(() => void ask(), everySeconds * 1000);

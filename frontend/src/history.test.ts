@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Range } from "./address";
-import { columns, extended, gauge, pointsOf, recent, utilization, type Point } from "./history";
+import { columns, extended, gauge, missing, pointsOf, recent, utilization, type Point } from "./history";
 import type { History } from "./types";
 
 const RANGE: Range = { name: "1m", seconds: 60, resolution: 1 };
@@ -33,6 +33,10 @@ test("a step that is told twice is there once, and what is older than the range 
 test("steps are kept whatever order they were asked for in", () => {
   expect(walls(extended(points([1, 2]), points([3, 4, 5]), RANGE))).toEqual([1, 2, 3, 4, 5]);
   expect(walls(extended([], points([3]), RANGE))).toEqual([3]);
+});
+
+test("a range is asked for as a whole once, then what came since, and as a whole if the clock was set back", () => {
+  expect([null, 10, 1000, -3600].map((since) => missing(since, RANGE))).toEqual([60, 13, 60, 60]);
 });
 
 test("where no step was, and where the pool was another, a line has a gap", () => {

@@ -63,6 +63,12 @@ function record<K extends string, V>(names: readonly K[], value: (name: K) => V)
   return Object.fromEntries(names.map((name) => [name, value(name)])) as Record<K, V>;
 }
 
+/** Seconds of a range to ask for: all, or what came since it was asked for so long ago, and a few steps more. */
+export function missing(sinceSeconds: number | null, range: Range): number {
+  if (sinceSeconds === null || sinceSeconds < 0) return range.seconds; // never yet, or the clock was set back
+  return Math.min(range.seconds, sinceSeconds + 3 * range.resolution);
+}
+
 /** Those before and the new ones that come after them, within the range. */
 export function extended(before: readonly Point[], added: readonly Point[], range: Range): Point[] {
   const last = before.at(-1)?.wall ?? -Infinity;

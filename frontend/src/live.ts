@@ -2,7 +2,7 @@
 // and the history before. One stream for the page; a hidden or paused page has none.
 
 import { address, onAddress, type Range } from "./address";
-import { extended, FIELDS, pointOf, pointsOf, type Point } from "./history";
+import { extended, FIELDS, missing, pointOf, pointsOf, type Point } from "./history";
 import { get, isMeasured, poolPath, Refusal, request, told } from "./server";
 import { store } from "./store";
 import { follow, type Message } from "./stream";
@@ -25,6 +25,7 @@ const HEARD = [
 const MINUTE: Range = { name: "1m", seconds: 60, resolution: 1 };
 const RETRIES_S = [0.5, 1, 2, 4, 8];
 const STORED_S = 10; // the shortest steps that outlive the program
+const TOLD_MS = 50; // in which events are collected
 const STALE_S = 3.5; // without a snapshot: three did not come
 
 export type Connection =
@@ -44,7 +45,6 @@ export const pools = store<readonly PoolBrief[]>([]);
 export const staleFor = store<number | null>(null);
 
 let lastId = "";
-let clockAhead = 0; // seconds by which this computer's clock is before the server's, as of the last snapshot
 let heardAt = performance.now();
 let stop = new AbortController();
 let followed = ""; // pool
@@ -62,6 +62,7 @@ function changed(): void {
   const { pool, range, isPaused } = address();
   if (`${pool} ${range.name}` !== shown) {
     shown = `${pool} ${range.name}`;
+    loaded = { key: "", at: 0 };
     points.set([]);
     void load(pool, range);
   }
@@ -83,6 +84,7 @@ function forget(pool: string): void {
   watched = pool;
   lastId = "";
   snapshot.set(null);
+  heard = [];
   events.set([]);
   lastMinute.set([]);
 }
@@ -126,23 +128,33 @@ function hear(message: Message): void {
     staleFor.set(null);
     const seen = said.snapshot!;
     const point = pointOf(seen.step);
-    clockAhead = Date.now() / 1000 - point.wall;
     const { range } = address();
+    if (point.wall < (lastMinute.get().at(-1)?.wall ?? 0) - STALE_S) forgetAfter(point.wall);
     lastMinute.set(extended(lastMinute.get(), [point], MINUTE));
     if (range.resolution === 1) points.set(extended(points.get(), [point], range));
     else if (point.wall - (points.get().at(-1)?.wall ?? 0) > range.resolution) void load(address().pool, range);
     snapshot.set(seen);
     return;
   }
-  events.set([{ ...said, id: message.id, event: message.event }, ...events.get()].slice(0, KEPT_EVENTS));
+  heard.unshift({ ...said, id: message.id, event: message.event });
+  if (heard.length === 1) setTimeout(tell, TOLD_MS);
 }
 
-/** The server's time: this computer's clock may be wrong by hours. */
-function serverNow(): number {
-  return Date.now() / 1000 - clockAhead;
+let heard: PoolEvent[] = []; // that nobody was told of yet, newest first
+
+/** Tell of the events that came: there may be thousands at once, when many sessions are lost. */
+function tell(): void {
+  events.set([...heard, ...events.get()].slice(0, KEPT_EVENTS));
+  heard = [];
+}
+
+/** The server's clock was set back: what it counted later than now is no past. */
+function forgetAfter(wall: number): void {
+  for (const known of [lastMinute, points]) known.set(known.get().filter((one) => one.wall < wall));
 }
 
 let loading = ""; // what is asked for at this moment
+let loaded = { key: "", at: 0 }; // of what all was asked for, and when that was by this computer's clock
 
 /** Ask for the steps of the range that are not known yet. */
 async function load(pool: string, range: Range): Promise<void> {
@@ -151,11 +163,12 @@ async function load(pool: string, range: Range): Promise<void> {
   loading = key;
   try {
     const before = shown === key ? points.get() : [];
-    const last = before.at(-1)?.wall;
-    const missing = last === undefined ? range.seconds : Math.min(range.seconds, serverNow() - last + 3 * range.resolution);
-    const found = await steps(pool, missing, range.resolution);
-    // Snapshots may have come while the history was on its way: their steps are newer than what it begins with.
-    if (shown === key) points.set(extended(extended(before, found, range), points.get(), range));
+    const askedAt = Date.now();
+    const found = await steps(pool, missing(loaded.key === key ? (askedAt - loaded.at) / 1000 : null, range), range.resolution);
+    if (shown !== key) return;
+    // Snapshots may have come before the history, or while it was on its way: their steps are newer than its first ones.
+    points.set(extended(loaded.key === key ? extended(before, found, range) : found, points.get(), range));
+    if (found.length) loaded = { key, at: askedAt };
   } catch (error) {
     if (!(error instanceof Refusal || error instanceof TypeError)) throw error; // the stream says what is wrong
   } finally {
@@ -167,7 +180,8 @@ async function load(pool: string, range: Range): Promise<void> {
 async function steps(pool: string, seconds: number, resolution: number): Promise<Point[]> {
   const found = await ask(pool, seconds, resolution);
   const begin = found[0] ? found[0].wall - found[0].seconds : Infinity;
-  if (resolution >= STORED_S || serverNow() - seconds > begin - STORED_S) return found;
+  const end = found.at(-1)?.wall ?? 0; // the server's clock, which may be another than this computer's
+  if (resolution >= STORED_S || end - seconds > begin - STORED_S) return found;
   const before = await ask(pool, seconds, STORED_S);
   return [...before.filter((one) => one.wall < begin + resolution / 2), ...found];
 }

@@ -266,6 +266,8 @@ def test_history_goes_back_beyond_a_restart(tmp_path):
     first.collector.close()
     second = Watched(history_path=path, start=first.time.now + 60.0, boot="boot-2")
     try:
+        before = second.collector.history(3_600, 60)  # of a run whose first second is not over
+        assert sum(one.counter("endings.ok") for one in before) == 260
         second.seconds(120, lambda pond, _: pond.call(n=2))
         assert second.collector.settle()
         found = second.collector.history(3_600, 60)

@@ -62,12 +62,12 @@ def sort_samples(reading: Reading) -> list[Histograms]:
 
 
 class Aggregation:
-    """Of one pool in its run `boot`, opened at `at` (monotonic seconds)."""
+    """Of one pool in its run `boot`, opened at `at` (monotonic seconds), which is `wall` in Unix time."""
 
-    def __init__(self, boot: str, at: float) -> None:
+    def __init__(self, boot: str, at: float, wall: float = 0.0) -> None:
         self.boot = boot
         self.opened_at = self.at = at
-        self.wall = 0.0
+        self.wall = wall
         self.reading = Reading(at)
         self.history = History()
         self.operations = Operations()

@@ -115,8 +115,8 @@ class MetricsCollector:
 
     def open(self) -> None:
         """Begin: time runs from here, and the file is opened, on its own thread."""
-        now = self._clock()
-        self._aggregation = Aggregation(self._aggregation.boot or f"{self._wall_clock():.6f}", now)
+        now, wall = self._clock(), self._wall_clock()
+        self._aggregation = Aggregation(self._aggregation.boot or f"{wall:.6f}", now, wall)
         self._folded_at = now
         if self._history_path is not None:
             boot = Boot(self._aggregation.boot, self.pool, self._wall_clock())

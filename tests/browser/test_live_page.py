@@ -6,6 +6,8 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.browser.browsing import Browsing
 from tests.browser.site import site, until
 from tests.browser.timed_pool import TimedPool, timed_pool
@@ -16,6 +18,12 @@ need("playwright")
 from playwright.async_api import expect  # noqa: E402
 
 FIXED = {"min_workers": 2, "max_workers": 2, "optimizer": False}
+# Headless, a page is never hidden: it is told so here.
+HIDE, SHOW = (
+    f"Object.defineProperty(document, 'hidden', {{value: {is_hidden}, configurable: true}}); "
+    "document.dispatchEvent(new Event('visibilitychange'))"
+    for is_hidden in ("true", "false")
+)
 HAS_INK = """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some(one => one)"""
 
 
@@ -77,14 +85,29 @@ async def test_a_paused_page_asks_for_nothing(tmp_path: Path, browsing: Browsing
         await expect(page.locator(".figures")).to_contain_text("1 running")
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_wrong_costs_no_history(tmp_path: Path, browsing: Browsing, hours: int) -> None:
+    """The browser's may be hours before or behind the server's: the page is refused nothing, and shows what was."""
+    async with timed_pool(past_s=30, begin=past, **FIXED) as timed, site(timed.pool, browsing, tmp_path) as there:
+        page = await there.open()
+        shifted = f"const now = Date.now; Date.now = () => now() + {hours * 3_600_000}"
+        await page.add_init_script(shifted)
+        chart = page.get_by_role("img", name=re.compile("^Calls a second"))
+        for span in ("1m", "15m"):
+            await there.show(page, range=span)
+            await expect(chart).to_have_accessible_name(re.compile(r"answered: .*at most [1-9]"))
+            await page.evaluate(HIDE)
+            await until(lambda: not there.is_followed)
+            await page.evaluate(SHOW)
+            await until(lambda: there.is_followed)
+            await expect(chart).to_have_accessible_name(re.compile(r"answered: .*at most [1-9]"))
+
+
 async def test_a_hidden_page_asks_for_nothing(tmp_path: Path, browsing: Browsing) -> None:
     """Its stream ends with its being seen, and begins again with it."""
-    # Headless, a page is never hidden: it is told so here.
-    hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true})"
-    turn = "document.dispatchEvent(new Event('visibilitychange'))"
     async with timed_pool(**FIXED) as timed, site(timed.pool, browsing, tmp_path) as there:
         page = await there.open(view="calls")
-        await page.evaluate(f"{hide % 'true'}; {turn}")
+        await page.evaluate(HIDE)
         await until(lambda: not there.is_followed)
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -92,7 +115,7 @@ async def test_a_hidden_page_asks_for_nothing(tmp_path: Path, browsing: Browsing
         timed.start(timed.pool.call("classify", 0.0))
         await asyncio.sleep(2.5)  # in which it would have asked twice
         assert asked == []
-        await page.evaluate(f"{hide % 'false'}; {turn}")
+        await page.evaluate(SHOW)
         await until(lambda: there.is_followed)
         await expect(page.locator(".live")).to_have_text("Live")
         await expect(page.get_by_role("cell", name="classify")).to_be_visible()

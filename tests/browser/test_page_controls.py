@@ -40,12 +40,14 @@ async def answer(page: Page, button: str, verb: str, **fields: str) -> None:
 
 
 async def test_bounds_are_set_once_they_are_confirmed(tmp_path: Path, browsing: Browsing) -> None:
-    """Left, a question changes nothing; confirmed, it does, and the event says who did it."""
+    """Left, a question changes nothing; confirmed, it does, and the event says who did it. The focus comes back."""
     async with timed_pool(min_workers=1, max_workers=2) as timed, site(timed.pool, browsing, tmp_path) as there:
         page = await there.open(view="workers")
         await page.get_by_role("button", name="Set bounds…").click()
         await page.get_by_role("dialog").get_by_role("button", name="Leave it").click()
+        await expect(page.get_by_role("button", name="Set bounds…")).to_be_focused()
         await answer(page, "Set bounds…", "Set bounds", At_least="2", At_most="5")
+        await expect(page.get_by_role("button", name="Set bounds…")).to_be_focused()
         settings = timed.pool.driver.view.settings
         assert (settings.min_workers, settings.max_workers) == (2, 5)
         await expect(page.get_by_text("from 2 to 5 allowed")).to_be_visible()

@@ -19,6 +19,7 @@ from millpond.errors import Unreachable
 
 Workers = Annotated[int | None, Parameter(validator=Number(gte=0, lte=1024))]
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smh])")
+LONGEST_REPORT_S = 86_400.0
 AGAIN_S = 1.0  # until a broken stream of events is followed again
 
 
@@ -163,6 +164,8 @@ def report(
     if found is None:
         refuse(server, f"--since is a number and its unit, s, m or h, as 15m; not {since!r}")
     seconds = float(found[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
+    if not 1 <= seconds <= LONGEST_REPORT_S:
+        refuse(server, f"--since is from 1s to 24h, not {since}")
     with waiting("writing the report"):
         page = ask(server, lambda client: client.report(seconds))
     try:

@@ -103,11 +103,14 @@ export function gauge(name: Gauge): (one: Point) => Figure {
   return (one) => one.gauges[name];
 }
 
-/** Calls a second that were not answered. Those that were cancelled are the callers' own doing. */
-export function unansweredRate(one: Point): Figure {
-  const { counters } = one;
-  const lost = counters["endings.failed"] + counters["endings.expired"] + counters["endings.rejected"] + counters["endings.lost"];
-  return lost / one.seconds;
+/** Calls of a step that ended, however they did. */
+export function endings({ counters }: Pick<Point, "counters">): number {
+  return counters["endings.ok"] + counters["endings.cancelled"] + unanswered({ counters });
+}
+
+/** Calls of a step that were not answered. Those that were cancelled are the callers' own doing. */
+export function unanswered({ counters }: Pick<Point, "counters">): number {
+  return counters["endings.failed"] + counters["endings.expired"] + counters["endings.rejected"] + counters["endings.lost"];
 }
 
 /** The share of the workers' time in which they held a call. */

@@ -156,12 +156,21 @@ function forgetAfter(wall: number): void {
 let loading = ""; // what is asked for at this moment
 let loaded = { key: "", at: 0 }; // of what all was asked for, and when that was by this computer's clock
 
+/** What cannot be had now is asked again; what is wrong the stream says. */
+async function quietly(ask: () => Promise<void>): Promise<void> {
+  try {
+    await ask();
+  } catch (error) {
+    if (!(error instanceof Refusal || error instanceof TypeError)) throw error;
+  }
+}
+
 /** Ask for the steps of the range that are not known yet. */
 async function load(pool: string, range: Range): Promise<void> {
   const key = `${pool} ${range.name}`;
   if (loading === key) return;
   loading = key;
-  try {
+  await quietly(async () => {
     const before = shown === key ? points.get() : [];
     const askedAt = Date.now();
     const found = await steps(pool, missing(loaded.key === key ? (askedAt - loaded.at) / 1000 : null, range), range.resolution);
@@ -169,11 +178,7 @@ async function load(pool: string, range: Range): Promise<void> {
     // Snapshots may have come before the history, or while it was on its way: their steps are newer than its first ones.
     points.set(extended(loaded.key === key ? extended(before, found, range) : found, points.get(), range));
     if (found.length) loaded = { key, at: askedAt };
-  } catch (error) {
-    if (!(error instanceof Refusal || error instanceof TypeError)) throw error; // the stream says what is wrong
-  } finally {
-    loading = "";
-  }
+  }).finally(() => (loading = ""));
 }
 
 /** Steps of so many seconds. Those of a second are in memory only: what was before the program began is in longer ones. */
@@ -187,13 +192,11 @@ async function steps(pool: string, seconds: number, resolution: number): Promise
 }
 
 /** The last minute, for the numbers of this moment, where a coarser range is looked at. */
-async function fill(pool: string): Promise<void> {
-  try {
+function fill(pool: string): Promise<void> {
+  return quietly(async () => {
     const found = await ask(pool, MINUTE.seconds, MINUTE.resolution);
     if (followed === pool) lastMinute.set(extended(found, lastMinute.get(), MINUTE));
-  } catch (error) {
-    if (!(error instanceof Refusal || error instanceof TypeError)) throw error;
-  }
+  });
 }
 
 async function ask(pool: string, seconds: number, resolution: number): Promise<Point[]> {
@@ -202,13 +205,9 @@ async function ask(pool: string, seconds: number, resolution: number): Promise<P
   return pointsOf(await get<History>(poolPath(pool, `/history${query}`)));
 }
 
-/** Ask how the other pools are; what cannot be had now is asked again. */
-async function askPools(): Promise<void> {
-  try {
-    pools.set((await get<{ pools: PoolBrief[] }>("/v1/pools")).pools);
-  } catch (error) {
-    if (!(error instanceof Refusal || error instanceof TypeError)) throw error;
-  }
+/** Ask how the other pools are. */
+function askPools(): Promise<void> {
+  return quietly(async () => pools.set((await get<{ pools: PoolBrief[] }>("/v1/pools")).pools));
 }
 
 let ticks = 0;

@@ -1,7 +1,7 @@
 // Whether the pool is well, in a word, with the reason and what to do next. The words are those of the pool's health.
 
 import { duration, number, percent } from "./format";
-import { recent, type Point } from "./history";
+import { endings, recent, type Point } from "./history";
 import type { Snapshot } from "./types";
 import type { View } from "./address";
 
@@ -129,18 +129,6 @@ function more(seen: Snapshot): string {
     return `All ${max_workers} workers allowed are at work. Raise max_workers if the machine has room, or send fewer calls.`;
   }
   return `${seen.wanted} workers are wanted, ${seen.alive} are there: more are being started.`;
-}
-
-export function endings(one: Point): number {
-  const { counters } = one;
-  return (
-    counters["endings.ok"] +
-    counters["endings.failed"] +
-    counters["endings.cancelled"] +
-    counters["endings.expired"] +
-    counters["endings.rejected"] +
-    counters["endings.lost"]
-  );
 }
 
 /** With a capital letter and a full stop. */

@@ -3,7 +3,7 @@
 import { useMemo } from "preact/hooks";
 import { useAddress } from "../address";
 import { duration, number, percent, short } from "../format";
-import { columns, gauge, rate, unansweredRate, utilization, type Point } from "../history";
+import { columns, gauge, rate, unanswered, utilization, type Point } from "../history";
 import { points } from "../live";
 import { useStore } from "../store";
 import type { Figure } from "../types";
@@ -33,7 +33,7 @@ export function Throughput() {
       tick={short}
       lines={[
         { name: "answered", colour: "--busy", fill: true, read: rate("endings.ok") },
-        { name: "not answered", colour: "--dead", dash: [6, 3], read: unansweredRate },
+        { name: "not answered", colour: "--dead", dash: [6, 3], read: (one) => unanswered(one) / one.seconds },
       ]}
     />
   );

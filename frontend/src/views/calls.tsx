@@ -1,9 +1,8 @@
 // Calls by name and number, never with what they were given: at work, waiting, the slowest and the failed.
 
-import type { ComponentChildren } from "preact";
 import { useAddress } from "../address";
-import { useAnswer, type Answer } from "../asking";
-import { clock, count, duration, number } from "../format";
+import { useAnswer } from "../asking";
+import { clock, count, DASH, duration, number } from "../format";
 import { pools } from "../live";
 import { Badge } from "../parts/badge";
 import { Choices } from "../parts/choices";
@@ -11,9 +10,10 @@ import { Ask } from "../parts/dialog";
 import { Filter, Select } from "../parts/filter";
 import { Link } from "../parts/link";
 import { Name } from "../parts/name";
+import { Facts } from "../parts/facts";
 import { Nothing, Panel } from "../parts/panel";
 import { DataTable, type Column } from "../parts/table";
-import { Text } from "../parts/text";
+import { Stack } from "../parts/stack";
 import { command, IS_ADMIN, poolPath } from "../server";
 import { useStore } from "../store";
 import type { Call } from "../types";
@@ -124,19 +124,21 @@ function One({ pool, id }: { pool: string; id: string }) {
       {answer.problem && <p class="problem">{answer.problem}</p>}
       {one && (
         <>
-          <dl class="facts">
-            <Fact name="State" value={<Ending one={one} />} />
-            <Fact name="Operation" value={<Name text={one.operation} />} />
-            <Fact name={one.state === "ended" ? "Took" : "Age"} value={duration(one.age_s)} />
-            <Fact name="Waited" value={duration(one.wait_s)} />
-            <Fact name="Ran" value={duration(one.run_s)} />
-            <Fact name="Deadline in" value={duration(one.deadline_left_s)} />
-            <Fact name="Worker" value={one.worker ?? "–"} />
-            <Fact name="Session" value={one.session ? <Name text={one.session} /> : "–"} />
-            <Fact name="Attempts" value={number(one.attempts)} />
-            <Fact name="Priority" value={number(one.priority)} />
-            {one.wall !== null && <Fact name="Ended" value={clock(one.wall)} />}
-          </dl>
+          <Facts
+            facts={[
+              ["State", <Ending one={one} />],
+              ["Operation", <Name text={one.operation} />],
+              [one.state === "ended" ? "Took" : "Age", duration(one.age_s)],
+              ["Waited", duration(one.wait_s)],
+              ["Ran", duration(one.run_s)],
+              ["Deadline in", duration(one.deadline_left_s)],
+              ["Worker", one.worker ?? DASH],
+              ["Session", one.session ? <Name text={one.session} /> : DASH],
+              ["Attempts", number(one.attempts)],
+              ["Priority", number(one.priority)],
+              ...(one.wall === null ? [] : ([["Ended", clock(one.wall)]] as const)),
+            ]}
+          />
           {one.outcome && <p>{OUTCOMES[one.outcome] ?? one.outcome}</p>}
           {one.stderr_tail && (
             <>
@@ -144,33 +146,9 @@ function One({ pool, id }: { pool: string; id: string }) {
               <pre tabIndex={0}>{one.stderr_tail}</pre>
             </>
           )}
-          {IS_ADMIN && one.state === "running" && one.worker !== null && <Stack pool={pool} worker={one.worker} />}
+          {IS_ADMIN && one.state === "running" && one.worker !== null && <Stack pool={pool} worker={one.worker} title="Stack of its worker now" />}
         </>
       )}
     </Panel>
-  );
-}
-
-function Stack({ pool, worker }: { pool: string; worker: number }) {
-  const stack: Answer<{ text: string }> = useAnswer(poolPath(pool, `/workers/${worker}/stack`), 0);
-  return (
-    <>
-      <h3>
-        Stack of its worker now{" "}
-        <button type="button" class="link" onClick={stack.again}>
-          Look again
-        </button>
-      </h3>
-      <Text answer={stack} label="Stack" nothing="It has no Python frame." />
-    </>
-  );
-}
-
-function Fact({ name, value }: { name: string; value: ComponentChildren }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
   );
 }

@@ -4,15 +4,16 @@ import { useAddress } from "../address";
 import { useAnswer } from "../asking";
 import { Errors, HealthScore, Latency, Queue, Size, Throughput, Utilization } from "../charts/charts";
 import { clock, count, duration, isNumber, number, percent } from "../format";
-import { recent, utilization, type Point } from "../history";
+import { endings, recent, unanswered, type Point } from "../history";
 import { events, lastMinute, pools, snapshot } from "../live";
 import { Icon, type IconName } from "../parts/icon";
 import { Link } from "../parts/link";
 import { Panel } from "../parts/panel";
+import { Tile } from "../parts/tile";
 import { IS_ADMIN, isMeasured, poolPath } from "../server";
 import { useStore } from "../store";
 import type { Alerts, Journal, Snapshot } from "../types";
-import { changing, endings, sentence, TROUBLES, verdict, type Verdict } from "../verdict";
+import { changing, sentence, TROUBLES, verdict, type Verdict } from "../verdict";
 
 export function Overview() {
   const seen = useStore(snapshot);
@@ -206,10 +207,11 @@ function LastDecision({ seen }: { seen: Snapshot }) {
 
 function Figures({ seen, minute }: { seen: Snapshot | null; minute: readonly Point[] }) {
   const ten = recent(minute, 10, endings);
-  const failed = recent(minute, 60, (one) => endings(one) - one.counters["endings.ok"] - one.counters["endings.cancelled"]);
+  const failed = recent(minute, 60, unanswered);
   const all = recent(minute, 60, endings);
   const latency = seen?.percentiles["60"]?.["latency"];
-  const used = minute.length ? utilization(merged(minute.slice(-10))) : null;
+  const available = recent(minute, 10, (one) => one.counters.available_s).sum;
+  const used = available ? Math.min(1, recent(minute, 10, (one) => one.counters.busy_s).sum / available) : null;
   const busy = seen?.each_worker.filter((one) => one.state === "busy").length ?? 0;
   const share = all.sum ? failed.sum / all.sum : seen ? 0 : null;
   return (
@@ -219,34 +221,5 @@ function Figures({ seen, minute }: { seen: Snapshot | null; minute: readonly Poi
       <Tile name="Not answered" value={percent(share)} more={all.sum ? `${number(failed.sum)} of ${number(all.sum)} calls in a minute` : "no calls in a minute"} tone={isNumber(share) && share >= 0.01 ? "dead" : ""} />
       <Tile name="Utilization" value={percent(used)} more={seen ? `${busy} of ${seen.alive} workers busy now` : ""} gauge={used} tone={isNumber(used) && used >= 0.9 && (seen?.queued ?? 0) > 0 ? "saturated" : ""} />
     </dl>
-  );
-}
-
-function merged(points: readonly Point[]): Point {
-  const last = points.at(-1)!;
-  const sum = (name: "busy_s" | "available_s") => points.reduce((total, one) => total + one.counters[name], 0);
-  return { ...last, counters: { ...last.counters, busy_s: sum("busy_s"), available_s: sum("available_s") } };
-}
-
-function Tile(props: { name: string; value: string; more: string; tone?: string; gauge?: number | null }) {
-  return (
-    <div class={`tile ${props.tone ?? ""}`}>
-      <dt>{props.name}</dt>
-      <dd>
-        <strong>{props.value}</strong>
-        {props.gauge !== undefined && <Gauge share={props.gauge} tone={props.tone ?? ""} />}
-        <span>{props.more}</span>
-      </dd>
-    </div>
-  );
-}
-
-function Gauge({ share, tone }: { share: number | null; tone: string }) {
-  const width = 100 * (share ?? 0);
-  return (
-    <svg class={`gauge ${tone}`} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
-      <rect class="room" width="100" height="4" />
-      <rect class="used" width={width} height="4" />
-    </svg>
   );
 }

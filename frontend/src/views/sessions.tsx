@@ -10,6 +10,7 @@ import { Link } from "../parts/link";
 import { Name } from "../parts/name";
 import { Nothing, Panel } from "../parts/panel";
 import { DataTable, type Column } from "../parts/table";
+import { Tile } from "../parts/tile";
 import { poolPath } from "../server";
 import { useStore } from "../store";
 import type { Session } from "../types";
@@ -40,12 +41,12 @@ export function Sessions() {
     <>
       {seen && (
         <dl class="figures six" aria-label="Sessions">
-          <Count name="Open" value={seen.sessions.open - seen.sessions.asleep} more="in a worker or on the way" />
-          <Count name="Asleep" value={seen.sessions.asleep} more="in the store" />
-          <Count name="Moved" value={seen.sessions.moved} more="since the pool opened" />
-          <Count name="Lost" value={seen.sessions.lost} more="since the pool opened" tone={seen.sessions.lost ? "dead" : ""} />
-          <Count name="Opened" value={seen.sessions.opened} more="since the pool opened" />
-          <Count name="Closed" value={seen.sessions.closed} more="since the pool opened" />
+          <Tile name="Open" value={number(seen.sessions.open - seen.sessions.asleep)} more="in a worker or on the way" />
+          <Tile name="Asleep" value={number(seen.sessions.asleep)} more="in the store" />
+          <Tile name="Moved" value={number(seen.sessions.moved)} more="since the pool opened" />
+          <Tile name="Lost" value={number(seen.sessions.lost)} more="since the pool opened" tone={seen.sessions.lost ? "dead" : ""} />
+          <Tile name="Opened" value={number(seen.sessions.opened)} more="since the pool opened" />
+          <Tile name="Closed" value={number(seen.sessions.closed)} more="since the pool opened" />
         </dl>
       )}
       <Panel title="Sessions" note={`Oldest first, ${PAGE} at a time.`}>
@@ -63,17 +64,5 @@ export function Sessions() {
         </p>
       </Panel>
     </>
-  );
-}
-
-function Count({ name, value, more, tone = "" }: { name: string; value: number; more: string; tone?: string }) {
-  return (
-    <div class={`tile ${tone}`}>
-      <dt>{name}</dt>
-      <dd>
-        <strong>{number(value)}</strong>
-        <span>{more}</span>
-      </dd>
-    </div>
   );
 }

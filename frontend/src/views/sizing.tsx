@@ -7,6 +7,7 @@ import { changes, parameters, shown } from "../decision";
 import { clock, number, percent } from "../format";
 import { events, snapshot } from "../live";
 import { Ask } from "../parts/dialog";
+import { Facts } from "../parts/facts";
 import { Nothing, Panel } from "../parts/panel";
 import { DataTable } from "../parts/table";
 import { command, IS_ADMIN, isMeasured, poolPath } from "../server";
@@ -51,14 +52,7 @@ function Optimizer() {
       {value && (
         <details>
           <summary>The sizing rule in force</summary>
-          <dl class="facts">
-            {parameters(value.rule).map(([name, text]) => (
-              <div key={name}>
-                <dt>{name}</dt>
-                <dd>{text}</dd>
-              </div>
-            ))}
-          </dl>
+          <Facts facts={parameters(value.rule)} />
         </details>
       )}
       {value && !value.decisions.length && <Nothing>It has changed nothing yet.</Nothing>}
@@ -133,14 +127,7 @@ function Inside({ one }: { one: Decision }) {
         </ul>
       )}
       {Object.keys(one.inputs).length > 0 && (
-        <dl class="facts">
-          {Object.entries(one.inputs).map(([name, value]) => (
-            <div key={name}>
-              <dt>{name.replace(/_s$/, "").replaceAll("_", " ")}</dt>
-              <dd>{shown(name, value)}</dd>
-            </div>
-          ))}
-        </dl>
+        <Facts facts={Object.entries(one.inputs).map(([name, value]) => [name.replace(/_s$/, "").replaceAll("_", " "), shown(name, value)])} />
       )}
       {one.candidates.length > 0 && (
         <DataTable

@@ -9,6 +9,7 @@ import { Ask } from "../parts/dialog";
 import { Link } from "../parts/link";
 import { Name } from "../parts/name";
 import { Nothing, Panel } from "../parts/panel";
+import { Stack } from "../parts/stack";
 import { DataTable, type Column } from "../parts/table";
 import { Text } from "../parts/text";
 import { command, IS_ADMIN, isMeasured, poolPath } from "../server";
@@ -172,18 +173,10 @@ function Controls({ pool, seen }: { pool: string; seen: Snapshot }) {
 
 /** What a worker wrote, and where its code is now: for administrators. */
 function Inside({ pool, worker }: { pool: string; worker: number }) {
-  const path = poolPath(pool, `/workers/${worker}`);
-  const logs = useAnswer<{ text: string }>(`${path}/logs`, 2);
-  const stack = useAnswer<{ text: string }>(`${path}/stack`, 0);
+  const logs = useAnswer<{ text: string }>(poolPath(pool, `/workers/${worker}/logs`), 2);
   return (
     <div class="inside">
-      <h3>
-        Stack now{" "}
-        <button type="button" class="link" onClick={stack.again}>
-          Look again
-        </button>
-      </h3>
-      <Text answer={stack} label={`Stack of worker ${worker}`} nothing="It has no Python frame." />
+      <Stack pool={pool} worker={worker} title="Stack now" />
       <h3>What it wrote last</h3>
       <Text answer={logs} label={`Output of worker ${worker}`} nothing="It has written nothing." />
     </div>

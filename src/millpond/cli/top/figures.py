@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from millpond.cli.terminal import sparkline
+from millpond.errors import Ending
 
 KEPT_S = 300  # of sparklines
 RATE_S = 10  # that a rate looks back on
@@ -69,8 +70,8 @@ def _told(gone: Mapping[str, Any]) -> dict[str, Any]:
 
 
 HISTORY = ("busy_s", "available_s", "queued", "oldest_wait_s", "latency")  # beside the endings
-ENDINGS = tuple(f"endings.{ending}" for ending in ("ok", "failed", "cancelled", "expired", "rejected", "lost"))
-UNANSWERED = tuple(f"endings.{ending}" for ending in ("failed", "expired", "rejected", "lost"))
+ENDINGS = tuple(f"endings.{ending}" for ending in get_args(Ending))
+UNANSWERED = tuple(name for name in ENDINGS if name not in ("endings.ok", "endings.cancelled"))
 
 
 def verdict(seen: Seen) -> tuple[str, str, str]:

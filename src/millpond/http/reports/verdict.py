@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 Flags = NDArray[np.bool_]
 
-UNANSWERED = ("failed", "expired", "rejected", "lost")  # endings but `ok`, and what callers themselves gave up
+# Endings but `ok`, and what callers themselves gave up
+UNANSWERED = tuple(one for one in ENDINGS if one not in ("ok", "cancelled"))
 FAILED_SHARE = 0.01  # of the calls, from which a span was not well
 BAD_SHARE = 0.01  # of the time
 WELL = 90.0  # mean score of health

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
@@ -78,11 +79,19 @@ async def test_the_pools_rules_fire_in_a_real_prometheus(tmp_path):
         with served_by(pool) as port, prometheus(port, tmp_path) as server:
             await until(server, lambda: server.value("millpond_calls_submitted_total") == 0)
             await asyncio.gather(*(pool.call("add", n, n) for n in range(3)))
-            await until(server, lambda: "firing" in {one["state"] for one in server.alerts()})
             async with asyncio.timeout(LIMIT_S):
                 while not pool.alerts.firing():
                     await asyncio.sleep(PAUSE_S)
-            (theirs,), (ours,) = server.alerts(), pool.alerts.firing()
+            # A scrape that comes too late on a busy machine takes its alert away, and puts that of the missing figures
+            # in its place, until the next.
+            seen: list[dict[str, Any]] = []
+
+            def fires() -> bool:
+                seen[:] = server.alerts()
+                return [one["state"] for one in seen] == ["firing"]
+
+            await until(server, fires)
+            (theirs,), (ours,) = seen, pool.alerts.firing()
     assert theirs["labels"].items() >= dict(ours.labels).items()
     assert theirs["annotations"] == dict(ours.annotations) == {"summary": "3 calls of adders"}
 
